@@ -1,0 +1,55 @@
+// kpksim: the command line. Input errors end with one message and exit status 2.
+
+#include <fmt/format.h>
+
+#include <boost/program_options/errors.hpp>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "app/options.h"
+#include "sim/base/error.h"
+#include "sim/kernel/pgtable.h"
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: kpksim COMMAND ...\n"
+    "  compare WORKLOAD...   one table: the workload under several policies\n"
+    "  run WORKLOAD          the workload under one policy\n"
+    "  list policies|cores|workloads\n"
+    "kpksim COMMAND --help shows a command's options.\n";
+
+int dispatch(const std::vector<std::string>& arguments) {
+  const std::string command = arguments.empty() ? "" : arguments[0];
+  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
+  if (command == "compare") return kpksim::app::compare(rest, false);
+  if (command == "run") return kpksim::app::compare(rest, true);
+  if (command == "list") return kpksim::app::list(rest);
+  if (command == "--help" || command == "-h" || command == "help") {
+    std::cout << kUsage;
+    return 0;
+  }
+  if (command.empty()) {
+    std::cerr << kUsage;
+    return 2;
+  }
+  throw kpksim::InputError(fmt::format("'{}' is not a command{}", command,
+                                       kpksim::suggest(command, {"compare", "run", "list"})));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return dispatch({argv + 1, argv + argc});
+  } catch (const kpksim::InputError& e) {
+    std::cerr << "kpksim: " << e.what() << "\n";
+  } catch (const boost::program_options::error& e) {
+    std::cerr << "kpksim: " << e.what() << "\n";
+  } catch (const kpksim::kernel::KernelOops& e) {
+    std::cerr << "kpksim: the simulated kernel died: " << e.what() << "\n";
+    return 1;
+  }
+  return 2;
+}

@@ -1,0 +1,139 @@
+#include "sim/cpu/core.h"
+
+namespace kpksim::cpu {
+namespace {
+
+constexpr poe::Access kKernelRead{poe::AccessKind::kRead, 1, false};
+constexpr poe::Access kKernelWrite{poe::AccessKind::kWrite, 1, false};
+
+}  // namespace
+
+Core::Core(Machine& machine, unsigned id)
+    : machine_(machine), id_(id), cost_(machine.profile().millicycles),
+      mmu_(machine.profile().mmu, machine.memory()) {}
+
+mmu::Translation Core::translate(VirtAddr va, const poe::Access& access) {
+  const mmu::Translation t = mmu_.translate(va, access, pan_);
+  if (t.source != mmu::Source::kL1 || t.fault) [[unlikely]] count_translation(t);
+  return t;
+}
+
+void Core::count_translation(const mmu::Translation& t) {
+  if (t.source == mmu::Source::kL2) count(Event::kL2TlbHit);
+  if (t.source == mmu::Source::kWalk) {
+    count(Event::kWalk);
+    count(Event::kWalkRead, t.walk_reads);
+  }
+  switch (t.fault.kind) {
+    case mmu::FaultKind::kNone: break;
+    case mmu::FaultKind::kTranslation: count(Event::kFaultTranslation); break;
+    case mmu::FaultKind::kAccessFlag: count(Event::kFaultAccessFlag); break;
+    case mmu::FaultKind::kAddressSize: count(Event::kFaultAddressSize); break;
+    case mmu::FaultKind::kPermission:
+      count(t.fault.overlay ? Event::kFaultOverlay : Event::kFaultPermission);
+      break;
+  }
+}
+
+LoadResult Core::load64(VirtAddr va) {
+  count(Event::kLoad);
+  const mmu::Translation t = translate(va, kKernelRead);
+  if (t.fault) [[unlikely]] return {t.fault, 0};
+  return {{}, machine_.memory().read64(t.pa)};
+}
+
+mmu::Fault Core::store64(VirtAddr va, std::uint64_t value) {
+  count(Event::kStore);
+  const mmu::Translation t = translate(va, kKernelWrite);
+  if (!t.fault) [[likely]] machine_.memory().write64(t.pa, value);
+  return t.fault;
+}
+
+mmu::Fault Core::user_access(VirtAddr va, poe::AccessKind kind) {
+  count(Event::kUserAccess);
+  return translate(va, {kind, 0, false}).fault;
+}
+
+mmu::Fault Core::unprivileged_access(VirtAddr va, poe::AccessKind kind) {
+  count(Event::kUserAccess);
+  return translate(va, {kind, 1, true}).fault;
+}
+
+void Core::msr_por_el1(std::uint64_t value) {
+  count(Event::kMsrPor);
+  por_el1_written_ = value;
+}
+
+std::uint64_t Core::mrs_por_el1() {
+  count(Event::kMrsPor);
+  return por_el1_written_;  // a direct read sees the direct write before it
+}
+
+void Core::msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1) {
+  mmu::Registers regs = mmu_.registers();
+  if (regs.ttbr0 != ttbr0) count(Event::kMsrTtbr);
+  if (regs.ttbr1 != ttbr1) count(Event::kMsrTtbr);
+  regs.ttbr0 = ttbr0;
+  regs.ttbr1 = ttbr1;
+  mmu_.set_registers(regs);
+}
+
+void Core::set_registers(const mmu::Registers& regs) {
+  por_el1_written_ = regs.por_el1;
+  mmu_.set_registers(regs);
+}
+
+void Core::synchronise() { mmu_.set_por_el1(por_el1_written_); }
+
+void Core::isb() {
+  count(Event::kIsb);
+  synchronise();
+}
+
+void Core::dsb_ish() {
+  count(Event::kDsbIsh);
+  for (const auto& [effect, domain] : outstanding_) {
+    if (domain == mmu::Domain::kLocal) {
+      mmu_.invalidate(effect);
+      continue;
+    }
+    for (std::size_t i = 0; i < machine_.core_count(); ++i) {
+      machine_.core(i).mmu_.invalidate(effect);
+    }
+  }
+  outstanding_.clear();
+}
+
+void Core::dsb_ishst() { count(Event::kDsbIshst); }
+
+void Core::dsb_nsh() {
+  count(Event::kDsbNsh);
+  std::erase_if(outstanding_, [&](const auto& pending) {
+    if (pending.second != mmu::Domain::kLocal) return false;
+    mmu_.invalidate(pending.first);
+    return true;
+  });
+}
+
+void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt) {
+  count(tlbi_event(op.kind));
+  outstanding_.emplace_back(mmu::decode(op.kind, xt), op.domain);
+}
+
+void Core::take_exception() {
+  count(el_ == 0 ? Event::kExceptionEl0 : Event::kExceptionEl1);
+  el_ = 1;
+  synchronise();
+}
+
+void Core::eret(unsigned to_el) {
+  count(Event::kEret);
+  el_ = to_el;
+  synchronise();
+}
+
+Machine::Machine(const CoreProfile& profile, unsigned cores) : profile_(profile) {
+  for (unsigned i = 0; i < cores; ++i) cores_.push_back(std::make_unique<Core>(*this, i));
+}
+
+}  // namespace kpksim::cpu

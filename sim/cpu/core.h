@@ -1,0 +1,123 @@
+#pragma once
+// A core: exception level, PSTATE.PAN, system registers, clock and counters; the instructions that
+// software on it executes. And the machine of several cores with one physical memory.
+//
+// Each event is counted in the one function where it happens, for the cause of the innermost
+// CauseScope. Costs are the profile's.
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "sim/cpu/profile.h"
+#include "sim/cpu/statistics.h"
+#include "sim/mmu/mmu.h"
+
+namespace kpksim::cpu {
+
+class Machine;
+
+// The outcome of a load: the value, or a fault.
+struct LoadResult {
+  mmu::Fault fault;
+  std::uint64_t value = 0;
+};
+
+class Core {
+ public:
+  Core(Machine& machine, unsigned id);
+
+  unsigned id() const { return id_; }
+  unsigned el() const { return el_; }
+  Cycles clock() const { return Cycles(clock_millicycles_ / 1000); }
+  const Counters& counters() const { return counters_; }
+  mmu::Mmu& mmu() { return mmu_; }
+  const mmu::Mmu& mmu() const { return mmu_; }
+
+  // Privileged accesses to the aligned 64-bit word at `va`.
+  LoadResult load64(VirtAddr va);
+  mmu::Fault store64(VirtAddr va, std::uint64_t value);
+  // A user access without data: user memory has no contents that matter.
+  mmu::Fault user_access(VirtAddr va, poe::AccessKind kind);
+  // LDTR/STTR: an unprivileged access from EL1 (copy_to_user and friends).
+  mmu::Fault unprivileged_access(VirtAddr va, poe::AccessKind kind);
+
+  // System registers. A written POR_EL1 is not visible to accesses before a context
+  // synchronisation: ISB, exception entry or return (Arm ARM D19.1).
+  void msr_por_el1(std::uint64_t value);
+  std::uint64_t mrs_por_el1();
+  void msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1);
+  // Boot and reset: all registers at once, synchronised, not counted.
+  void set_registers(const mmu::Registers& regs);
+
+  void isb();
+  void dsb_ish();    // completes this core's TLBIs on every core
+  void dsb_ishst();  // orders stores; the model's stores are visible at once
+  void dsb_nsh();    // completes this core's local TLBIs
+  void tlbi(mmu::TlbiOp op, std::uint64_t xt);
+
+  void take_exception();  // from the current level to EL1
+  void eret(unsigned to_el);
+
+  void execute(std::uint64_t instructions) { count(Event::kInstruction, instructions); }
+  void count_page_zero() { count(Event::kPageZero); }
+  void count_page_copy() { count(Event::kPageCopy); }
+
+  CauseId cause() const { return cause_; }
+
+ private:
+  friend class CauseScope;
+
+  void count(Event event, std::uint64_t n = 1) {
+    const std::uint64_t cost = n * cost_[static_cast<std::size_t>(event)];
+    counters_.add(event, cause_, n, cost);
+    clock_millicycles_ += cost;
+  }
+  void count_translation(const mmu::Translation& t);
+  void synchronise();
+  mmu::Translation translate(VirtAddr va, const poe::Access& access);
+
+  Machine& machine_;
+  const unsigned id_;
+  const std::array<std::uint64_t, kEvents>& cost_;
+  mmu::Mmu mmu_;
+  Counters counters_;
+  std::uint64_t clock_millicycles_ = 0;
+  std::uint64_t por_el1_written_ = 0;  // the last MSR; in force after a synchronisation
+  unsigned el_ = 1;
+  bool pan_ = true;
+  CauseId cause_ = 0;
+  std::vector<std::pair<mmu::TlbiEffect, mmu::Domain>> outstanding_;  // TLBIs before their DSB
+};
+
+// Attributes what `core` does to `cause` until the end of the scope.
+class CauseScope {
+ public:
+  CauseScope(Core& core, CauseId cause) : core_(core), outer_(core.cause_) { core.cause_ = cause; }
+  ~CauseScope() { core_.cause_ = outer_; }
+  CauseScope(const CauseScope&) = delete;
+  CauseScope& operator=(const CauseScope&) = delete;
+
+ private:
+  Core& core_;
+  CauseId outer_;
+};
+
+class Machine {
+ public:
+  Machine(const CoreProfile& profile, unsigned cores);
+
+  const CoreProfile& profile() const { return profile_; }
+  mmu::PhysicalMemory& memory() { return memory_; }
+  const mmu::PhysicalMemory& memory() const { return memory_; }
+  Core& core(std::size_t i) { return *cores_[i]; }
+  std::size_t core_count() const { return cores_.size(); }
+
+ private:
+  CoreProfile profile_;
+  mmu::PhysicalMemory memory_;
+  std::vector<std::unique_ptr<Core>> cores_;
+};
+
+}  // namespace kpksim::cpu

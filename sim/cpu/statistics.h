@@ -1,0 +1,113 @@
+#pragma once
+// What a core counts: one declaration per event (name, unit, description), from which the report,
+// the JSON document and the docs are made. An event is counted where it happens, attributed to the
+// cause (reason) that the innermost open CauseScope names. Totals are sums over causes.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "sim/mmu/tlbi.h"
+
+namespace kpksim::cpu {
+
+enum class Event : std::uint8_t {
+  kTlbiFirst,  // the operations of mmu::TlbiKind, in its order
+  kTlbiLast = kTlbiFirst + 9,
+  kIsb, kDsbIsh, kDsbIshst, kDsbNsh, kMsrPor, kMrsPor, kMsrTtbr, kExceptionEl0, kExceptionEl1,
+  kEret, kLoad, kStore, kUserAccess, kL2TlbHit, kWalk, kWalkRead, kFaultTranslation,
+  kFaultAccessFlag, kFaultPermission, kFaultOverlay, kFaultAddressSize, kInstruction, kPageZero,
+  kPageCopy, kCount
+};
+inline constexpr std::size_t kEvents = static_cast<std::size_t>(Event::kCount);
+
+struct EventInfo {
+  std::string_view name, unit, description;
+};
+inline constexpr std::array<EventInfo, kEvents> kEventInfo = {{
+    {"tlbi_vmalle1", "instructions", "TLBI VMALLE1*: all entries of EL1&0"},
+    {"tlbi_vae1", "instructions", "TLBI VAE1*: one page, walk caches too"},
+    {"tlbi_aside1", "instructions", "TLBI ASIDE1*: one address space"},
+    {"tlbi_vaae1", "instructions", "TLBI VAAE1*: one page in all address spaces"},
+    {"tlbi_vale1", "instructions", "TLBI VALE1*: one page, last level only"},
+    {"tlbi_vaale1", "instructions", "TLBI VAALE1*: one page, all address spaces, last level"},
+    {"tlbi_rvae1", "instructions", "TLBI RVAE1*: range, walk caches too"},
+    {"tlbi_rvaae1", "instructions", "TLBI RVAAE1*: range in all address spaces"},
+    {"tlbi_rvale1", "instructions", "TLBI RVALE1*: range, last level only"},
+    {"tlbi_rvaale1", "instructions", "TLBI RVAALE1*: range, all address spaces, last level"},
+    {"isb", "instructions", "ISB executed"},
+    {"dsb_ish", "instructions", "DSB ISH: completes TLBIs"},
+    {"dsb_ishst", "instructions", "DSB ISHST: orders page-table stores"},
+    {"dsb_nsh", "instructions", "DSB NSH: completes local TLBIs"},
+    {"msr_por_el1", "instructions", "writes of POR_EL1"},
+    {"mrs_por_el1", "instructions", "reads of POR_EL1"},
+    {"msr_ttbr", "instructions", "writes of TTBR0_EL1 or TTBR1_EL1"},
+    {"exception_el0", "exceptions", "exceptions and system calls taken from EL0"},
+    {"exception_el1", "exceptions", "exceptions taken from EL1"},
+    {"eret", "instructions", "exception returns"},
+    {"load", "accesses", "kernel loads through the MMU"},
+    {"store", "accesses", "kernel stores through the MMU"},
+    {"user_access", "accesses", "user loads and stores"},
+    {"l2_tlb_hit", "accesses", "L1 TLB misses that hit the L2 TLB"},
+    {"walk", "walks", "table walks"},
+    {"walk_read", "accesses", "descriptors that the walker read"},
+    {"fault_translation", "faults", "translation faults"},
+    {"fault_access_flag", "faults", "access flag faults"},
+    {"fault_permission", "faults", "permission faults without the overlay bit"},
+    {"fault_overlay", "faults", "permission faults with ISS2.Overlay: a key forbade the access"},
+    {"fault_address_size", "faults", "address size faults"},
+    {"instruction", "instructions", "instructions of kernel paths (path lengths of the profile)"},
+    {"page_zero", "pages", "pages zeroed"},
+    {"page_copy", "pages", "pages copied"},
+}};
+
+constexpr Event tlbi_event(mmu::TlbiKind kind) {
+  return static_cast<Event>(static_cast<unsigned>(Event::kTlbiFirst) + static_cast<unsigned>(kind));
+}
+
+// Why something happens. The names belong to the software above; here a cause is a number.
+using CauseId = std::uint8_t;
+inline constexpr std::size_t kCauses = 32;
+
+struct Counters {
+  std::array<std::array<std::uint64_t, kCauses>, kEvents> count{};
+  std::array<std::array<std::uint64_t, kCauses>, kEvents> millicycles{};
+
+  void add(Event event, CauseId cause, std::uint64_t n, std::uint64_t cost) {
+    count[static_cast<std::size_t>(event)][cause] += n;
+    millicycles[static_cast<std::size_t>(event)][cause] += cost;
+  }
+  std::uint64_t total(Event event) const {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t n : count[static_cast<std::size_t>(event)]) sum += n;
+    return sum;
+  }
+  std::uint64_t total_millicycles() const {
+    std::uint64_t sum = 0;
+    for (const auto& by_cause : millicycles) {
+      for (const std::uint64_t n : by_cause) sum += n;
+    }
+    return sum;
+  }
+  Counters operator-(const Counters& before) const {
+    Counters d = *this;
+    for (std::size_t e = 0; e < kEvents; ++e) {
+      for (std::size_t c = 0; c < kCauses; ++c) {
+        d.count[e][c] -= before.count[e][c];
+        d.millicycles[e][c] -= before.millicycles[e][c];
+      }
+    }
+    return d;
+  }
+  Counters& operator+=(const Counters& o) {
+    for (std::size_t e = 0; e < kEvents; ++e) {
+      for (std::size_t c = 0; c < kCauses; ++c) {
+        count[e][c] += o.count[e][c];
+        millicycles[e][c] += o.millicycles[e][c];
+      }
+    }
+    return *this;
+  }
+};
+
+}  // namespace kpksim::cpu

@@ -1,0 +1,406 @@
+#include "sim/kernel/kernel.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "sim/base/error.h"
+#include "sim/kernel/path.h"
+#include "sim/mmu/walker.h"
+
+namespace kpksim::kernel {
+namespace {
+
+constexpr std::uint64_t kStackPages = 4;       // THREAD_SIZE: 16 KB
+constexpr std::size_t kCachedStacks = 2;       // NR_CACHED_STACKS
+constexpr std::uint32_t kAsidLimit = 1u << 16;
+
+// A small program image, as exec maps it: what a trace cannot show.
+constexpr std::uint64_t kTextBase = 0xaaaaaaaa0000;
+constexpr std::uint64_t kTextBytes = 64 << 10;
+constexpr std::uint64_t kDataBase = kTextBase + 0x20000;
+constexpr std::uint64_t kDataBytes = 16 << 10;
+constexpr std::uint64_t kHeapBase = 0xaaaaaaae0000;
+constexpr std::uint64_t kUserStackTop = 0xfffffffff000;
+constexpr std::uint64_t kUserStackBytes = 132 << 10;
+constexpr std::uint32_t kProgramFile = 1u << 23;
+
+}  // namespace
+
+Kernel::Kernel(const cpu::CoreProfile& profile, const Config& config)
+    : system_(profile, (check(config), config)),
+      vmalloc_(system_),
+      current_(config.cores),
+      stack_cache_(config.cores),
+      flush_pending_(config.cores) {}
+
+class Kernel::Syscall {
+ public:
+  Syscall(Kernel& kernel, std::uint32_t id)
+      : kernel_(kernel), core_(kernel.run_on(kernel.task(id))) {
+    const Because because(core_, Cause::kSyscall);
+    kernel_.enter_kernel(core_);
+    core_.execute(path::kSyscall);
+  }
+  ~Syscall() noexcept(false) {
+    kernel_.system_.rcu_quiesce(core_);
+    const Because because(core_, Cause::kSyscall);
+    kernel_.leave_kernel(core_);
+  }
+  Syscall(const Syscall&) = delete;
+  Syscall& operator=(const Syscall&) = delete;
+  cpu::Core& core() { return core_; }
+
+ private:
+  Kernel& kernel_;
+  cpu::Core& core_;
+};
+
+void Kernel::enter_kernel(cpu::Core& core) {
+  core.take_exception();
+  core.isb();  // el0t_64_sync: keys of pointer authentication
+}
+
+void Kernel::leave_kernel(cpu::Core& core) { core.eret(0); }
+
+Task& Kernel::task(std::uint32_t id) {
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end() || it->second.dead) {
+    throw InputError(fmt::format("task {} does not exist or has exited", id));
+  }
+  return it->second;
+}
+
+bool Kernel::alive(std::uint32_t id) const {
+  const auto it = tasks_.find(id);
+  return it != tasks_.end() && !it->second.dead;
+}
+
+Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
+  const auto [it, fresh] = tasks_.try_emplace(id);
+  if (!fresh && !it->second.dead) throw InputError(fmt::format("task {} exists already", id));
+  it->second = {id, std::move(mm), cpu, 0, false, nullptr};
+  return it->second;
+}
+
+cpu::Core& Kernel::run_on(Task& t) {
+  cpu::Core& core = system_.machine.core(t.cpu);
+  if (current_[t.cpu] != t.id) {
+    const Because because(core, Cause::kSwitch);
+    core.execute(path::kContextSwitch);
+    current_[t.cpu] = t.id;
+    switch_mm(*t.mm, core);
+  }
+  return core;
+}
+
+// check_and_switch_context(): a new ASID if the mm's is of an old generation.
+void Kernel::switch_mm(Mm& mm, cpu::Core& core) {
+  if (mm.asid_generation != generation_) {
+    if (next_asid_ == kAsidLimit) {  // rollover: every core flushes before its next switch
+      ++generation_;
+      next_asid_ = 1;
+      flush_pending_.assign(flush_pending_.size(), true);
+    }
+    mm.asid = Asid(static_cast<std::uint16_t>(next_asid_++));
+    mm.asid_generation = generation_;
+  }
+  if (flush_pending_[core.id()]) {
+    flush_pending_[core.id()] = false;
+    system_.flush.local_all(core, FlushSite::kAsidRollover);
+  }
+  const std::uint64_t ttbr1 =
+      mmu::ttbr::kAsid.set(address_of(system_.linear_map.root()).value, mm.asid.value);
+  core.msr_ttbr(address_of(mm.root()).value, ttbr1);
+  core.isb();
+}
+
+std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
+  if (!stack_cache_[cpu].empty()) {
+    const std::uint64_t stack = stack_cache_[cpu].back();
+    stack_cache_[cpu].pop_back();
+    return stack;
+  }
+  return vmalloc_.allocate(kStackPages, core);
+}
+
+void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
+  if (stack_cache_[cpu].size() < kCachedStacks) stack_cache_[cpu].push_back(stack);
+  else vmalloc_.free(stack, core);
+}
+
+void Kernel::spawn(std::uint32_t id) {
+  const unsigned cpu = next_cpu_++ % system_.config.cores;
+  cpu::Core& core = system_.machine.core(cpu);
+  const Because because(core, Cause::kExec);
+  Task& t = add_task(id, std::make_shared<Mm>(system_, cache_, core), cpu);
+  t.stack = allocate_stack(core, cpu);
+  run_on(t);
+  load_program(t, core);
+  leave_kernel(core);
+}
+
+void Kernel::load_program(Task& t, cpu::Core& core) {
+  core.execute(path::kExec);
+  Vma text;
+  text.read = text.exec = text.file = true;
+  text.file_id = kProgramFile;
+  t.mm->mmap(text, kTextBytes, kTextBase, core);
+  Vma data = text;
+  data.exec = false;
+  data.write = true;
+  data.file_offset = kDataBase - kTextBase;
+  t.mm->mmap(data, kDataBytes, kDataBase, core);
+  Vma stack;
+  stack.read = stack.write = true;
+  t.mm->mmap(stack, kUserStackBytes, kUserStackTop - kUserStackBytes, core);
+  t.mm->brk_start = t.mm->brk = kHeapBase;
+  // Arguments and environment are written to the new stack by the kernel.
+  t.mm->handle_fault(VirtAddr(kUserStackTop - kPageSize), true, false, core);
+}
+
+void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
+  Syscall call(*this, parent);
+  const Because because(call.core(), Cause::kFork);
+  const Task& p = task(parent);
+  const std::uint64_t stack = allocate_stack(call.core(), p.cpu);
+  auto mm = std::make_shared<Mm>(system_, cache_, call.core());
+  p.mm->fork_into(*mm, call.core());
+  add_task(child, std::move(mm), next_cpu_++ % system_.config.cores).stack = stack;
+}
+
+void Kernel::vfork(std::uint32_t parent, std::uint32_t child) {
+  clone_thread(parent, child);
+}
+
+void Kernel::clone_thread(std::uint32_t parent, std::uint32_t child) {
+  Syscall call(*this, parent);
+  const Because because(call.core(), Cause::kFork);
+  call.core().execute(path::kThread);
+  const Task& p = task(parent);
+  const std::uint64_t stack = allocate_stack(call.core(), p.cpu);
+  ++p.mm->users;
+  std::shared_ptr<Mm> mm = p.mm;
+  add_task(child, std::move(mm), next_cpu_++ % system_.config.cores).stack = stack;
+}
+
+void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
+  if (--mm->users == 0) {
+    // The core must not walk tables that go: it runs on the kernel's alone from here.
+    const mmu::Registers& regs = core.mmu().registers();
+    if (regs.ttbr0 == address_of(mm->root()).value) {
+      core.msr_ttbr(address_of(system_.zero_page).value, regs.ttbr1);
+      core.isb();
+    }
+    mm->exit(core);
+  }
+  mm.reset();
+}
+
+void Kernel::exec(std::uint32_t id) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kExec);
+  Task& t = task(id);
+  std::shared_ptr<Mm> old = std::move(t.mm);
+  t.mm = std::make_shared<Mm>(system_, cache_, call.core());
+  switch_mm(*t.mm, call.core());
+  drop_mm(old, call.core());
+  load_program(t, call.core());
+}
+
+void Kernel::exit(std::uint32_t id) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kExit);
+  Task& t = task(id);
+  drop_mm(t.mm, call.core());
+  free_stack(t.stack, call.core(), t.cpu);
+  t.dead = true;
+  current_[t.cpu] = 0;
+}
+
+void Kernel::wait(std::uint32_t id, std::uint32_t child) {
+  Syscall call(*this, id);
+  const auto it = tasks_.find(child);
+  if (it == tasks_.end() || !it->second.dead) {
+    throw InputError(fmt::format("task {} waits for {}, which has not exited", id, child));
+  }
+  tasks_.erase(it);
+}
+
+void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
+
+void Kernel::null_syscall(std::uint32_t id) { Syscall call(*this, id); }
+
+std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address) {
+  Syscall call(*this, id);
+  if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
+    vma.file = true;
+    vma.file_id = next_shmem_++;
+  }
+  return task(id).mm->mmap(vma, length, address, call.core());
+}
+
+bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kMunmap);
+  return task(id).mm->munmap(start, start + length, call.core());
+}
+
+bool Kernel::mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
+                      bool x) {
+  Syscall call(*this, id);
+  return task(id).mm->mprotect(start, start + length, r, w, x, call.core());
+}
+
+void Kernel::madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  task(id).mm->madvise_dontneed(start, start + length, call.core());
+}
+
+void Kernel::madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  task(id).mm->madvise_free(start, start + length, call.core());
+}
+
+void Kernel::madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool huge) {
+  Syscall call(*this, id);
+  task(id).mm->set_huge(start, start + length, huge, call.core());
+}
+
+std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                             std::uint64_t new_length, std::uint64_t new_address) {
+  Syscall call(*this, id);
+  return task(id).mm->mremap(start, length, new_length, new_address, call.core());
+}
+
+void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
+  Syscall call(*this, id);
+  Mm& mm = *task(id).mm;
+  address = align_up(address, kPageSize);
+  if (mm.brk == kHeapBase && address > kHeapBase + (1ull << 36)) {
+    // A recorded break lies where the recorded program had its heap: the heap starts there.
+    mm.brk_start = mm.brk = address;
+    return;
+  }
+  if (address < mm.brk) {
+    mm.munmap(std::max(address, mm.brk_start), mm.brk, call.core());
+  } else if (address > mm.brk) {
+    Vma heap;
+    heap.read = heap.write = true;
+    mm.mmap(heap, address - mm.brk, mm.brk, call.core());
+  }
+  mm.brk = std::max(address, mm.brk_start);
+}
+
+bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
+  Task& t = task(id);
+  cpu::Core& core = run_on(t);
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    if (!core.user_access(VirtAddr(address), kind)) return true;
+    const Because because(core, Cause::kFault);
+    enter_kernel(core);
+    const FaultResult result = t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
+                                                  kind == poe::AccessKind::kExecute, core);
+    leave_kernel(core);
+    if (result == FaultResult::kSegv) break;
+  }
+  ++segv_;
+  return false;
+}
+
+std::uint64_t Kernel::vmalloc(std::uint64_t pages) {
+  return vmalloc_.allocate(pages, system_.machine.core(0));
+}
+void Kernel::vfree(std::uint64_t address) { vmalloc_.free(address, system_.machine.core(0)); }
+std::uint64_t Kernel::vm_map_ram(std::uint64_t pages) {
+  return vmalloc_.map_ram(pages, system_.machine.core(0));
+}
+void Kernel::vm_unmap_ram(std::uint64_t address) {
+  vmalloc_.unmap_ram(address, system_.machine.core(0));
+}
+
+std::uint64_t Kernel::pressure() {
+  cpu::Core& core = system_.machine.core(0);
+  const Because because(core, Cause::kShrink);
+  vmalloc_.purge(core);
+  std::uint64_t freed = 0;
+  for (std::uint64_t now = 1; now != 0;) {
+    now = system_.allocator->shrink(core, std::max<std::uint64_t>(16, system_.allocator->statistics().cached / 4));
+    freed += now;
+  }
+  return freed;
+}
+
+void Kernel::fragment(unsigned percent, std::uint64_t seed) {
+  const std::uint64_t target = system_.buddy.free_pages() * percent / 100;
+  std::mt19937_64 random(seed);
+  std::vector<Pfn> taken;
+  while (const auto pfn = system_.buddy.allocate(0)) taken.push_back(*pfn);
+  for (std::size_t i = taken.size(); i > 1; --i) std::swap(taken[i - 1], taken[random() % i]);
+  for (std::size_t i = target; i < taken.size(); ++i) system_.buddy.free(taken[i], 0);
+  taken.resize(std::min<std::size_t>(target, taken.size()));
+  fragments_.insert(fragments_.end(), taken.begin(), taken.end());
+}
+
+void Kernel::unfragment() {
+  for (const Pfn pfn : fragments_) system_.buddy.free(pfn, 0);
+  fragments_.clear();
+}
+
+AuditResult Kernel::audit() const {
+  AuditResult result;
+  std::map<std::uint16_t, const Mm*> owner;
+  for (const auto& [id, t] : tasks_) {
+    if (t.mm != nullptr && t.mm->asid_generation == generation_) owner[t.mm->asid.value] = t.mm.get();
+  }
+  auto& machine = const_cast<cpu::Machine&>(system_.machine);
+  for (std::size_t c = 0; c < machine.core_count(); ++c) {
+    const mmu::Mmu& mmu = machine.core(c).mmu();
+    mmu::Registers regs = mmu.registers();
+    // False if the address space is gone: its entries can be hit by nobody.
+    const auto point_at = [&](VirtAddr va, Asid asid) {
+      if (mmu::upper_half(va)) return true;
+      const auto it = owner.find(asid.value);
+      if (it == owner.end()) return false;
+      regs.ttbr0 = address_of(it->second->root()).value;
+      return true;
+    };
+    for (const mmu::Tlb* tlb : {&mmu.l1i(), &mmu.l1d(), &mmu.l2()}) {
+      for (const mmu::TlbEntry& entry : tlb->entries()) {
+        if (!entry.valid || flush_pending_[c] || vmalloc_.waiting(entry.va())) continue;
+        if (!point_at(entry.va(), entry.asid)) continue;
+        ++result.checked;
+        const mmu::Leaf now = mmu::walk(machine.memory(), regs, entry.va());
+        // Less permissive than the tables is allowed (a spurious fault mends it); anything else is not.
+        const std::uint64_t key = mmu::field::kPoIndex.mask();
+        const bool same_page =
+            !now.fault && entry.leaf.base + (entry.va().value & ((1ull << entry.leaf.page_bits) - 1)) ==
+                              now.base + (entry.va().value & ((1ull << now.page_bits) - 1));
+        const bool more = !now.fault && ((now.descriptor.raw & ~entry.leaf.descriptor.raw) &
+                                         (mmu::field::kAp2.mask() | mmu::field::kUxn.mask())) != 0;
+        const bool other_key = (now.descriptor.raw & key) != (entry.leaf.descriptor.raw & key);
+        // A block entry over a table: break-before-make was not kept. The linear map's blocks are
+        // split in place (FEAT_BBM level 2).
+        const bool size = !mmu::upper_half(entry.va()) && entry.leaf.page_bits != now.page_bits;
+        if (!same_page || more || other_key || size) ++result.stale_leaves;
+      }
+    }
+    for (const mmu::WalkCache::Entry& entry : mmu.walk_cache().entries()) {
+      if (!entry.valid || flush_pending_[c]) continue;
+      ++result.checked;
+      if (!point_at(entry.va(), entry.asid)) {
+        ++result.stale_tables;  // its tables were freed, the walker may still read them
+        continue;
+      }
+      mmu::WalkState state = mmu::walk_start(regs, entry.va());
+      bool found = false;
+      mmu::walk_from(machine.memory(), regs, entry.va(), state, [&](const mmu::WalkState& next) {
+        found |= next.level == entry.next.level && next.table == entry.next.table;
+      });
+      if (!found) ++result.stale_tables;
+    }
+  }
+  return result;
+}
+
+}  // namespace kpksim::kernel

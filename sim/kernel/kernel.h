@@ -1,0 +1,110 @@
+#pragma once
+// The kernel: tasks, system calls, user accesses with their faults, context switches and ASIDs.
+// Each call runs on the core of its task, as a program's system call would.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "sim/kernel/cause.h"
+#include "sim/kernel/mm.h"
+#include "sim/kernel/vmalloc.h"
+
+namespace kpksim::kernel {
+
+struct Task {
+  std::uint32_t id = 0;
+  std::shared_ptr<Mm> mm;
+  unsigned cpu = 0;
+  std::uint64_t stack = 0;      // VMAP_STACK address
+  bool dead = false;            // exited, not reaped
+  std::shared_ptr<Mm> vfork_of; // shares the parent's mm until exec or exit
+};
+
+struct AuditResult {
+  std::uint64_t checked = 0;
+  std::uint64_t stale_leaves = 0;  // TLB entries that the tables no longer justify
+  std::uint64_t stale_tables = 0;  // walk cache entries to tables that are gone
+};
+
+class Kernel {
+ public:
+  Kernel(const cpu::CoreProfile& profile, const Config& config);
+
+  System& system() { return system_; }
+  const System& system() const { return system_; }
+
+  // Tasks. InputError for an unknown or already used id.
+  void spawn(std::uint32_t id);
+  void fork(std::uint32_t parent, std::uint32_t child);
+  void vfork(std::uint32_t parent, std::uint32_t child);
+  void clone_thread(std::uint32_t parent, std::uint32_t child);
+  void exec(std::uint32_t id);
+  void exit(std::uint32_t id);
+  void wait(std::uint32_t id, std::uint32_t child);
+  bool alive(std::uint32_t id) const;
+  void switch_to(std::uint32_t id);
+  void null_syscall(std::uint32_t id);
+
+  // Memory calls of task `id`.
+  std::uint64_t mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address);
+  bool munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  bool mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w, bool x);
+  void madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool huge);
+  std::uint64_t mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                       std::uint64_t new_length, std::uint64_t new_address);
+  void set_brk(std::uint32_t id, std::uint64_t address);
+  std::uint64_t brk(std::uint32_t id) { return task(id).mm->brk; }
+
+  // One user access; false: the program would be killed (SIGSEGV).
+  bool touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind);
+
+  // Kernel memory, by the task that runs on core 0 (or the boot context).
+  std::uint64_t vmalloc(std::uint64_t pages);
+  void vfree(std::uint64_t address);
+  std::uint64_t vm_map_ram(std::uint64_t pages);
+  void vm_unmap_ram(std::uint64_t address);
+  // drop_caches' loop: shrinkers run until they free almost nothing.
+  std::uint64_t pressure();
+  // Takes `percent` of the free memory in single, scattered pages; and gives them back.
+  void fragment(unsigned percent, std::uint64_t seed);
+  void unfragment();
+
+  // Holds every cached translation against a fresh walk of the tables of its address space.
+  AuditResult audit() const;
+
+  std::uint64_t segv_count() const { return segv_; }
+
+ private:
+  class Syscall;  // entry and exit of a system call on the task's core
+  Task& task(std::uint32_t id);
+  Task& add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu);
+  cpu::Core& run_on(Task& t);
+  void enter_kernel(cpu::Core& core);
+  void leave_kernel(cpu::Core& core);
+  void switch_mm(Mm& mm, cpu::Core& core);
+  std::uint64_t allocate_stack(cpu::Core& core, unsigned cpu);
+  void free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu);
+  void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
+  void load_program(Task& t, cpu::Core& core);
+
+  System system_;
+  PageCache cache_;
+  Vmalloc vmalloc_;
+  std::map<std::uint32_t, Task> tasks_;
+  std::vector<std::uint32_t> current_;                    // task on each core, 0: none
+  std::vector<std::vector<std::uint64_t>> stack_cache_;   // NR_CACHED_STACKS per core
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> dead_stacks_;
+  unsigned next_cpu_ = 0;
+  std::uint32_t next_asid_ = 1;
+  std::uint64_t generation_ = 1;
+  std::vector<bool> flush_pending_;
+  std::vector<Pfn> fragments_;
+  std::uint32_t next_shmem_ = 1u << 22;
+  std::uint64_t segv_ = 0;
+};
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,158 @@
+#include "sim/kernel/linear_map.h"
+
+#include "sim/base/error.h"
+#include "sim/kernel/prot.h"
+#include "sim/mmu/walker.h"
+
+namespace kpksim::kernel {
+
+using mmu::Descriptor;
+
+namespace {
+
+PhysAddr entry_address(Pfn table, VirtAddr va, unsigned level) {
+  return address_of(table) + ((va.value >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
+}
+
+}  // namespace
+
+void LinearMap::build(mmu::PhysicalMemory& memory, Buddy& buddy) {
+  const auto new_table = [&] {
+    // On a block map early tables come from one 2 MB range, keyed in one go later ("ppa").
+    if (boot_range_left_ > 0) return boot_range_ + (kEntriesPerTable - boot_range_left_--);
+    const auto pfn = buddy.allocate(0);
+    if (!pfn) throw InputError("memory is too small for its own linear map");
+    return *pfn;
+  };
+  root_ = new_table();  // swapper_pg_dir: read-only after boot, never keyed
+  if (granularity_ == Granularity::kBlock) {
+    const auto run = buddy.allocate(9);
+    if (!run) throw InputError("memory is too small for its own linear map");
+    boot_range_ = *run;
+    boot_range_left_ = kEntriesPerTable;
+  }
+  const bool contiguous = granularity_ != Granularity::kPte;
+  const PhysAddr end = address_of(buddy.first() + buddy.size());
+  end_ = linear_va(end);
+  for (PhysAddr pa = address_of(buddy.first()); pa < end;) {
+    const VirtAddr va = linear_va(pa);
+    Pfn table = root_;
+    for (unsigned level = 0;; ++level) {
+      const std::uint64_t size = 1ull << mmu::level_shift(level);
+      const PhysAddr entry = entry_address(table, va, level);
+      const bool block = granularity_ == Granularity::kBlock && level >= 1 &&
+                         is_aligned(pa.value, size) && pa + size <= end;
+      if (level == mmu::kLastLevel || block) {
+        const std::uint64_t run = size * kContiguousEntries;
+        const PhysAddr run_start(align_down(pa.value, run));
+        const bool cont = contiguous && level >= 2 && run_start >= address_of(buddy.first()) &&
+                          run_start + run <= end;
+        memory.write64(entry, kernel_leaf(pa, level, cont).raw);
+        pa += size;
+        break;
+      }
+      Descriptor next{memory.read64(entry)};
+      if (!next.valid()) {
+        const Pfn fresh = new_table();
+        if (granularity_ != Granularity::kBlock) boot_tables_.push_back(fresh);
+        next = table_descriptor(fresh);
+        memory.write64(entry, next.raw);
+      }
+      table = next.pfn();
+    }
+  }
+}
+
+LinearMap::Entry LinearMap::leaf_of(cpu::Core& core, VirtAddr va) const {
+  Pfn table = root_;
+  for (unsigned level = 0;; ++level) {
+    const PhysAddr address = entry_address(table, va, level);
+    const Descriptor d{tables_.read(core, address)};
+    if (!d.valid()) throw ModelError("hole in the linear map");
+    if (level == mmu::kLastLevel || d.block()) return {address, d, level};
+    table = d.pfn();
+  }
+}
+
+void LinearMap::split_block(cpu::Core& core, const Entry& block) {
+  const Pfn table = table_source_(core);
+  const unsigned level = block.level + 1;
+  const std::uint64_t size = 1ull << mmu::level_shift(level);
+  for (unsigned i = 0; i < kEntriesPerTable; ++i) {
+    const Descriptor d = kernel_leaf(block.descriptor.output() + i * size, level, true)
+                             .with(mmu::field::kPoIndex, block.descriptor.po_index().value);
+    tables_.update(core, address_of(table) + i * 8, d);
+  }
+  core.dsb_ishst();
+  tables_.set_table(core, block.address, table_descriptor(table));
+}
+
+void LinearMap::clear_contiguous(cpu::Core& core, const Entry& entry) {
+  const PhysAddr first(align_down(entry.address.value, kContiguousEntries * 8));
+  for (unsigned i = 0; i < kContiguousEntries; ++i) {
+    const Descriptor d{tables_.read(core, first + i * 8)};
+    tables_.set_pte(core, first + i * 8, d.with(mmu::field::kContiguous, 0), true);
+  }
+}
+
+// split_kernel_leaf_mapping() for one end of a range: makes `boundary` a boundary of leaves.
+void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
+  if (is_aligned(boundary.value, kPudSize)) return;
+  Entry leaf = leaf_of(core, boundary);
+  if (leaf.level == 1) {
+    split_block(core, leaf);
+    ++statistics_.split_pud;
+    leaf = leaf_of(core, boundary);
+  }
+  const auto split_run = [&](unsigned level, std::uint64_t& counter) {
+    const std::uint64_t run = kContiguousEntries << mmu::level_shift(level);
+    if (leaf.level != level || is_aligned(boundary.value, run) || !leaf.descriptor.contiguous()) return;
+    clear_contiguous(core, leaf);
+    ++counter;
+  };
+  split_run(2, statistics_.split_contpmd);
+  if (is_aligned(boundary.value, kPmdSize)) return;
+  if (leaf.level == 2) {
+    split_block(core, leaf_of(core, boundary));
+    ++statistics_.split_pmd;
+    leaf = leaf_of(core, boundary);
+  }
+  split_run(3, statistics_.split_contpte);
+}
+
+void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key) {
+  ++statistics_.set_memory_pkey;
+  statistics_.pages += count;
+  const VirtAddr start = linear_va(address_of(first));
+  const VirtAddr end = start + count * kPageSize;
+  if (granularity_ != Granularity::kPte) {
+    const LazySection lazy(tables_, core);
+    split_at(core, start);
+    if (end < end_) split_at(core, end);
+  }
+  {
+    const LazySection lazy(tables_, core);
+    for (VirtAddr va = start; va < end;) {
+      const Entry leaf = leaf_of(core, va);
+      tables_.set_pte(core, leaf.address,
+                      leaf.descriptor.with(mmu::field::kPoIndex, key.value), true);
+      va += 1ull << mmu::level_shift(leaf.level);
+    }
+  }
+  flush_.kernel_range(core, FlushSite::kSetMemoryPkey, start, end);
+}
+
+void LinearMap::key_boot_tables(cpu::Core& core, PkeyIndex key) {
+  if (granularity_ == Granularity::kBlock) {
+    set_memory_pkey(core, boot_range_, kEntriesPerTable, key);
+  }
+  for (const Pfn table : boot_tables_) set_memory_pkey(core, table, 1, key);
+}
+
+PkeyIndex LinearMap::key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const {
+  mmu::Registers regs;
+  regs.ttbr1 = address_of(root_).value;
+  return mmu::walk(memory, regs, linear_va(address_of(pfn))).descriptor.po_index();
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,72 @@
+#pragma once
+// The kernel's linear map: all memory at PAGE_OFFSET, mapped with pages, contiguous runs or blocks,
+// and set_memory_pkey(), which changes the key of a range and splits blocks where it must.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "sim/kernel/buddy.h"
+#include "sim/kernel/pgtable.h"
+#include "sim/kernel/tlbflush.h"
+#include "sim/mmu/physical_memory.h"
+
+namespace kpksim::kernel {
+
+enum class Granularity : std::uint8_t { kPte, kContPte, kBlock };
+
+struct LinearMapStatistics {
+  std::uint64_t set_memory_pkey = 0;  // calls
+  std::uint64_t pages = 0;            // whose key was set
+  std::uint64_t split_pud = 0, split_contpmd = 0, split_pmd = 0, split_contpte = 0;
+};
+
+class LinearMap {
+ public:
+  LinearMap(Granularity granularity, PageTables& tables, TlbFlush& flush)
+      : granularity_(granularity), tables_(tables), flush_(flush) {}
+
+  // Before the MMU is on: writes the tables of all of `buddy`'s memory, taking frames from it.
+  void build(mmu::PhysicalMemory& memory, Buddy& buddy);
+
+  // Tables that a split needs come from here (the page-table allocator decides).
+  void set_table_source(std::function<Pfn(cpu::Core&)> source) { table_source_ = std::move(source); }
+
+  // set_memory_pkey(): keys `count` pages from `first` on. Splits, rewrites the leaves in one lazy
+  // MMU section, then flush_tlb_kernel_range.
+  void set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key);
+
+  // Keys the tables that build() wrote.
+  void key_boot_tables(cpu::Core& core, PkeyIndex key);
+
+  // The key that the linear map gives a page now, read from the tables.
+  PkeyIndex key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const;
+
+  Pfn root() const { return root_; }
+  Granularity granularity() const { return granularity_; }
+  const LinearMapStatistics& statistics() const { return statistics_; }
+
+ private:
+  struct Entry {
+    PhysAddr address;
+    mmu::Descriptor descriptor;
+    unsigned level;
+  };
+  Entry leaf_of(cpu::Core& core, VirtAddr va) const;
+  void split_at(cpu::Core& core, VirtAddr boundary);
+  void split_block(cpu::Core& core, const Entry& block);
+  void clear_contiguous(cpu::Core& core, const Entry& entry);
+
+  Granularity granularity_;
+  PageTables& tables_;
+  TlbFlush& flush_;
+  Pfn root_;
+  VirtAddr end_;
+  std::vector<Pfn> boot_tables_;
+  Pfn boot_range_;
+  std::uint64_t boot_range_left_ = 0;
+  std::function<Pfn(cpu::Core&)> table_source_;
+  LinearMapStatistics statistics_;
+};
+
+}  // namespace kpksim::kernel

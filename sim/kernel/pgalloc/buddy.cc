@@ -1,0 +1,28 @@
+// Plain pages from the page allocator, zeroed there (the baseline).
+
+#include "sim/kernel/pgalloc/allocator.h"
+
+namespace kpksim::kernel {
+namespace {
+
+class BuddyTables final : public PageTableAllocator {
+ public:
+  using PageTableAllocator::PageTableAllocator;
+  Pfn allocate_for_split(cpu::Core&) override { return page(); }
+
+ private:
+  Pfn take(cpu::Core& core) override {
+    const Pfn pfn = page();
+    zero(core, pfn);
+    return pfn;
+  }
+  void give_back(cpu::Core&, Pfn pfn) override { context_.buddy.free(pfn, 0); }
+};
+
+}  // namespace
+
+std::unique_ptr<PageTableAllocator> make_buddy(AllocatorContext context) {
+  return std::make_unique<BuddyTables>(context);
+}
+
+}  // namespace kpksim::kernel

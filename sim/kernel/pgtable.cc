@@ -1,0 +1,67 @@
+#include "sim/kernel/pgtable.h"
+
+#include <fmt/format.h>
+
+#include "sim/base/error.h"
+
+namespace kpksim::kernel {
+
+std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
+  const cpu::LoadResult result = core.load64(linear_va(entry));
+  if (result.fault) throw KernelOops(fmt::format("load of {:#x} refused", entry.value), result.fault);
+  return result.value;
+}
+
+void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
+  const bool guard = !(lazy_ && protection_.batches());
+  if (guard) protection_.begin_write(core);
+  const mmu::Fault fault = core.store64(linear_va(entry), value);
+  if (guard) protection_.end_write(core);
+  ++writes_;
+  if (fault) throw KernelOops(fmt::format("store to {:#x} refused", entry.value), fault);
+}
+
+void PageTables::barriers(cpu::Core& core) {
+  if (lazy_) {
+    barriers_pending_ = true;
+    return;
+  }
+  core.dsb_ishst();
+  core.isb();
+}
+
+void PageTables::set_pte(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, bool kernel_mapping) {
+  write(core, entry, d.raw);
+  if (kernel_mapping && d.valid()) barriers(core);
+}
+
+void PageTables::set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
+  write(core, entry, d.raw);
+  if (d.valid()) barriers(core);
+}
+
+mmu::Descriptor PageTables::get_and_clear(cpu::Core& core, PhysAddr entry) {
+  const mmu::Descriptor old{read(core, entry)};
+  write(core, entry, 0);
+  return old;
+}
+
+void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
+  write(core, entry, d.raw);
+}
+
+void PageTables::enter_lazy(cpu::Core& core) {
+  if (lazy_) throw ModelError("lazy MMU sections do not nest");
+  protection_.enter_lazy(core);
+  lazy_ = true;
+}
+
+void PageTables::leave_lazy(cpu::Core& core) {
+  lazy_ = false;
+  if (barriers_pending_) core.dsb_ishst();
+  protection_.leave_lazy(core, barriers_pending_);
+  if (barriers_pending_) core.isb();
+  barriers_pending_ = false;
+}
+
+}  // namespace kpksim::kernel

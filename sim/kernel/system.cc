@@ -1,0 +1,118 @@
+#include "sim/kernel/system.h"
+
+#include <fmt/format.h>
+
+#include "sim/base/error.h"
+#include "sim/kernel/cause.h"
+#include "sim/kernel/prot.h"
+#include "sim/mmu/walker.h"
+
+namespace kpksim::kernel {
+namespace {
+
+constexpr std::string_view kGranularityNames[] = {"pte", "contpte", "block"};
+
+mmu::Registers boot_registers(const Protection& protection, Pfn swapper) {
+  mmu::Registers regs;
+  regs.tcr = mmu::tcr::kT0Sz.set(mmu::tcr::kT1Sz.set(0, 16), 16);
+  regs.tcr = mmu::tcr::kTg1.set(regs.tcr, 0b10);  // 4 KB
+  regs.tcr = mmu::tcr::kIps.set(regs.tcr, 0b101);  // 48 bits
+  regs.tcr = mmu::tcr::kAs.set(mmu::tcr::kA1.set(regs.tcr, 1), 1);
+  regs.sctlr = mmu::sctlr::kM.set(0, 1);
+  regs.ttbr0 = regs.ttbr1 = address_of(swapper).value;
+  protection.boot(regs);
+  return regs;
+}
+
+}  // namespace
+
+Granularity parse_granularity(const std::string& name) {
+  for (unsigned i = 0; i < 3; ++i) {
+    if (name == kGranularityNames[i]) return static_cast<Granularity>(i);
+  }
+  throw InputError(fmt::format("'{}' is not a linear map granularity{}", name,
+                               suggest(name, {"pte", "contpte", "block"})));
+}
+
+std::string_view granularity_name(Granularity granularity) {
+  return kGranularityNames[static_cast<unsigned>(granularity)];
+}
+
+void check(const Config& config) {
+  const bool keyed = config.allocator == "per-page" || config.allocator == "pba";
+  if (config.protection == "none" && keyed) {
+    throw InputError(fmt::format("allocator '{}' keys pages, but protection 'none' has no keys; use 'buddy'",
+                                 config.allocator));
+  }
+  if (config.protection == "kpkeys-poe" && config.allocator == "buddy") {
+    throw InputError("allocator 'buddy' never keys a page, so kpkeys-poe would protect nothing; "
+                     "use 'per-page' or 'pba'");
+  }
+  if (config.protection == "none" && config.batching) {
+    throw InputError("protection 'none' has no sections to batch");
+  }
+  if (config.allocator == "pba" && config.linear_map == Granularity::kPte) {
+    throw InputError("allocator 'pba' is for a linear map of blocks; with 'pte' nothing is ever "
+                     "split and 'per-page' is what the series uses");
+  }
+  if (config.memory_bytes < 64ull << 20 || config.memory_bytes > 64ull << 40 ||
+      config.memory_bytes % (4ull << 20) != 0) {
+    throw InputError("memory must be a multiple of 4M between 64M and 64T");
+  }
+  if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
+}
+
+System::System(const cpu::CoreProfile& profile, const Config& cfg)
+    : config(cfg),
+      machine(profile, cfg.cores),
+      protection(make_protection(cfg.protection, cfg.batching)),
+      buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift),
+      tables(*protection),
+      flush(profile.tlb_range),
+      linear_map(cfg.linear_map, tables, flush),
+      pages(cfg.memory_bytes >> kPageShift) {
+  linear_map.build(machine.memory(), buddy);
+  allocator = make_allocator(cfg.allocator, {buddy, linear_map, tables, machine.memory()});
+  linear_map.set_table_source([this](cpu::Core& core) { return allocator->allocate_for_split(core); });
+  for (std::size_t i = 0; i < machine.core_count(); ++i) {
+    machine.core(i).set_registers(boot_registers(*protection, linear_map.root()));
+  }
+  const Because boot(machine.core(0), Cause::kBoot);
+  zero_page = allocate_pages(0);
+  page(zero_page).file = true;
+  allocator->boot(machine.core(0));
+}
+
+Pfn System::allocate_pages(unsigned order) {
+  const auto pfn = buddy.allocate(order);
+  if (!pfn) throw InputError("out of memory: no free pages left (give the machine more --memory)");
+  for (std::uint32_t i = 0; i < 1u << order; ++i) {
+    page(*pfn + i) = {0, false, static_cast<std::uint8_t>(order), i};
+  }
+  return *pfn;
+}
+
+PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {
+  Pfn table = root;
+  for (unsigned at = 0;; ++at) {
+    const PhysAddr entry =
+        address_of(table) + ((va.value >> mmu::level_shift(at)) & (kEntriesPerTable - 1)) * 8;
+    if (at == level) return entry;
+    mmu::Descriptor d{tables.read(core, entry)};
+    if (!d.valid()) {
+      if (!allocate) return PhysAddr(0);
+      d = table_descriptor(allocator->allocate(core));
+      tables.set_table(core, entry, d);
+    } else if (!d.table_or_page()) {
+      return PhysAddr(0);  // a block where a table was looked for
+    }
+    table = d.pfn();
+  }
+}
+
+void System::rcu_quiesce(cpu::Core& core) {
+  for (const Pfn table : rcu_) allocator->free(core, table);
+  rcu_.clear();
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,60 @@
+#pragma once
+// The system registers that govern EL1&0 stage 1 translation, and their fields.
+
+#include <cstdint>
+
+#include "sim/base/bits.h"
+#include "sim/base/types.h"
+
+namespace kpksim::mmu {
+
+namespace tcr {  // TCR_EL1
+inline constexpr Field kT0Sz{5, 0};
+inline constexpr Field kEpd0{7, 7};
+inline constexpr Field kTg0{15, 14};  // 0b00 4K, 0b01 64K, 0b10 16K
+inline constexpr Field kT1Sz{21, 16};
+inline constexpr Field kA1{22, 22};
+inline constexpr Field kEpd1{23, 23};
+inline constexpr Field kTg1{31, 30};  // 0b01 16K, 0b10 4K, 0b11 64K
+inline constexpr Field kIps{34, 32};
+inline constexpr Field kAs{36, 36};
+inline constexpr Field kTbi0{37, 37};
+inline constexpr Field kTbi1{38, 38};
+inline constexpr Field kHa{39, 39};
+inline constexpr Field kHd{40, 40};
+inline constexpr Field kHpd0{41, 41};
+inline constexpr Field kHpd1{42, 42};
+}  // namespace tcr
+namespace tcr2 {  // TCR2_EL1
+inline constexpr Field kPie{1, 1};
+inline constexpr Field kE0Poe{2, 2};
+inline constexpr Field kPoe{3, 3};
+}  // namespace tcr2
+namespace sctlr {  // SCTLR_EL1
+inline constexpr Field kM{0, 0};
+inline constexpr Field kWxn{19, 19};
+inline constexpr Field kEpan{57, 57};
+}  // namespace sctlr
+namespace ttbr {  // TTBRn_EL1
+inline constexpr Field kAsid{63, 48};
+inline constexpr Field kBaddr{47, 1};
+}  // namespace ttbr
+
+struct Registers {
+  std::uint64_t tcr = 0;
+  std::uint64_t tcr2 = 0;
+  std::uint64_t sctlr = 0;
+  std::uint64_t ttbr0 = 0;
+  std::uint64_t ttbr1 = 0;
+  std::uint64_t pir = 0;
+  std::uint64_t pire0 = 0;
+  std::uint64_t por_el1 = 0;
+  std::uint64_t por_el0 = 0;
+
+  Asid asid() const {
+    return Asid(static_cast<std::uint16_t>(
+        ttbr::kAsid.get(tcr::kA1.get(tcr) != 0 ? ttbr1 : ttbr0)));
+  }
+};
+
+}  // namespace kpksim::mmu

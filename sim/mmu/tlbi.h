@@ -1,0 +1,94 @@
+#pragma once
+// TLB maintenance instructions of EL1&0 stage 1 (Arm ARM C5.5): the operations, the encoding of
+// their Xt argument, and the set of entries that one of them names.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "sim/base/bits.h"
+#include "sim/base/types.h"
+
+namespace kpksim::mmu {
+
+enum class TlbiKind : std::uint8_t {
+  kVmalle1, kVae1, kAside1, kVaae1, kVale1, kVaale1, kRvae1, kRvaae1, kRvale1, kRvaale1
+};
+enum class Domain : std::uint8_t { kLocal, kInner, kOuter };
+
+struct TlbiInfo {
+  std::string_view name;
+  bool by_va, by_asid, last_level, range;
+};
+inline constexpr std::array<TlbiInfo, 10> kTlbiInfo = {{
+    // name      by_va  by_asid last   range
+    {"VMALLE1", false, false, false, false},
+    {"VAE1", true, true, false, false},
+    {"ASIDE1", false, true, false, false},
+    {"VAAE1", true, false, false, false},
+    {"VALE1", true, true, true, false},
+    {"VAALE1", true, false, true, false},
+    {"RVAE1", true, true, false, true},
+    {"RVAAE1", true, false, false, true},
+    {"RVALE1", true, true, true, true},
+    {"RVAALE1", true, false, true, true},
+}};
+constexpr const TlbiInfo& info(TlbiKind kind) { return kTlbiInfo[static_cast<unsigned>(kind)]; }
+
+struct TlbiOp {
+  TlbiKind kind{};
+  Domain domain = Domain::kInner;
+  bool nxs = false;  // the nXS forms do not wait for XS accesses; the entries are the same
+};
+
+namespace tlbi_va {  // Xt of the VA forms
+inline constexpr Field kAsid{63, 48};
+inline constexpr Field kTtl{47, 44};
+inline constexpr Field kVa{43, 0};  // VA[55:12]
+}  // namespace tlbi_va
+namespace tlbi_range {  // Xt of the range forms
+inline constexpr Field kAsid{63, 48};
+inline constexpr Field kTg{47, 46};  // 0b01 4K, 0b10 16K, 0b11 64K, 0b00 reserved
+inline constexpr Field kScale{45, 44};
+inline constexpr Field kNum{43, 39};
+inline constexpr Field kTtl{38, 37};
+inline constexpr Field kBaseAddr{36, 0};
+}  // namespace tlbi_range
+
+// The address range that the Xt of a range operation names; nullopt: reserved, no effect.
+struct TlbiRange {
+  unsigned granule_shift = 0;  // 12, 14 or 16
+  std::uint64_t start = 0;     // bytes, sign-extended
+  std::uint64_t end = 0;       // exclusive; cut at bit 52
+};
+std::optional<TlbiRange> decode_range(std::uint64_t xt);
+
+// The entries that an operation names.
+struct TlbiEffect {
+  bool nothing = false;
+  bool all_addresses = false;
+  bool by_asid = false;
+  bool last_level = false;      // leaf entries only, walk caches stay
+  std::uint8_t ttl_level = 0;   // 0: no hint; else only entries of this level
+  Asid asid;
+  std::uint64_t start = 0;      // [start, end) with VA[63:56] as VA[55]
+  std::uint64_t end = 0;
+
+  // Does an entry for [va, va + 2^bits) of this ASID and level go?
+  bool drops(std::uint64_t va, unsigned bits, Asid entry_asid, bool global, unsigned level) const {
+    if (nothing || (ttl_level != 0 && level != ttl_level)) return false;
+    if (by_asid && !global && entry_asid != asid) return false;
+    if (all_addresses) return !(by_asid && global);  // ASIDE1 leaves global entries
+    const std::uint64_t last = va + ((1ull << bits) - 1);
+    return va <= end - 1 && last >= start;
+  }
+};
+TlbiEffect decode(TlbiKind kind, std::uint64_t xt);
+
+// Xt of a VA form, as __TLBI_VADDR builds it; level 0: no TTL hint.
+std::uint64_t encode_va(VirtAddr va, Asid asid, unsigned level);
+// Xt of a range form with 4 KB granule, as __TLBI_VADDR_RANGE builds it.
+std::uint64_t encode_range(VirtAddr va, Asid asid, unsigned scale, unsigned num, unsigned level);
+
+}  // namespace kpksim::mmu

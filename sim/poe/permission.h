@@ -1,0 +1,65 @@
+#pragma once
+// Stage 1 permissions of EL1&0: direct (AP, UXN, PXN) and indirect (FEAT_S1PIE) base permissions,
+// and overlays (FEAT_S1POE). Pure functions (Arm ARM D8.4; held to golden vectors in tests/golden).
+
+#include <cstdint>
+
+namespace kpksim::poe {
+
+enum class AccessKind : std::uint8_t { kRead, kWrite, kReadWrite, kExecute };
+
+struct Access {
+  AccessKind kind;
+  std::uint8_t el;    // 0 or 1: the level that makes the access
+  bool unprivileged;  // LDTR or STTR at EL1: checked as EL0, with POR_EL0
+};
+
+// What of the registers and PSTATE takes part in a permission check.
+struct PermissionControls {
+  bool pie = false, poe = false, e0poe = false;  // TCR2_EL1
+  bool wxn = false, epan = false;                // SCTLR_EL1
+  bool pan = false;                              // PSTATE.PAN
+  bool hw_access_flag = false;                   // TCR_EL1.HA
+  bool hw_dirty = false;                         // TCR_EL1.HA and HD
+  bool hpd = false;                              // hierarchical permissions disabled
+  std::uint64_t pir = 0, pire0 = 0, por_el1 = 0, por_el0 = 0;
+};
+
+// The permission fields of a leaf as a TLB entry caches them.
+struct LeafPermission {
+  std::uint64_t descriptor = 0;
+  std::uint8_t ap_table = 0;  // APTable of the tables above, accumulated
+  bool uxn_table = false, pxn_table = false;
+};
+
+struct Rights {
+  bool r = false, w = false, x = false;
+  bool operator==(const Rights&) const = default;
+};
+
+// The base permission of one side (privileged or unprivileged).
+struct Base {
+  Rights rights;
+  bool overlay_applies = true;
+  bool gcs = false;        // guarded control stack page
+  bool wxn_choice = false; // writable and executable: WXN removes one, by the overlay
+};
+struct Composition {
+  Base privileged, unprivileged;
+};
+Composition compose(const LeafPermission& leaf, const PermissionControls& controls);
+
+// Field `index` of a POR as rights.
+Rights overlay_rights(std::uint64_t por, unsigned index);
+
+struct Verdict {
+  bool allowed = false;
+  bool overlay = false;            // ISS2.Overlay
+  bool dirty = false;              // ISS2.DirtyBit
+  bool write = false;              // ISS.WnR: it was a write that was refused
+  bool update_descriptor = false;  // hardware marks the page dirty
+  std::uint64_t updated_descriptor = 0;
+};
+Verdict check(const LeafPermission& leaf, const PermissionControls& controls, const Access& access);
+
+}  // namespace kpksim::poe

@@ -1,0 +1,133 @@
+#include "sim/report/result.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "sim/base/error.h"
+
+namespace kpksim::report {
+
+using nlohmann::ordered_json;
+
+namespace {
+
+ordered_json counters_json(const cpu::Counters& counters) {
+  ordered_json out;
+  for (std::size_t e = 0; e < cpu::kEvents; ++e) {
+    ordered_json by_cause = ordered_json::object();
+    std::uint64_t total = 0;
+    for (std::size_t c = 0; c < kernel::kCauseNames.size(); ++c) {
+      const std::uint64_t n = counters.count[e][c];
+      total += n;
+      if (n != 0) by_cause[std::string(kernel::kCauseNames[c])] = n;
+    }
+    if (total == 0) continue;
+    out[std::string(cpu::kEventInfo[e].name)] = {{"total", total}, {"by_cause", by_cause}};
+  }
+  return out;
+}
+
+ordered_json cycles_json(const cpu::Counters& counters) {
+  ordered_json by_event = ordered_json::object();
+  ordered_json by_cause = ordered_json::object();
+  for (std::size_t c = 0; c < kernel::kCauseNames.size(); ++c) {
+    std::uint64_t sum = 0;
+    for (std::size_t e = 0; e < cpu::kEvents; ++e) sum += counters.millicycles[e][c];
+    if (sum != 0) by_cause[std::string(kernel::kCauseNames[c])] = sum / 1000;
+  }
+  for (std::size_t e = 0; e < cpu::kEvents; ++e) {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t n : counters.millicycles[e]) sum += n;
+    if (sum != 0) by_event[std::string(cpu::kEventInfo[e].name)] = sum / 1000;
+  }
+  return {{"total", counters.total_millicycles() / 1000}, {"by_event", by_event}, {"by_cause", by_cause}};
+}
+
+ordered_json statistics_json(const workload::PhaseResult& phase) {
+  const auto& a = phase.allocator;
+  const auto& m = phase.linear_map;
+  return {{"live", a.live}, {"peak", a.peak}, {"allocated", a.allocated}, {"freed", a.freed},
+          {"cached", a.cached}, {"refill9", a.refill9}, {"refill4", a.refill4},
+          {"refill2", a.refill2}, {"shrunk_blocks", a.shrunk_blocks},
+          {"shrunk_pages", a.shrunk_pages}, {"set_memory_pkey", m.set_memory_pkey},
+          {"keyed_pages", m.pages}, {"split_pud", m.split_pud}, {"split_contpmd", m.split_contpmd},
+          {"split_pmd", m.split_pmd}, {"split_contpte", m.split_contpte}};
+}
+
+}  // namespace
+
+ordered_json run_document(const workload::Workload& workload, const kernel::Kernel& kernel,
+                          const std::vector<workload::PhaseResult>& phases, std::uint64_t ignored) {
+  const kernel::System& system = kernel.system();
+  const kernel::Config& config = system.config;
+  ordered_json out;
+  out["schema"] = kSchemaVersion;
+  out["version"] = KPKSIM_VERSION;
+  out["workload"] = {{"name", workload.name}, {"source", workload.source},
+                     {"assumptions", workload.assumptions}};
+  ordered_json not_understood = ordered_json::object();
+  for (const auto& [kind, n] : workload.not_understood) not_understood[kind] = n;
+  out["workload"]["not_understood"] = not_understood;
+  out["workload"]["calls_without_mapping"] = ignored;
+  out["configuration"] = {{"protection", config.protection},
+                          {"batching", config.batching},
+                          {"allocator", config.allocator},
+                          {"linear_map", kernel::granularity_name(config.linear_map)},
+                          {"memory_bytes", config.memory_bytes},
+                          {"cores", config.cores},
+                          {"core", system.machine.profile().name}};
+  cpu::Counters all;
+  std::uint64_t pt_writes = 0;
+  out["phases"] = ordered_json::array();
+  for (const workload::PhaseResult& phase : phases) {
+    cpu::Counters sum;
+    ordered_json cores = ordered_json::array();
+    for (const cpu::Counters& core : phase.cores) {
+      sum += core;
+      cores.push_back({{"events", counters_json(core)}, {"cycles", cycles_json(core)}});
+    }
+    all += sum;
+    pt_writes += phase.pt_writes;
+    out["phases"].push_back({{"name", phase.name},
+                             {"events", counters_json(sum)},
+                             {"cycles", cycles_json(sum)},
+                             {"page_table_writes", phase.pt_writes},
+                             {"page_tables", statistics_json(phase)},
+                             {"audit", {{"checked", phase.audit.checked},
+                                        {"stale_leaves", phase.audit.stale_leaves},
+                                        {"stale_tables", phase.audit.stale_tables}}},
+                             {"cores", cores}});
+  }
+  out["total"] = {{"events", counters_json(all)},
+                  {"cycles", cycles_json(all)},
+                  {"page_table_writes", pt_writes},
+                  {"page_tables", phases.empty() ? ordered_json() : statistics_json(phases.back())}};
+  return out;
+}
+
+ordered_json compare_document(const std::vector<ordered_json>& runs) {
+  ordered_json out;
+  out["schema"] = kSchemaVersion;
+  out["runs"] = runs;
+  return out;
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  const std::string temporary = path + ".tmp";
+  {
+    std::ofstream file(temporary, std::ios::binary);
+    file << text;
+    if (!file.flush()) {
+      std::remove(temporary.c_str());
+      throw InputError(fmt::format("{}: cannot be written", path));
+    }
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    std::remove(temporary.c_str());
+    throw InputError(fmt::format("{}: cannot be written", path));
+  }
+}
+
+}  // namespace kpksim::report

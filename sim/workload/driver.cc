@@ -1,0 +1,169 @@
+#include "sim/workload/driver.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "sim/base/error.h"
+
+namespace kpksim::workload {
+namespace {
+
+constexpr std::uint64_t kProgressEvery = 1024;
+
+std::uint64_t offset_of(const Operation& op, std::uint64_t i, std::uint64_t n, std::mt19937_64& random) {
+  switch (op.order) {
+    case Order::kAscending: return i * op.stride;
+    case Order::kDescending: return (n - 1 - i) * op.stride;
+    case Order::kRandom: return random() % n * op.stride;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::vector<PhaseResult> Driver::run(const Workload& workload) {
+  std::vector<PhaseResult> results;
+  kernel::System& system = kernel_.system();
+  for (const Phase& phase : workload.phases) {
+    PhaseResult result;
+    result.name = phase.name;
+    for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
+      result.cores.push_back(system.machine.core(c).counters());
+    }
+    result.pt_writes = system.tables.writes();
+    run_steps(phase.steps, workload);
+    for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
+      result.cores[c] = system.machine.core(c).counters() - result.cores[c];
+    }
+    result.pt_writes = system.tables.writes() - result.pt_writes;
+    result.allocator = system.allocator->statistics();
+    result.linear_map = system.linear_map.statistics();
+    result.audit = kernel_.audit();
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload) {
+  for (const Step& step : steps) {
+    for (std::uint64_t i = 0; i < step.repeat; ++i) {
+      if (!step.body.empty()) {
+        run_steps(step.body, workload);
+        continue;
+      }
+      try {
+        execute(step.op);
+      } catch (const InputError& e) {
+        throw InputError(fmt::format("{}:{}: {}", workload.source, step.op.line, e.what()));
+      }
+      if (audit_each_) {
+        const kernel::AuditResult audit = kernel_.audit();
+        stale_ += audit.stale_leaves + audit.stale_tables;
+      }
+      if (++done_ % kProgressEvery == 0 && progress_) progress_(done_);
+    }
+  }
+}
+
+std::uint64_t Driver::address_of(const Operation& op) {
+  if (op.region == 0) return op.address;
+  const auto it = regions_.find(op.region);
+  if (it == regions_.end()) throw InputError("the region is not mapped at this point");
+  return it->second.address + op.address;
+}
+
+void Driver::touch(const Operation& op) {
+  const std::uint64_t base = address_of(op);
+  const std::uint64_t n = (op.length + op.stride - 1) / op.stride;
+  const poe::AccessKind kind = op.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead;
+  std::mt19937_64 random(op.seed);
+  for (std::uint64_t i = 0; i < n; ++i) {
+    if (kernel_.touch(op.task, base + offset_of(op, i, n, random), kind)) continue;
+    if (!op.may_fail) {
+      throw InputError(fmt::format("task {} touches {:#x}, which its mappings do not allow", op.task,
+                                   base + i * op.stride));
+    }
+    ++ignored_;
+  }
+}
+
+void Driver::execute(const Operation& op) {
+  const auto refuse_unless = [&](bool done, const char* what) {
+    if (done) return;
+    if (!op.may_fail) throw InputError(what);
+    ++ignored_;
+  };
+  const std::uint64_t at = op.kind == OpKind::kMmap || op.kind == OpKind::kVmalloc ||
+                                   op.kind == OpKind::kVmMapRam ||
+                                   op.kind == OpKind::kBrk
+                               ? op.address
+                               : address_of(op);
+  const bool r = (op.prot & kProtRead) != 0, w = (op.prot & kProtWrite) != 0,
+             x = (op.prot & kProtExec) != 0;
+  switch (op.kind) {
+    case OpKind::kSpawn: kernel_.spawn(op.task); break;
+    case OpKind::kMmap: {
+      kernel::Vma vma;
+      vma.read = r;
+      vma.write = w;
+      vma.exec = x;
+      vma.shared = op.shared;
+      vma.file = op.file;
+      vma.file_id = op.file_id;
+      vma.file_offset = op.file_offset;
+      vma.huge = op.advice == Advice::kHugepage;
+      const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at);
+      if (op.region != 0) regions_[op.region] = {address, op.length};
+      break;
+    }
+    case OpKind::kMunmap:
+      refuse_unless(kernel_.munmap(op.task, at, op.length), "nothing is mapped in this range");
+      break;
+    case OpKind::kMprotect:
+      refuse_unless(kernel_.mprotect(op.task, at, op.length, r, w, x), "nothing is mapped in this range");
+      break;
+    case OpKind::kMadvise:
+      switch (op.advice) {
+        case Advice::kDontNeed: kernel_.madvise_dontneed(op.task, at, op.length); break;
+        case Advice::kFree: kernel_.madvise_free(op.task, at, op.length); break;
+        case Advice::kHugepage: kernel_.madvise_huge(op.task, at, op.length, true); break;
+        case Advice::kNoHugepage: kernel_.madvise_huge(op.task, at, op.length, false); break;
+        case Advice::kOther: kernel_.null_syscall(op.task); break;
+      }
+      break;
+    case OpKind::kMremap: {
+      const std::uint64_t to = kernel_.mremap(op.task, at, op.length, op.new_length, op.new_address);
+      refuse_unless(to != 0, "nothing is mapped in this range");
+      const RegionId target = op.new_region != 0 ? op.new_region : op.region;
+      if (target != 0) regions_[target] = {to, op.new_length};
+      break;
+    }
+    case OpKind::kBrk:
+      if (op.region != 0 && !regions_.contains(op.region)) {
+        regions_[op.region] = {kernel_.brk(op.task), 0};
+      }
+      kernel_.set_brk(op.task, op.length != 0 ? kernel_.brk(op.task) + op.length : op.address);
+      break;
+    case OpKind::kFork: kernel_.fork(op.task, op.child); break;
+    case OpKind::kVfork: kernel_.vfork(op.task, op.child); break;
+    case OpKind::kCloneThread: kernel_.clone_thread(op.task, op.child); break;
+    case OpKind::kExec: kernel_.exec(op.task); break;
+    case OpKind::kExit: kernel_.exit(op.task); break;
+    case OpKind::kWait: kernel_.wait(op.task, op.child); break;
+    case OpKind::kTouch: touch(op); break;
+    case OpKind::kSwitch: kernel_.switch_to(op.task); break;
+    case OpKind::kSyscall: kernel_.null_syscall(op.task); break;
+    case OpKind::kVmalloc: regions_[op.region] = {kernel_.vmalloc(op.count), op.count << kPageShift}; break;
+    case OpKind::kVfree: kernel_.vfree(at); break;
+    case OpKind::kVmMapRam:
+      regions_[op.region] = {kernel_.vm_map_ram(op.count), op.count << kPageShift};
+      break;
+    case OpKind::kVmUnmapRam: kernel_.vm_unmap_ram(at); break;
+    case OpKind::kPressure: kernel_.pressure(); break;
+    case OpKind::kFragment: kernel_.fragment(static_cast<unsigned>(op.count), op.seed); break;
+    case OpKind::kUnfragment: kernel_.unfragment(); break;
+  }
+}
+
+}  // namespace kpksim::workload

@@ -1,0 +1,57 @@
+#pragma once
+// Executes a workload's operations on a kernel, phase by phase, and takes the counters of each.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/kernel/kernel.h"
+#include "sim/workload/operation.h"
+
+namespace kpksim::workload {
+
+struct PhaseResult {
+  std::string name;
+  std::vector<cpu::Counters> cores;         // what the phase added, per core
+  kernel::AllocatorStatistics allocator;    // running totals after the phase
+  kernel::LinearMapStatistics linear_map;
+  std::uint64_t pt_writes = 0;              // page-table entries written in the phase
+  kernel::AuditResult audit;
+};
+
+class Driver {
+ public:
+  explicit Driver(kernel::Kernel& kernel) : kernel_(kernel) {}
+
+  // Called now and then with the number of operations done.
+  void on_progress(std::function<void(std::uint64_t)> fn) { progress_ = std::move(fn); }
+  // After each operation instead of each phase (slow; finds the operation that left a stale entry).
+  void audit_every_operation(bool on) { audit_each_ = on; }
+
+  // InputError if an operation cannot be done (with the place in the source).
+  std::vector<PhaseResult> run(const Workload& workload);
+
+  // Calls of a trace that named ranges the model does not have, and touches of such pages.
+  std::uint64_t ignored() const { return ignored_; }
+  std::uint64_t stale_seen() const { return stale_; }
+
+ private:
+  struct Region {
+    std::uint64_t address = 0, length = 0;
+  };
+
+  void run_steps(const std::vector<Step>& steps, const Workload& workload);
+  void execute(const Operation& op);
+  void touch(const Operation& op);
+  std::uint64_t address_of(const Operation& op);
+
+  kernel::Kernel& kernel_;
+  std::function<void(std::uint64_t)> progress_;
+  std::unordered_map<RegionId, Region> regions_;
+  std::uint64_t done_ = 0, ignored_ = 0, stale_ = 0;
+  bool audit_each_ = false;
+};
+
+}  // namespace kpksim::workload

@@ -1,0 +1,374 @@
+#include "sim/workload/json.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <map>
+
+#include "sim/base/error.h"
+#include "sim/base/types.h"
+#include "sim/workload/json_document.h"
+#include "sim/workload/schema.h"
+#include "sim/workload/size.h"
+#include "sim/workload/task_table.h"
+
+namespace kpksim::workload {
+namespace {
+
+using nlohmann::json;
+
+// A repeated body is looked at twice, hence 2^depth times in all.
+constexpr int kMaxRepeatDepth = 8;
+constexpr std::uint64_t kUserEnd = 1ull << 48;  // user addresses are 48 bits wide
+
+class Ids {
+ public:
+  std::uint32_t operator[](const std::string& name) {
+    return ids_.emplace(name, static_cast<std::uint32_t>(ids_.size() + 1)).first->second;
+  }
+
+ private:
+  std::map<std::string, std::uint32_t> ids_;
+};
+
+std::uint8_t prot_of(const std::string& letters) {
+  if (letters == "none") return kProtNone;
+  unsigned prot = 0;
+  for (const char c : letters) prot |= c == 'r' ? kProtRead : c == 'w' ? kProtWrite : kProtExec;
+  return static_cast<std::uint8_t>(prot);
+}
+
+const std::map<std::string, Advice> kAdvice = {{"other", Advice::kOther},
+                                               {"dontneed", Advice::kDontNeed},
+                                               {"hugepage", Advice::kHugepage},
+                                               {"nohugepage", Advice::kNoHugepage},
+                                               {"free", Advice::kFree}};
+
+const std::map<std::string, Order> kOrder = {{"ascending", Order::kAscending},
+                                             {"descending", Order::kDescending},
+                                             {"random", Order::kRandom}};
+
+class Reader {
+ public:
+  Reader(const std::string& path, const JsonDocument& document)
+      : path_(path), document_(document), seed_(document.root.value("seed", std::uint64_t{1})) {}
+
+  Workload read() {
+    const json& root = document_.root;
+    Workload workload;
+    workload.name = root["name"].get<std::string>();
+    workload.description = root.value("description", "");
+    workload.source = path_;
+    for (std::size_t i = 0; i < root["phases"].size(); ++i) {
+      const json& phase = root["phases"][i];
+      workload.phases.push_back({phase["name"].get<std::string>(),
+                                 steps(phase["ops"], fmt::format("/phases/{}/ops", i), 0)});
+    }
+    return workload;
+  }
+
+ private:
+  std::vector<Step> steps(const json& list, const std::string& pointer, int depth) {
+    std::vector<Step> result;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const std::string at = fmt::format("{}/{}", pointer, i);
+      if (list[i].contains("repeat")) {
+        result.push_back(repeat(list[i], at, depth + 1));
+      } else {
+        operation(list[i], at, result);
+      }
+    }
+    return result;
+  }
+
+  Step repeat(const json& step, const std::string& pointer, int depth) {
+    if (depth > kMaxRepeatDepth) {
+      throw InputError(fmt::format("{}: {}: more than {} repeats within each other", path_, pointer,
+                                   kMaxRepeatDepth));
+    }
+    Step result;
+    result.repeat = step["repeat"].get<std::uint64_t>();
+    result.body = steps(step["ops"], pointer + "/ops", depth);
+    // What holds in the second round, beginning where the first ended, holds in all further ones.
+    if (result.repeat > 1) {
+      const std::vector<Step> again = steps(step["ops"], pointer + "/ops", depth);
+      check_same_lengths(result.body, again, pointer);
+    }
+    return result;
+  }
+
+  // A region that grows (brk, mremap) would make "the whole region" another one in every round.
+  void check_same_lengths(const std::vector<Step>& first, const std::vector<Step>& second,
+                          const std::string& pointer) const {
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      if (first[i].op.length != second[i].op.length) {
+        throw InputError(
+            fmt::format("{}: {}: the region of line {} has another size in the second round of the "
+                        "repeat; give offset and size",
+                        path_, pointer, first[i].op.line));
+      }
+    }
+  }
+
+  // The operation being read: its JSON object and where it stands.
+  struct Source {
+    const json& object;
+    std::string place;  // "file: /pointer"
+
+    bool has(const char* key) const { return object.contains(key); }
+    std::string text(const char* key, const char* otherwise = "") const {
+      return object.value(key, otherwise);
+    }
+    std::string at(const char* key) const { return fmt::format("{}/{}", place, key); }
+    [[noreturn]] void fail(const char* key, const std::string& what) const {
+      throw InputError(fmt::format("{}: {}", at(key), what));
+    }
+
+    std::uint64_t size(const char* key) const {
+      const json& value = object.at(key);
+      const std::string given = value.is_string() ? value.get<std::string>() : value.dump();
+      const std::uint64_t bytes = parse_size(given, at(key));
+      if (bytes > kMaxSize) fail(key, fmt::format("'{}' is more than 128T", given));
+      return bytes;
+    }
+    std::uint64_t positive(const char* key) const {
+      const std::uint64_t bytes = size(key);
+      if (bytes == 0) fail(key, "must be more than 0");
+      return bytes;
+    }
+    std::uint64_t pages(const char* key) const {
+      const std::uint64_t bytes = positive(key);
+      check_aligned(key, bytes);
+      return bytes;
+    }
+    std::uint64_t page_offset(const char* key) const {
+      if (!has(key)) return 0;
+      const std::uint64_t bytes = size(key);
+      check_aligned(key, bytes);
+      return bytes;
+    }
+    std::uint64_t address(const char* key, std::uint64_t length) const {
+      const std::string given = text(key);
+      std::uint64_t value = 0;
+      const char* const end = given.data() + given.size();
+      const bool prefixed = given.starts_with("0x");
+      const auto [rest, error] =
+          std::from_chars(given.data() + (prefixed ? 2 : 0), end, value, 16);
+      if (!prefixed || error != std::errc{} || rest != end) {
+        fail(key, fmt::format("'{}' is not an address; write it as 0x7f0000000000", given));
+      }
+      check_aligned(key, value);
+      if (value == 0 || value >= kUserEnd || length > kUserEnd - value) {
+        fail(key, fmt::format("'{}' and the size behind it are not in the 48 bits of user addresses",
+                              given));
+      }
+      return value;
+    }
+    void check_aligned(const char* key, std::uint64_t value) const {
+      if (value % kPageSize != 0) fail(key, fmt::format("{} is not a multiple of 4K", value));
+    }
+  };
+
+  // Fills in offset and length within a region; whole pages unless it is a touch.
+  void range(const Source& from, const Region& region, Operation& op) const {
+    const bool bytes = op.kind == OpKind::kTouch;
+    op.address = bytes ? (from.has("offset") ? from.size("offset") : 0) : from.page_offset("offset");
+    if (op.address >= region.size) {
+      from.fail("offset", fmt::format("{} is beyond the region's {} bytes", op.address, region.size));
+    }
+    op.length = region.size - op.address;
+    if (from.has("size")) {
+      const std::uint64_t size = bytes ? from.positive("size") : from.pages("size");
+      if (size > op.length) {
+        from.fail("size", fmt::format("{} bytes from offset {} on end beyond the region's {} bytes",
+                                      size, op.address, region.size));
+      }
+      op.length = size;
+    }
+    if (op.kind != OpKind::kMunmap && !region.covers(op.address, op.length)) {
+      from.fail("region", "a part of that range has been unmapped; give offset and size");
+    }
+  }
+
+  void operation(const json& object, const std::string& pointer, std::vector<Step>& out) {
+    const Source from{object, fmt::format("{}: {}", path_, pointer)};
+    Operation op;
+    const auto line = document_.line_of.find(pointer);
+    op.line = line == document_.line_of.end() ? 0 : line->second;
+    const std::string name = object["op"].get<std::string>();
+    const std::string task = from.text("task");
+    if (name == "spawn") {
+      tasks_.spawn(task, from.at("task"));
+    } else if (from.has("task")) {
+      tasks_.check_runs(task, from.at("task"));
+    }
+    if (from.has("task")) op.task = task_ids_[task];
+    if (from.has("child")) op.child = task_ids_[from.text("child")];
+    if (from.has("region")) op.region = region_ids_[from.text("region")];
+    if (from.has("seed") || name == "touch" || name == "fragment") {
+      op.seed = object.value("seed", seed_ * 1000003 + op.line);
+    }
+    op.kind = kinds().at(name).kind;
+    (this->*kinds().at(name).read)(from, task, op);
+    out.push_back({op, 1, {}});
+
+    const std::string huge = name == "mmap" ? from.text("huge", "default") : "default";
+    if (huge != "default") {
+      Operation advise;
+      advise.kind = OpKind::kMadvise;
+      advise.advice = huge == "madvise" ? Advice::kHugepage : Advice::kNoHugepage;
+      advise.line = op.line;
+      advise.task = op.task;
+      advise.region = op.region;
+      advise.length = op.length;
+      out.push_back({advise, 1, {}});
+    }
+  }
+
+  using Task = const std::string&;
+  using From = const Source&;
+  struct Kind {
+    OpKind kind;
+    void (Reader::*read)(From, Task, Operation&);
+  };
+
+  static const std::map<std::string, Kind>& kinds() {
+    static const std::map<std::string, Kind> table = {
+        {"spawn", {OpKind::kSpawn, &Reader::nothing}},
+        {"mmap", {OpKind::kMmap, &Reader::mmap}},
+        {"munmap", {OpKind::kMunmap, &Reader::munmap}},
+        {"mprotect", {OpKind::kMprotect, &Reader::mprotect}},
+        {"madvise", {OpKind::kMadvise, &Reader::madvise}},
+        {"mremap", {OpKind::kMremap, &Reader::mremap}},
+        {"brk", {OpKind::kBrk, &Reader::brk}},
+        {"fork", {OpKind::kFork, &Reader::new_task}},
+        {"vfork", {OpKind::kVfork, &Reader::new_task}},
+        {"clone", {OpKind::kCloneThread, &Reader::new_task}},
+        {"exec", {OpKind::kExec, &Reader::exec}},
+        {"exit", {OpKind::kExit, &Reader::exit}},
+        {"wait", {OpKind::kWait, &Reader::wait}},
+        {"touch", {OpKind::kTouch, &Reader::touch}},
+        {"switch", {OpKind::kSwitch, &Reader::nothing}},
+        {"syscall", {OpKind::kSyscall, &Reader::nothing}},
+        {"vmalloc", {OpKind::kVmalloc, &Reader::kernel_map}},
+        {"vfree", {OpKind::kVfree, &Reader::kernel_unmap}},
+        {"vm_map_ram", {OpKind::kVmMapRam, &Reader::kernel_map}},
+        {"vm_unmap_ram", {OpKind::kVmUnmapRam, &Reader::kernel_unmap}},
+        {"pressure", {OpKind::kPressure, &Reader::nothing}},
+        {"fragment", {OpKind::kFragment, &Reader::fragment}},
+        {"unfragment", {OpKind::kUnfragment, &Reader::unfragment}},
+    };
+    return table;
+  }
+
+  void nothing(From, Task, Operation&) {}
+
+  void mmap(From from, Task task, Operation& op) {
+    op.length = from.pages("size");
+    op.prot = prot_of(from.text("prot", "rw"));
+    op.shared = from.object.value("shared", false);
+    op.fixed = from.object.value("fixed", false);
+    op.grows_down = from.object.value("stack", false);
+    op.file = from.has("file");
+    if (op.file) op.file_id = file_ids_[from.text("file")];
+    op.file_offset = from.page_offset("offset");
+    if (from.has("offset") && !op.file) from.fail("offset", "only a mapping with file has one");
+    if (from.has("at")) op.address = from.address("at", op.length);
+    if (op.fixed && op.address == 0) from.fail("fixed", "needs the address, as at");
+    tasks_.map(task, from.text("region"), op.length, from.at("region"));
+  }
+
+  void munmap(From from, Task task, Operation& op) {
+    range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
+    tasks_.unmap(task, from.text("region"), op.address, op.length, from.at("region"));
+  }
+
+  void mprotect(From from, Task task, Operation& op) {
+    range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
+    op.prot = prot_of(from.text("prot"));
+  }
+
+  void madvise(From from, Task task, Operation& op) {
+    range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
+    op.advice = kAdvice.at(from.text("advice"));
+  }
+
+  void mremap(From from, Task task, Operation& op) {
+    const std::string name = from.text("region");
+    const Region& region = tasks_.region(task, name, from.at("region"));
+    if (region.heap) from.fail("region", "is a heap; brk alone resizes it");
+    range(from, region, op);
+    op.new_length = from.pages("new_size");
+    if (from.has("at")) op.new_address = from.address("at", op.new_length);
+    const std::string result = from.text("new_region", name.c_str());
+    if (result == name && op.length != region.size) {
+      from.fail("region", "to remap a part, give the name of the part's new_region");
+    }
+    op.new_region = region_ids_[result];
+    tasks_.unmap(task, name, op.address, op.length, from.at("region"));
+    const char* const named_by = from.has("new_region") ? "new_region" : "region";
+    tasks_.map(task, result, op.new_length, from.at(named_by));
+  }
+
+  void brk(From from, Task task, Operation& op) {
+    op.length = from.pages("size");
+    tasks_.grow_heap(task, from.text("region"), op.length, from.at("region"));
+  }
+
+  void new_task(From from, Task task, Operation& op) {
+    const std::string child = from.text("child");
+    if (op.kind == OpKind::kFork) tasks_.fork(task, child, from.at("child"));
+    if (op.kind == OpKind::kVfork) tasks_.vfork(task, child, from.at("child"));
+    if (op.kind == OpKind::kCloneThread) tasks_.clone(task, child, from.at("child"));
+  }
+
+  void exec(From, Task task, Operation&) { tasks_.exec(task); }
+  void exit(From, Task task, Operation&) { tasks_.exit(task); }
+  void wait(From from, Task task, Operation&) {
+    tasks_.wait(task, from.text("child"), from.at("child"));
+  }
+
+  void touch(From from, Task task, Operation& op) {
+    range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
+    op.write = from.text("access", "read") == "write";
+    if (from.has("stride")) op.stride = from.positive("stride");
+    op.order = kOrder.at(from.text("order", "ascending"));
+  }
+
+  void kernel_map(From from, Task, Operation& op) {
+    op.count = from.object["pages"].get<std::uint64_t>();
+    op.huge = from.object.value("huge", false);
+    tasks_.map_kernel(from.text("region"), from.text("op"), from.at("region"));
+  }
+
+  void kernel_unmap(From from, Task, Operation& op) {
+    const char* const maker = op.kind == OpKind::kVfree ? "vmalloc" : "vm_map_ram";
+    tasks_.unmap_kernel(from.text("region"), maker, from.at("region"));
+  }
+
+  void fragment(From from, Task, Operation& op) {
+    op.count = from.object["percent"].get<std::uint64_t>();
+    tasks_.fragment(from.place);
+  }
+
+  void unfragment(From from, Task, Operation&) { tasks_.unfragment(from.place); }
+
+  const std::string path_;
+  const JsonDocument& document_;
+  const std::uint64_t seed_;
+  TaskTable tasks_;
+  Ids task_ids_, region_ids_, file_ids_;
+};
+
+}  // namespace
+
+Workload read_json_workload(const std::string& path, const std::string& schema_text) {
+  const JsonDocument document = read_json_document(path, schema_text);
+  return Reader(path, document).read();
+}
+
+Workload read_json_workload(const std::string& path) {
+  return read_json_workload(path, kWorkloadSchema);
+}
+
+}  // namespace kpksim::workload

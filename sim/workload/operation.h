@@ -1,0 +1,96 @@
+#pragma once
+// The stream of operations that a workload is: what JSON files and recorded traces are turned into,
+// and what workload::Driver executes on the kernel model. Addresses and lengths are bytes.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kpksim::workload {
+
+using TaskId = std::uint32_t;    // a process or thread of the workload (a trace's pid)
+using RegionId = std::uint32_t;  // a named mapping; 0: `address` is absolute
+
+enum class OpKind : std::uint8_t {
+  kSpawn,        // a fresh process with an empty address space (as init's child after exec)
+  kMmap,         // maps `length` bytes; `address` is the result the program saw, 0: kernel chooses
+  kMunmap,       // [address, address + length)
+  kMprotect,     // to `prot`
+  kMadvise,      // `advice`
+  kMremap,       // [address, +length) to new_length, at new_address (0: kernel chooses or stays)
+  kBrk,          // sets the break to `address` (absolute); with region: grows by `length`
+  kFork,         // of `task`; the child is `child`
+  kVfork,        // fork sharing the address space until exec or exit of the child
+  kCloneThread,  // a thread `child` of `task`'s process
+  kExec,         // a new program in `task`
+  kExit,         // of `task`
+  kWait,         // `task` reaps `child`
+  kTouch,        // user accesses from `address` on, see Touch
+  kSwitch,       // context switch to `task`
+  kSyscall,      // a system call without memory effect (entry and exit only)
+  kVmalloc,      // `count` pages, remembered as `region`; `huge` allows larger mappings
+  kVfree,        // of `region`
+  kVmMapRam,     // `count` pages, remembered as `region`
+  kVmUnmapRam,   // of `region`
+  kPressure,     // memory pressure: the shrinkers free what they can
+  kFragment,     // `count` percent of the free memory is taken in single, scattered pages
+  kUnfragment,   // and given back
+};
+
+enum Prot : std::uint8_t { kProtNone = 0, kProtRead = 1, kProtWrite = 2, kProtExec = 4 };
+
+enum class Advice : std::uint8_t { kOther, kDontNeed, kHugepage, kNoHugepage, kFree };
+
+enum class Order : std::uint8_t { kAscending, kDescending, kRandom };
+
+struct Operation {
+  OpKind kind{};
+  std::uint8_t prot = 0;
+  Advice advice = Advice::kOther;
+  bool shared = false;    // MAP_SHARED
+  bool fixed = false;     // MAP_FIXED
+  bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
+  bool file = false;      // file mapping (page cache), else anonymous
+  bool write = false;     // of kTouch
+  bool huge = false;      // of kVmalloc
+  bool may_fail = false;  // a trace's call whose range the model may not know in full
+  Order order = Order::kAscending;
+  TaskId task = 0;
+  TaskId child = 0;
+  RegionId region = 0;
+  RegionId new_region = 0;
+  std::uint64_t address = 0;
+  std::uint64_t length = 0;
+  std::uint64_t new_address = 0;
+  std::uint64_t new_length = 0;
+  std::uint64_t stride = 4096;  // of kTouch
+  std::uint64_t count = 0;      // pages, percent
+  std::uint64_t seed = 0;
+  std::uint32_t file_id = 0;    // which file's page cache
+  std::uint64_t file_offset = 0;
+  // Where the operation stands in its source, for messages: a JSON pointer or a line number.
+  std::uint32_t line = 0;
+};
+
+// An operation, or a body executed `repeat` times.
+struct Step {
+  Operation op;
+  std::uint64_t repeat = 1;
+  std::vector<Step> body;  // not empty: `op` is unused
+};
+
+struct Phase {
+  std::string name;
+  std::vector<Step> steps;
+};
+
+struct Workload {
+  std::string name;
+  std::string description;
+  std::string source;                    // file it was read from
+  std::vector<Phase> phases;
+  std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
+  std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many
+};
+
+}  // namespace kpksim::workload
