@@ -13,7 +13,8 @@ namespace kpksim::app {
 namespace po = boost::program_options;
 
 int compare(const std::vector<std::string>& arguments, bool single) {
-  po::options_description options(single ? "kpksim run [options] WORKLOAD" : "kpksim compare [options] WORKLOAD...");
+  po::options_description options(single ? "kpksim run [options] WORKLOAD"
+                                         : "kpksim compare [options] WORKLOAD...");
   std::vector<std::string> policies, files;
   std::string core, memory, output, format;
   unsigned cores = 1;
@@ -38,11 +39,13 @@ int compare(const std::vector<std::string>& arguments, bool single) {
   }
   if (files.empty()) throw InputError("no workload given; see kpksim list workloads");
   if (format != "table" && format != "json" && format != "csv") {
-    throw InputError(fmt::format("'{}' is not a format{}", format, suggest(format, {"table", "json", "csv"})));
+    throw InputError(
+        fmt::format("'{}' is not a format{}", format, suggest(format, {"table", "json", "csv"})));
   }
   if (policies.empty()) policies = default_policies();
   if (single) policies.resize(1);
-  const cpu::CoreProfile profile = cpu::read_core_profile(data_path("profiles/cores/" + core + ".json"));
+  const cpu::CoreProfile profile =
+      cpu::read_core_profile(data_path("profiles/cores/" + core + ".json"));
   std::vector<kernel::Config> configs;
   for (const std::string& policy : policies) {
     configs.push_back(parse_policy(policy));

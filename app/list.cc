@@ -28,9 +28,11 @@ int list(const std::vector<std::string>& arguments) {
   const std::string what = arguments.empty() ? "policies" : arguments[0];
   if (what == "policies") {
     std::cout << "protections\n";
-    for (const auto& p : kernel::protections()) std::cout << fmt::format("  {:<12} {}\n", p.name, p.description);
+    for (const auto& p : kernel::protections())
+      std::cout << fmt::format("  {:<12} {}\n", p.name, p.description);
     std::cout << "page-table allocators\n";
-    for (const auto& p : kernel::allocators()) std::cout << fmt::format("  {:<12} {}\n", p.name, p.description);
+    for (const auto& p : kernel::allocators())
+      std::cout << fmt::format("  {:<12} {}\n", p.name, p.description);
     std::cout << "linear maps\n  pte, contpte, block\npolicies that compare shows\n";
     for (const std::string& p : default_policies()) std::cout << "  " << p << "\n";
   } else if (what == "cores") {
@@ -39,7 +41,8 @@ int list(const std::vector<std::string>& arguments) {
     print_folder("workloads", ".json");
     print_folder("traces", ".zst");
   } else {
-    throw InputError(fmt::format("'{}' cannot be listed{}", what, suggest(what, {"policies", "cores", "workloads"})));
+    throw InputError(fmt::format("'{}' cannot be listed{}", what,
+                                 suggest(what, {"policies", "cores", "workloads"})));
   }
   return 0;
 }

@@ -22,7 +22,8 @@ constexpr const char* kUsage =
 
 int dispatch(const std::vector<std::string>& arguments) {
   const std::string command = arguments.empty() ? "" : arguments[0];
-  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
+  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1),
+                                      arguments.end());
   if (command == "compare") return kpksim::app::compare(rest, false);
   if (command == "run") return kpksim::app::compare(rest, true);
   if (command == "list") return kpksim::app::list(rest);

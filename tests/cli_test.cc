@@ -14,7 +14,9 @@ namespace fs = std::filesystem;
 
 class CommandLine : public testing::Test {
  protected:
-  CommandLine() : folder_(fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  CommandLine()
+      : folder_(fs::path(testing::TempDir()) /
+                testing::UnitTest::GetInstance()->current_test_info()->name()) {
     fs::create_directories(folder_);
   }
   ~CommandLine() override { fs::remove_all(folder_); }
@@ -31,7 +33,8 @@ class CommandLine : public testing::Test {
   }
   // Exit status; what was printed on stderr is in message_.
   int run(const std::string& arguments) {
-    const std::string command = std::string(KPKSIM_BINARY) + " " + arguments + " >" + file("out") + " 2>" + file("err");
+    const std::string command =
+        std::string(KPKSIM_BINARY) + " " + arguments + " >" + file("out") + " 2>" + file("err");
     const int status = std::system(command.c_str());
     message_ = read(file("err"));
     return WEXITSTATUS(status);

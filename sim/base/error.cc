@@ -27,9 +27,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string suggest(std::string_view given, const std::vector<std::string>& known) {
-  const auto nearest = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-    return edit_distance(given, a) < edit_distance(given, b);
-  });
+  const auto nearest =
+      std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
+        return edit_distance(given, a) < edit_distance(given, b);
+      });
   if (nearest != known.end() && edit_distance(given, *nearest) <= 3) {
     return fmt::format("; did you mean '{}'?", *nearest);
   }

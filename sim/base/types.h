@@ -22,12 +22,12 @@ struct Strong {
   constexpr Strong& operator+=(Rep offset) { return *this = *this + offset; }
 };
 
-using VirtAddr = Strong<struct VirtAddrTag>;            // 64-bit virtual address
-using PhysAddr = Strong<struct PhysAddrTag>;            // 48-bit physical address
-using Pfn = Strong<struct PfnTag>;                      // physical frame number, 4 KB frames
-using Asid = Strong<struct AsidTag, std::uint16_t>;     // address space identifier
-using PkeyIndex = Strong<struct PkeyTag, std::uint8_t>; // POIndex of a descriptor, 0 to 7
-using Cycles = Strong<struct CyclesTag>;                // clock cycles of one core
+using VirtAddr = Strong<struct VirtAddrTag>;             // 64-bit virtual address
+using PhysAddr = Strong<struct PhysAddrTag>;             // 48-bit physical address
+using Pfn = Strong<struct PfnTag>;                       // physical frame number, 4 KB frames
+using Asid = Strong<struct AsidTag, std::uint16_t>;      // address space identifier
+using PkeyIndex = Strong<struct PkeyTag, std::uint8_t>;  // POIndex of a descriptor, 0 to 7
+using Cycles = Strong<struct CyclesTag>;                 // clock cycles of one core
 
 inline constexpr unsigned kPageShift = 12;
 inline constexpr std::uint64_t kPageSize = 1ull << kPageShift;
@@ -44,7 +44,9 @@ constexpr PhysAddr address_of(Pfn pfn) { return PhysAddr(pfn.value << kPageShift
 constexpr Pfn frame_of(PhysAddr pa) { return Pfn(pa.value >> kPageShift); }
 
 constexpr std::uint64_t align_down(std::uint64_t v, std::uint64_t a) { return v & ~(a - 1); }
-constexpr std::uint64_t align_up(std::uint64_t v, std::uint64_t a) { return align_down(v + a - 1, a); }
+constexpr std::uint64_t align_up(std::uint64_t v, std::uint64_t a) {
+  return align_down(v + a - 1, a);
+}
 constexpr bool is_aligned(std::uint64_t v, std::uint64_t a) { return (v & (a - 1)) == 0; }
 
 }  // namespace kpksim

@@ -9,12 +9,15 @@ constexpr poe::Access kKernelWrite{poe::AccessKind::kWrite, 1, false};
 }  // namespace
 
 Core::Core(Machine& machine, unsigned id)
-    : machine_(machine), id_(id), cost_(machine.profile().millicycles),
+    : machine_(machine),
+      id_(id),
+      cost_(machine.profile().millicycles),
       mmu_(machine.profile().mmu, machine.memory()) {}
 
 mmu::Translation Core::translate(VirtAddr va, const poe::Access& access) {
   const mmu::Translation t = mmu_.translate(va, access, pan_);
-  if (t.source != mmu::Source::kL1 || t.fault) [[unlikely]] count_translation(t);
+  if (t.source != mmu::Source::kL1 || t.fault) [[unlikely]]
+    count_translation(t);
   return t;
 }
 
@@ -25,10 +28,17 @@ void Core::count_translation(const mmu::Translation& t) {
     count(Event::kWalkRead, t.walk_reads);
   }
   switch (t.fault.kind) {
-    case mmu::FaultKind::kNone: break;
-    case mmu::FaultKind::kTranslation: count(Event::kFaultTranslation); break;
-    case mmu::FaultKind::kAccessFlag: count(Event::kFaultAccessFlag); break;
-    case mmu::FaultKind::kAddressSize: count(Event::kFaultAddressSize); break;
+    case mmu::FaultKind::kNone:
+      break;
+    case mmu::FaultKind::kTranslation:
+      count(Event::kFaultTranslation);
+      break;
+    case mmu::FaultKind::kAccessFlag:
+      count(Event::kFaultAccessFlag);
+      break;
+    case mmu::FaultKind::kAddressSize:
+      count(Event::kFaultAddressSize);
+      break;
     case mmu::FaultKind::kPermission:
       count(t.fault.overlay ? Event::kFaultOverlay : Event::kFaultPermission);
       break;
@@ -38,14 +48,16 @@ void Core::count_translation(const mmu::Translation& t) {
 LoadResult Core::load64(VirtAddr va) {
   count(Event::kLoad);
   const mmu::Translation t = translate(va, kKernelRead);
-  if (t.fault) [[unlikely]] return {t.fault, 0};
+  if (t.fault) [[unlikely]]
+    return {t.fault, 0};
   return {{}, machine_.memory().read64(t.pa)};
 }
 
 mmu::Fault Core::store64(VirtAddr va, std::uint64_t value) {
   count(Event::kStore);
   const mmu::Translation t = translate(va, kKernelWrite);
-  if (!t.fault) [[likely]] machine_.memory().write64(t.pa, value);
+  if (!t.fault) [[likely]]
+    machine_.memory().write64(t.pa, value);
   return t.fault;
 }
 

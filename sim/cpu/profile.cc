@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "sim/base/error.h"
@@ -25,7 +25,8 @@ class NumberReader {
   double number(const std::string& group, const std::string& name) {
     known_[group].push_back(name);
     const std::string pointer = "/" + group + "/" + name;
-    const json* at = root_.contains(group) && root_[group].contains(name) ? &root_[group][name] : nullptr;
+    const json* at =
+        root_.contains(group) && root_[group].contains(name) ? &root_[group][name] : nullptr;
     if (at == nullptr) throw InputError(fmt::format("{}: {}: missing number", path_, pointer));
     for (const char* key : {"value", "source", "confidence"}) {
       if (!at->is_object() || !at->contains(key)) {
@@ -54,8 +55,8 @@ class NumberReader {
     for (const auto& [group, names] : known_) {
       for (const auto& [key, unused] : root_[group].items()) {
         if (std::find(names.begin(), names.end(), key) == names.end()) {
-          throw InputError(fmt::format("{}: /{}/{}: unknown name{}", path_, group, key,
-                                       suggest(key, names)));
+          throw InputError(
+              fmt::format("{}: /{}/{}: unknown name{}", path_, group, key, suggest(key, names)));
         }
       }
     }

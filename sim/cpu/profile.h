@@ -16,7 +16,7 @@ struct CoreProfile {
   std::string description;
   mmu::MmuGeometry mmu;
   double clock_ghz = 0;
-  bool tlb_range = true;            // FEAT_TLBIRANGE
+  bool tlb_range = true;                             // FEAT_TLBIRANGE
   std::array<std::uint64_t, kEvents> millicycles{};  // cost of one event
 };
 

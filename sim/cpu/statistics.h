@@ -14,10 +14,31 @@ namespace kpksim::cpu {
 enum class Event : std::uint8_t {
   kTlbiFirst,  // the operations of mmu::TlbiKind, in its order
   kTlbiLast = kTlbiFirst + 9,
-  kIsb, kDsbIsh, kDsbIshst, kDsbNsh, kMsrPor, kMrsPor, kMsrTtbr, kExceptionEl0, kExceptionEl1,
-  kEret, kLoad, kStore, kUserAccess, kL2TlbHit, kWalk, kWalkRead, kFaultTranslation,
-  kFaultAccessFlag, kFaultPermission, kFaultOverlay, kFaultAddressSize, kInstruction, kPageZero,
-  kPageCopy, kCount
+  kIsb,
+  kDsbIsh,
+  kDsbIshst,
+  kDsbNsh,
+  kMsrPor,
+  kMrsPor,
+  kMsrTtbr,
+  kExceptionEl0,
+  kExceptionEl1,
+  kEret,
+  kLoad,
+  kStore,
+  kUserAccess,
+  kL2TlbHit,
+  kWalk,
+  kWalkRead,
+  kFaultTranslation,
+  kFaultAccessFlag,
+  kFaultPermission,
+  kFaultOverlay,
+  kFaultAddressSize,
+  kInstruction,
+  kPageZero,
+  kPageCopy,
+  kCount
 };
 inline constexpr std::size_t kEvents = static_cast<std::size_t>(Event::kCount);
 

@@ -27,8 +27,10 @@ void Buddy::push(std::uint32_t i, unsigned order) {
 
 void Buddy::remove(std::uint32_t i) {
   Node& node = nodes_[i];
-  if (node.previous != kNone) nodes_[node.previous].next = node.next;
-  else heads_[static_cast<std::size_t>(node.free_order)] = node.next;
+  if (node.previous != kNone)
+    nodes_[node.previous].next = node.next;
+  else
+    heads_[static_cast<std::size_t>(node.free_order)] = node.next;
   if (node.next != kNone) nodes_[node.next].previous = node.previous;
   node.free_order = -1;
 }

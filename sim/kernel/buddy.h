@@ -1,6 +1,6 @@
 #pragma once
-// The page allocator: a buddy system with orders 0 to 10 over one zone (mm/page_alloc.c), lists kept
-// last in, first out. Its own data are host memory: no count depends on them.
+// The page allocator: a buddy system with orders 0 to 10 over one zone (mm/page_alloc.c), lists
+// kept last in, first out. Its own data are host memory: no count depends on them.
 
 #include <array>
 #include <cstdint>

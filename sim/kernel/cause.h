@@ -9,12 +9,30 @@
 namespace kpksim::kernel {
 
 enum class Cause : cpu::CauseId {
-  kUser, kBoot, kSyscall, kFault, kCow, kFork, kMmap, kMunmap, kMprotect, kMadvise, kMremap, kExec,
-  kExit, kVmalloc, kVmPurge, kKeying, kShrink, kSwitch, kCount
+  kUser,
+  kBoot,
+  kSyscall,
+  kFault,
+  kCow,
+  kFork,
+  kMmap,
+  kMunmap,
+  kMprotect,
+  kMadvise,
+  kMremap,
+  kExec,
+  kExit,
+  kVmalloc,
+  kVmPurge,
+  kKeying,
+  kShrink,
+  kSwitch,
+  kCount
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Cause::kCount)> kCauseNames =
-    {"user", "boot", "syscall", "fault", "cow", "fork", "mmap", "munmap", "mprotect", "madvise",
-     "mremap", "exec", "exit", "vmalloc", "vmalloc-purge", "keying", "shrink", "switch"};
+    {"user", "boot",    "syscall",       "fault",   "cow",    "fork",
+     "mmap", "munmap",  "mprotect",      "madvise", "mremap", "exec",
+     "exit", "vmalloc", "vmalloc-purge", "keying",  "shrink", "switch"};
 static_assert(static_cast<std::size_t>(Cause::kCount) <= cpu::kCauses);
 
 struct Because : cpu::CauseScope {

@@ -13,8 +13,8 @@ void Gather::flush(cpu::Core& core) {
       const unsigned shift = shift_ == 64 ? kPageShift : shift_;
       // The TTL hint holds only if entries of one level alone were cleared.
       const unsigned level = freed_tables_ ? 0 : 3 - (shift - kPageShift) / 9;
-      system_.flush.range(core, site_, mm_.asid, VirtAddr(start_), VirtAddr(end_),
-                          1ull << shift, !freed_tables_, level);
+      system_.flush.range(core, site_, mm_.asid, VirtAddr(start_), VirtAddr(end_), 1ull << shift,
+                          !freed_tables_, level);
     }
   }
   core.execute(path::kFreePage * pages_.size());

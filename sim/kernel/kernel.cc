@@ -11,8 +11,8 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::uint64_t kStackPages = 4;       // THREAD_SIZE: 16 KB
-constexpr std::size_t kCachedStacks = 2;       // NR_CACHED_STACKS
+constexpr std::uint64_t kStackPages = 4;  // THREAD_SIZE: 16 KB
+constexpr std::size_t kCachedStacks = 2;  // NR_CACHED_STACKS
 constexpr std::uint32_t kAsidLimit = 1u << 16;
 
 // A small program image, as exec maps it: what a trace cannot show.
@@ -125,8 +125,10 @@ std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
 }
 
 void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
-  if (stack_cache_[cpu].size() < kCachedStacks) stack_cache_[cpu].push_back(stack);
-  else vmalloc_.free(stack, core);
+  if (stack_cache_[cpu].size() < kCachedStacks)
+    stack_cache_[cpu].push_back(stack);
+  else
+    vmalloc_.free(stack, core);
 }
 
 void Kernel::spawn(std::uint32_t id) {
@@ -169,9 +171,7 @@ void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
   add_task(child, std::move(mm), next_cpu_++ % system_.config.cores).stack = stack;
 }
 
-void Kernel::vfork(std::uint32_t parent, std::uint32_t child) {
-  clone_thread(parent, child);
-}
+void Kernel::vfork(std::uint32_t parent, std::uint32_t child) { clone_thread(parent, child); }
 
 void Kernel::clone_thread(std::uint32_t parent, std::uint32_t child) {
   Syscall call(*this, parent);
@@ -299,8 +299,9 @@ bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind
     if (!core.user_access(VirtAddr(address), kind)) return true;
     const Because because(core, Cause::kFault);
     enter_kernel(core);
-    const FaultResult result = t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
-                                                  kind == poe::AccessKind::kExecute, core);
+    const FaultResult result =
+        t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
+                           kind == poe::AccessKind::kExecute, core);
     leave_kernel(core);
     if (result == FaultResult::kSegv) break;
   }
@@ -325,7 +326,8 @@ std::uint64_t Kernel::pressure() {
   vmalloc_.purge(core);
   std::uint64_t freed = 0;
   for (std::uint64_t now = 1; now != 0;) {
-    now = system_.allocator->shrink(core, std::max<std::uint64_t>(16, system_.allocator->statistics().cached / 4));
+    now = system_.allocator->shrink(
+        core, std::max<std::uint64_t>(16, system_.allocator->statistics().cached / 4));
     freed += now;
   }
   return freed;
@@ -351,7 +353,8 @@ AuditResult Kernel::audit() const {
   AuditResult result;
   std::map<std::uint16_t, const Mm*> owner;
   for (const auto& [id, t] : tasks_) {
-    if (t.mm != nullptr && t.mm->asid_generation == generation_) owner[t.mm->asid.value] = t.mm.get();
+    if (t.mm != nullptr && t.mm->asid_generation == generation_)
+      owner[t.mm->asid.value] = t.mm.get();
   }
   auto& machine = const_cast<cpu::Machine&>(system_.machine);
   for (std::size_t c = 0; c < machine.core_count(); ++c) {
@@ -371,11 +374,13 @@ AuditResult Kernel::audit() const {
         if (!point_at(entry.va(), entry.asid)) continue;
         ++result.checked;
         const mmu::Leaf now = mmu::walk(machine.memory(), regs, entry.va());
-        // Less permissive than the tables is allowed (a spurious fault mends it); anything else is not.
+        // Less permissive than the tables is allowed (a spurious fault mends it); anything else is
+        // not.
         const std::uint64_t key = mmu::field::kPoIndex.mask();
         const bool same_page =
-            !now.fault && entry.leaf.base + (entry.va().value & ((1ull << entry.leaf.page_bits) - 1)) ==
-                              now.base + (entry.va().value & ((1ull << now.page_bits) - 1));
+            !now.fault &&
+            entry.leaf.base + (entry.va().value & ((1ull << entry.leaf.page_bits) - 1)) ==
+                now.base + (entry.va().value & ((1ull << now.page_bits) - 1));
         const bool more = !now.fault && ((now.descriptor.raw & ~entry.leaf.descriptor.raw) &
                                          (mmu::field::kAp2.mask() | mmu::field::kUxn.mask())) != 0;
         const bool other_key = (now.descriptor.raw & key) != (entry.leaf.descriptor.raw & key);

@@ -17,9 +17,9 @@ struct Task {
   std::uint32_t id = 0;
   std::shared_ptr<Mm> mm;
   unsigned cpu = 0;
-  std::uint64_t stack = 0;      // VMAP_STACK address
-  bool dead = false;            // exited, not reaped
-  std::shared_ptr<Mm> vfork_of; // shares the parent's mm until exec or exit
+  std::uint64_t stack = 0;       // VMAP_STACK address
+  bool dead = false;             // exited, not reaped
+  std::shared_ptr<Mm> vfork_of;  // shares the parent's mm until exec or exit
 };
 
 struct AuditResult {
@@ -50,7 +50,8 @@ class Kernel {
   // Memory calls of task `id`.
   std::uint64_t mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address);
   bool munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length);
-  bool mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w, bool x);
+  bool mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
+                bool x);
   void madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool huge);
@@ -95,8 +96,8 @@ class Kernel {
   PageCache cache_;
   Vmalloc vmalloc_;
   std::map<std::uint32_t, Task> tasks_;
-  std::vector<std::uint32_t> current_;                    // task on each core, 0: none
-  std::vector<std::vector<std::uint64_t>> stack_cache_;   // NR_CACHED_STACKS per core
+  std::vector<std::uint32_t> current_;                   // task on each core, 0: none
+  std::vector<std::vector<std::uint64_t>> stack_cache_;  // NR_CACHED_STACKS per core
   std::vector<std::pair<std::uint32_t, std::uint64_t>> dead_stacks_;
   unsigned next_cpu_ = 0;
   std::uint32_t next_asid_ = 1;

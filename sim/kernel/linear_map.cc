@@ -106,7 +106,8 @@ void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
   }
   const auto split_run = [&](unsigned level, std::uint64_t& counter) {
     const std::uint64_t run = kContiguousEntries << mmu::level_shift(level);
-    if (leaf.level != level || is_aligned(boundary.value, run) || !leaf.descriptor.contiguous()) return;
+    if (leaf.level != level || is_aligned(boundary.value, run) || !leaf.descriptor.contiguous())
+      return;
     clear_contiguous(core, leaf);
     ++counter;
   };
@@ -134,8 +135,8 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
     const LazySection lazy(tables_, core);
     for (VirtAddr va = start; va < end;) {
       const Entry leaf = leaf_of(core, va);
-      tables_.set_pte(core, leaf.address,
-                      leaf.descriptor.with(mmu::field::kPoIndex, key.value), true);
+      tables_.set_pte(core, leaf.address, leaf.descriptor.with(mmu::field::kPoIndex, key.value),
+                      true);
       va += 1ull << mmu::level_shift(leaf.level);
     }
   }

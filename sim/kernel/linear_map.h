@@ -30,7 +30,9 @@ class LinearMap {
   void build(mmu::PhysicalMemory& memory, Buddy& buddy);
 
   // Tables that a split needs come from here (the page-table allocator decides).
-  void set_table_source(std::function<Pfn(cpu::Core&)> source) { table_source_ = std::move(source); }
+  void set_table_source(std::function<Pfn(cpu::Core&)> source) {
+    table_source_ = std::move(source);
+  }
 
   // set_memory_pkey(): keys `count` pages from `first` on. Splits, rewrites the leaves in one lazy
   // MMU section, then flush_tlb_kernel_range.

@@ -59,7 +59,8 @@ std::uint64_t Mm::find_gap(std::uint64_t length) const {
     top = it->second.start;
   }
   const std::uint64_t start = align_down(top - length, alignment);
-  if (top < length + kMmapBase) throw InputError("no address range of this size is free in the process");
+  if (top < length + kMmapBase)
+    throw InputError("no address range of this size is free in the process");
   return start;
 }
 
@@ -230,7 +231,8 @@ bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x
       system_.tables.get_and_clear(core, entry);
       // A page may stay writable only if it was, or if it is ours alone (can_change_pte_writable).
       const Page& page = system_.page(d.pfn());
-      const bool ours = vma.shared || (!page.file && system_.page(d.pfn() - page.head).mapcount == 1);
+      const bool ours =
+          vma.shared || (!page.file && system_.page(d.pfn() - page.head).mapcount == 1);
       const bool writable = w && (is_writable(d) || ours);
       d = user_leaf(d.output(), level, writable, x).with(field::kAp1, r || w || x ? 1 : 0);
       system_.tables.set_pte(core, entry, d, false);

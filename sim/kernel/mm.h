@@ -14,8 +14,8 @@ struct Vma {
   std::uint64_t start = 0, end = 0;  // page-aligned, [start, end)
   bool read = false, write = false, exec = false;
   bool shared = false, file = false;
-  bool huge = false;           // MADV_HUGEPAGE
-  bool anon_vma = false;       // private pages may exist: fork must copy
+  bool huge = false;      // MADV_HUGEPAGE
+  bool anon_vma = false;  // private pages may exist: fork must copy
   std::uint32_t file_id = 0;
   std::uint64_t file_offset = 0;  // bytes, of `start`
 };

@@ -26,7 +26,8 @@ void Mm::map_page(PhysAddr entry, Pfn pfn, const Vma& vma, bool writable, cpu::C
 
 bool Mm::huge_fault(Vma& vma, std::uint64_t va, cpu::Core& core) {
   const std::uint64_t base = align_down(va, kPmdSize);
-  if (!vma.huge || vma.file || vma.shared || base < vma.start || base + kPmdSize > vma.end) return false;
+  if (!vma.huge || vma.file || vma.shared || base < vma.start || base + kPmdSize > vma.end)
+    return false;
   const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(base), 2, true);
   if (entry.value == 0 || Descriptor{system_.tables.read(core, entry)}.valid()) return false;
   const auto run = system_.buddy.allocate(kPmdOrder);
@@ -65,8 +66,8 @@ void Mm::split_huge(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
   system_.flush.range(core, FlushSite::kThpSplit, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, true, 2);
   for (std::uint64_t i = 0; i < kEntriesPerTable; ++i) {
-    const Descriptor page =
-        user_leaf(block.output() + i * kPageSize, 3, is_writable(block), field::kUxn.get(block.raw) == 0);
+    const Descriptor page = user_leaf(block.output() + i * kPageSize, 3, is_writable(block),
+                                      field::kUxn.get(block.raw) == 0);
     system_.tables.set_pte(core, address_of(table) + i * 8, page, false);
   }
   system_.tables.set_table(core, entry, table_descriptor(table));
@@ -88,8 +89,10 @@ void Mm::cow(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va, cpu::Co
   }
   core.execute(path::kCowCopy);
   const Pfn copy = system_.allocate_pages(0);
-  if (pfn == system_.zero_page) core.count_page_zero();
-  else core.count_page_copy();
+  if (pfn == system_.zero_page)
+    core.count_page_zero();
+  else
+    core.count_page_copy();
   system_.tables.get_and_clear(core, entry);  // ptep_clear_flush
   system_.flush.page(core, FlushSite::kCowBreak, asid, VirtAddr(va));
   map_page(entry, copy, vma, true, core);
@@ -98,7 +101,9 @@ void Mm::cow(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va, cpu::Co
 
 void Mm::file_fault(Vma& vma, PhysAddr entry, std::uint64_t va, bool write, cpu::Core& core) {
   core.execute(path::kFileFault);
-  const auto index_of = [&](std::uint64_t at) { return (at - vma.start + vma.file_offset) >> kPageShift; };
+  const auto index_of = [&](std::uint64_t at) {
+    return (at - vma.start + vma.file_offset) >> kPageShift;
+  };
   if (write && !vma.shared) {  // do_cow_fault
     cache_.get(system_, core, vma.file_id, index_of(va));
     vma.anon_vma = true;

@@ -8,7 +8,8 @@ namespace kpksim::kernel {
 
 std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
   const cpu::LoadResult result = core.load64(linear_va(entry));
-  if (result.fault) throw KernelOops(fmt::format("load of {:#x} refused", entry.value), result.fault);
+  if (result.fault)
+    throw KernelOops(fmt::format("load of {:#x} refused", entry.value), result.fault);
   return result.value;
 }
 

@@ -15,7 +15,7 @@ constexpr std::string_view kGranularityNames[] = {"pte", "contpte", "block"};
 mmu::Registers boot_registers(const Protection& protection, Pfn swapper) {
   mmu::Registers regs;
   regs.tcr = mmu::tcr::kT0Sz.set(mmu::tcr::kT1Sz.set(0, 16), 16);
-  regs.tcr = mmu::tcr::kTg1.set(regs.tcr, 0b10);  // 4 KB
+  regs.tcr = mmu::tcr::kTg1.set(regs.tcr, 0b10);   // 4 KB
   regs.tcr = mmu::tcr::kIps.set(regs.tcr, 0b101);  // 48 bits
   regs.tcr = mmu::tcr::kAs.set(mmu::tcr::kA1.set(regs.tcr, 1), 1);
   regs.sctlr = mmu::sctlr::kM.set(0, 1);
@@ -41,19 +41,22 @@ std::string_view granularity_name(Granularity granularity) {
 void check(const Config& config) {
   const bool keyed = config.allocator == "per-page" || config.allocator == "pba";
   if (config.protection == "none" && keyed) {
-    throw InputError(fmt::format("allocator '{}' keys pages, but protection 'none' has no keys; use 'buddy'",
-                                 config.allocator));
+    throw InputError(
+        fmt::format("allocator '{}' keys pages, but protection 'none' has no keys; use 'buddy'",
+                    config.allocator));
   }
   if (config.protection == "kpkeys-poe" && config.allocator == "buddy") {
-    throw InputError("allocator 'buddy' never keys a page, so kpkeys-poe would protect nothing; "
-                     "use 'per-page' or 'pba'");
+    throw InputError(
+        "allocator 'buddy' never keys a page, so kpkeys-poe would protect nothing; "
+        "use 'per-page' or 'pba'");
   }
   if (config.protection == "none" && config.batching) {
     throw InputError("protection 'none' has no sections to batch");
   }
   if (config.allocator == "pba" && config.linear_map == Granularity::kPte) {
-    throw InputError("allocator 'pba' is for a linear map of blocks; with 'pte' nothing is ever "
-                     "split and 'per-page' is what the series uses");
+    throw InputError(
+        "allocator 'pba' is for a linear map of blocks; with 'pte' nothing is ever "
+        "split and 'per-page' is what the series uses");
   }
   if (config.memory_bytes < 64ull << 20 || config.memory_bytes > 64ull << 40 ||
       config.memory_bytes % (4ull << 20) != 0) {
@@ -73,7 +76,8 @@ System::System(const cpu::CoreProfile& profile, const Config& cfg)
       pages(cfg.memory_bytes >> kPageShift) {
   linear_map.build(machine.memory(), buddy);
   allocator = make_allocator(cfg.allocator, {buddy, linear_map, tables, machine.memory()});
-  linear_map.set_table_source([this](cpu::Core& core) { return allocator->allocate_for_split(core); });
+  linear_map.set_table_source(
+      [this](cpu::Core& core) { return allocator->allocate_for_split(core); });
   for (std::size_t i = 0; i < machine.core_count(); ++i) {
     machine.core(i).set_registers(boot_registers(*protection, linear_map.root()));
   }

@@ -34,7 +34,7 @@ std::string_view granularity_name(Granularity granularity);
 // What the kernel knows about a page of memory that users map (struct page).
 struct Page {
   std::uint32_t mapcount = 0;
-  bool file = false;  // in the page cache: not freed when unmapped
+  bool file = false;       // in the page cache: not freed when unmapped
   std::uint8_t order = 0;  // of the folio, on its head page
   std::uint32_t head = 0;  // offset to the folio's head, in pages
 };

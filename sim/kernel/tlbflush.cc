@@ -8,8 +8,8 @@ namespace {
 using mmu::Domain;
 using mmu::TlbiKind;
 
-constexpr std::uint64_t kMaxDvmOps = 512;              // MAX_DVM_OPS: entries of one table
-constexpr std::uint64_t kMaxRangePages = 1ull << 21;   // MAX_TLBI_RANGE_PAGES
+constexpr std::uint64_t kMaxDvmOps = 512;             // MAX_DVM_OPS: entries of one table
+constexpr std::uint64_t kMaxRangePages = 1ull << 21;  // MAX_TLBI_RANGE_PAGES
 
 }  // namespace
 

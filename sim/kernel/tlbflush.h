@@ -11,13 +11,26 @@
 namespace kpksim::kernel {
 
 enum class FlushSite : std::uint8_t {
-  kNone, kForkParent, kCowBreak, kWriteReuse, kUnmap, kMprotect, kMremap, kExitMm, kVmallocPurge,
-  kSetMemoryPkey, kAsidRollover, kThpSplit, kMadviseFree, kCount
+  kNone,
+  kForkParent,
+  kCowBreak,
+  kWriteReuse,
+  kUnmap,
+  kMprotect,
+  kMremap,
+  kExitMm,
+  kVmallocPurge,
+  kSetMemoryPkey,
+  kAsidRollover,
+  kThpSplit,
+  kMadviseFree,
+  kCount
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite::kCount)>
-    kFlushSiteNames = {"none", "fork-parent", "cow-break", "write-reuse", "unmap", "mprotect",
-                       "mremap", "exit-mm", "vmalloc-purge", "set-memory-pkey", "asid-rollover",
-                       "thp-split", "madvise-free"};
+    kFlushSiteNames = {"none",          "fork-parent",     "cow-break",     "write-reuse",
+                       "unmap",         "mprotect",        "mremap",        "exit-mm",
+                       "vmalloc-purge", "set-memory-pkey", "asid-rollover", "thp-split",
+                       "madvise-free"};
 
 class TlbFlush {
  public:

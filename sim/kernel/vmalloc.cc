@@ -37,7 +37,8 @@ void Vmalloc::map(std::uint64_t va, const std::vector<Pfn>& pages, cpu::Core& co
     const std::size_t slots = kEntriesPerTable - (first.value & (kPageSize - 1)) / 8;
     const LazySection lazy(system_.tables, core);
     for (std::size_t n = 0; n < slots && i < pages.size(); ++n, ++i) {
-      system_.tables.set_pte(core, first + n * 8, kernel_leaf(address_of(pages[i]), 3, false), true);
+      system_.tables.set_pte(core, first + n * 8, kernel_leaf(address_of(pages[i]), 3, false),
+                             true);
     }
   }
 }
@@ -78,7 +79,8 @@ void Vmalloc::purge(cpu::Core& core) {
                              VirtAddr(last + last_bytes));
   for (const auto& [va, bytes] : waiting_) {
     auto it = free_.emplace(va, bytes).first;
-    if (const auto next = std::next(it); next != free_.end() && it->first + it->second == next->first) {
+    if (const auto next = std::next(it);
+        next != free_.end() && it->first + it->second == next->first) {
       it->second += next->second;
       free_.erase(next);
     }

@@ -43,13 +43,13 @@ class Vmalloc {
   void defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
 
   System& system_;
-  std::map<std::uint64_t, std::uint64_t> free_;     // start -> bytes
+  std::map<std::uint64_t, std::uint64_t> free_;  // start -> bytes
   std::map<std::uint64_t, Area> areas_;
   std::map<std::uint64_t, std::uint64_t> waiting_;  // start -> bytes
   std::uint64_t waiting_pages_ = 0;
-  std::map<std::uint64_t, RamBlock> blocks_;        // vm_map_ram blocks in use
+  std::map<std::uint64_t, RamBlock> blocks_;  // vm_map_ram blocks in use
   std::uint64_t current_block_ = 0;
-  std::map<std::uint64_t, std::vector<Pfn>> ram_;   // address -> pages of a vm_map_ram
+  std::map<std::uint64_t, std::vector<Pfn>> ram_;  // address -> pages of a vm_map_ram
 };
 
 }  // namespace kpksim::kernel

@@ -1,6 +1,6 @@
 #pragma once
-// VMSAv8-64 stage 1 descriptors (Arm ARM D8.3): the fields of table, block and page descriptors as a
-// table of bit ranges, and a value type over the 64-bit word. The word itself is the truth.
+// VMSAv8-64 stage 1 descriptors (Arm ARM D8.3): the fields of table, block and page descriptors as
+// a table of bit ranges, and a value type over the 64-bit word. The word itself is the truth.
 
 #include <cstdint>
 
@@ -11,23 +11,23 @@ namespace kpksim::mmu {
 
 namespace field {
 inline constexpr Field kValid{0, 0};
-inline constexpr Field kTable{1, 1};        // table (levels 0-2) or page (level 3)
-inline constexpr Field kAttrIndx{4, 2};     // MAIR_EL1 index
-inline constexpr Field kAp1{6, 6};          // AP[1]: unprivileged access (PIIndex[0] with PIE)
-inline constexpr Field kAp2{7, 7};          // AP[2]: read-only (nDirty with PIE)
+inline constexpr Field kTable{1, 1};     // table (levels 0-2) or page (level 3)
+inline constexpr Field kAttrIndx{4, 2};  // MAIR_EL1 index
+inline constexpr Field kAp1{6, 6};       // AP[1]: unprivileged access (PIIndex[0] with PIE)
+inline constexpr Field kAp2{7, 7};       // AP[2]: read-only (nDirty with PIE)
 inline constexpr Field kShareability{9, 8};
 inline constexpr Field kAccessFlag{10, 10};
 inline constexpr Field kNotGlobal{11, 11};
 inline constexpr Field kOutputAddress{47, 12};
-inline constexpr Field kDbm{51, 51};        // dirty bit modifier (PIIndex[1] with PIE)
+inline constexpr Field kDbm{51, 51};  // dirty bit modifier (PIIndex[1] with PIE)
 inline constexpr Field kContiguous{52, 52};
-inline constexpr Field kPxn{53, 53};        // (PIIndex[2] with PIE)
-inline constexpr Field kUxn{54, 54};        // (PIIndex[3] with PIE)
-inline constexpr Field kSoftware{58, 55};   // ignored by hardware
+inline constexpr Field kPxn{53, 53};       // (PIIndex[2] with PIE)
+inline constexpr Field kUxn{54, 54};       // (PIIndex[3] with PIE)
+inline constexpr Field kSoftware{58, 55};  // ignored by hardware
 inline constexpr Field kPxnTable{59, 59};
 inline constexpr Field kUxnTable{60, 60};
 inline constexpr Field kApTable{62, 61};
-inline constexpr Field kPoIndex{62, 60};    // overlay index of a block or page
+inline constexpr Field kPoIndex{62, 60};  // overlay index of a block or page
 }  // namespace field
 
 struct Descriptor {

@@ -9,8 +9,8 @@ std::uint64_t esr_of(const Fault& fault, const poe::Access& access) {
   const std::uint64_t ec = fetch ? (lower_el ? 0x20 : 0x21) : (lower_el ? 0x24 : 0x25);
   const std::uint64_t iss2 = (fault.dirty ? 1u << 5 : 0u) | (fault.overlay ? 1u << 6 : 0u);
   // A permission fault says which half of a read-modify-write was refused; other faults say write.
-  const bool wnr = fault.kind == FaultKind::kPermission ? fault.write
-                                                        : access.kind == poe::AccessKind::kWrite;
+  const bool wnr =
+      fault.kind == FaultKind::kPermission ? fault.write : access.kind == poe::AccessKind::kWrite;
   return iss2 << 32 | ec << 26 | 1ull << 25 | (wnr ? 1u << 6 : 0u) |
          kStatus[static_cast<unsigned>(fault.kind)] | fault.level;
 }

@@ -19,7 +19,7 @@ struct Fault {
   bool overlay = false;  // ISS2.Overlay
   bool dirty = false;    // ISS2.DirtyBit
   VirtAddr far{};
-  bool write = false;    // ISS.WnR
+  bool write = false;  // ISS.WnR
 
   explicit operator bool() const { return kind != FaultKind::kNone; }
 };

@@ -26,8 +26,8 @@ Translation Mmu::permitted(const Leaf& leaf, VirtAddr va, const poe::Access& acc
   controls_.pan = pan;
   const poe::Verdict verdict = poe::check(leaf.permission, controls_, access);
   if (!verdict.allowed) [[unlikely]] {
-    result.fault = {FaultKind::kPermission, leaf.level, verdict.overlay, verdict.dirty, va,
-                    verdict.write};
+    result.fault = {FaultKind::kPermission, leaf.level, verdict.overlay,
+                    verdict.dirty,          va,         verdict.write};
     return result;
   }
   result.pa = leaf.base + (va.value & ((1ull << leaf.page_bits) - 1));

@@ -29,14 +29,18 @@ struct Translation {
 class Mmu {
  public:
   Mmu(const MmuGeometry& geometry, const PhysicalMemory& memory)
-      : memory_(memory), l1i_(geometry.l1i), l1d_(geometry.l1d), l2_(geometry.l2),
+      : memory_(memory),
+        l1i_(geometry.l1i),
+        l1d_(geometry.l1d),
+        l2_(geometry.l2),
         walk_cache_(geometry.walk_cache_entries) {}
 
   // Translates `va` for `access`. PSTATE.PAN is part of the machine's state, not of the registers.
   Translation translate(VirtAddr va, const poe::Access& access, bool pan) {
     Tlb& l1 = access.kind == poe::AccessKind::kExecute ? l1i_ : l1d_;
     const TlbEntry* entry = l1.find(va, asid_);
-    if (entry == nullptr) [[unlikely]] return translate_slow(va, access, pan, l1);
+    if (entry == nullptr) [[unlikely]]
+      return translate_slow(va, access, pan, l1);
     return permitted(entry->leaf, va, access, pan, Source::kL1);
   }
 

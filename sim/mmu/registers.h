@@ -52,8 +52,8 @@ struct Registers {
   std::uint64_t por_el0 = 0;
 
   Asid asid() const {
-    return Asid(static_cast<std::uint16_t>(
-        ttbr::kAsid.get(tcr::kA1.get(tcr) != 0 ? ttbr1 : ttbr0)));
+    return Asid(
+        static_cast<std::uint16_t>(ttbr::kAsid.get(tcr::kA1.get(tcr) != 0 ? ttbr1 : ttbr0)));
   }
 };
 

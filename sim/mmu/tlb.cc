@@ -81,7 +81,8 @@ void WalkCache::invalidate(const TlbiEffect& effect) {
     // A TTL hint names the level of the leaf; the tables above it go with it.
     TlbiEffect any_level = effect;
     any_level.ttl_level = 0;
-    if (entry.valid && any_level.drops(entry.va().value, entry.bits(), entry.asid, entry.global, 0)) {
+    if (entry.valid &&
+        any_level.drops(entry.va().value, entry.bits(), entry.asid, entry.global, 0)) {
       entry.valid = false;
     }
   }

@@ -13,7 +13,16 @@
 namespace kpksim::mmu {
 
 enum class TlbiKind : std::uint8_t {
-  kVmalle1, kVae1, kAside1, kVaae1, kVale1, kVaale1, kRvae1, kRvaae1, kRvale1, kRvaale1
+  kVmalle1,
+  kVae1,
+  kAside1,
+  kVaae1,
+  kVale1,
+  kVaale1,
+  kRvae1,
+  kRvaae1,
+  kRvale1,
+  kRvaale1
 };
 enum class Domain : std::uint8_t { kLocal, kInner, kOuter };
 
@@ -69,10 +78,10 @@ struct TlbiEffect {
   bool nothing = false;
   bool all_addresses = false;
   bool by_asid = false;
-  bool last_level = false;      // leaf entries only, walk caches stay
-  std::uint8_t ttl_level = 0;   // 0: no hint; else only entries of this level
+  bool last_level = false;     // leaf entries only, walk caches stay
+  std::uint8_t ttl_level = 0;  // 0: no hint; else only entries of this level
   Asid asid;
-  std::uint64_t start = 0;      // [start, end) with VA[63:56] as VA[55]
+  std::uint64_t start = 0;  // [start, end) with VA[63:56] as VA[55]
   std::uint64_t end = 0;
 
   // Does an entry for [va, va + 2^bits) of this ASID and level go?

@@ -25,7 +25,7 @@ struct Leaf {
   std::uint8_t level = 0;
   std::uint8_t page_bits = 0;  // 12, 16 (contiguous), 21, 25 (contiguous), 30
   bool global = false;
-  PhysAddr base;               // output address of the mapping's first byte
+  PhysAddr base;  // output address of the mapping's first byte
 };
 
 // Where a walk stands: the next table and what the tables above it contributed.
@@ -39,9 +39,7 @@ struct WalkState {
 };
 
 // True if VA[63:48] are all equal, i.e. `va` is in one of the two halves.
-constexpr bool canonical(VirtAddr va) {
-  return va.value >> 48 == 0 || va.value >> 48 == 0xffff;
-}
+constexpr bool canonical(VirtAddr va) { return va.value >> 48 == 0 || va.value >> 48 == 0xffff; }
 constexpr bool upper_half(VirtAddr va) { return bit(va.value, 55); }
 
 // The state before the first lookup for `va`.
@@ -59,8 +57,8 @@ Leaf walk_from(const PhysicalMemory& memory, const Registers& regs, VirtAddr va,
     const unsigned shift = level_shift(state.level);
     const std::uint64_t index = (va.value >> shift) & (kEntriesPerTable - 1);
     const Descriptor d{memory.read64(state.table + index * 8)};
-    const bool is_leaf = state.level == kLastLevel ? d.table_or_page()
-                                                   : d.block() && state.level >= 1;
+    const bool is_leaf =
+        state.level == kLastLevel ? d.table_or_page() : d.block() && state.level >= 1;
     if (is_leaf) {
       if (!d.access_flag()) {
         leaf.fault = {FaultKind::kAccessFlag, state.level, false, false, va, false};
@@ -68,7 +66,8 @@ Leaf walk_from(const PhysicalMemory& memory, const Registers& regs, VirtAddr va,
       }
       leaf.descriptor = d;
       leaf.level = state.level;
-      leaf.page_bits = static_cast<std::uint8_t>(shift + (d.contiguous() && state.level >= 2 ? 4 : 0));
+      leaf.page_bits =
+          static_cast<std::uint8_t>(shift + (d.contiguous() && state.level >= 2 ? 4 : 0));
       leaf.global = !d.not_global() && !state.ng_table;
       leaf.base = PhysAddr(align_down(d.output().value, 1ull << leaf.page_bits));
       leaf.permission = {d.raw, state.ap_table, state.uxn_table, state.pxn_table};

@@ -46,7 +46,8 @@ Base indirect(std::uint64_t pir, unsigned index) {
 }
 
 // Is the privileged data access removed by PAN, given the unprivileged side?
-bool pan_removes(const LeafPermission& leaf, const PermissionControls& c, const Base& unprivileged) {
+bool pan_removes(const LeafPermission& leaf, const PermissionControls& c,
+                 const Base& unprivileged) {
   if (!c.pan) return false;
   if (c.pie) return ((c.pire0 >> (4 * pi_index(leaf.descriptor))) & 0xf) != 0;
   const Rights& u = unprivileged.rights;
@@ -100,8 +101,8 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
   }
   const bool overlay = (as_user ? c.e0poe : c.poe) && base.overlay_applies;
   Rights o = overlay ? overlay_rights(as_user ? c.por_el0 : c.por_el1,
-                                            static_cast<unsigned>(kPoIndex.get(leaf.descriptor)))
-                           : Rights{true, true, true};
+                                      static_cast<unsigned>(kPoIndex.get(leaf.descriptor)))
+                     : Rights{true, true, true};
   // Writable and executable under WXN (PIE: encoding 0110, whatever SCTLR_EL1.WXN): X goes, unless
   // the overlay grants X; then W goes, and is reported as the overlay's doing. (A W that PAN has
   // removed already needs no choice.)
@@ -110,7 +111,8 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
   }
   Verdict v;
   const bool wants_read = access.kind == AccessKind::kRead || access.kind == AccessKind::kReadWrite;
-  const bool wants_write = access.kind == AccessKind::kWrite || access.kind == AccessKind::kReadWrite;
+  const bool wants_write =
+      access.kind == AccessKind::kWrite || access.kind == AccessKind::kReadWrite;
   // Priority: overlay read, overlay write, base read, base write; fetch: overlay, base.
   const auto refused = [&](const Rights& r) {
     v.write = wants_write && !r.w && !(wants_read && !r.r);

@@ -41,8 +41,8 @@ struct Rights {
 struct Base {
   Rights rights;
   bool overlay_applies = true;
-  bool gcs = false;        // guarded control stack page
-  bool wxn_choice = false; // writable and executable: WXN removes one, by the overlay
+  bool gcs = false;         // guarded control stack page
+  bool wxn_choice = false;  // writable and executable: WXN removes one, by the overlay
 };
 struct Composition {
   Base privileged, unprivileged;

@@ -42,18 +42,30 @@ ordered_json cycles_json(const cpu::Counters& counters) {
     for (const std::uint64_t n : counters.millicycles[e]) sum += n;
     if (sum != 0) by_event[std::string(cpu::kEventInfo[e].name)] = sum / 1000;
   }
-  return {{"total", counters.total_millicycles() / 1000}, {"by_event", by_event}, {"by_cause", by_cause}};
+  return {{"total", counters.total_millicycles() / 1000},
+          {"by_event", by_event},
+          {"by_cause", by_cause}};
 }
 
 ordered_json statistics_json(const workload::PhaseResult& phase) {
   const auto& a = phase.allocator;
   const auto& m = phase.linear_map;
-  return {{"live", a.live}, {"peak", a.peak}, {"allocated", a.allocated}, {"freed", a.freed},
-          {"cached", a.cached}, {"refill9", a.refill9}, {"refill4", a.refill4},
-          {"refill2", a.refill2}, {"shrunk_blocks", a.shrunk_blocks},
-          {"shrunk_pages", a.shrunk_pages}, {"set_memory_pkey", m.set_memory_pkey},
-          {"keyed_pages", m.pages}, {"split_pud", m.split_pud}, {"split_contpmd", m.split_contpmd},
-          {"split_pmd", m.split_pmd}, {"split_contpte", m.split_contpte}};
+  return {{"live", a.live},
+          {"peak", a.peak},
+          {"allocated", a.allocated},
+          {"freed", a.freed},
+          {"cached", a.cached},
+          {"refill9", a.refill9},
+          {"refill4", a.refill4},
+          {"refill2", a.refill2},
+          {"shrunk_blocks", a.shrunk_blocks},
+          {"shrunk_pages", a.shrunk_pages},
+          {"set_memory_pkey", m.set_memory_pkey},
+          {"keyed_pages", m.pages},
+          {"split_pud", m.split_pud},
+          {"split_contpmd", m.split_contpmd},
+          {"split_pmd", m.split_pmd},
+          {"split_contpte", m.split_contpte}};
 }
 
 }  // namespace
@@ -65,8 +77,8 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   ordered_json out;
   out["schema"] = kSchemaVersion;
   out["version"] = KPKSIM_VERSION;
-  out["workload"] = {{"name", workload.name}, {"source", workload.source},
-                     {"assumptions", workload.assumptions}};
+  out["workload"] = {
+      {"name", workload.name}, {"source", workload.source}, {"assumptions", workload.assumptions}};
   ordered_json not_understood = ordered_json::object();
   for (const auto& [kind, n] : workload.not_understood) not_understood[kind] = n;
   out["workload"]["not_understood"] = not_understood;
@@ -95,15 +107,17 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
                              {"cycles", cycles_json(sum)},
                              {"page_table_writes", phase.pt_writes},
                              {"page_tables", statistics_json(phase)},
-                             {"audit", {{"checked", phase.audit.checked},
-                                        {"stale_leaves", phase.audit.stale_leaves},
-                                        {"stale_tables", phase.audit.stale_tables}}},
+                             {"audit",
+                              {{"checked", phase.audit.checked},
+                               {"stale_leaves", phase.audit.stale_leaves},
+                               {"stale_tables", phase.audit.stale_tables}}},
                              {"cores", cores}});
   }
-  out["total"] = {{"events", counters_json(all)},
-                  {"cycles", cycles_json(all)},
-                  {"page_table_writes", pt_writes},
-                  {"page_tables", phases.empty() ? ordered_json() : statistics_json(phases.back())}};
+  out["total"] = {
+      {"events", counters_json(all)},
+      {"cycles", cycles_json(all)},
+      {"page_table_writes", pt_writes},
+      {"page_tables", phases.empty() ? ordered_json() : statistics_json(phases.back())}};
   return out;
 }
 

@@ -12,7 +12,8 @@ namespace kpksim::report {
 
 inline constexpr int kSchemaVersion = 1;
 
-nlohmann::ordered_json run_document(const workload::Workload& workload, const kernel::Kernel& kernel,
+nlohmann::ordered_json run_document(const workload::Workload& workload,
+                                    const kernel::Kernel& kernel,
                                     const std::vector<workload::PhaseResult>& phases,
                                     std::uint64_t ignored);
 

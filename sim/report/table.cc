@@ -50,27 +50,42 @@ std::vector<Row> rows_of(const ordered_json& runs) {
   for (std::size_t e = 0; e < cpu::kEvents; ++e) {
     const std::string name(cpu::kEventInfo[e].name);
     if (name == "load" || name == "walk_read" || name == "instruction") continue;
-    add(name, [&](const ordered_json& t) { return event(t, name); }, name != "msr_por_el1");
+    add(
+        name, [&](const ordered_json& t) { return event(t, name); }, name != "msr_por_el1");
   }
-  add("page-table writes", [](const ordered_json& t) { return t["page_table_writes"].get<std::uint64_t>(); }, false);
-  for (const auto& [key, label] : {std::pair{"live", "page-table pages, live"}, {"peak", "page-table pages, peak"},
+  add(
+      "page-table writes",
+      [](const ordered_json& t) { return t["page_table_writes"].get<std::uint64_t>(); }, false);
+  for (const auto& [key, label] : {std::pair{"live", "page-table pages, live"},
+                                   {"peak", "page-table pages, peak"},
                                    {"cached", "pages held by the allocator"},
                                    {"set_memory_pkey", "set_memory_pkey calls"},
-                                   {"split_pud", "splits of 1 GB blocks"}, {"split_contpmd", "splits of 32 MB runs"},
-                                   {"split_pmd", "splits of 2 MB blocks"}, {"split_contpte", "splits of 64 KB runs"}}) {
-    add(label, [k = key](const ordered_json& t) { return t["page_tables"][k].get<std::uint64_t>(); }, true);
+                                   {"split_pud", "splits of 1 GB blocks"},
+                                   {"split_contpmd", "splits of 32 MB runs"},
+                                   {"split_pmd", "splits of 2 MB blocks"},
+                                   {"split_contpte", "splits of 64 KB runs"}}) {
+    add(
+        label,
+        [k = key](const ordered_json& t) { return t["page_tables"][k].get<std::uint64_t>(); },
+        true);
   }
   // TLBIs by reason
   for (const std::string_view cause : kernel::kCauseNames) {
-    add(fmt::format("TLBI for {}", cause), [&](const ordered_json& t) {
+    add(
+        fmt::format("TLBI for {}", cause),
+        [&](const ordered_json& t) {
           std::uint64_t sum = 0;
           for (const auto& [name, e] : t["events"].items()) {
-            if (name.starts_with("tlbi_")) sum += e["by_cause"].value(std::string(cause), std::uint64_t{0});
+            if (name.starts_with("tlbi_"))
+              sum += e["by_cause"].value(std::string(cause), std::uint64_t{0});
           }
           return sum;
-        }, true);
+        },
+        true);
   }
-  add("cycles", [](const ordered_json& t) { return t["cycles"]["total"].get<std::uint64_t>(); }, false);
+  add(
+      "cycles", [](const ordered_json& t) { return t["cycles"]["total"].get<std::uint64_t>(); },
+      false);
   Row overhead{"overhead in %", {}};
   const double base = runs[0]["total"]["cycles"]["total"].get<double>();
   for (const ordered_json& run : runs) {
@@ -93,15 +108,18 @@ std::string table(const ordered_json& compare) {
     widths.push_back(policy_name(runs[i]).size());
     for (const Row& row : rows) widths[i] = std::max(widths[i], row.cells[i].size());
   }
-  std::string out = fmt::format("{} ({}, {} core(s))\n", runs[0]["workload"]["name"].get<std::string>(),
-                                runs[0]["configuration"]["core"].get<std::string>(),
-                                runs[0]["configuration"]["cores"].get<unsigned>());
+  std::string out =
+      fmt::format("{} ({}, {} core(s))\n", runs[0]["workload"]["name"].get<std::string>(),
+                  runs[0]["configuration"]["core"].get<std::string>(),
+                  runs[0]["configuration"]["cores"].get<unsigned>());
   out += fmt::format("{:<{}}", "", first);
-  for (std::size_t i = 0; i < runs.size(); ++i) out += fmt::format("  {:>{}}", policy_name(runs[i]), widths[i]);
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    out += fmt::format("  {:>{}}", policy_name(runs[i]), widths[i]);
   out += '\n';
   for (const Row& row : rows) {
     out += fmt::format("{:<{}}", row.name, first);
-    for (std::size_t i = 0; i < runs.size(); ++i) out += fmt::format("  {:>{}}", row.cells[i], widths[i]);
+    for (std::size_t i = 0; i < runs.size(); ++i)
+      out += fmt::format("  {:>{}}", row.cells[i], widths[i]);
     out += '\n';
   }
   for (const ordered_json& assumption : runs[0]["workload"]["assumptions"]) {

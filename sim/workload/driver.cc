@@ -11,11 +11,15 @@ namespace {
 
 constexpr std::uint64_t kProgressEvery = 1024;
 
-std::uint64_t offset_of(const Operation& op, std::uint64_t i, std::uint64_t n, std::mt19937_64& random) {
+std::uint64_t offset_of(const Operation& op, std::uint64_t i, std::uint64_t n,
+                        std::mt19937_64& random) {
   switch (op.order) {
-    case Order::kAscending: return i * op.stride;
-    case Order::kDescending: return (n - 1 - i) * op.stride;
-    case Order::kRandom: return random() % n * op.stride;
+    case Order::kAscending:
+      return i * op.stride;
+    case Order::kDescending:
+      return (n - 1 - i) * op.stride;
+    case Order::kRandom:
+      return random() % n * op.stride;
   }
   return 0;
 }
@@ -81,8 +85,8 @@ void Driver::touch(const Operation& op) {
   for (std::uint64_t i = 0; i < n; ++i) {
     if (kernel_.touch(op.task, base + offset_of(op, i, n, random), kind)) continue;
     if (!op.may_fail) {
-      throw InputError(fmt::format("task {} touches {:#x}, which its mappings do not allow", op.task,
-                                   base + i * op.stride));
+      throw InputError(fmt::format("task {} touches {:#x}, which its mappings do not allow",
+                                   op.task, base + i * op.stride));
     }
     ++ignored_;
   }
@@ -95,14 +99,15 @@ void Driver::execute(const Operation& op) {
     ++ignored_;
   };
   const std::uint64_t at = op.kind == OpKind::kMmap || op.kind == OpKind::kVmalloc ||
-                                   op.kind == OpKind::kVmMapRam ||
-                                   op.kind == OpKind::kBrk
+                                   op.kind == OpKind::kVmMapRam || op.kind == OpKind::kBrk
                                ? op.address
                                : address_of(op);
   const bool r = (op.prot & kProtRead) != 0, w = (op.prot & kProtWrite) != 0,
              x = (op.prot & kProtExec) != 0;
   switch (op.kind) {
-    case OpKind::kSpawn: kernel_.spawn(op.task); break;
+    case OpKind::kSpawn:
+      kernel_.spawn(op.task);
+      break;
     case OpKind::kMmap: {
       kernel::Vma vma;
       vma.read = r;
@@ -121,19 +126,31 @@ void Driver::execute(const Operation& op) {
       refuse_unless(kernel_.munmap(op.task, at, op.length), "nothing is mapped in this range");
       break;
     case OpKind::kMprotect:
-      refuse_unless(kernel_.mprotect(op.task, at, op.length, r, w, x), "nothing is mapped in this range");
+      refuse_unless(kernel_.mprotect(op.task, at, op.length, r, w, x),
+                    "nothing is mapped in this range");
       break;
     case OpKind::kMadvise:
       switch (op.advice) {
-        case Advice::kDontNeed: kernel_.madvise_dontneed(op.task, at, op.length); break;
-        case Advice::kFree: kernel_.madvise_free(op.task, at, op.length); break;
-        case Advice::kHugepage: kernel_.madvise_huge(op.task, at, op.length, true); break;
-        case Advice::kNoHugepage: kernel_.madvise_huge(op.task, at, op.length, false); break;
-        case Advice::kOther: kernel_.null_syscall(op.task); break;
+        case Advice::kDontNeed:
+          kernel_.madvise_dontneed(op.task, at, op.length);
+          break;
+        case Advice::kFree:
+          kernel_.madvise_free(op.task, at, op.length);
+          break;
+        case Advice::kHugepage:
+          kernel_.madvise_huge(op.task, at, op.length, true);
+          break;
+        case Advice::kNoHugepage:
+          kernel_.madvise_huge(op.task, at, op.length, false);
+          break;
+        case Advice::kOther:
+          kernel_.null_syscall(op.task);
+          break;
       }
       break;
     case OpKind::kMremap: {
-      const std::uint64_t to = kernel_.mremap(op.task, at, op.length, op.new_length, op.new_address);
+      const std::uint64_t to =
+          kernel_.mremap(op.task, at, op.length, op.new_length, op.new_address);
       refuse_unless(to != 0, "nothing is mapped in this range");
       const RegionId target = op.new_region != 0 ? op.new_region : op.region;
       if (target != 0) regions_[target] = {to, op.new_length};
@@ -145,24 +162,54 @@ void Driver::execute(const Operation& op) {
       }
       kernel_.set_brk(op.task, op.length != 0 ? kernel_.brk(op.task) + op.length : op.address);
       break;
-    case OpKind::kFork: kernel_.fork(op.task, op.child); break;
-    case OpKind::kVfork: kernel_.vfork(op.task, op.child); break;
-    case OpKind::kCloneThread: kernel_.clone_thread(op.task, op.child); break;
-    case OpKind::kExec: kernel_.exec(op.task); break;
-    case OpKind::kExit: kernel_.exit(op.task); break;
-    case OpKind::kWait: kernel_.wait(op.task, op.child); break;
-    case OpKind::kTouch: touch(op); break;
-    case OpKind::kSwitch: kernel_.switch_to(op.task); break;
-    case OpKind::kSyscall: kernel_.null_syscall(op.task); break;
-    case OpKind::kVmalloc: regions_[op.region] = {kernel_.vmalloc(op.count), op.count << kPageShift}; break;
-    case OpKind::kVfree: kernel_.vfree(at); break;
+    case OpKind::kFork:
+      kernel_.fork(op.task, op.child);
+      break;
+    case OpKind::kVfork:
+      kernel_.vfork(op.task, op.child);
+      break;
+    case OpKind::kCloneThread:
+      kernel_.clone_thread(op.task, op.child);
+      break;
+    case OpKind::kExec:
+      kernel_.exec(op.task);
+      break;
+    case OpKind::kExit:
+      kernel_.exit(op.task);
+      break;
+    case OpKind::kWait:
+      kernel_.wait(op.task, op.child);
+      break;
+    case OpKind::kTouch:
+      touch(op);
+      break;
+    case OpKind::kSwitch:
+      kernel_.switch_to(op.task);
+      break;
+    case OpKind::kSyscall:
+      kernel_.null_syscall(op.task);
+      break;
+    case OpKind::kVmalloc:
+      regions_[op.region] = {kernel_.vmalloc(op.count), op.count << kPageShift};
+      break;
+    case OpKind::kVfree:
+      kernel_.vfree(at);
+      break;
     case OpKind::kVmMapRam:
       regions_[op.region] = {kernel_.vm_map_ram(op.count), op.count << kPageShift};
       break;
-    case OpKind::kVmUnmapRam: kernel_.vm_unmap_ram(at); break;
-    case OpKind::kPressure: kernel_.pressure(); break;
-    case OpKind::kFragment: kernel_.fragment(static_cast<unsigned>(op.count), op.seed); break;
-    case OpKind::kUnfragment: kernel_.unfragment(); break;
+    case OpKind::kVmUnmapRam:
+      kernel_.vm_unmap_ram(at);
+      break;
+    case OpKind::kPressure:
+      kernel_.pressure();
+      break;
+    case OpKind::kFragment:
+      kernel_.fragment(static_cast<unsigned>(op.count), op.seed);
+      break;
+    case OpKind::kUnfragment:
+      kernel_.unfragment();
+      break;
   }
 }
 

@@ -14,10 +14,10 @@ namespace kpksim::workload {
 
 struct PhaseResult {
   std::string name;
-  std::vector<cpu::Counters> cores;         // what the phase added, per core
-  kernel::AllocatorStatistics allocator;    // running totals after the phase
+  std::vector<cpu::Counters> cores;       // what the phase added, per core
+  kernel::AllocatorStatistics allocator;  // running totals after the phase
   kernel::LinearMapStatistics linear_map;
-  std::uint64_t pt_writes = 0;              // page-table entries written in the phase
+  std::uint64_t pt_writes = 0;  // page-table entries written in the phase
   kernel::AuditResult audit;
 };
 

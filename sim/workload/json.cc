@@ -91,7 +91,9 @@ class Reader {
     result.body = steps(step["ops"], pointer + "/ops", depth);
     // What holds in the second round, beginning where the first ended, holds in all further ones.
     if (result.repeat > 1) {
+      const auto heaps = tasks_.heap_sizes();
       const std::vector<Step> again = steps(step["ops"], pointer + "/ops", depth);
+      tasks_.repeat_growth(heaps, result.repeat - 2);
       check_same_lengths(result.body, again, pointer);
     }
     return result;
@@ -152,15 +154,15 @@ class Reader {
       std::uint64_t value = 0;
       const char* const end = given.data() + given.size();
       const bool prefixed = given.starts_with("0x");
-      const auto [rest, error] =
-          std::from_chars(given.data() + (prefixed ? 2 : 0), end, value, 16);
+      const auto [rest, error] = std::from_chars(given.data() + (prefixed ? 2 : 0), end, value, 16);
       if (!prefixed || error != std::errc{} || rest != end) {
         fail(key, fmt::format("'{}' is not an address; write it as 0x7f0000000000", given));
       }
       check_aligned(key, value);
       if (value == 0 || value >= kUserEnd || length > kUserEnd - value) {
-        fail(key, fmt::format("'{}' and the size behind it are not in the 48 bits of user addresses",
-                              given));
+        fail(key,
+             fmt::format("'{}' and the size behind it are not in the 48 bits of user addresses",
+                         given));
       }
       return value;
     }
@@ -172,9 +174,11 @@ class Reader {
   // Fills in offset and length within a region; whole pages unless it is a touch.
   void range(const Source& from, const Region& region, Operation& op) const {
     const bool bytes = op.kind == OpKind::kTouch;
-    op.address = bytes ? (from.has("offset") ? from.size("offset") : 0) : from.page_offset("offset");
+    op.address =
+        bytes ? (from.has("offset") ? from.size("offset") : 0) : from.page_offset("offset");
     if (op.address >= region.size) {
-      from.fail("offset", fmt::format("{} is beyond the region's {} bytes", op.address, region.size));
+      from.fail("offset",
+                fmt::format("{} is beyond the region's {} bytes", op.address, region.size));
     }
     op.length = region.size - op.address;
     if (from.has("size")) {

@@ -88,7 +88,8 @@ class Tracker {
   }
 
   std::size_t offset() {
-    return text_.size() - static_cast<std::size_t>(std::max<std::streamsize>(in_.rdbuf()->in_avail(), 0));
+    return text_.size() -
+           static_cast<std::size_t>(std::max<std::streamsize>(in_.rdbuf()->in_avail(), 0));
   }
 
   std::uint32_t current_line() {
@@ -125,8 +126,8 @@ class Tracker {
 
 // The part of the schema that speaks about the value at `context`, as far as references, items,
 // properties and the choice of a step's kind lead there.
-const json& schema_at(const json& schema, const json& root,
-                      const std::vector<std::string>& context, const json** value) {
+const json& schema_at(const json& schema, const json& root, const std::vector<std::string>& context,
+                      const json** value) {
   const auto resolve = [&](const json* node, const json& at) {
     while (true) {
       if (node->contains("$ref")) {
@@ -167,16 +168,19 @@ std::string explain(const json& node, const json& value, const std::string& desc
   if (value.is_object() && node.contains("properties")) {
     std::vector<std::string> known;
     for (const auto& [key, unused] : node["properties"].items()) known.push_back(key);
+    std::string unknown;
     for (const auto& [key, unused] : value.items()) {
-      if (!node["properties"].contains(key)) {
-        return fmt::format("unknown key '{}'{}", key, suggest(key, known));
-      }
+      if (node["properties"].contains(key)) continue;
+      const std::string nearest = suggest(key, known);
+      unknown = fmt::format("unknown key '{}'{}", key, nearest);
+      if (nearest.find("did you mean") != std::string::npos) return unknown;
     }
     for (const json& key : node.value("required", json::array())) {
       if (!value.contains(key.get<std::string>())) {
         return fmt::format("missing key '{}'", key.get<std::string>());
       }
     }
+    if (!unknown.empty()) return unknown;
   }
   if (node.contains("enum")) {
     const std::string given = value.is_string() ? value.get<std::string>() : value.dump();

@@ -1,6 +1,6 @@
 #pragma once
-// A workload file as checked JSON: parsed, and valid against the schema. What the operations mean is
-// not looked at here.
+// A workload file as checked JSON: parsed, and valid against the schema. What the operations mean
+// is not looked at here.
 
 #include <cstdint>
 #include <nlohmann/json.hpp>

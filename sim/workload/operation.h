@@ -47,13 +47,13 @@ struct Operation {
   OpKind kind{};
   std::uint8_t prot = 0;
   Advice advice = Advice::kOther;
-  bool shared = false;    // MAP_SHARED
-  bool fixed = false;     // MAP_FIXED
+  bool shared = false;      // MAP_SHARED
+  bool fixed = false;       // MAP_FIXED
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
-  bool file = false;      // file mapping (page cache), else anonymous
-  bool write = false;     // of kTouch
-  bool huge = false;      // of kVmalloc
-  bool may_fail = false;  // a trace's call whose range the model may not know in full
+  bool file = false;        // file mapping (page cache), else anonymous
+  bool write = false;       // of kTouch
+  bool huge = false;        // of kVmalloc
+  bool may_fail = false;    // a trace's call whose range the model may not know in full
   Order order = Order::kAscending;
   TaskId task = 0;
   TaskId child = 0;
@@ -66,7 +66,7 @@ struct Operation {
   std::uint64_t stride = 4096;  // of kTouch
   std::uint64_t count = 0;      // pages, percent
   std::uint64_t seed = 0;
-  std::uint32_t file_id = 0;    // which file's page cache
+  std::uint32_t file_id = 0;  // which file's page cache
   std::uint64_t file_offset = 0;
   // Where the operation stands in its source, for messages: a JSON pointer or a line number.
   std::uint32_t line = 0;
@@ -87,7 +87,7 @@ struct Phase {
 struct Workload {
   std::string name;
   std::string description;
-  std::string source;                    // file it was read from
+  std::string source;  // file it was read from
   std::vector<Phase> phases;
   std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
   std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "sim/base/error.h"
 
@@ -41,6 +42,15 @@ void Region::cut(std::uint64_t offset, std::uint64_t length) {
   mapped = std::move(left);
 }
 
+void Region::grow(std::uint64_t bytes) {
+  if (!mapped.empty() && mapped.back().second == size) {
+    mapped.back().second += bytes;
+  } else {
+    mapped.emplace_back(size, size + bytes);
+  }
+  size += bytes;
+}
+
 void TaskTable::add(const std::string& name, Task task, const std::string& place) {
   const auto old = tasks_.find(name);
   if (old != tasks_.end()) {
@@ -55,16 +65,17 @@ void TaskTable::add(const std::string& name, Task task, const std::string& place
 void TaskTable::check_runs(const std::string& task, const std::string& place) const {
   const auto found = tasks_.find(task);
   if (found == tasks_.end()) {
-    throw InputError(fmt::format("{}: there is no task '{}' here{}", place, task,
-                                 suggest_of(task, tasks_)));
+    throw InputError(
+        fmt::format("{}: there is no task '{}' here{}", place, task, suggest_of(task, tasks_)));
   }
   if (found->second.exited) {
     throw InputError(fmt::format("{}: task '{}' has exited", place, task));
   }
   if (!found->second.vfork_child.empty()) {
-    throw InputError(fmt::format("{}: task '{}' stands still until its vfork child '{}' execs or "
-                                 "exits",
-                                 place, task, found->second.vfork_child));
+    throw InputError(
+        fmt::format("{}: task '{}' stands still until its vfork child '{}' execs or "
+                    "exits",
+                    place, task, found->second.vfork_child));
   }
 }
 
@@ -78,15 +89,13 @@ void TaskTable::fork(const std::string& task, const std::string& child, const st
   add(child, {std::move(copy), child, parent.leader, false, ""}, place);
 }
 
-void TaskTable::vfork(const std::string& task, const std::string& child,
-                      const std::string& place) {
+void TaskTable::vfork(const std::string& task, const std::string& child, const std::string& place) {
   Task& parent = tasks_.at(task);
   add(child, {parent.memory, child, parent.leader, false, ""}, place);
   parent.vfork_child = child;
 }
 
-void TaskTable::clone(const std::string& task, const std::string& child,
-                      const std::string& place) {
+void TaskTable::clone(const std::string& task, const std::string& child, const std::string& place) {
   const Task& parent = tasks_.at(task);
   add(child, {parent.memory, parent.leader, "", false, ""}, place);
 }
@@ -129,20 +138,20 @@ void TaskTable::exit(const std::string& name) {
   for (auto& [unused, other] : tasks_) {
     if (other.parent == name) other.parent.clear();
   }
-  std::erase_if(tasks_, [&](const auto& entry) {
-    return entry.second.exited && no_reaper(entry.second);
-  });
+  std::erase_if(tasks_,
+                [&](const auto& entry) { return entry.second.exited && no_reaper(entry.second); });
 }
 
 void TaskTable::wait(const std::string& task, const std::string& child, const std::string& place) {
   const auto found = tasks_.find(child);
   if (found == tasks_.end() || found->second.parent.empty() ||
       found->second.parent != tasks_.at(task).leader) {
-    throw InputError(fmt::format("{}: task '{}' has no child '{}' to wait for", place, task, child));
+    throw InputError(
+        fmt::format("{}: task '{}' has no child '{}' to wait for", place, task, child));
   }
   if (!found->second.exited) {
-    throw InputError(fmt::format("{}: child '{}' has not exited, the wait would never end", place,
-                                 child));
+    throw InputError(
+        fmt::format("{}: child '{}' has not exited, the wait would never end", place, child));
   }
   tasks_.erase(found);
 }
@@ -163,14 +172,13 @@ Region& TaskTable::region(const std::string& task, const std::string& name,
 void TaskTable::check_free(const std::string& region, const std::string& place) const {
   for (const auto& [name, task] : tasks_) {
     if (task.memory->contains(region)) {
-      throw InputError(fmt::format("{}: region '{}' is mapped already, in task '{}'", place, region,
-                                   name));
+      throw InputError(
+          fmt::format("{}: region '{}' is mapped already, in task '{}'", place, region, name));
     }
   }
   const auto found = kernel_.find(region);
   if (found != kernel_.end()) {
-    throw InputError(
-        fmt::format("{}: region '{}' is in use by {}", place, region, found->second));
+    throw InputError(fmt::format("{}: region '{}' is in use by {}", place, region, found->second));
   }
 }
 
@@ -185,23 +193,40 @@ void TaskTable::grow_heap(const std::string& task, const std::string& name, std:
   AddressSpace& memory = *tasks_.at(task).memory;
   for (const auto& [other, region] : memory) {
     if (region.heap != (other == name) && (region.heap || other == name)) {
-      throw InputError(region.heap
-                           ? fmt::format("{}: the heap of task '{}' is region '{}'", place, task,
-                                         other)
-                           : fmt::format("{}: region '{}' was mapped by mmap", place, name));
+      throw InputError(
+          region.heap ? fmt::format("{}: the heap of task '{}' is region '{}'", place, task, other)
+                      : fmt::format("{}: region '{}' was mapped by mmap", place, name));
     }
   }
   if (!memory.contains(name)) {
     check_free(name, place);
     memory.emplace(name, Region{0, true, {}});
   }
-  Region& heap = memory.at(name);
-  if (!heap.mapped.empty() && heap.mapped.back().second == heap.size) {
-    heap.mapped.back().second += size;
-  } else {
-    heap.mapped.emplace_back(heap.size, heap.size + size);
+  memory.at(name).grow(size);
+}
+
+std::map<std::string, std::uint64_t> TaskTable::heap_sizes() const {
+  std::map<std::string, std::uint64_t> sizes;
+  for (const auto& [unused, task] : tasks_) {
+    for (const auto& [name, region] : *task.memory) {
+      if (region.heap) sizes[name] = region.size;
+    }
   }
-  heap.size += size;
+  return sizes;
+}
+
+void TaskTable::repeat_growth(const std::map<std::string, std::uint64_t>& before,
+                              std::uint64_t rounds) {
+  std::set<AddressSpace*> seen;  // threads share one
+  for (const auto& [unused, task] : tasks_) {
+    if (!seen.insert(task.memory.get()).second) continue;
+    for (auto& [name, region] : *task.memory) {
+      const auto old = before.find(name);
+      if (region.heap && old != before.end() && region.size > old->second) {
+        region.grow((region.size - old->second) * rounds);
+      }
+    }
+  }
 }
 
 void TaskTable::unmap(const std::string& task, const std::string& name, std::uint64_t offset,
@@ -224,8 +249,8 @@ void TaskTable::unmap_kernel(const std::string& name, const std::string& maker,
                              const std::string& place) {
   const auto found = kernel_.find(name);
   if (found == kernel_.end() || found->second != maker) {
-    throw InputError(fmt::format("{}: there is no {} of region '{}' to free here", place, maker,
-                                 name));
+    throw InputError(
+        fmt::format("{}: there is no {} of region '{}' to free here", place, maker, name));
   }
   kernel_.erase(found);
 }

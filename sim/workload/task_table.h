@@ -15,12 +15,13 @@ namespace kpksim::workload {
 // A named mapping and which parts of it are still mapped.
 struct Region {
   std::uint64_t size = 0;
-  bool heap = false;                                             // grows by brk
+  bool heap = false;                                            // grows by brk
   std::vector<std::pair<std::uint64_t, std::uint64_t>> mapped;  // [begin, end), disjoint
 
   bool covers(std::uint64_t offset, std::uint64_t length) const;
   bool overlaps(std::uint64_t offset, std::uint64_t length) const;
   void cut(std::uint64_t offset, std::uint64_t length);
+  void grow(std::uint64_t bytes);
 };
 
 class TaskTable {
@@ -42,6 +43,9 @@ class TaskTable {
                  const std::string& place);
   void unmap(const std::string& task, const std::string& name, std::uint64_t offset,
              std::uint64_t size, const std::string& place);
+  // Sizes of all heaps; and `rounds` more times what they have grown since.
+  std::map<std::string, std::uint64_t> heap_sizes() const;
+  void repeat_growth(const std::map<std::string, std::uint64_t>& before, std::uint64_t rounds);
 
   // `maker` is the operation ("vmalloc") that made a kernel mapping.
   void map_kernel(const std::string& name, const std::string& maker, const std::string& place);

@@ -1,4 +1,5 @@
-// What the scheme must show without any special case in the code: costs, faults, stale translations.
+// What the scheme must show without any special case in the code: costs, faults, stale
+// translations.
 
 #include <gtest/gtest.h>
 
@@ -15,8 +16,8 @@ const cpu::CoreProfile& profile() {
   return p;
 }
 
-Config config(const std::string& protection, bool batching, const std::string& allocator, Granularity map,
-              unsigned cores = 1) {
+Config config(const std::string& protection, bool batching, const std::string& allocator,
+              Granularity map, unsigned cores = 1) {
   Config c;
   c.protection = protection;
   c.batching = batching;
@@ -153,7 +154,8 @@ mmu::Fault direct_store(const Config& c, bool vmalloc, unsigned level) {
 
 TEST(DirectStore, ToAnyTableFaultsWithOverlayUnderKpkeys) {
   for (const Config& c : {kKeyed, kBatched, kPba}) {
-    for (const auto& [vmalloc, level] : {std::pair{true, 3u}, {false, 3u}, {false, 2u}, {false, 0u}}) {
+    for (const auto& [vmalloc, level] :
+         {std::pair{true, 3u}, {false, 3u}, {false, 2u}, {false, 0u}}) {
       const mmu::Fault fault = direct_store(c, vmalloc, level);
       EXPECT_EQ(fault.kind, mmu::FaultKind::kPermission) << c.allocator << " level " << level;
       EXPECT_TRUE(fault.overlay);
@@ -215,13 +217,16 @@ std::uint64_t stale_after_life(FlushSite left_out) {
   return stale;
 }
 
-TEST(Flush, NothingIsStaleWhenEveryFlushIsDone) { EXPECT_EQ(stale_after_life(FlushSite::kNone), 0u); }
+TEST(Flush, NothingIsStaleWhenEveryFlushIsDone) {
+  EXPECT_EQ(stale_after_life(FlushSite::kNone), 0u);
+}
 
 class LeftOut : public testing::TestWithParam<FlushSite> {};
 TEST_P(LeftOut, LeavesAStaleTranslation) { EXPECT_GT(stale_after_life(GetParam()), 0u); }
 INSTANTIATE_TEST_SUITE_P(Sites, LeftOut,
-                         testing::Values(FlushSite::kForkParent, FlushSite::kCowBreak, FlushSite::kUnmap,
-                                         FlushSite::kMprotect, FlushSite::kMremap, FlushSite::kExitMm,
+                         testing::Values(FlushSite::kForkParent, FlushSite::kCowBreak,
+                                         FlushSite::kUnmap, FlushSite::kMprotect,
+                                         FlushSite::kMremap, FlushSite::kExitMm,
                                          FlushSite::kVmallocPurge, FlushSite::kSetMemoryPkey,
                                          FlushSite::kThpSplit, FlushSite::kMadviseFree),
                          [](const auto& site) {

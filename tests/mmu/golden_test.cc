@@ -1,7 +1,6 @@
 // The architecture's golden vectors, through a cold walk and again through the warm TLB.
 
 #include "sim/mmu/mmu.h"
-
 #include "tests/golden_file.h"
 
 namespace kpksim::mmu {

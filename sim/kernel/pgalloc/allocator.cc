@@ -24,7 +24,8 @@ void PageTableAllocator::free(cpu::Core& core, Pfn pfn) {
 
 Pfn PageTableAllocator::page(unsigned order) {
   const auto pfn = context_.buddy.allocate(order);
-  if (!pfn) throw InputError("out of memory: no page for a page table (give the machine more --memory)");
+  if (!pfn)
+    throw InputError("out of memory: no page for a page table (give the machine more --memory)");
   return *pfn;
 }
 
@@ -49,7 +50,8 @@ const std::vector<PolicyInfo>& allocators() {
   return all;
 }
 
-std::unique_ptr<PageTableAllocator> make_allocator(const std::string& name, AllocatorContext context) {
+std::unique_ptr<PageTableAllocator> make_allocator(const std::string& name,
+                                                   AllocatorContext context) {
   if (name == "buddy") return make_buddy(context);
   if (name == "per-page") return make_per_page(context);
   if (name == "pba") return make_pba(context);

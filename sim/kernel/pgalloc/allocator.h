@@ -13,10 +13,10 @@
 namespace kpksim::kernel {
 
 struct AllocatorStatistics {
-  std::uint64_t live = 0, peak = 0;           // page-table pages in use
-  std::uint64_t allocated = 0, freed = 0;     // calls
+  std::uint64_t live = 0, peak = 0;        // page-table pages in use
+  std::uint64_t allocated = 0, freed = 0;  // calls
   std::uint64_t refill9 = 0, refill4 = 0, refill2 = 0;
-  std::uint64_t cached = 0;                   // pages held, keyed, not in use
+  std::uint64_t cached = 0;  // pages held, keyed, not in use
   std::uint64_t shrunk_blocks = 0, shrunk_pages = 0;
 };
 
@@ -60,7 +60,8 @@ class PageTableAllocator {
 };
 
 const std::vector<PolicyInfo>& allocators();
-std::unique_ptr<PageTableAllocator> make_allocator(const std::string& name, AllocatorContext context);
+std::unique_ptr<PageTableAllocator> make_allocator(const std::string& name,
+                                                   AllocatorContext context);
 std::unique_ptr<PageTableAllocator> make_buddy(AllocatorContext context);
 std::unique_ptr<PageTableAllocator> make_per_page(AllocatorContext context);
 std::unique_ptr<PageTableAllocator> make_pba(AllocatorContext context);

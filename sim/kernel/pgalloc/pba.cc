@@ -13,8 +13,8 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::size_t kReserve = 4;      // pages kept for splits of the linear map
-constexpr std::size_t kKeep = 16;        // what the shrinker leaves
+constexpr std::size_t kReserve = 4;  // pages kept for splits of the linear map
+constexpr std::size_t kKeep = 16;    // what the shrinker leaves
 constexpr std::uint64_t kBlockPages = 512;
 constexpr std::uint64_t kWorthBreaking = kBlockPages / 8;
 
@@ -123,9 +123,9 @@ class Pba final : public PageTableAllocator {
 
   // The block with the most free pages stops being one, if it has enough of them.
   bool break_up_a_block() {
-    const auto fullest = std::max_element(blocks_.begin(), blocks_.end(), [](const auto& a, const auto& b) {
-      return a.second < b.second;
-    });
+    const auto fullest =
+        std::max_element(blocks_.begin(), blocks_.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
     if (fullest == blocks_.end() || fullest->second < kWorthBreaking) return false;
     blocks_.erase(fullest);
     return true;

@@ -1,0 +1,329 @@
+// Claims about the JSON workload format: what is read from it, and how bad input is refused.
+
+#include "sim/workload/json.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "sim/base/error.h"
+#include "sim/workload/schema.h"
+#include "sim/workload/size.h"
+
+namespace kpksim::workload {
+namespace {
+
+const std::filesystem::path kWorkloads = std::filesystem::path(KPKSIM_SOURCE_DIR) / "workloads";
+
+class JsonWorkload : public testing::Test {
+ protected:
+  JsonWorkload()
+      : path_(std::filesystem::temp_directory_path() /
+              ("kpksim-json-test-" + std::to_string(::getpid()) + ".json")) {}
+  ~JsonWorkload() override { std::filesystem::remove(path_); }
+
+  Workload read_text(const std::string& text) const {
+    std::ofstream(path_) << text;
+    return read_json_workload(path_.string());
+  }
+  // A workload of one phase with these comma-separated operations.
+  Workload read_ops(const std::string& ops) const {
+    return read_text(R"({"name": "t", "phases": [{"name": "p", "ops": [)" + ops + "]}]}");
+  }
+  // The message that refuses the text, without the name of the file.
+  std::string error_of_text(const std::string& text) const {
+    try {
+      read_text(text);
+    } catch (const InputError& error) {
+      const std::string what = error.what();
+      EXPECT_TRUE(what.starts_with(path_.string() + ":")) << what;
+      return what.substr(std::min(what.size(), path_.string().size()));
+    }
+    return "accepted";
+  }
+  std::string error_of(const std::string& ops) const {
+    return error_of_text(R"({"name": "t", "phases": [{"name": "p", "ops": [)" + ops + "]}]}");
+  }
+  // The same after a process 'a' with the 64 KB region 'heap'.
+  std::string error_after_map(const std::string& ops) const {
+    return error_of(kMap + (", " + ops));
+  }
+
+  static constexpr const char* kMap =
+      R"({"op":"spawn","task":"a"}, {"op":"mmap","task":"a","region":"heap","size":"64K"})";
+
+ private:
+  std::filesystem::path path_;
+};
+
+void collect(const std::vector<Step>& steps, std::set<OpKind>& kinds) {
+  for (const Step& step : steps) {
+    if (step.body.empty()) kinds.insert(step.op.kind);
+    collect(step.body, kinds);
+  }
+}
+
+TEST_F(JsonWorkload, EveryShippedWorkload_IsReadAndNamedAsItsFile) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(kWorkloads)) {
+    if (entry.path().extension() != ".json" || entry.path().stem() == "schema") continue;
+    ++files;
+    Workload workload;
+    ASSERT_NO_THROW(workload = read_json_workload(entry.path().string())) << entry.path();
+    EXPECT_EQ(workload.name, entry.path().stem());
+    EXPECT_FALSE(workload.description.empty()) << entry.path();
+    EXPECT_FALSE(workload.phases.empty()) << entry.path();
+  }
+  EXPECT_GE(files, 15);
+}
+
+TEST_F(JsonWorkload, BuiltInSchema_IsTheCheckedInFile) {
+  std::ifstream file(kWorkloads / "schema.json");
+  std::ostringstream text;
+  text << file.rdbuf();
+  EXPECT_EQ(text.str(), kWorkloadSchema);
+}
+
+TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
+  const Workload workload = read_ops(std::string(kMap) + R"(,
+    {"op":"touch","task":"a","region":"heap"}, {"op":"syscall","task":"a"},
+    {"op":"mprotect","task":"a","region":"heap","prot":"r"},
+    {"op":"madvise","task":"a","region":"heap","advice":"dontneed"},
+    {"op":"mremap","task":"a","region":"heap","new_size":"1M"},
+    {"op":"munmap","task":"a","region":"heap"}, {"op":"brk","task":"a","region":"b","size":"1M"},
+    {"op":"fork","task":"a","child":"b"}, {"op":"clone","task":"a","child":"t"},
+    {"op":"switch","task":"b"}, {"op":"exec","task":"b"}, {"op":"exit","task":"b"},
+    {"op":"wait","task":"a","child":"b"}, {"op":"vfork","task":"a","child":"c"},
+    {"op":"exit","task":"c"}, {"op":"vmalloc","region":"v","pages":4,"huge":true},
+    {"op":"vfree","region":"v"}, {"op":"vm_map_ram","region":"r","pages":4},
+    {"op":"vm_unmap_ram","region":"r"}, {"op":"fragment","percent":30}, {"op":"pressure"},
+    {"op":"unfragment"})");
+  std::set<OpKind> kinds;
+  collect(workload.phases[0].steps, kinds);
+  EXPECT_EQ(kinds.size(), static_cast<std::size_t>(OpKind::kUnfragment) + 1);
+}
+
+TEST_F(JsonWorkload, Names_BecomeIdsInOrderOfFirstAppearance) {
+  const Workload workload = read_ops(std::string(kMap) + R"(,
+    {"op":"fork","task":"a","child":"z"}, {"op":"mmap","task":"z","region":"file","size":4096,
+     "file":"x","offset":"8K","shared":true,"prot":"rx","at":"0x7f0000000000"})");
+  const auto& steps = workload.phases[0].steps;
+  EXPECT_EQ(steps[1].op.task, 1u);
+  EXPECT_EQ(steps[1].op.region, 1u);
+  EXPECT_EQ(steps[2].op.child, 2u);
+  const Operation& file = steps[3].op;
+  EXPECT_EQ(file.region, 2u);
+  EXPECT_EQ(file.address, 0x7f0000000000u);
+  EXPECT_EQ(file.length, 4096u);
+  EXPECT_EQ(file.file_offset, 8192u);
+  EXPECT_EQ(file.file_id, 1u);
+  EXPECT_TRUE(file.file && file.shared);
+  EXPECT_EQ(file.prot, kProtRead | kProtExec);
+}
+
+TEST_F(JsonWorkload, AbsentSize_IsTheRestOfTheRegion) {
+  const Workload workload = read_ops(std::string(kMap) + R"(,
+    {"op":"touch","task":"a","region":"heap","offset":"16K"},
+    {"op":"mprotect","task":"a","region":"heap","prot":"none"},
+    {"op":"munmap","task":"a","region":"heap"})");
+  const auto& steps = workload.phases[0].steps;
+  EXPECT_EQ(steps[2].op.address, 16u << 10);
+  EXPECT_EQ(steps[2].op.length, 48u << 10);
+  EXPECT_EQ(steps[3].op.length, 64u << 10);
+  EXPECT_EQ(steps[4].op.length, 64u << 10);
+}
+
+TEST_F(JsonWorkload, MmapWithHuge_IsFollowedByMadvise) {
+  const Workload workload = read_ops(
+      R"({"op":"spawn","task":"a"},
+         {"op":"mmap","task":"a","region":"heap","size":"4M","huge":"madvise"})");
+  ASSERT_EQ(workload.phases[0].steps.size(), 3u);
+  EXPECT_EQ(workload.phases[0].steps[2].op.kind, OpKind::kMadvise);
+  EXPECT_EQ(workload.phases[0].steps[2].op.advice, Advice::kHugepage);
+  EXPECT_EQ(workload.phases[0].steps[2].op.length, 4u << 20);
+}
+
+TEST_F(JsonWorkload, Operations_KnowTheirLine) {
+  const Workload workload = read_text(
+      "{\"phases\": [{\"name\": \"p\", \"ops\": [\n{\"op\": \"pressure\"},\n\n"
+      "{\"repeat\": 2, \"ops\": [\n{\"op\": \"pressure\"}]}]}],\n\"name\": \"t\"}");
+  EXPECT_EQ(workload.phases[0].steps[0].op.line, 2u);
+  EXPECT_EQ(workload.phases[0].steps[1].body[0].op.line, 5u);
+}
+
+TEST_F(JsonWorkload, Repeat_KeepsItsBodyOnce) {
+  const Workload workload = read_ops(
+      R"({"repeat":100,"ops":[{"op":"vmalloc","region":"v","pages":1},{"op":"vfree","region":"v"}]})");
+  EXPECT_EQ(workload.phases[0].steps[0].repeat, 100u);
+  EXPECT_EQ(workload.phases[0].steps[0].body.size(), 2u);
+}
+
+TEST(ParseSize, UnderstandsUnitsAndPlainNumbers) {
+  EXPECT_EQ(parse_size("4096", "x"), 4096u);
+  EXPECT_EQ(parse_size("64K", "x"), 64u << 10);
+  EXPECT_EQ(parse_size("3M", "x"), 3u << 20);
+  EXPECT_EQ(parse_size("1G", "x"), 1u << 30);
+  EXPECT_EQ(parse_size("128T", "x"), kMaxSize);
+}
+
+TEST(ParseSize, RefusesEverythingElse) {
+  for (const char* text : {"", "K", "64Q", "64KB", "-1", "+1", " 1", "1 K", "1.5G", "0x10",
+                           "99999999999999999999", "18446744073709551615K"}) {
+    EXPECT_THROW(parse_size(text, "x"), InputError) << text;
+  }
+}
+
+TEST_F(JsonWorkload, BadSize_IsNamedWithItsPointer) {
+  EXPECT_EQ(error_of(R"({"op":"spawn","task":"a"},
+                        {"op":"mmap","task":"a","region":"heap","size":"64Q"})"),
+            ": /phases/0/ops/1/size: '64Q' is not a size; use a number with K, M, G or T");
+}
+
+TEST_F(JsonWorkload, SizesOfNothingTooMuchOrNoWholePages_AreRefused) {
+  const auto error = [&](const std::string& size) {
+    return error_of(R"({"op":"spawn","task":"a"},{"op":"mmap","task":"a","region":"h","size":)" +
+                    size + "}");
+  };
+  EXPECT_EQ(error("0"), ": /phases/0/ops/1/size: must be more than 0");
+  EXPECT_EQ(error("\"129T\""), ": /phases/0/ops/1/size: '129T' is more than 128T");
+  EXPECT_EQ(error("\"6143\""), ": /phases/0/ops/1/size: 6143 is not a multiple of 4K");
+  EXPECT_EQ(error("-4096"),
+            ": /phases/0/ops/1/size: '-4096' is not a size; use a number with K, M, G or T");
+  EXPECT_EQ(error("true"), ": /phases/0/ops/1/size: expected string or integer, found true");
+}
+
+TEST_F(JsonWorkload, MunmapOfWhatIsNotMapped_IsRefused) {
+  EXPECT_EQ(error_after_map(R"({"op":"munmap","task":"a","region":"haep"})"),
+            ": /phases/0/ops/2/region: region 'haep' is not mapped in task 'a'; did you mean "
+            "'heap'?");
+  EXPECT_EQ(error_after_map(R"({"repeat":2,"ops":[{"op":"munmap","task":"a","region":"heap"}]})"),
+            ": /phases/0/ops/2/ops/0/region: region 'heap' is not mapped in task 'a'");
+}
+
+TEST_F(JsonWorkload, TouchBeyondTheRegion_IsRefused) {
+  EXPECT_EQ(
+      error_after_map(R"({"op":"touch","task":"a","region":"heap","offset":"60K","size":4097})"),
+      ": /phases/0/ops/2/size: 4097 bytes from offset 61440 on end beyond the region's 65536 "
+      "bytes");
+  EXPECT_EQ(error_after_map(R"({"op":"touch","task":"a","region":"heap","offset":"64K"})"),
+            ": /phases/0/ops/2/offset: 65536 is beyond the region's 65536 bytes");
+}
+
+TEST_F(JsonWorkload, TouchOfAnUnmappedPart_IsRefused) {
+  EXPECT_EQ(error_after_map(R"({"op":"munmap","task":"a","region":"heap","offset":"8K","size":"4K"},
+                               {"op":"touch","task":"a","region":"heap"})"),
+            ": /phases/0/ops/3/region: a part of that range has been unmapped; give offset and "
+            "size");
+}
+
+TEST_F(JsonWorkload, WaitForNobody_IsRefused) {
+  EXPECT_EQ(error_after_map(R"({"op":"wait","task":"a","child":"b"})"),
+            ": /phases/0/ops/2/child: task 'a' has no child 'b' to wait for");
+  EXPECT_EQ(error_after_map(R"({"op":"fork","task":"a","child":"b"},
+                               {"op":"wait","task":"a","child":"b"})"),
+            ": /phases/0/ops/3/child: child 'b' has not exited, the wait would never end");
+}
+
+TEST_F(JsonWorkload, TasksThatDoNotRun_CannotAct) {
+  EXPECT_EQ(error_after_map(R"({"op":"syscall","task":"b"})"),
+            ": /phases/0/ops/2/task: there is no task 'b' here; did you mean 'a'?");
+  EXPECT_EQ(
+      error_after_map(R"({"op":"vfork","task":"a","child":"b"},{"op":"syscall","task":"a"})"),
+      ": /phases/0/ops/3/task: task 'a' stands still until its vfork child 'b' execs or exits");
+  EXPECT_EQ(error_after_map(R"({"op":"fork","task":"a","child":"b"},{"op":"exit","task":"b"},
+                               {"op":"syscall","task":"b"})"),
+            ": /phases/0/ops/4/task: task 'b' has exited");
+}
+
+TEST_F(JsonWorkload, VfreeWithoutVmalloc_IsRefused) {
+  EXPECT_EQ(error_of(R"({"op":"vfree","region":"v"})"),
+            ": /phases/0/ops/0/region: there is no vmalloc of region 'v' to free here");
+  EXPECT_EQ(error_of(R"({"op":"vm_map_ram","region":"v","pages":1},{"op":"vfree","region":"v"})"),
+            ": /phases/0/ops/1/region: there is no vmalloc of region 'v' to free here");
+}
+
+TEST_F(JsonWorkload, RepeatThatLeaksItsRegion_IsRefused) {
+  EXPECT_EQ(error_of(R"({"repeat":3,"ops":[{"op":"vmalloc","region":"v","pages":1}]})"),
+            ": /phases/0/ops/0/ops/0/region: region 'v' is in use by vmalloc");
+}
+
+TEST_F(JsonWorkload, RegionThatGrowsWithinARepeat_NeedsExplicitSizes) {
+  EXPECT_NE(error_of(R"({"op":"spawn","task":"a"},
+                        {"repeat":3,"ops":[{"op":"brk","task":"a","region":"b","size":"4K"},
+                                           {"op":"touch","task":"a","region":"b"}]})")
+                .find(": /phases/0/ops/1: the region of line "),
+            std::string::npos);
+}
+
+TEST_F(JsonWorkload, MalformedJson_IsNamedByLineAndColumn) {
+  EXPECT_TRUE(error_of_text("{\n  \"name\": \"t\",\n  oops\n}").starts_with(":3:3: not JSON: "))
+      << error_of_text("{\n  \"name\": \"t\",\n  oops\n}");
+  EXPECT_TRUE(error_of_text("{\"a\": 1e999}").starts_with(":1:"))
+      << error_of_text("{\"a\": 1e999}");
+  EXPECT_NE(error_of_text(""), "accepted");
+}
+
+TEST_F(JsonWorkload, KeyGivenTwice_IsRefused) {
+  EXPECT_EQ(error_of_text("{\"name\": \"t\",\n \"name\": \"u\"}"),
+            ":2:7: /name: key 'name' is there twice");
+}
+
+TEST_F(JsonWorkload, DeepNesting_IsRefusedBeforeItIsFollowed) {
+  const std::string error = error_of_text(std::string(200000, '['));
+  EXPECT_EQ(error, ":1:33: nested more than 32 levels deep");
+  std::string ops = R"({"op":"pressure"})";
+  for (int i = 0; i < 9; ++i) ops = R"({"repeat":2,"ops":[)" + ops + "]}";
+  EXPECT_NE(error_of(ops).find("more than 8 repeats within each other"), std::string::npos);
+}
+
+TEST_F(JsonWorkload, UnknownKey_IsNamedWithTheNearest) {
+  EXPECT_EQ(error_of(R"({"op":"spawn","task":"a"},
+                        {"op":"mmap","task":"a","region":"heap","sise":"64K"})"),
+            ": /phases/0/ops/1: unknown key 'sise'; did you mean 'size'?");
+  EXPECT_EQ(
+      error_of_text(R"({"name":"t","phases":[{"name":"p","ops":[{"op":"pressure"}]}],"sed":1})"),
+      ": /: unknown key 'sed'; did you mean 'seed'?");
+}
+
+TEST_F(JsonWorkload, UnknownOperationOrValue_IsNamedWithTheNearest) {
+  EXPECT_EQ(error_of(R"({"op":"mmpa","task":"a"})"),
+            ": /phases/0/ops/0/op: 'mmpa' is not known here; did you mean 'mmap'?");
+  EXPECT_EQ(error_after_map(R"({"op":"touch","task":"a","region":"heap","order":"randon"})"),
+            ": /phases/0/ops/2/order: 'randon' is not known here; did you mean 'random'?");
+}
+
+TEST_F(JsonWorkload, MissingKey_IsNamed) {
+  EXPECT_EQ(error_of(R"({"repeat":2,"ops":[{"op":"vfree"}]})"),
+            ": /phases/0/ops/0/ops/0: missing key 'region'");
+  EXPECT_EQ(error_of(R"({"task":"a"})"), ": /phases/0/ops/0: missing key 'op'");
+  EXPECT_EQ(error_of_text("[]"), ": /: expected object, found []");
+}
+
+TEST_F(JsonWorkload, NumbersOutOfRange_AreRefused) {
+  for (const char* repeat : {"0", "-1", "1.5", "\"2\"", "18446744073709551615"}) {
+    EXPECT_TRUE(error_of(std::string(R"({"ops":[{"op":"pressure"}],"repeat":)") + repeat + "}")
+                    .starts_with(": /phases/0/ops/0/repeat: "))
+        << repeat;
+  }
+}
+
+TEST_F(JsonWorkload, BadAddress_IsRefused) {
+  for (const char* at : {"4096", "0x", "0x123", "0xfffffffff000", "0x1000000000000", "0x0"}) {
+    EXPECT_TRUE(error_of(std::string(R"({"op":"spawn","task":"a"},{"op":"mmap","task":"a",
+                        "region":"h","size":"64K","at":")") +
+                         at + "\"}")
+                    .starts_with(": /phases/0/ops/1/at: "))
+        << at;
+  }
+}
+
+TEST_F(JsonWorkload, MissingFile_IsNamed) {
+  EXPECT_THROW(read_json_workload("/nonexistent/a.json"), InputError);
+}
+
+}  // namespace
+}  // namespace kpksim::workload
