@@ -17,7 +17,7 @@ constexpr const char* kUsage =
     "usage: kpksim COMMAND ...\n"
     "  compare WORKLOAD...   one table: the workload under several policies\n"
     "  run WORKLOAD          the workload under one policy\n"
-    "  list policies|cores|workloads\n"
+    "  list policies|cores|kernels|workloads\n"
     "kpksim COMMAND --help shows a command's options.\n";
 
 int dispatch(const std::vector<std::string>& arguments) {

@@ -148,7 +148,6 @@ void Driver::execute(const Operation& op) {
       vma.file = op.file;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
-      vma.huge = op.advice == Advice::kHugepage;
       const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at);
       if (op.region != 0) regions_[op.region] = {address, op.length};
       break;
@@ -169,10 +168,10 @@ void Driver::execute(const Operation& op) {
           kernel_.madvise_free(op.task, at, op.length);
           break;
         case Advice::kHugepage:
-          kernel_.madvise_huge(op.task, at, op.length, true);
+          kernel_.madvise_huge(op.task, at, op.length, kernel::HugeAdvice::kHugepage);
           break;
         case Advice::kNoHugepage:
-          kernel_.madvise_huge(op.task, at, op.length, false);
+          kernel_.madvise_huge(op.task, at, op.length, kernel::HugeAdvice::kNoHugepage);
           break;
         case Advice::kOther:
           kernel_.null_syscall(op.task);
@@ -221,7 +220,7 @@ void Driver::execute(const Operation& op) {
       kernel_.null_syscall(op.task);
       break;
     case OpKind::kVmalloc:
-      regions_[op.region] = {kernel_.vmalloc(op.count), op.count << kPageShift};
+      regions_[op.region] = {kernel_.vmalloc(op.count, op.huge), op.count << kPageShift};
       break;
     case OpKind::kVfree:
       kernel_.vfree(at);

@@ -16,6 +16,12 @@ const cpu::CoreProfile& profile() {
   return p;
 }
 
+const KernelProfile& kernel_profile() {
+  static const KernelProfile p = read_kernel_profile(std::string(KPKSIM_SOURCE_DIR) +
+                                                     "/profiles/kernels/linux-6.12-kpkeys.json");
+  return p;
+}
+
 Config config(const std::string& protection, bool batching, const std::string& allocator,
               Granularity map, unsigned cores = 1) {
   Config c;
@@ -36,6 +42,7 @@ const Config kPba = config("kpkeys-poe", true, "pba", Granularity::kBlock);
 Vma rw() {
   Vma vma;
   vma.read = vma.write = true;
+  vma.huge = HugeAdvice::kNoHugepage;
   return vma;
 }
 
@@ -51,7 +58,7 @@ std::uint64_t map_and_write(Kernel& k, std::uint32_t task, std::uint64_t bytes =
 
 // The MSR POR_EL1 of a fork of kBytes.
 std::uint64_t fork_msr(const Config& c) {
-  Kernel k(profile(), c);
+  Kernel k(profile(), kernel_profile(), c);
   k.spawn(1);
   map_and_write(k, 1);
   const cpu::Counters before = k.system().machine.core(0).counters();
@@ -73,7 +80,7 @@ TEST(Policy, BatchingNeedsAFewMsrPerPageTable) {
 }
 
 TEST(Policy, PerPageKeysEachTableOnceAtAllocationAndOnceAtFree) {
-  Kernel k(profile(), kKeyed);
+  Kernel k(profile(), kernel_profile(), kKeyed);
   k.spawn(1);
   const auto tables = k.system().allocator->statistics();
   const auto before = k.system().linear_map.statistics();
@@ -87,7 +94,7 @@ TEST(Policy, PerPageKeysEachTableOnceAtAllocationAndOnceAtFree) {
 }
 
 TEST(Policy, PbaKeysFiveHundredTwelvePagesAtOnceAndKeepsThem) {
-  Kernel k(profile(), kPba);
+  Kernel k(profile(), kernel_profile(), kPba);
   k.spawn(1);
   const auto before = k.system().linear_map.statistics();
   const std::uint64_t at = map_and_write(k, 1);
@@ -99,7 +106,7 @@ TEST(Policy, PbaKeysFiveHundredTwelvePagesAtOnceAndKeepsThem) {
 }
 
 TEST(Policy, PbaFallsBackToSmallRunsWhenMemoryIsFragmented) {
-  Kernel k(profile(), kPba);
+  Kernel k(profile(), kernel_profile(), kPba);
   k.spawn(1);
   k.fragment(60, 7);
   for (std::uint64_t i = 0; i < 600; ++i) {
@@ -112,7 +119,7 @@ TEST(Policy, PbaFallsBackToSmallRunsWhenMemoryIsFragmented) {
 }
 
 TEST(Policy, ShrinkerLeavesSixteenPages) {
-  Kernel k(profile(), kPba);
+  Kernel k(profile(), kernel_profile(), kPba);
   k.spawn(1);
   k.pressure();
   EXPECT_EQ(k.system().allocator->statistics().cached, 16u);
@@ -120,7 +127,6 @@ TEST(Policy, ShrinkerLeavesSixteenPages) {
 
 TEST(Policy, CombinationsThatMakeNoSenseAreRefusedWithTheReason) {
   EXPECT_THROW(check(config("none", false, "pba", Granularity::kBlock)), InputError);
-  EXPECT_THROW(check(config("kpkeys-poe", false, "buddy", Granularity::kPte)), InputError);
   EXPECT_THROW(check(config("none", true, "buddy", Granularity::kPte)), InputError);
   EXPECT_THROW(check(config("kpkeys-poe", false, "pba", Granularity::kPte)), InputError);
 }
@@ -137,12 +143,12 @@ PhysAddr entry(Kernel& k, Pfn root, std::uint64_t va, unsigned level) {
 
 // The series' KUnit cases: a direct write to a page-table page through the linear map.
 mmu::Fault direct_store(const Config& c, bool vmalloc, unsigned level) {
-  Kernel k(profile(), c);
+  Kernel k(profile(), kernel_profile(), c);
   k.spawn(1);
   Pfn root = k.system().linear_map.root();
   std::uint64_t va;
   if (vmalloc) {
-    va = k.vmalloc(1);
+    va = k.vmalloc(1, false);
   } else {
     va = k.mmap(1, rw(), kPageSize, 0x100000000);
     k.touch(1, va, poe::AccessKind::kWrite);
@@ -172,7 +178,7 @@ TEST(DirectStore, SucceedsUnderNone) {
 std::uint64_t stale_after_life(FlushSite left_out) {
   Config c = config("kpkeys-poe", true, "per-page", Granularity::kPte, 2);
   c.left_out_tlbi = left_out;
-  Kernel k(profile(), c);
+  Kernel k(profile(), kernel_profile(), c);
   std::uint64_t stale = 0;
   const auto audit = [&] {
     const AuditResult a = k.audit();
@@ -202,15 +208,16 @@ std::uint64_t stale_after_life(FlushSite left_out) {
   k.mremap(1, moving, kSmall, kSmall, 0x200000000);
   audit();
   const std::uint64_t huge = k.mmap(1, rw(), 2 * kPmdSize, 0x300000000);
-  k.madvise_huge(1, huge, 2 * kPmdSize, true);
+  k.madvise_huge(1, huge, 2 * kPmdSize, HugeAdvice::kHugepage);
   k.touch(1, huge + kPmdSize, poe::AccessKind::kWrite);
   k.touch(1, huge + kPmdSize, poe::AccessKind::kWrite);
-  k.madvise_huge(1, huge + kPmdSize + kPageSize, kPageSize, false);  // splits VMA and block
+  k.madvise_huge(1, huge + kPmdSize + kPageSize, kPageSize,
+                 HugeAdvice::kNoHugepage);  // splits VMA and block
   audit();
   k.touch(1, at, poe::AccessKind::kWrite);
   k.munmap(1, at, kSmall);
   audit();
-  const std::uint64_t v = k.vmalloc(8);
+  const std::uint64_t v = k.vmalloc(8, false);
   k.system().machine.core(0).load64(VirtAddr(v));
   k.vfree(v);
   k.pressure();
