@@ -140,7 +140,7 @@ void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
 void Mm::finish_stack(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   Vma* stack = vmas_.find(end - 1);
   if (stack == nullptr) throw ModelError("exec has no stack");
-  Gather gather(system_, asid, false, FlushSite::kExecStack);
+  Gather gather(system_, asid, false, FlushSite::kMprotect);
   change_protection(gather, *stack, stack->start, stack->end, core);
   gather.flush(core);
   Vma grown = *stack;  // expand_stack()

@@ -119,7 +119,7 @@ void Mm::copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
 void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,
                       cpu::Core& core) {
   const Descriptor old = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate_ad()
-  system_.flush.range(core, FlushSite::kThpProtect, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+  system_.flush.range(core, FlushSite::kMprotect, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
   core.execute(system_.path().protect_page);
   system_.tables.set_pte(core, pmd, changed_protection(vma, old, 2), false);

@@ -10,6 +10,8 @@
 
 namespace kpksim::kernel {
 
+// Where the kernel flushes. One site may have several flushes of which only all together matter
+// (mprotect of a huge page flushes twice).
 enum class FlushSite : std::uint8_t {
   kNone,
   kForkParent,
@@ -23,17 +25,14 @@ enum class FlushSite : std::uint8_t {
   kSetMemoryPkey,
   kAsidRollover,
   kThpSplit,
-  kThpProtect,
   kMadviseFree,
-  kContpteUnfold,
-  kExecStack,
   kCount
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite::kCount)>
-    kFlushSiteNames = {"none",          "fork-parent",     "cow-break",      "write-reuse",
-                       "unmap",         "mprotect",        "mremap",         "exit-mm",
-                       "vmalloc-purge", "set-memory-pkey", "asid-rollover",  "thp-split",
-                       "thp-protect",   "madvise-free",    "contpte-unfold", "exec-stack"};
+    kFlushSiteNames = {"none",          "fork-parent",     "cow-break",     "write-reuse",
+                       "unmap",         "mprotect",        "mremap",        "exit-mm",
+                       "vmalloc-purge", "set-memory-pkey", "asid-rollover", "thp-split",
+                       "madvise-free"};
 
 struct FlushOptions {
   bool range_operations = true;           // the core has FEAT_TLBIRANGE
