@@ -109,7 +109,11 @@ TEST_F(CommandLine, CsvHasOneLineForEachFigure) {
 }
 
 TEST_F(CommandLine, AForgottenTlbInvalidationIsReportedAsStaleTranslations) {
-  const std::string workload = write("w.json", kSmall);
+  const std::string workload = write("w.json", R"({"name":"w","phases":[{"name":"p","ops":[
+      {"op":"spawn","task":"a"},
+      {"op":"mmap","task":"a","region":"h","size":"64K"},
+      {"op":"touch","task":"a","region":"h","access":"write"},
+      {"op":"fork","task":"a","child":"b"}]}]})");
   ASSERT_EQ(run("run --memory 1G " + workload), 0) << message_;
   EXPECT_EQ(read(file("out")).find("STALE"), std::string::npos);
   ASSERT_EQ(run("run --memory 1G --leave-out-tlbi fork-parent " + workload), 0) << message_;
