@@ -3,11 +3,15 @@
 import gzip
 import subprocess
 
+from . import phases
 from .errors import HarnessError, need_tool
 
 CROSS = "aarch64-linux-gnu-gcc"
 CROSS_PACKAGES = "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
-GUEST_FLAGS = ["-std=gnu11", "-O2", "-static", "-Wall", "-Wextra"]
+# .text starts at a page of its own: which 64 KB windows a forked child must fault in again depends
+# on where the C library's functions lie, and small changes of main() are not to move them.
+GUEST_FLAGS = ["-std=gnu11", "-O2", "-static", "-Wall", "-Wextra",
+               "-Wl,--gc-sections,--section-start=.text=0x401000"]
 PLUGIN_FLAGS = ["-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra"]
 
 
@@ -18,15 +22,26 @@ def compile_c(command, log, help):
         raise HarnessError(f"tried to compile: {' '.join(command)}", log, help, done.stderr)
 
 
-def guest(sources, work):
-    """The static guest programs: init (all phases) and the child that the exec phases start."""
+def guests(sources, work):
+    """One static program for each directory that has a phases.def: [(path in the guest, file)].
+    The first is the guest's init; each, when its phases are done, executes the next one."""
     need_tool(CROSS, CROSS_PACKAGES)
-    files = sorted(str(path) for path in sources.glob("*.c") if path.name != "child.c")
     help = f"the guest needs a cross compiler and a static C library: apt-get install {CROSS_PACKAGES}"
-    compile_c([CROSS, *GUEST_FLAGS, "-o", str(work / "init"), *files], work / "guest.log", help)
-    compile_c([CROSS, *GUEST_FLAGS, "-o", str(work / "child"), str(sources / "child.c")],
-              work / "guest-child.log", help)
-    return work / "init", work / "child"
+    directories = phases.programs(sources)
+    names = ["/init"] + [f"/phases-{d.name}" for d in directories[1:]]
+    first = 0  # number of the program's first phase
+    programs = []
+    for k, directory in enumerate(directories):
+        defines = [f'-DKT_SELF="{names[k]}"', f"-DKT_FIRST={first}"]
+        if k + 1 < len(names):
+            defines.append(f'-DKT_NEXT="{names[k + 1]}"')
+        target = work / f"guest-{directory.name}"
+        files = sorted(map(str, [*(sources / "common").glob("*.c"), *directory.glob("*.c")]))
+        compile_c([CROSS, *GUEST_FLAGS, f"-I{directory}", f"-I{sources / 'common'}", *defines,
+                   "-o", str(target), *files], work / f"guest-{directory.name}.log", help)
+        programs.append((names[k], target))
+        first += len(phases.read_one(directory))
+    return programs
 
 
 def plugin(source, work, api):
@@ -49,12 +64,12 @@ def cpio_entry(number, name, mode, data=b"", device=(0, 0)):
     return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
 
 
-def initramfs(init, child, target):
+def initramfs(programs, target):
     entries = [("dev", DIRECTORY | 0o755, b"", (0, 0)),
-               ("dev/console", CHAR_DEVICE | 0o600, b"", (5, 1)),
-               ("init", FILE | 0o755, init.read_bytes(), (0, 0)),
-               ("child", FILE | 0o755, child.read_bytes(), (0, 0)),
-               ("TRAILER!!!", 0, b"", (0, 0))]
+               ("dev/console", CHAR_DEVICE | 0o600, b"", (5, 1))]
+    entries += [(name.lstrip("/"), FILE | 0o755, file.read_bytes(), (0, 0))
+                for name, file in programs]
+    entries.append(("TRAILER!!!", 0, b"", (0, 0)))
     archive = b"".join(cpio_entry(number, *entry) for number, entry in enumerate(entries, 1))
     target.write_bytes(gzip.compress(archive, 1, mtime=0))
     return target

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// TCG plugin: counts what the kernel executes between the markers of guest/mark.h.
+// TCG plugin: counts what the kernel executes between the markers of guest/common/mark.h.
 //
 // Instructions are decoded once, when QEMU translates them; only the counted ones get a callback.
 // Options: out=FILE (one line per phase and counter, see report()),
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../guest/mark.h"
+#include "../guest/common/mark.h"
 #include "a64.h"
 #include "qemu_plugin_api.h"
 

@@ -20,7 +20,7 @@ void fork_exit_x200(void) {
 }
 
 static void vfork_exec(int times) {
-  char *const argv[] = {"/child", NULL};
+  char *const argv[] = {KT_SELF, "--exit", NULL};
   char *const envp[] = {NULL};
   for (int k = 0; k < times; k++) {
     const pid_t pid = vfork();

@@ -51,7 +51,7 @@ void read_each(const char *start, size_t size, size_t step) {
 void prepare_child(struct blocked_child *child) { check(pipe(child->pipe) == 0, "pipe"); }
 
 void block(struct blocked_child *child) {
-  char byte;
+  static char byte;
   if (read(child->pipe[0], &byte, 1) != 1) _exit(1);
   _exit(0);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The guest's init process: runs the chains of phases twice, then reboots, which ends QEMU.
+// A program of phases: runs its chains twice, then executes the next program or, as the last one,
+// reboots, which ends QEMU. The first is the machine's init. The build gives each program its own
+// path (KT_SELF), the number of its first phase (KT_FIRST) and the next program (KT_NEXT).
 // Arguments: the phases asked for (none: all). Their whole chains run; the harness picks.
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +48,7 @@ static int chain_is_asked_for(int argc, char **argv, const struct step *chain) {
 }
 
 static void run_all(int argc, char **argv, unsigned repetition) {
-  unsigned number = 0;
+  unsigned number = KT_FIRST;
   int wanted = 0;
   for (const struct step *s = steps; s < steps + STEPS; s++) {
     if (s->chain) {
@@ -63,14 +65,24 @@ static void run_all(int argc, char **argv, unsigned repetition) {
   }
 }
 
-int main(int argc, char **argv) {
-  setvbuf(stdout, NULL, _IONBF, 0);
-  mkdir("/proc", 0755);
+static void mount_settings(void) {
+  if (mkdir("/proc", 0755) != 0) return;  // an earlier program has done it
   mkdir("/sys", 0755);
   check(mount("proc", "/proc", "proc", 0, NULL) == 0, "mount /proc");
   check(mount("sys", "/sys", "sysfs", 0, NULL) == 0, "mount /sys");
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "--exit") == 0) return 0;  // started by an exec phase
+  setvbuf(stdout, NULL, _IONBF, 0);
+  mount_settings();
   for (unsigned repetition = 0; repetition < REPETITIONS; repetition++)
     run_all(argc, argv, repetition);
+#ifdef KT_NEXT
+  argv[0] = KT_NEXT;
+  execv(KT_NEXT, argv);
+  check(0, "exec " KT_NEXT);
+#endif
   KT_HINT(KT_DONE);
   printf("kernel-truth: done\n");
   reboot(RB_AUTOBOOT);
