@@ -26,20 +26,30 @@ def counters_of(repetitions):
     return result
 
 
-def make(kernel, qemu, phases, selected, counts_by_cpu, key):
-    entries = []
+def measured(phases, selected, counts_by_cpu):
+    """[(name, what, {cpu: counters})], and the names of phases that this kernel could not do (their
+    function returned without a begin)."""
+    entries, absent = [], []
     for number, (name, what) in enumerate(phases):
         if selected and name not in selected:
+            continue
+        if not all((r, number) in counts
+                   for counts in counts_by_cpu.values() for r in range(REPETITIONS)):
+            absent.append(name)
             continue
         cpu = {model: counters_of([counts[r, number] for r in range(REPETITIONS)])
                for model, counts in counts_by_cpu.items()}
         entries.append({"name": name, "what": what, "cpu": cpu})
+    return entries, absent
+
+
+def make(kernel, qemu, entries, models, key):
     return {
         "kernel": kernel.describe(),
         "how": f"qemu-system-aarch64 {qemu} -M virt,gic-version=3 -smp 1 -m 4G, kernel booted with "
                "kpti=off norandmaps; a TCG plugin counts executed instructions between marker "
                "instructions of a static guest program (kpksim, tools/kernel-truth)",
-        "cpu_models": {model: CPU_TEXT[model] for model in counts_by_cpu},
+        "cpu_models": {model: CPU_TEXT[model] for model in models},
         "values": "two repetitions in one boot; `deterministic` names the counters that were equal "
                   "in both; isb, dsb, eret and instructions contain a little timer-interrupt noise; "
                   f"msr_por and mrs_por are the accesses to {key.upper()}",

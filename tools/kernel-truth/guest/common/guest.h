@@ -40,6 +40,19 @@ void block(struct blocked_child *child);          // what the child does; does n
 void release_and_wait(struct blocked_child *child);  // the child exits, the parent waits for it
 void close_child(struct blocked_child *child);
 
+// fork(); the parent returns when the child has said on the pipe that it is there. Everything that
+// the two do before they block is then inside the phase, whoever runs first.
+struct talking_child {
+  pid_t pid;
+  int to_child[2], to_parent[2];
+};
+void prepare_talking_child(struct talking_child *child);  // the pipes
+void fork_and_wait_for_word(struct talking_child *child, void (*orders)(char order));
+void order(struct talking_child *child, char order);  // 'x': exit; any other: orders(order)
+void wait_for_word(struct talking_child *child);
+void exit_and_wait(struct talking_child *child);
+void close_talking_child(struct talking_child *child);
+
 // Writes a word to a file of /proc or /sys; returns 0 if there is no such file.
 int write_setting(const char *path, const char *value);
 

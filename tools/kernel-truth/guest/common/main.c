@@ -72,10 +72,18 @@ static void mount_settings(void) {
   check(mount("sys", "/sys", "sysfs", 0, NULL) == 0, "mount /sys");
 }
 
+// Otherwise khugepaged collapses what a phase has split or mapped by small folios before the next
+// phase comes to see it: it has pages to scan whenever the guest sleeps.
+static void stop_khugepaged(void) {
+  write_setting("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
+                "2000000000");
+}
+
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--exit") == 0) return 0;  // started by an exec phase
   setvbuf(stdout, NULL, _IONBF, 0);
   mount_settings();
+  stop_khugepaged();
   for (unsigned repetition = 0; repetition < REPETITIONS; repetition++)
     run_all(argc, argv, repetition);
 #ifdef KT_NEXT
