@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Builds the guest programs, the initramfs and the plugin."""
 import gzip
+import re
 import subprocess
 
 from . import phases
@@ -42,6 +43,14 @@ def guests(sources, work):
         programs.append((names[k], target))
         first += len(phases.read_one(directory))
     return programs
+
+
+def toolchain():
+    """Compiler and C library of the guest, which decide how many pages a fork's two sides write."""
+    macros = subprocess.run([CROSS, "-E", "-dM", "-include", "features.h", "-x", "c", "/dev/null"],
+                            capture_output=True, text=True).stdout
+    define = lambda name: re.search(rf"^#define {name} \"?([\w.]+)", macros, re.M)[1]
+    return f"gcc {define('__VERSION__')}, glibc {define('__GLIBC__')}.{define('__GLIBC_MINOR__')}"
 
 
 def plugin(source, work, api):

@@ -32,7 +32,7 @@ class Kernel:
         images = sorted(root.glob("boot/vmlinuz-*"))
         if not images:
             raise HarnessError(f"looked for boot/vmlinuz-* in {package} {version}: not there",
-                               help="name another package: --kernel PACKAGE")
+                               help="fetch it again: --refresh, or another: --kernel PACKAGE")
         self.image = images[0]
         self.release = self.image.name.removeprefix("vmlinuz-")
         config = root / "boot" / f"config-{self.release}"

@@ -40,8 +40,8 @@ static inline unsigned tlbi_kind(uint32_t i) {  // op1, CRn's low bit, CRm, op2
   return ((i >> 16) & 7) << 8 | ((i >> 12) & 1) << 7 | ((i >> 8) & 0xF) << 3 | ((i >> 5) & 7);
 }
 static inline void tlbi_name(unsigned kind, char *name, size_t size) {
-  static const char *const operation[8] = {"VMALLE1", "VAE1",   "ASIDE1", "VAAE1",
-                                           NULL,      "VALE1",  NULL,     "VAALE1"};
+  static const char *const operation[8] = {"VMALLE1", "VAE1",  "ASIDE1", "VAAE1",
+                                           NULL,      "VALE1", NULL,     "VAALE1"};
   static const struct {
     const char *prefix, *suffix;
   } form[16] = {[1] = {"", "OS"},  [2] = {"R", "IS"}, [3] = {"", "IS"},

@@ -19,15 +19,15 @@
 __attribute__((visibility("default"))) int qemu_plugin_version = KT_PLUGIN_API;
 
 // The counters with a name of their own; TLBI operations follow behind them.
-#define COUNTERS(X)                                                                        \
-  X(isb) X(dsb_ish) X(dsb_ishst) X(dsb_nsh) X(dsb_nshst) X(dsb_other) X(eret) X(svc)       \
-  X(irqs) X(msr_ttbr0) X(msr_ttbr1) X(msr_por) X(mrs_por) X(kernel_instructions)           \
-  X(user_instructions)
+#define COUNTERS(X)                                                                                \
+  X(isb)                                                                                           \
+  X(dsb_ish) X(dsb_ishst) X(dsb_nsh) X(dsb_nshst) X(dsb_other) X(eret) X(svc) X(irqs) X(msr_ttbr0) \
+      X(msr_ttbr1) X(msr_por) X(mrs_por) X(kernel_instructions) X(user_instructions)
 enum counter {
 #define X(name) C_##name,
   COUNTERS(X)
 #undef X
-  C_TLBI,
+      C_TLBI,
   C_TOTAL = C_TLBI + TLBI_KINDS
 };
 static const char *const counter_name[] = {
@@ -54,7 +54,8 @@ static void count_block(unsigned vcpu, void *data) {
   count[packed & 1 ? C_kernel_instructions : C_user_instructions] += packed >> 1;
 }
 
-// "count REPETITION PHASE COUNTER VALUE": all named counters, and the TLBI operations that occurred.
+// "count REPETITION PHASE COUNTER VALUE": all named counters, and the TLBI operations that
+// occurred.
 static void report(void) {
   const unsigned repetition = number >> 8, phase = number & 0xFF;
   for (unsigned c = 0; c < C_TOTAL; c++) {
@@ -75,9 +76,15 @@ static void report(void) {
 static void mark(unsigned vcpu, void *hint) {
   (void)vcpu;
   switch ((uintptr_t)hint) {
-    case KT_NUMBER: number = 0; break;
-    case KT_BIT_0: number = number << 1; break;
-    case KT_BIT_1: number = number << 1 | 1; break;
+    case KT_NUMBER:
+      number = 0;
+      break;
+    case KT_BIT_0:
+      number = number << 1;
+      break;
+    case KT_BIT_1:
+      number = number << 1 | 1;
+      break;
     case KT_BEGIN:
       if (active) fprintf(out, "error phase %u begins inside a phase\n", number & 0xFF);
       active = true;
@@ -97,11 +104,16 @@ static void mark(unsigned vcpu, void *hint) {
 
 static int dsb_counter(uint32_t i) {
   switch (dsb_domain(i)) {
-    case 11: return C_dsb_ish;
-    case 10: return C_dsb_ishst;
-    case 7: return C_dsb_nsh;
-    case 6: return C_dsb_nshst;
-    default: return C_dsb_other;
+    case 11:
+      return C_dsb_ish;
+    case 10:
+      return C_dsb_ishst;
+    case 7:
+      return C_dsb_nsh;
+    case 6:
+      return C_dsb_nshst;
+    default:
+      return C_dsb_other;
   }
 }
 

@@ -10,7 +10,7 @@
 enum { CHILDREN = 60 };
 static const size_t size_128m = 128 * MB;
 
-static pid_t *children;  // in shared memory: no copy on write at each fork
+static pid_t *children;            // in shared memory: no copy on write at each fork
 static struct blocked_child gate;  // all children block on this pipe
 static int ready[2];               // and say so on this one
 
@@ -28,8 +28,9 @@ void life_grow60(void) {
   check(pipe(ready) == 0, "pipe");
   begin();
   for (int k = 0; k < CHILDREN; k++) {
-    children[k] = fork();
-    if (children[k] == 0) grow_and_block();
+    const pid_t pid = fork();
+    if (pid == 0) grow_and_block();
+    children[k] = pid;
   }
   for (int k = 0; k < CHILDREN; k++) check(read(ready[0], &byte, 1) == 1, "read");
   end();

@@ -69,7 +69,8 @@ void file_write_64m(void) {
 
 void file_punch_hole_64m(void) {
   begin();
-  const int result = fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size_64m);
+  const int result =
+      fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size_64m);
   end();
   check(result == 0, "fallocate");
   unmap(area, size_64m);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -57,6 +58,7 @@ void mremap_shrink_64m(void) {
 }
 
 void brk_grow_4m(void) {
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);  // khugepaged is not to collapse the heap as it grows
   sbrk(PAGE);  // the C library writes down the new end: its page is not to fault in the phase
   begin();
   for (size_t grown = 0; grown < size_4m; grown += PAGE) {
@@ -70,6 +72,7 @@ void brk_shrink_4m(void) {
   begin();
   sbrk(-(intptr_t)size_4m);
   end();
+  prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 }
 
 void dontneed_every_2nd_16m(void) {

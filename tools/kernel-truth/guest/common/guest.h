@@ -35,8 +35,8 @@ struct blocked_child {
   pid_t pid;
   int pipe[2];
 };
-void prepare_child(struct blocked_child *child);  // the pipe; fork() itself is the phase's
-void block(struct blocked_child *child);          // what the child does; does not return
+void prepare_child(struct blocked_child *child);     // the pipe; fork() itself is the phase's
+void block(struct blocked_child *child);             // what the child does; does not return
 void release_and_wait(struct blocked_child *child);  // the child exits, the parent waits for it
 void close_child(struct blocked_child *child);
 
