@@ -13,9 +13,12 @@ out=$(realpath "${1:-$here}")
 shift || true
 names=${*:-compile postgres redis}
 scratch=/tmp/record
+thp=/sys/kernel/mm/transparent_hugepage/enabled
+thp_before=
 pids=()
 
 stop_all() {
+  [ -z "$thp_before" ] || echo "$thp_before" >$thp
   for pid in "${pids[@]}"; do kill -INT "$pid" 2>/dev/null || true; done
   rm -rf "$scratch"
 }
@@ -114,8 +117,12 @@ EOF
   pack postgres
 }
 
+# With transparent huge pages on "always", Debian's default, Redis switches them off for itself, by a
+# call that is then in the trace; the setting is put back afterwards.
 record_redis() {
   apt-get install -qy --no-install-recommends redis-server redis-tools >/dev/null
+  thp_before=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
+  echo always >$thp
   mkdir "$scratch/redis"
   cd "$scratch/redis"
   local socket=$scratch/redis/socket

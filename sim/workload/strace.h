@@ -1,8 +1,10 @@
 #pragma once
 // A recording of `strace -f` as a workload: the memory and process calls of a real program.
 //
-// strace shows calls, not accesses. Which pages the program touched between its calls follows a
-// rule with few stated parameters; the result lists them as assumptions.
+// strace shows calls, not accesses, and not what execve maps. Both follow a rule with few stated
+// parameters; the result lists them as assumptions. A task runs from one of its lines to the next
+// line of another task: the order of the lines is the order of execution, and where it changes
+// from one task of a core to another there is a context switch.
 
 #include <cstdint>
 #include <string>
@@ -11,14 +13,34 @@
 
 namespace kpksim::workload {
 
+// Which pages a program touches between its calls. The defaults are held to the page faults that a
+// real kernel took for two of the recorded programs (traces/README.md).
 struct TouchRule {
-  unsigned text_percent = 25;       // of an executable file mapping's 64 KB areas: read
-  unsigned file_percent = 50;       // of a read-only file mapping: read
-  unsigned data_percent = 100;      // of a private writable file mapping: written
-  unsigned anonymous_percent = 60;  // of an anonymous mapping up to 64 MB: written
-  unsigned large_percent = 10;      // of a larger one
-  unsigned heap_percent = 80;       // of what brk adds: written
-  unsigned fork_pages = 6;          // last written pages that parent and child write after a fork
+  // Read-only file mappings: the share of their 64 KB areas, evenly spread, that is read. Each is
+  // one fault, as the kernel maps the area around it (fault-around).
+  unsigned text_percent = 50;  // executable
+  unsigned file_percent = 25;  // other
+  // Private writable file mappings (data, relocated tables): the share that is written.
+  unsigned data_percent = 100;
+  // Private anonymous mappings of up to 128 KB: the share that is written.
+  unsigned small_percent = 75;
+  // Larger ones, and what brk adds: the first part is written at once, the rest when the program
+  // asks for more of the kind, which shows that it has used up what it had.
+  unsigned open_kb = 64;
+  // Shared writable mappings: the first share that is written.
+  unsigned shared_percent = 10;
+  // What execve maps of the program and the dynamic linker: text, each 64 KB area read, and data,
+  // all written. Mapped below the heap at the program's first brk.
+  unsigned image_text_kb = 768;
+  unsigned image_data_kb = 96;
+  // After a fork, parent and child each write this many pages, the last ones written before.
+  unsigned fork_pages = 18;
+  // While a forked copy lives: pages, at random among all written before, that a call which brings
+  // data in (read, recvfrom, ...) is followed by writing to.
+  unsigned store_pages = 1;
+  unsigned stack_pages = 2;  // of a new thread's stack: written
+  // Transparent huge pages are "always": anonymous private mappings of 2 MB and more get them.
+  bool huge_pages = true;
 };
 
 // InputError: not readable, or not strace's output (file:line, what was expected).
