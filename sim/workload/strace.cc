@@ -18,6 +18,15 @@ constexpr std::uint32_t kNamelessTask = 1;  // of a trace whose lines bear no pi
 constexpr const char* kExpected =
     "expected the output of strace -f, lines like '118 mmap(NULL, 8192, ...) = 0x7f...'";
 
+Operation operation(OpKind kind, std::uint32_t pid, std::uint32_t line) {
+  Operation op;
+  op.kind = kind;
+  op.task = pid;
+  op.line = line;
+  op.may_fail = true;
+  return op;
+}
+
 }  // namespace
 
 StraceReader::StraceReader(const std::string& path, const TouchRule& rule)
@@ -29,13 +38,38 @@ StraceReader::StraceReader(const std::string& path, const TouchRule& rule)
   workload_.phases.push_back({"trace", {}});
 }
 
+Operation& StraceReader::step(OpKind kind, std::uint32_t pid) {
+  Operation& op = workload_.phases[0].steps.emplace_back().op;
+  op = operation(kind, pid, line_);
+  return op;
+}
+
 Operation& StraceReader::emit(OpKind kind, std::uint32_t pid) {
-  Step& step = workload_.phases[0].steps.emplace_back();
-  step.op.kind = kind;
-  step.op.task = pid;
-  step.op.line = line_;
-  step.op.may_fail = true;
-  return step.op;
+  StraceSpace& at = *tasks_[pid].space;
+  switch (kind) {
+    case OpKind::kFork:
+    case OpKind::kVfork:
+    case OpKind::kCloneThread:
+    case OpKind::kExec:
+    case OpKind::kExit:
+    case OpKind::kWait:
+      end_turn(at);
+      return step(kind, pid);
+    default:
+      break;
+  }
+  if (kind != OpKind::kTouch && at.turn_calls++ >= rule_.turn_calls) {
+    end_turn(at);
+    at.turn_calls = 1;
+  }
+  at.turn.push_back(operation(kind, pid, line_));
+  return at.turn.back();
+}
+
+void StraceReader::end_turn(StraceSpace& space) {
+  for (const Operation& op : space.turn) workload_.phases[0].steps.emplace_back().op = op;
+  space.turn.clear();
+  space.turn_calls = 0;
 }
 
 void StraceReader::touch(std::uint32_t pid, const std::vector<PageTouch>& touches) {
@@ -87,7 +121,7 @@ bool StraceReader::ensure(std::uint32_t pid) {
   }
   if (tasks_.known(pid)) return false;
   tasks_.spawn(pid);
-  emit(OpKind::kSpawn, pid);
+  step(OpKind::kSpawn, pid);
   return true;
 }
 
@@ -259,20 +293,24 @@ Workload StraceReader::read() {
 }
 
 void StraceReader::finish() {
+  for (const std::uint32_t pid : tasks_.living()) {
+    settle(pid);
+    end_turn(*tasks_[pid].space);
+  }
   workload_.assumptions = {
       "strace shows no page accesses; they follow a rule (TouchRule)",
       fmt::format(
           "file mappings: {} % (executable) and {} % (other) of their 64 KB areas are read, "
-          "{} % of private writable ones is written",
+          "{} % of private writable ones is read, then written",
           rule_.text_percent, rule_.file_percent, rule_.data_percent),
       fmt::format(
           "anonymous mappings up to 128 KB: {} % is written; larger ones and the heap: {} KB "
           "at once, the rest when more is asked for; shared ones: {} %",
           rule_.small_percent, rule_.open_kb, rule_.shared_percent),
       fmt::format(
-          "execve's own mappings, which strace does not show: {} KB of text, read, and {} KB "
-          "of data, written",
-          rule_.image_text_kb, rule_.image_data_kb),
+          "execve's own mappings, which strace does not show: {} KB of text, read, {} KB of "
+          "data and {} KB of zeroed memory and stack, written",
+          rule_.image_text_kb, rule_.image_data_kb, rule_.image_zero_kb),
       fmt::format(
           "after a fork parent and child each write the {} pages they wrote last; while both "
           "live, incoming data is followed by writes to {} page(s) at random",
@@ -281,7 +319,8 @@ void StraceReader::finish() {
       fmt::format("transparent huge pages: {}",
                   rule_.huge_pages ? "always, for private anonymous mappings of 2 MB and more"
                                    : "only where the program asks for them"),
-      "a task runs until the next line of another one: the order of the lines is the schedule"};
+      fmt::format("the order of the lines is the schedule, in turns of up to {} calls",
+                  rule_.turn_calls)};
   for (const auto& [kind, n] : not_understood_) workload_.not_understood.emplace_back(kind, n);
 }
 

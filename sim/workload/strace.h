@@ -2,9 +2,9 @@
 // A recording of `strace -f` as a workload: the memory and process calls of a real program.
 //
 // strace shows calls, not accesses, and not what execve maps. Both follow a rule with few stated
-// parameters; the result lists them as assumptions. A task runs from one of its lines to the next
-// line of another task: the order of the lines is the order of execution, and where it changes
-// from one task of a core to another there is a context switch.
+// parameters; the result lists them as assumptions. The order of the lines is the order of
+// execution, but for the turns of `turn_calls`: where it changes from one task of a core to another
+// there is a context switch.
 
 #include <cstdint>
 #include <string>
@@ -20,7 +20,8 @@ struct TouchRule {
   // one fault, as the kernel maps the area around it (fault-around).
   unsigned text_percent = 50;  // executable
   unsigned file_percent = 25;  // other
-  // Private writable file mappings (data, relocated tables): the share that is written.
+  // Private writable file mappings (data, relocated tables): the share that is written, after a
+  // first look (the dynamic section) that maps its areas for reading; so each write is a COW fault.
   unsigned data_percent = 100;
   // Private anonymous mappings of up to 128 KB: the share that is written.
   unsigned small_percent = 75;
@@ -29,16 +30,22 @@ struct TouchRule {
   unsigned open_kb = 64;
   // Shared writable mappings: the first share that is written.
   unsigned shared_percent = 10;
-  // What execve maps of the program and the dynamic linker: text, each 64 KB area read, and data,
-  // all written. Mapped below the heap at the program's first brk.
+  // What execve maps of the program and the dynamic linker, and the used part of the stack: text,
+  // each 64 KB area read; data, as above; and zeroed memory, all written. Mapped below the heap at
+  // the program's first brk.
   unsigned image_text_kb = 768;
-  unsigned image_data_kb = 96;
+  unsigned image_data_kb = 24;
+  unsigned image_zero_kb = 96;
   // After a fork, parent and child each write this many pages, the last ones written before.
-  unsigned fork_pages = 18;
+  unsigned fork_pages = 16;
   // While a forked copy lives: pages, at random among all written before, that a call which brings
   // data in (read, recvfrom, ...) is followed by writing to.
   unsigned store_pages = 1;
   unsigned stack_pages = 2;  // of a new thread's stack: written
+  // strace stops a task at every call, so that tasks that are ready alternate line by line; a real
+  // kernel lets one run on. A task's calls are taken together in turns of up to this many, as far
+  // as forks, execs, exits and waits allow. 1: strictly in the order of the lines.
+  unsigned turn_calls = 50;
   // Transparent huge pages are "always": anonymous private mappings of 2 MB and more get them.
   bool huge_pages = true;
 };

@@ -196,29 +196,30 @@ void StraceReader::brk(const StraceLine& line) {
 void StraceReader::image(std::uint64_t brk) {
   const std::uint64_t text = align_up(std::uint64_t{rule_.image_text_kb} << 10, kImageAlignment);
   const std::uint64_t data = align_up(std::uint64_t{rule_.image_data_kb} << 10, kPageSize);
-  const std::uint64_t below = text + data + 2 * kImageAlignment;
-  if (brk <= below || text + data == 0) return;
+  const std::uint64_t zero = align_up(std::uint64_t{rule_.image_zero_kb} << 10, kPageSize);
+  const std::uint64_t below = text + data + zero + 2 * kImageAlignment;
+  if (brk <= below) return;
   const std::uint64_t start = align_down(brk - below, kImageAlignment);
   const std::uint32_t file =
       file_ids_.try_emplace(tasks_[pid_].program, static_cast<std::uint32_t>(file_ids_.size() + 1))
           .first->second;
-  StraceArea area;
-  area.file = true;
-  if (text != 0) {
-    area.start = start;
-    area.end = start + text;
-    area.prot = kProtRead | kProtExec;
-    map(area, file, 0);
-    touch(pid_, {{start, text, kImageAlignment, false}});
-  }
-  if (data != 0) {
-    area.start = start + text;
-    area.end = area.start + data;
-    area.prot = kProtRead | kProtWrite;
-    map(area, file, text);
-    touch(pid_, {{area.start, data, kPageSize, true}});
+  std::uint64_t at = start;
+  const auto part = [&](std::uint64_t length, std::uint8_t prot, bool of_file) {
+    if (length == 0) return;
+    StraceArea area;
+    area.start = at;
+    area.end = at += length;
+    area.prot = prot;
+    area.file = of_file;
+    map(area, of_file ? file : 0, area.start - start);
+    if (of_file) touch(pid_, {{area.start, length, kImageAlignment, false}});
+    if ((prot & kProtWrite) == 0) return;
+    touch(pid_, {{area.start, length, kPageSize, true}});
     space().wrote(area.start, area.end);
-  }
+  };
+  part(text, kProtRead | kProtExec, true);
+  part(data, kProtRead | kProtWrite, true);
+  part(zero, kProtRead | kProtWrite, false);
   space().used();
 }
 

@@ -67,7 +67,10 @@ class StraceReader {
 
   StraceSpace& space() { return *tasks_[pid_].space; }
   StraceFiles& files() { return *tasks_[pid_].files; }
+  // The operation goes to the turn of the task's address space; one that others depend on ends it.
   Operation& emit(OpKind kind, std::uint32_t pid);
+  Operation& step(OpKind kind, std::uint32_t pid);
+  void end_turn(StraceSpace& space);
   void syscall() { emit(OpKind::kSyscall, pid_); }
   void touch(std::uint32_t pid, const std::vector<PageTouch>& touches);
   void settle(std::uint32_t pid) { touch(pid, tasks_[pid].space->settle()); }

@@ -186,7 +186,10 @@ void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
   if (area.shared) {
     return write(area.start, area.start + share(length, rule_.shared_percent), out);
   }
-  if (area.file) return write(area.start, area.start + share(length, rule_.data_percent), out);
+  if (area.file) {
+    out.push_back({area.start, length, kFaultAroundBytes, false});
+    return write(area.start, area.start + share(length, rule_.data_percent), out);
+  }
   if (!area.heap && length <= kSmallBytes) {
     return write(area.start, area.start + share(length, rule_.small_percent), out);
   }

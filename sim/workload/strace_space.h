@@ -71,6 +71,9 @@ class StraceSpace {
 
   std::uint64_t brk = 0;
   bool no_huge_pages = false;  // PR_SET_THP_DISABLE
+  // The current turn of its tasks, not yet among the workload's steps.
+  std::vector<Operation> turn;
+  unsigned turn_calls = 0;
 
  private:
   // The newest large mapping or heap part: [next, end) is written when the program asks for more.

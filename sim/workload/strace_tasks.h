@@ -76,6 +76,7 @@ class StraceTasks {
   void exit(std::uint32_t pid);
   // The living threads of the task's group, itself last.
   std::vector<std::uint32_t> group(std::uint32_t pid) const;
+  const std::set<std::uint32_t>& living() const { return living_; }
   // The only living task, or 0.
   std::uint32_t only() const;
 
