@@ -38,10 +38,13 @@ plain=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/nonexistent)
 trace=(strace -f -s 0)
 ms=--absolute-timestamps=format:unix,precision:ms
 
-# Nothing that names the recording machine: uname prints its host name.
+# The sizes of the programs, and the recording with nothing that names the machine: uname prints its
+# host name.
 pack() {
-  sed -E 's/nodename="[^"]*"/nodename="host"/' "$scratch/$1.strace" |
-    zstd -q -19 -f -o "$out/$1.strace.zst"
+  {
+    "$here/programs.sh" "$scratch/$1.strace"
+    sed -E 's/nodename="[^"]*"/nodename="host"/' "$scratch/$1.strace"
+  } | zstd -q -19 -f -o "$out/$1.strace.zst"
   printf '%s: %s lines, %s processes and threads, %s bytes\n' "$1" "$(wc -l <"$scratch/$1.strace")" \
     "$(awk '{print $1}' "$scratch/$1.strace" | sort -u | wc -l)" "$(stat -c %s "$out/$1.strace.zst")"
 }
@@ -147,7 +150,7 @@ record_redis() {
 }
 
 apt-get update -q >/dev/null
-apt-get install -qy --no-install-recommends strace zstd >/dev/null
+apt-get install -qy --no-install-recommends binutils strace zstd >/dev/null
 for name in $names; do
   case $name in
     compile | postgres | redis) "record_$name" ;;

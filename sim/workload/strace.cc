@@ -230,6 +230,7 @@ void StraceReader::line(const StraceLine& line) {
   using Kind = StraceLine::Kind;
   if (line.kind == Kind::kUnknown) return unclear("text that is not strace's");
   if (line.kind == Kind::kCut) return unclear("call without its end");
+  if (line.kind == Kind::kProgram) return program(line);
   if (line.kind != Kind::kCall && line.kind != Kind::kBegun && line.kind != Kind::kExited &&
       line.kind != Kind::kSuperseded) {
     return;
@@ -308,9 +309,11 @@ void StraceReader::finish() {
           "at once, the rest when more is asked for; shared ones: {} %",
           rule_.small_percent, rule_.open_kb, rule_.shared_percent),
       fmt::format(
-          "execve's own mappings, which strace does not show: {} KB of text, read, {} KB of "
-          "data and {} KB of zeroed memory and stack, written",
-          rule_.image_text_kb, rule_.image_data_kb, rule_.image_zero_kb),
+          "execve's own mappings, which strace does not show: the program ({} KB of text, {} "
+          "KB of data, {} KB zeroed, of which {} % is written, where no '# program' line says "
+          "it), the dynamic linker and {} KB of stack; by three calls",
+          rule_.image_text_kb, rule_.image_data_kb, rule_.image_zero_kb, rule_.zero_percent,
+          rule_.image_stack_kb),
       fmt::format(
           "after a fork parent and child each write the {} pages they wrote last; while both "
           "live, incoming data is followed by writes to {} page(s) at random",

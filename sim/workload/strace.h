@@ -30,12 +30,15 @@ struct TouchRule {
   unsigned open_kb = 64;
   // Shared writable mappings: the first share that is written.
   unsigned shared_percent = 10;
-  // What execve maps of the program and the dynamic linker, and the used part of the stack: text,
-  // each 64 KB area read; data, as above; and zeroed memory, all written. Mapped below the heap at
-  // the program's first brk.
-  unsigned image_text_kb = 768;
-  unsigned image_data_kb = 24;
-  unsigned image_zero_kb = 96;
+  // What execve maps, and strace does not show: the program's text (text_percent of it is read),
+  // data (as above) and zeroed memory (.bss: zero_percent of it is written), the dynamic linker and
+  // the stack. These sizes are for programs of which the trace has no "# program" line
+  // (traces/programs.sh). Mapped below the heap, by three calls, at the program's first brk.
+  unsigned image_text_kb = 1344;
+  unsigned image_data_kb = 8;
+  unsigned image_zero_kb = 128;
+  unsigned zero_percent = 25;
+  unsigned image_stack_kb = 64;  // the part of the stack that is written
   // After a fork, parent and child each write this many pages, the last ones written before.
   unsigned fork_pages = 16;
   // While a forked copy lives: pages, at random among all written before, that a call which brings

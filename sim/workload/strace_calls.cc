@@ -12,7 +12,10 @@ namespace kpksim::workload {
 namespace {
 
 constexpr std::uint64_t kUserEnd = 1ull << 48;
+constexpr std::uint64_t kMaxImage = 1ull << 32;
 constexpr std::uint64_t kImageAlignment = 64 << 10;
+// The dynamic linker of glibc 2.36: about this much is mapped, all of it is used.
+constexpr std::uint64_t kLinkerText = 192 << 10, kLinkerData = 16 << 10;
 
 std::uint8_t prot_of(const StraceLine& line, std::size_t i) {
   return static_cast<std::uint8_t>((line.has(i, "PROT_READ") ? kProtRead : 0) |
@@ -192,35 +195,46 @@ void StraceReader::brk(const StraceLine& line) {
   space().unmap(to, from);
 }
 
+void StraceReader::program(const StraceLine& line) {
+  const auto path = line.text(0);
+  const auto text = line.field("text"), data = line.field("data"), zero = line.field("zero");
+  if (path.size() < 2 || !text || !data || !zero || *text + *data + *zero > kMaxImage) {
+    return unclear("'# program' line without its sizes");
+  }
+  programs_[std::string(path)] = {*text, *data, *zero};
+}
+
 // What execve itself maps and strace does not show, below the heap as a program lies there.
 void StraceReader::image(std::uint64_t brk) {
-  const std::uint64_t text = align_up(std::uint64_t{rule_.image_text_kb} << 10, kImageAlignment);
-  const std::uint64_t data = align_up(std::uint64_t{rule_.image_data_kb} << 10, kPageSize);
-  const std::uint64_t zero = align_up(std::uint64_t{rule_.image_zero_kb} << 10, kPageSize);
+  const auto kb = [](unsigned n) { return std::uint64_t{n} << 10; };
+  Image size{kb(rule_.image_text_kb), kb(rule_.image_data_kb), kb(rule_.image_zero_kb)};
+  const std::string& path = tasks_[pid_].program;
+  if (const auto known = programs_.find(path); known != programs_.end()) size = known->second;
+  const std::uint64_t text = align_up(size.text + kLinkerText, kImageAlignment);
+  const std::uint64_t data = align_up(size.data + kLinkerData, kPageSize);
+  const std::uint64_t zero = align_up(size.zero, kPageSize) + kb(rule_.image_stack_kb);
   const std::uint64_t below = text + data + zero + 2 * kImageAlignment;
   if (brk <= below) return;
-  const std::uint64_t start = align_down(brk - below, kImageAlignment);
+  std::uint64_t at = align_down(brk - below, kImageAlignment);
   const std::uint32_t file =
-      file_ids_.try_emplace(tasks_[pid_].program, static_cast<std::uint32_t>(file_ids_.size() + 1))
-          .first->second;
-  std::uint64_t at = start;
+      file_ids_.try_emplace(path, static_cast<std::uint32_t>(file_ids_.size() + 1)).first->second;
+  StraceArea area;
   const auto part = [&](std::uint64_t length, std::uint8_t prot, bool of_file) {
-    if (length == 0) return;
-    StraceArea area;
     area.start = at;
     area.end = at += length;
     area.prot = prot;
     area.file = of_file;
-    map(area, of_file ? file : 0, area.start - start);
-    if (of_file) touch(pid_, {{area.start, length, kImageAlignment, false}});
-    if ((prot & kProtWrite) == 0) return;
-    touch(pid_, {{area.start, length, kPageSize, true}});
-    space().wrote(area.start, area.end);
+    map(area, of_file ? file : 0, of_file && prot != (kProtRead | kProtExec) ? text : 0);
   };
   part(text, kProtRead | kProtExec, true);
   part(data, kProtRead | kProtWrite, true);
+  settle(pid_);
   part(zero, kProtRead | kProtWrite, false);
   space().used();
+  const std::uint64_t written =
+      align_up(size.zero * rule_.zero_percent / 100 + kb(rule_.image_stack_kb), kPageSize);
+  touch(pid_, {{area.start, written, kPageSize, true}});
+  space().wrote(area.start, area.start + written);
 }
 
 void StraceReader::shmget(const StraceLine& line) {

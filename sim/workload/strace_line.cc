@@ -71,9 +71,10 @@ std::size_t behind_path(std::string_view s, std::size_t at) {
   return at + 1;
 }
 
-// Splits at the commas up to the bracket that closes the one before `from`; its index. Quotes,
+// Splits at the separators up to the bracket that closes the one before `from`; its index. Quotes,
 // inner brackets, comments and -y's paths are stepped over.
-std::size_t split(std::string_view s, std::size_t from, std::vector<std::string>& parts) {
+std::size_t split(std::string_view s, std::size_t from, std::vector<std::string>& parts,
+                  char separator = ',') {
   int depth = 0;
   std::size_t start = from;
   const auto part = [&](std::size_t end) {
@@ -111,10 +112,8 @@ std::size_t split(std::string_view s, std::size_t from, std::vector<std::string>
           return i;
         }
         break;
-      case ',':
-        if (depth == 0) part(i);
-        break;
       default:
+        if (s[i] == separator && depth == 0) part(i);
         break;
     }
   }
@@ -192,6 +191,14 @@ StraceLine StraceLineParser::parse(std::string_view line) {
   }
   if (line.starts_with("strace: ") || line.starts_with("> ")) {
     out.kind = StraceLine::Kind::kNote;
+    return out;
+  }
+  if (line.starts_with("#")) {
+    out.kind = StraceLine::Kind::kNote;
+    if (line.starts_with("# program \"")) {
+      out.kind = StraceLine::Kind::kProgram;
+      split(line, 10, out.arguments, ' ');
+    }
     return out;
   }
   out.pid = take_pid(line);

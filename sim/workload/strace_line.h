@@ -18,6 +18,7 @@ struct StraceLine {
     kBegun,       // the first half of a call; its second half will come back as kCall
     kExited,      // +++ exited, killed: the task is gone
     kSuperseded,  // +++ superseded by execve in pid `other` +++
+    kProgram,     // # program "PATH" text=N data=N zero=N: what execve maps of it (programs.sh)
     kSignal,      // --- SIGCHLD ... ---
     kNote,        // strace's own words, and stack traces of -k
     kEmpty,

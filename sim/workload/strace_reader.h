@@ -59,6 +59,7 @@ class StraceReader {
   void close_range(const StraceLine& line);
   void prctl(const StraceLine& line);
   void data_in(const StraceLine& line);
+  void program(const StraceLine& line);
   void quiet(const StraceLine& line);  // nothing but its entry, and no sign of other activity
   bool range(const StraceLine& line);  // its first two arguments are an address and a length
   void image(std::uint64_t brk);
@@ -89,6 +90,10 @@ class StraceReader {
   std::map<std::uint32_t, Begun> begun_;
   std::set<std::uint32_t> early_;  // children seen before their call returned
   std::map<std::string, std::uint32_t, std::less<>> file_ids_;
+  struct Image {
+    std::uint64_t text, data, zero;  // bytes
+  };
+  std::map<std::string, Image> programs_;  // by path as execve has it
   std::map<std::uint64_t, std::uint64_t> segment_bytes_,
       attached_bytes_;  // System V, by id, address
   std::map<std::string, std::uint64_t> not_understood_;

@@ -92,7 +92,7 @@ void StraceSpace::unmap(std::uint64_t start, std::uint64_t end) {
   cut(hit, start, end);
   for (const StraceArea& a : hit) areas_[a.end] = a;
   cut(waiting_, start, end);
-  written_.cut(start, end);
+  forget(start, end);
   for (Open& open : open_) {
     if (open.next >= end || start >= open.end) continue;
     // What is left in front of the hole can still fill; a hole at its start ends it.
@@ -123,7 +123,7 @@ void StraceSpace::protect(std::uint64_t start, std::uint64_t end, std::uint8_t p
   for (StraceArea& area : waiting_) {
     if (start <= area.start && area.end <= end) area.prot = prot;
   }
-  if ((prot & kProtWrite) == 0) written_.cut(start, end);
+  if ((prot & kProtWrite) == 0) forget(start, end);
   for (auto it = areas_.upper_bound(start); it != areas_.end() && it->second.start < end; ++it) {
     StraceArea& area = it->second;
     const bool opened = area.prot == kProtNone && (prot & kProtWrite) != 0;
@@ -166,38 +166,44 @@ bool StraceSpace::waits_whole(std::uint64_t start, std::uint64_t end) const {
   });
 }
 
-void StraceSpace::write(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out) {
-  if (start >= end) return;
-  out.push_back({start, end - start, kPageSize, true});
-  written_.add(start, end);
+void StraceSpace::forget(std::uint64_t start, std::uint64_t end) {
+  written_.cut(start, end);
+  written_shared_.cut(start, end);
+}
+
+// Writes the area's pages up to `end`.
+void StraceSpace::write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out) {
+  if (area.start >= end) return;
+  out.push_back({area.start, end - area.start, kPageSize, true});
+  (area.shared ? written_shared_ : written_).add(area.start, end);
 }
 
 void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
   const std::uint64_t length = area.end - area.start;
   const bool w = (area.prot & kProtWrite) != 0;
   if (area.prot == kProtNone || area.stack) return;
-  if (area.populate && w) return write(area.start, area.end, out);
+  if (area.populate && w) return write(area, area.end, out);
   if (!w) {
     const unsigned percent = (area.prot & kProtExec) != 0 ? rule_.text_percent : rule_.file_percent;
     if (!area.file || percent == 0) return;
     out.push_back({area.start, length, kFaultAroundBytes * 100 / percent, false});
     return;
   }
-  if (area.shared) {
-    return write(area.start, area.start + share(length, rule_.shared_percent), out);
-  }
+  if (area.shared) return write(area, area.start + share(length, rule_.shared_percent), out);
   if (area.file) {
     out.push_back({area.start, length, kFaultAroundBytes, false});
-    return write(area.start, area.start + share(length, rule_.data_percent), out);
+    return write(area, area.start + share(length, rule_.data_percent), out);
   }
   if (!area.heap && length <= kSmallBytes) {
-    return write(area.start, area.start + share(length, rule_.small_percent), out);
+    return write(area, area.start + share(length, rule_.small_percent), out);
   }
   Open& open = open_[area.heap ? 1 : 0];
-  write(open.next, open.end, out);
+  StraceArea rest = area;
+  rest.start = open.next;
+  write(rest, open.end, out);
   open.next = std::min(area.end, area.start + std::uint64_t{rule_.open_kb} * 1024);
   open.end = area.end;
-  write(area.start, open.next, out);
+  write(area, open.next, out);
 }
 
 std::vector<PageTouch> StraceSpace::settle() {
@@ -218,8 +224,11 @@ std::vector<PageTouch> StraceSpace::recent(unsigned n) const {
 
 std::vector<PageTouch> StraceSpace::random(unsigned n, std::mt19937_64& source) const {
   std::vector<PageTouch> out;
-  for (unsigned i = 0; i < n && written_.pages() != 0; ++i) {
-    out.push_back({written_.page(source() % written_.pages()), kPageSize, kPageSize, true});
+  const std::uint64_t own = written_.pages(), all = own + written_shared_.pages();
+  for (unsigned i = 0; i < n && all != 0; ++i) {
+    const std::uint64_t at = source() % all;
+    const std::uint64_t page = at < own ? written_.page(at) : written_shared_.page(at - own);
+    out.push_back({page, kPageSize, kPageSize, true});
   }
   return out;
 }

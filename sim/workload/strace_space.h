@@ -53,7 +53,7 @@ class StraceSpace {
   void unmap(std::uint64_t start, std::uint64_t end);
   void protect(std::uint64_t start, std::uint64_t end, std::uint8_t prot);
   void move(std::uint64_t from, std::uint64_t length, std::uint64_t to, std::uint64_t new_length);
-  void discard(std::uint64_t start, std::uint64_t end) { written_.cut(start, end); }
+  void discard(std::uint64_t start, std::uint64_t end) { forget(start, end); }
   void wrote(std::uint64_t start, std::uint64_t end) { written_.add(start, end); }
   bool knows(std::uint64_t address) const;
   // A mapping that was made for use, not a part that a loader cuts off again.
@@ -81,7 +81,8 @@ class StraceSpace {
     std::uint64_t next = 0, end = 0;
   };
   void settle(const StraceArea& area, std::vector<PageTouch>& out);
-  void write(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out);
+  void write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out);
+  void forget(std::uint64_t start, std::uint64_t end);
   void split(std::uint64_t at);
   static void cut(std::vector<StraceArea>& areas, std::uint64_t start, std::uint64_t end);
 
@@ -89,7 +90,8 @@ class StraceSpace {
   std::map<std::uint64_t, StraceArea> areas_;  // by end
   std::vector<StraceArea> waiting_;            // mapped, not yet touched
   Open open_[2];                               // mappings, heap
-  WrittenPages written_;
+  WrittenPages written_;                       // private: copied after a fork
+  WrittenPages written_shared_;
   std::shared_ptr<int> family_;  // shared by the copies of a fork
 };
 
