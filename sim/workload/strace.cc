@@ -27,6 +27,13 @@ Operation operation(OpKind kind, std::uint32_t pid, std::uint32_t line) {
   return op;
 }
 
+void fill(Operation& op, const PageTouch& touch) {
+  op.address = touch.address;
+  op.length = touch.length;
+  op.stride = touch.stride;
+  op.write = touch.write;
+}
+
 }  // namespace
 
 StraceReader::StraceReader(const std::string& path, const TouchRule& rule)
@@ -45,6 +52,7 @@ Operation& StraceReader::step(OpKind kind, std::uint32_t pid) {
 }
 
 Operation& StraceReader::emit(OpKind kind, std::uint32_t pid) {
+  if (rule_.turn_calls <= 1) return step(kind, pid);
   StraceSpace& at = *tasks_[pid].space;
   switch (kind) {
     case OpKind::kFork:
@@ -73,13 +81,7 @@ void StraceReader::end_turn(StraceSpace& space) {
 }
 
 void StraceReader::touch(std::uint32_t pid, const std::vector<PageTouch>& touches) {
-  for (const PageTouch& t : touches) {
-    Operation& op = emit(OpKind::kTouch, pid);
-    op.address = t.address;
-    op.length = t.length;
-    op.stride = t.stride;
-    op.write = t.write;
-  }
+  for (const PageTouch& t : touches) fill(emit(OpKind::kTouch, pid), t);
 }
 
 // The task a line belongs to. Without -o, strace leaves the pid out while there is only one task.
@@ -141,8 +143,12 @@ void StraceReader::child_of(std::uint32_t parent, const StraceLine& line, std::u
                                         : StraceTasks::Share::kNothing,
                line.has("CLONE_FILES"));
   if (!shares) {
-    touch(child, tasks_[child].space->recent(rule_.fork_pages));
-    touch(parent, tasks_[parent].space->recent(rule_.fork_pages));
+    // The fork has ended the parent's turn, and both run at once: no turn delays these.
+    for (const std::uint32_t pid : {parent, child}) {
+      for (const PageTouch& t : tasks_[pid].space->recent(rule_.fork_pages)) {
+        fill(step(OpKind::kTouch, pid), t);
+      }
+    }
     return;
   }
   // The top of the new stack: clone's child_stack, clone3's stack and stack_size.

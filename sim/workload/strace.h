@@ -33,7 +33,8 @@ struct TouchRule {
   // What execve maps, and strace does not show: the program's text (text_percent of it is read),
   // data (as above) and zeroed memory (.bss: zero_percent of it is written), the dynamic linker and
   // the stack. These sizes are for programs of which the trace has no "# program" line
-  // (traces/programs.sh). Mapped below the heap, by three calls, at the program's first brk.
+  // (traces/programs.sh). Mapped below the heap, by three calls, at the program's first brk; with
+  // all of text, data and zero 0, nothing is.
   unsigned image_text_kb = 1344;
   unsigned image_data_kb = 8;
   unsigned image_zero_kb = 128;

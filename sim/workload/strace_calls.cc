@@ -206,6 +206,7 @@ void StraceReader::program(const StraceLine& line) {
 
 // What execve itself maps and strace does not show, below the heap as a program lies there.
 void StraceReader::image(std::uint64_t brk) {
+  if ((rule_.image_text_kb | rule_.image_data_kb | rule_.image_zero_kb) == 0) return;
   const auto kb = [](unsigned n) { return std::uint64_t{n} << 10; };
   Image size{kb(rule_.image_text_kb), kb(rule_.image_data_kb), kb(rule_.image_zero_kb)};
   const std::string& path = tasks_[pid_].program;

@@ -191,6 +191,7 @@ void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
   }
   if (area.shared) return write(area, area.start + share(length, rule_.shared_percent), out);
   if (area.file) {
+    if (rule_.data_percent == 0) return;
     out.push_back({area.start, length, kFaultAroundBytes, false});
     return write(area, area.start + share(length, rule_.data_percent), out);
   }
