@@ -194,7 +194,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "t.strace",
                  "Dear reader,\nthis is a letter.\n",
                  "",
-                 {"t.strace:2", "strace"}},
+                 {"t.strace:1", "not strace"}},
         BadInput{"unknownPolicy", "w.json", kSmall, "-p kpkeys-po,pba,block", {"'kpkeys-poe'"}},
         BadInput{"senselessPolicy", "w.json", kSmall, "-p none,pba,block", {"'pba'", "'buddy'"}},
         BadInput{"unknownCore", "w.json", kSmall, "--core neoverse-v", {"'neoverse-v1'"}},

@@ -2,6 +2,7 @@
 // run.
 
 #include "sim/workload/driver.h"
+#include "tests/kernel/fixture.h"
 #include "tests/workload/strace_fixture.h"
 
 namespace kpksim::workload {
@@ -138,14 +139,10 @@ TEST_P(Recording, IsUnderstoodAndRuns) {
   std::uint64_t bad = 0;
   for (const auto& [kind, n] : w.not_understood) bad += n;
   EXPECT_LE(bad, steps / 1000);
-  kernel::Config config;
-  config.protection = "kpkeys-poe";
-  config.allocator = "per-page";
-  config.linear_map = kernel::Granularity::kPte;
+  kernel::Config config =
+      kernel::config("kpkeys-poe", false, "per-page", kernel::Granularity::kPte);
   config.memory_bytes = 2ull << 30;
-  kernel::Kernel kernel(
-      cpu::read_core_profile(std::string(KPKSIM_SOURCE_DIR) + "/profiles/cores/neoverse-v1.json"),
-      config);
+  kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(), config);
   Driver driver(kernel);
   const auto result = driver.run(w);
   // Left over: the read-only tables that each program and its linker protect in the image that
