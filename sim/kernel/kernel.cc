@@ -13,16 +13,9 @@ namespace {
 constexpr std::uint64_t kStackPages = 4;  // THREAD_SIZE: 16 KB
 constexpr std::size_t kCachedStacks = 2;  // NR_CACHED_STACKS
 
-// A small program image, as exec maps it: what a trace cannot show.
-constexpr std::uint64_t kTextBase = 0xaaaaaaaa0000;
-constexpr std::uint64_t kTextBytes = 64 << 10;
-constexpr std::uint64_t kDataBase = kTextBase + 0x20000;
-constexpr std::uint64_t kDataBytes = 16 << 10;
-constexpr std::uint64_t kHeapBase = 0xaaaaaaae0000;
-constexpr std::uint64_t kUserStackTop = 0xfffffffff000;
-constexpr std::uint64_t kUserStackBytes = 132 << 10;
-constexpr std::uint64_t kExecStackPages = 2;  // arguments and environment
 constexpr std::uint32_t kProgramFile = 1u << 23;
+constexpr std::uint32_t kVdsoFile = kProgramFile + 1;
+constexpr std::uint64_t kVvarPages = 2;
 
 }  // namespace
 
@@ -128,28 +121,38 @@ void Kernel::spawn(std::uint32_t id) {
   leave_kernel(core);
 }
 
-// bprm_mm_init(), setup_arg_pages() and load_elf_binary() for a small program image.
+// bprm_mm_init(), setup_arg_pages() and load_elf_binary()
 void Kernel::load_program(Task& t, cpu::Core& core) {
   core.execute(system_.path().exec);
+  Mm& mm = *t.mm;
   Vma stack;
   stack.read = stack.write = stack.grows_down = true;
   // The strings are copied to the new stack before its final size and protection are known.
-  const std::uint64_t top = kUserStackTop - kExecStackPages * kPageSize;
-  t.mm->mmap(stack, kExecStackPages * kPageSize, top, core);
-  for (std::uint64_t va = top; va < kUserStackTop; va += kPageSize) {
-    t.mm->handle_fault(VirtAddr(va), true, false, core);
+  const std::uint64_t top = ProgramImage::kStackTop - program_.exec_stack_pages * kPageSize;
+  mm.mmap(stack, program_.exec_stack_pages * kPageSize, top, core);
+  for (std::uint64_t va = top; va < ProgramImage::kStackTop; va += kPageSize) {
+    mm.handle_fault(VirtAddr(va), true, false, core);
   }
-  t.mm->finish_stack(kUserStackTop - kUserStackBytes, kUserStackTop, core);
+  mm.finish_stack(program_.stack_base(), ProgramImage::kStackTop, core);
   Vma text;
   text.read = text.exec = text.file = true;
   text.file_id = kProgramFile;
-  t.mm->mmap(text, kTextBytes, kTextBase, core);
+  mm.mmap(text, program_.text_bytes, ProgramImage::kTextBase, core);
   Vma data = text;
   data.exec = false;
   data.write = true;
-  data.file_offset = kDataBase - kTextBase;
-  t.mm->mmap(data, kDataBytes, kDataBase, core);
-  t.mm->brk_start = t.mm->brk = kHeapBase;
+  data.file_offset = program_.data_base() - ProgramImage::kTextBase;
+  mm.mmap(data, program_.data_bytes, program_.data_base(), core);
+  Vma bss;
+  bss.read = bss.write = true;
+  mm.mmap(bss, program_.bss_bytes, program_.bss_base(), core);
+  mm.brk_start = mm.brk = program_.heap_base();
+  Vma vdso = text;  // arch_setup_additional_pages()
+  vdso.file_id = kVdsoFile;
+  const std::uint64_t at = mm.mmap(vdso, kPageSize, 0, core);
+  Vma vvar;
+  vvar.read = vvar.special = true;
+  mm.mmap(vvar, kVvarPages * kPageSize, at - kVvarPages * kPageSize, core);
 }
 
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
@@ -275,7 +278,7 @@ std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_
 void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
   Syscall call(*this, id);
   Mm& mm = *task(id).mm;
-  if (mm.brk == kHeapBase && address > kHeapBase + (1ull << 36)) {
+  if (mm.brk == program_.heap_base() && address > mm.brk + kPudSize * 4) {
     // A recorded break lies where the recorded program had its heap: the heap starts there.
     mm.brk_start = mm.brk = align_up(address, kPageSize);
     return;

@@ -10,6 +10,7 @@
 #include "sim/kernel/asid.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/mm.h"
+#include "sim/kernel/program.h"
 #include "sim/kernel/vmalloc.h"
 
 namespace kpksim::kernel {
@@ -35,6 +36,10 @@ class Kernel {
 
   System& system() { return system_; }
   const System& system() const { return system_; }
+
+  // What spawn and exec load from now on.
+  void set_program(const ProgramImage& program) { program_ = program; }
+  const ProgramImage& program() const { return program_; }
 
   // Tasks. InputError for an unknown or already used id.
   void spawn(std::uint32_t id);
@@ -101,6 +106,7 @@ class Kernel {
   std::vector<std::uint32_t> current_;                   // task on each core, 0: none
   std::vector<std::vector<std::uint64_t>> stack_cache_;  // NR_CACHED_STACKS per core
   AsidAllocator asids_;
+  ProgramImage program_;
   unsigned next_cpu_ = 0;
   std::vector<Pfn> fragments_;
   std::uint32_t next_shmem_ = 1u << 22;

@@ -5,8 +5,6 @@
 namespace kpksim::kernel {
 namespace {
 
-// TASK_SIZE less the gap for the stack: 8 MB of RLIMIT_STACK, at least 128 MB (mmap_base()).
-constexpr std::uint64_t kMmapBase = (1ull << 48) - (128ull << 20);
 constexpr std::uint64_t kMmapMinAddress = 0x10000;
 
 // can_vma_merge_before() and is_mergeable_anon_vma()

@@ -38,6 +38,9 @@ class VmaTree {
  public:
   using Map = std::map<std::uint64_t, Vma>;  // by start
 
+  // TASK_SIZE less the gap for the stack: 8 MB of RLIMIT_STACK, at least 128 MB (mmap_base()).
+  static constexpr std::uint64_t kMmapBase = (1ull << 48) - (128ull << 20);
+
   const Map& all() const { return map_; }
   bool empty() const { return map_.empty(); }
 
