@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "sim/base/error.h"
 #include "sim/base/types.h"
 #include "sim/workload/strace_reader.h"
 
@@ -16,6 +17,11 @@ constexpr std::uint64_t kMaxImage = 1ull << 32;
 constexpr std::uint64_t kImageAlignment = 64 << 10;
 // The dynamic linker of glibc 2.36: about this much is mapped, all of it is used.
 constexpr std::uint64_t kLinkerText = 192 << 10, kLinkerData = 16 << 10;
+
+bool is_raw(std::string_view flags) {
+  return !flags.empty() && flags.front() >= '0' && flags.front() <= '9' &&
+         flags.find("/*") == std::string_view::npos;
+}
 
 std::uint8_t prot_of(const StraceLine& line, std::size_t i) {
   return static_cast<std::uint8_t>((line.has(i, "PROT_READ") ? kProtRead : 0) |
@@ -87,6 +93,11 @@ void StraceReader::map(StraceArea area, std::uint32_t file, std::uint64_t offset
 
 void StraceReader::mmap(const StraceLine& line) {
   if (!range(line)) return;
+  if (is_raw(line.text(2)) || is_raw(line.text(3))) {
+    throw InputError(
+        fmt::format("{}:{}: flags as numbers ('{}'); expected names, record without -X raw",
+                    workload_.source, line_, line.text(is_raw(line.text(2)) ? 2 : 3)));
+  }
   StraceArea area;
   area.start = line.value();
   area.end = area.start + align_up(line.argument(1), kPageSize);
@@ -180,7 +191,9 @@ void StraceReader::brk(const StraceLine& line) {
   if (tasks_[pid_].fresh) image(now);
   tasks_[pid_].fresh = false;
   const std::uint64_t from = align_up(old, kPageSize), to = align_up(now, kPageSize);
-  if (old == 0 || from == to) return syscall();
+  if (line.argument(0) == 0 && old != 0 && old != now) unclear("break that no call has set");
+  // Only a question: if the answer is new, a call that set it is missing.
+  if (line.argument(0) == 0 || old == 0 || from == to) return syscall();
   if (from < to) {
     StraceArea area;
     area.start = from;

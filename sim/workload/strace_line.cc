@@ -193,6 +193,17 @@ StraceLine StraceLineParser::parse(std::string_view line) {
     out.kind = StraceLine::Kind::kNote;
     return out;
   }
+  std::string joined;
+  if (const std::size_t note = line.find("strace: Process ");
+      note != std::string_view::npos &&
+      (line.ends_with(" attached") || line.ends_with(" detached"))) {
+    // On a terminal the note cuts a call in two: its mark follows on the next line.
+    joined = std::string(line.substr(0, note)) + std::string(kUnfinished);
+    line = joined;
+  } else if (line == kUnfinished) {
+    out.kind = StraceLine::Kind::kNote;
+    return out;
+  }
   if (line.starts_with("#")) {
     out.kind = StraceLine::Kind::kNote;
     if (line.starts_with("# program \"")) {

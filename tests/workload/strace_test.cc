@@ -63,6 +63,14 @@ TEST_F(Strace, AnUnfinishedAndItsResumedHalfAreOneCall) {
   EXPECT_EQ(calls(text), 1u);
 }
 
+TEST_F(Strace, ANoteOnTheTerminalMayCutACallInTwo) {
+  const std::string text =
+      "getpid() = 5\nclone(child_stack=NULL, flags=SIGCHLDstrace: Process 6 attached\n"
+      " <unfinished ...>\n[pid 6] getpid() = 6\n[pid 5] <... clone resumed>) = 6\n";
+  EXPECT_EQ(ops(text), (Texts{"spawn 1", "fork 1 6"}));
+  EXPECT_TRUE(read(text).not_understood.empty());
+}
+
 TEST_F(Strace, ACallThatATaskDiesInIsUnderstood) {
   const Workload w = read(
       "7 pause( <unfinished ...>) = ?\n7 read(0, <unfinished ...>\n"
@@ -224,7 +232,8 @@ TEST_F(Strace, MemoryCallsAreTakenWithTheirResults) {
 
 TEST_F(Strace, BrkMapsAndUnmapsWhereTheProgramHadItsHeap) {
   EXPECT_EQ(ops("5 brk(NULL) = 0x3115c000\n5 brk(0x3117d000) = 0x3117d000\n"
-                "5 brk(0x3119f000) = 0x3117d000\n5 brk(0x31160000) = 0x31160000\n"),
+                "5 brk(0x3119f000) = 0x3117d000\n5 brk(0x31160000) = 0x31160000\n"
+                "5 brk(NULL) = 0x51160000\n"),
             (Texts{"spawn 5", "mmap 5 0x3115c000+0x21000 rw", "munmap 5 0x31160000+0x1d000"}));
 }
 
@@ -306,6 +315,8 @@ TEST_F(Strace, AWrongFormatIsOneClearError) {
             ":1: JSON" + expected + " (a JSON workload's name ends in .json)");
   EXPECT_EQ(error_of("[\n  {\"op\": 1}]"),
             ":1: JSON" + expected + " (a JSON workload's name ends in .json)");
+  EXPECT_EQ(error_of("5 mmap(NULL, 8192, 0x3, 0x22, -1, 0) = 0x7f0000000000\n"),
+            ":1: flags as numbers ('0x3'); expected names, record without -X raw");
   EXPECT_EQ(error_of(" \n\n"), ":1: no line" + expected);
   EXPECT_EQ(error_of("5 getpid() = 5\na;b;c\n1;2;3\n"),
             ":2: not strace's output (2 of the first 3 lines)" + expected);

@@ -8,6 +8,13 @@
 namespace kpksim::workload {
 namespace {
 
+kernel::Config keyed() {
+  kernel::Config config =
+      kernel::config("kpkeys-poe", false, "per-page", kernel::Granularity::kPte);
+  config.memory_bytes = 2ull << 30;
+  return config;
+}
+
 // --- The touching rule ---
 
 // The rule in words, and one part of it at a time.
@@ -130,6 +137,21 @@ TEST_F(Strace, ATurnTakesCallsOfATaskTogetherUpToAFork) {
 
 // --- The shipped recordings ---
 
+TEST_F(Strace, TheMemoryOfAGroupLivesUntilItsLastThreadEnds) {
+  const Workload w = read("5 " + kMmap +
+                              "5 clone(child_stack=0, flags=CLONE_VM|CLONE_THREAD) = 6\n"
+                              "5 exit(0) = ?\n5 +++ exited with 0 +++\n"
+                              "6 mprotect(0x7f0000000000, 8192, PROT_READ) = 0\n"
+                              "6 munmap(0x7f0000000000, 8192) = 0\n6 exit_group(0) = ?\n",
+                          TouchRule{});
+  kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(), keyed());
+  Driver driver(kernel);
+  driver.run(w);
+  EXPECT_EQ(driver.ignored(), 0u);
+  // Only the tables of the kernel stacks' addresses are left.
+  EXPECT_LE(kernel.system().allocator->statistics().live, 4u);
+}
+
 class Recording : public testing::TestWithParam<std::string> {};
 
 TEST_P(Recording, IsUnderstoodAndRuns) {
@@ -139,10 +161,7 @@ TEST_P(Recording, IsUnderstoodAndRuns) {
   std::uint64_t bad = 0;
   for (const auto& [kind, n] : w.not_understood) bad += n;
   EXPECT_LE(bad, steps / 1000);
-  kernel::Config config =
-      kernel::config("kpkeys-poe", false, "per-page", kernel::Granularity::kPte);
-  config.memory_bytes = 2ull << 30;
-  kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(), config);
+  kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(), keyed());
   Driver driver(kernel);
   const auto result = driver.run(w);
   // Left over: the read-only tables that each program and its linker protect in the image that
