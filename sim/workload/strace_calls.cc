@@ -228,7 +228,7 @@ void StraceReader::image(std::uint64_t brk) {
   const std::uint64_t data = align_up(size.data + kLinkerData, kPageSize);
   const std::uint64_t zero = align_up(size.zero, kPageSize) + kb(rule_.image_stack_kb);
   const std::uint64_t below = text + data + zero + 2 * kImageAlignment;
-  if (brk <= below) return;
+  if (brk <= below) return unclear("break too low for the program's image");
   std::uint64_t at = align_down(brk - below, kImageAlignment);
   const std::uint32_t file =
       file_ids_.try_emplace(path, static_cast<std::uint32_t>(file_ids_.size() + 1)).first->second;
