@@ -93,10 +93,15 @@ void StraceReader::map(StraceArea area, std::uint32_t file, std::uint64_t offset
 
 void StraceReader::mmap(const StraceLine& line) {
   if (!range(line)) return;
-  if (is_raw(line.text(2)) || is_raw(line.text(3))) {
+  const bool whole = line.arguments.size() == 6;
+  if (whole && is_raw(line.text(2)) && is_raw(line.text(3))) {
     throw InputError(
         fmt::format("{}:{}: flags as numbers ('{}'); expected names, record without -X raw",
-                    workload_.source, line_, line.text(is_raw(line.text(2)) ? 2 : 3)));
+                    workload_.source, line_, line.text(2)));
+  }
+  if (!whole || is_raw(line.text(2)) || is_raw(line.text(3))) {
+    unclear("memory call with unknown arguments");
+    return syscall();
   }
   StraceArea area;
   area.start = line.value();
