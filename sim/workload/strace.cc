@@ -166,6 +166,7 @@ void StraceReader::make_task(const StraceLine& line) {
   const auto child = static_cast<std::uint32_t>(line.value());
   begun_.erase(pid_);
   if (early_.erase(child) != 0) return;
+  if (child == 0 || child == pid_) return unclear("new task without a number of its own");
   if (line.orphan) unclear("call whose beginning is missing");
   child_of(pid_, line, child);
 }

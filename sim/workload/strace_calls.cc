@@ -93,10 +93,15 @@ void StraceReader::map(StraceArea area, std::uint32_t file, std::uint64_t offset
 
 void StraceReader::mmap(const StraceLine& line) {
   if (!range(line)) return;
-  if (is_raw(line.text(2)) || is_raw(line.text(3))) {
+  const bool whole = line.arguments.size() == 6;
+  if (whole && is_raw(line.text(2)) && is_raw(line.text(3))) {
     throw InputError(
         fmt::format("{}:{}: flags as numbers ('{}'); expected names, record without -X raw",
-                    workload_.source, line_, line.text(is_raw(line.text(2)) ? 2 : 3)));
+                    workload_.source, line_, line.text(2)));
+  }
+  if (!whole || is_raw(line.text(2)) || is_raw(line.text(3))) {
+    unclear("memory call with unknown arguments");
+    return syscall();
   }
   StraceArea area;
   area.start = line.value();
@@ -228,7 +233,7 @@ void StraceReader::image(std::uint64_t brk) {
   const std::uint64_t data = align_up(size.data + kLinkerData, kPageSize);
   const std::uint64_t zero = align_up(size.zero, kPageSize) + kb(rule_.image_stack_kb);
   const std::uint64_t below = text + data + zero + 2 * kImageAlignment;
-  if (brk <= below) return;
+  if (brk <= below) return unclear("break too low for the program's image");
   std::uint64_t at = align_down(brk - below, kImageAlignment);
   const std::uint32_t file =
       file_ids_.try_emplace(path, static_cast<std::uint32_t>(file_ids_.size() + 1)).first->second;

@@ -291,7 +291,8 @@ TEST_F(Strace, WhatIsNotUnderstoodIsCountedByAFewKinds) {
   for (int i = 0; i < 9; ++i) text += fmt::format("hello {}\n5 read(3, \"{}\n", i, i);
   text +=
       "5 <... mmap resumed>) = 0x7f0000000000\n5 munmap(0xfffffffffffff000, 8192) = 0\n"
-      "5 shmat(99, NULL, 0) = 0x7f0000000000\n5 munmap(what, 1) = 0\n# program \"/a\" text=1\n";
+      "5 shmat(99, NULL, 0) = 0x7f0000000000\n5 munmap(what, 1) = 0\n5 fork() = 5\n# program "
+      "\"/a\" text=1\n";
   const auto kinds = read(text).not_understood;
   using Kinds = std::vector<std::pair<std::string, std::uint64_t>>;
   EXPECT_EQ(kinds, (Kinds{{"'# program' line without its sizes", 1},
@@ -299,6 +300,7 @@ TEST_F(Strace, WhatIsNotUnderstoodIsCountedByAFewKinds) {
                           {"call without its end", 9},
                           {"memory call beyond 48-bit addresses", 1},
                           {"memory call with unknown arguments", 1},
+                          {"new task without a number of its own", 1},
                           {"shared memory of unknown size", 1},
                           {"text that is not strace's", 9}}));
 }
