@@ -17,6 +17,7 @@ constexpr const char* kUsage =
     "usage: kpksim COMMAND ...\n"
     "  compare WORKLOAD...   one table: the workload under several policies\n"
     "  run WORKLOAD          the workload under one policy\n"
+    "  validate kernel       the kernel model against a real kernel's counts\n"
     "  list policies|cores|kernels|workloads\n"
     "kpksim COMMAND --help shows a command's options.\n";
 
@@ -26,6 +27,7 @@ int dispatch(const std::vector<std::string>& arguments) {
                                       arguments.end());
   if (command == "compare") return kpksim::app::compare(rest);
   if (command == "run") return kpksim::app::run(rest);
+  if (command == "validate") return kpksim::app::validate(rest);
   if (command == "list") return kpksim::app::list(rest);
   if (command == "--help" || command == "-h" || command == "help") {
     std::cout << kUsage;
@@ -35,8 +37,9 @@ int dispatch(const std::vector<std::string>& arguments) {
     std::cerr << kUsage;
     return 2;
   }
-  throw kpksim::InputError(fmt::format("'{}' is not a command{}", command,
-                                       kpksim::suggest(command, {"compare", "run", "list"})));
+  throw kpksim::InputError(
+      fmt::format("'{}' is not a command{}", command,
+                  kpksim::suggest(command, {"compare", "run", "validate", "list"})));
 }
 
 }  // namespace
