@@ -370,6 +370,7 @@ AuditResult Kernel::audit() const {
                                           mmu::field::kUxn.mask() | mmu::field::kPxn.mask() |
                                           mmu::field::kPoIndex.mask();
   AuditResult result;
+  result.bbm_violations = system_.bbm_violations();
   std::map<std::uint16_t, const Mm*> owner;
   for (const auto& [id, t] : tasks_) {
     if (t.mm != nullptr && asids_.valid(*t.mm)) owner[t.mm->asid.value] = t.mm.get();

@@ -26,8 +26,9 @@ struct Task {
 
 struct AuditResult {
   std::uint64_t checked = 0;
-  std::uint64_t stale_leaves = 0;  // TLB entries that the tables no longer justify
-  std::uint64_t stale_tables = 0;  // walk cache entries to tables that are gone
+  std::uint64_t stale_leaves = 0;    // TLB entries that the tables no longer justify
+  std::uint64_t stale_tables = 0;    // walk cache entries to tables that are gone
+  std::uint64_t bbm_violations = 0;  // since boot: see System::check_broken()
 };
 
 class Kernel {

@@ -3,7 +3,7 @@
 // them, as mm/ of Linux does: each .cc file of this class is one of Linux's files or functions
 // (mm_fault.cc: memory.c's faults, mm_zap.cc: zap_page_range and free_pgtables, mm_fork.cc:
 // copy_page_range, mm_protect.cc: mprotect.c and madvise.c, mm_remap.cc: mremap.c, mm_huge.cc:
-// huge_memory.c).
+// huge_memory.c, mm_contpte.cc: arm64's contpte.c).
 
 #include <cstdint>
 #include <unordered_map>
@@ -108,11 +108,23 @@ class Mm {
   Pfn withdraw_table();
 
   // Faults.
-  void map_page(PhysAddr entry, Pfn pfn, const Vma& vma, bool writable, cpu::Core& core);
+  void map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, bool writable,
+                cpu::Core& core);
   void write_fault(Vma& vma, PhysAddr entry, mmu::Descriptor old, std::uint64_t va,
                    cpu::Core& core);
   void file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
   void anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
+
+  // Entries of user pages, through the contpte layer: set_ptes(), clear_full_ptes() and its like
+  // (the first old entry), wrprotect_ptes(), ptep_set_access_flags().
+  void set_ptes(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, unsigned n, cpu::Core& core);
+  mmu::Descriptor clear_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
+  void wrprotect_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
+  void set_writable(PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  void convert_run(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, cpu::Core& core);
+  void unfold(PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  void unfold_edges(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
+  void fold(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, cpu::Core& core);
 
   void copy_range(Mm& child, const Vma& vma, cpu::Core& core);
   mmu::Descriptor changed_protection(const Vma& vma, mmu::Descriptor old, unsigned level);

@@ -9,13 +9,14 @@ namespace kpksim::kernel {
 using mmu::Descriptor;
 namespace field = mmu::field;
 
-void Mm::map_page(PhysAddr entry, Pfn pfn, const Vma& vma, bool writable, cpu::Core& core) {
+void Mm::map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, bool writable,
+                  cpu::Core& core) {
   Page& head = system_.page(system_.head_of(pfn));
   if (!head.reserved) {
     ++head.mapcount;
     ++head.refs;
   }
-  system_.tables.set_pte(core, entry, user_leaf(address_of(pfn), 3, writable, vma.exec), false);
+  set_ptes(entry, va, user_leaf(address_of(pfn), 3, writable, vma.exec), 1, core);
 }
 
 // do_wp_page(): a write to a page that the entry does not let be written.
@@ -28,8 +29,7 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   if (vma.shared || ours) {  // wp_page_shared(), wp_page_reuse(): ptep_set_access_flags()
     folio.exclusive |= ours;
     core.execute(system_.path().cow_reuse);
-    system_.tables.update(core, entry, made_writable(old));
-    system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(va));
+    set_writable(entry, va, core);
     return;
   }
   // wp_page_copy()
@@ -42,9 +42,10 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   } else {
     core.count_page_copy();
   }
-  system_.tables.get_and_clear(core, entry);  // ptep_clear_flush()
+  clear_ptes(entry, va, 1, core);  // ptep_clear_flush()
   system_.flush.page(core, FlushSite::kCowBreak, asid, VirtAddr(va));
-  map_page(entry, copy, vma, true, core);
+  system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPageSize));
+  map_page(entry, va, copy, vma, true, core);
   if (folio.reserved) return;
   --folio.mapcount;
   system_.put_folio(head, 1);
@@ -54,14 +55,14 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
   core.execute(system_.path().anon_fault);
   if (!write) {
-    map_page(entry, system_.zero_page, vma, false, core);
+    map_page(entry, va, system_.zero_page, vma, false, core);
     return;
   }
   prepare_anon_vma(vma);
   const Pfn pfn = system_.allocate_page();
   system_.page(pfn).exclusive = true;
   core.count_page_zero();
-  map_page(entry, pfn, vma, vma.write, core);
+  map_page(entry, va, pfn, vma, vma.write, core);
 }
 
 void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
@@ -73,7 +74,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     const Pfn copy = system_.allocate_page();
     system_.page(copy).exclusive = true;
     core.count_page_copy();
-    map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), copy, vma, true, core);
+    map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, copy, vma, true, core);
     return;
   }
   if (!write && !vma.special) {
@@ -89,7 +90,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
       const PhysAddr entry = pte(frame_of(table), at);
       if (!pfn || !is_none(read(core, entry))) continue;
       core.execute(system_.path().map_file_page);
-      map_page(entry, *pfn, vma, vma.shmem && vma.write, core);
+      map_page(entry, at, *pfn, vma, vma.shmem && vma.write, core);
       mapped |= at == va;
     }
     if (mapped) return;
@@ -97,7 +98,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   // do_read_fault() of a page that was not there, do_shared_fault()
   const Pfn pfn = vma.special ? system_.zero_page : cache_.get(system_, core, vma, index);
   const bool writable = vma.write && (write || vma.shmem);
-  map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), pfn, vma, writable, core);
+  map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, pfn, vma, writable, core);
 }
 
 FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core& core) {
@@ -124,8 +125,7 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
       if (write && !is_writable(old)) {
         write_fault(*vma, entry, old, va, core);
       } else if (write && !is_dirty(old)) {  // ptep_set_access_flags()
-        system_.tables.update(core, entry, made_writable(old));
-        system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(va));
+        set_writable(entry, va, core);
       }
       return FaultResult::kHandled;  // or another core was first
     }

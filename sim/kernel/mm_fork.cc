@@ -29,21 +29,28 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
 void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {
   const auto copy_ptes = [&](PhysAddr from, PhysAddr to, std::uint64_t va, std::uint64_t end) {
     const LazySection lazy(system_.tables, core);
-    for (; va < end; va += kPageSize, from += 8, to += 8) {
+    while (va < end) {
       Descriptor d = read(core, from);
-      if (is_none(d)) continue;
-      Page& folio = system_.page(system_.head_of(d.pfn()));
-      if (!folio.reserved) {
-        ++folio.mapcount;
-        ++folio.refs;
-        if (!folio.file) folio.exclusive = false;
+      const unsigned n =
+          is_none(d) ? 1
+                     : folio_batch(core, from, d, static_cast<unsigned>((end - va) >> kPageShift));
+      if (!is_none(d)) {
+        Page& folio = system_.page(system_.head_of(d.pfn()));
+        if (!folio.reserved) {
+          folio.mapcount += n;
+          folio.refs += n;
+          if (!folio.file) folio.exclusive = false;
+        }
+        if (!vma.shared && is_writable(d)) {
+          wrprotect_ptes(from, va, n, core);
+          d = write_protected(d);
+        }
+        child.set_ptes(to, va, d, n, core);
+        core.execute(system_.path().fork_page * n);
       }
-      if (!vma.shared && is_writable(d)) {  // ptep_set_wrprotect()
-        d = write_protected(d);
-        system_.tables.update(core, from, d);
-      }
-      system_.tables.set_pte(core, to, d, false);
-      core.execute(system_.path().fork_page);
+      va += n * kPageSize;
+      from += n * 8;
+      to += n * 8;
     }
   };
   for_pmds(vma.start, vma.end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {

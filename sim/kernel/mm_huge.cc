@@ -86,15 +86,20 @@ void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
   const Descriptor block = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
   system_.flush.range(core, FlushSite::kThpSplit, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
+  system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPmdSize));
   const Pfn table = withdraw_table();
   // pmd_populate() of a local variable, for pte_offset_map()
   system_.tables.set_table(core, address_of(system_.kernel_data), table_descriptor(table), 2);
   const bool executable = field::kUxn.get(block.raw) == 0;
   const bool zero = system_.page(block.pfn()).reserved;
-  for (std::uint64_t i = 0; i < kEntriesPerTable; ++i) {
-    const PhysAddr page = zero ? address_of(system_.zero_page) : block.output() + i * kPageSize;
-    const Descriptor d = user_leaf(page, 3, is_writable(block), executable);
-    system_.tables.set_pte(core, address_of(table) + i * 8, d, false);
+  const Descriptor first = user_leaf(block.output(), 3, is_writable(block), executable);
+  if (!zero) {
+    set_ptes(address_of(table), va, first, kEntriesPerTable, core);
+  } else {
+    const Descriptor page = user_leaf(address_of(system_.zero_page), 3, false, executable);
+    for (std::uint64_t i = 0; i < kEntriesPerTable; ++i) {
+      system_.tables.set_pte(core, address_of(table) + i * 8, page, false);
+    }
   }
   system_.tables.set_table(core, pmd, table_descriptor(table), 2);
 }

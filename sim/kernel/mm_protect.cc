@@ -36,8 +36,8 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
       const PhysAddr entry = pte(table, va);
       if (is_none(read(core, entry))) continue;
       core.execute(system_.path().protect_page);
-      const Descriptor old = system_.tables.get_and_clear(core, entry);
-      system_.tables.set_pte(core, entry, changed_protection(vma, old, 3), false);
+      const Descriptor old = clear_ptes(entry, va, 1, core);          // ptep_modify_prot_start()
+      set_ptes(entry, va, changed_protection(vma, old, 3), 1, core);  // and _commit()
       gather.changed(va, kPageSize, 3);
     }
   });

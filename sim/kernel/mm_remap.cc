@@ -42,7 +42,7 @@ void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length,
         const PhysAddr entry = pte(table, at);
         if (is_none(read(core, entry))) continue;
         core.execute(system_.path().move_page);
-        system_.tables.set_pte(core, slot, system_.tables.get_and_clear(core, entry), false);
+        set_ptes(slot, to + (at - from), clear_ptes(entry, at, 1, core), 1, core);
         flush = true;
       }
     }

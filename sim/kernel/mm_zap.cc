@@ -42,7 +42,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
           folio_batch(core, entry, d, static_cast<unsigned>((end - va) >> kPageShift));
       // A dirty page of a file: its mapping must be flushed before anyone cleans the page.
       flush |= page.file && vma.shared && is_dirty(d);
-      for (unsigned i = 0; i < n; ++i) system_.tables.get_and_clear(core, entry + i * 8);
+      clear_ptes(entry, va, n, core);
       gather.changed(va, n * kPageSize, 3);
       core.execute(system_.path().zap_page * n);
       if (!vma.special && !page.reserved) {

@@ -154,6 +154,19 @@ PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned lev
   }
 }
 
+void System::check_broken(Asid asid, VirtAddr start, VirtAddr end) {
+  for (std::size_t c = 0; c < machine.core_count(); ++c) {
+    const mmu::Mmu& mmu = machine.core(c).mmu();
+    for (const mmu::Tlb* tlb : {&mmu.l1i(), &mmu.l1d(), &mmu.l2()}) {
+      for (const mmu::TlbEntry& e : tlb->entries()) {
+        if (!e.valid || e.leaf.global || e.asid != asid) continue;
+        const std::uint64_t size = 1ull << e.leaf.page_bits;
+        if (e.va() < end && e.va() + size > start) ++bbm_violations_;
+      }
+    }
+  }
+}
+
 void System::free_tables_rcu(std::vector<Pfn> freed) {
   rcu_.insert(rcu_.end(), freed.begin(), freed.end());
 }

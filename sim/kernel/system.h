@@ -84,12 +84,18 @@ class System {
   // way is allocated if `allocate`, else the result is 0.
   PhysAddr find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate);
 
+  // Break before make: between an entry's removal and the next of another size or for another
+  // page, no core may have the old one cached. Counts it as a violation if one does.
+  void check_broken(Asid asid, VirtAddr start, VirtAddr end);
+  std::uint64_t bbm_violations() const { return bbm_violations_; }
+
   // Tables whose free waits for RCU; a quiescent state (the end of a system call) frees them.
   void free_tables_rcu(std::vector<Pfn> tables);
   void rcu_quiesce(cpu::Core& core);
 
  private:
   std::vector<Pfn> rcu_;
+  std::uint64_t bbm_violations_ = 0;
   std::optional<Pfn> huge_zero_;
 };
 

@@ -26,13 +26,14 @@ enum class FlushSite : std::uint8_t {
   kAsidRollover,
   kThpSplit,
   kMadviseFree,
+  kContpte,
   kCount
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite::kCount)>
     kFlushSiteNames = {"none",          "fork-parent",     "cow-break",     "write-reuse",
                        "unmap",         "mprotect",        "mremap",        "exit-mm",
                        "vmalloc-purge", "set-memory-pkey", "asid-rollover", "thp-split",
-                       "madvise-free"};
+                       "madvise-free",  "contpte"};
 
 struct FlushOptions {
   bool range_operations = true;           // the core has FEAT_TLBIRANGE

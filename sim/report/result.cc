@@ -64,7 +64,8 @@ ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& 
           {"audit",
            {{"checked", phase.audit.checked},
             {"stale_leaves", phase.audit.stale_leaves},
-            {"stale_tables", phase.audit.stale_tables}}}};
+            {"stale_tables", phase.audit.stale_tables},
+            {"bbm_violations", phase.audit.bbm_violations}}}};
 }
 
 }  // namespace
@@ -109,6 +110,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
     total.audit.checked += phase.audit.checked;
     total.audit.stale_leaves += phase.audit.stale_leaves;
     total.audit.stale_tables += phase.audit.stale_tables;
+    total.audit.bbm_violations = phase.audit.bbm_violations;  // since boot
     ordered_json part = {{"name", phase.name}};
     part.update(part_json(phase, sum));
     part["cores"] = cores;

@@ -21,7 +21,7 @@ struct Slack {
   double interrupt, moved_table, cow, placement;
 };
 constexpr Slack kSlack[] = {
-    {"isb", 28, 4, 6, 200},        {"dsb_ish", 4, 2, 2, 0},      {"dsb_ishst", 0, 2, 1, 35},
+    {"isb", 32, 4, 6, 200},        {"dsb_ish", 4, 2, 2, 0},      {"dsb_ishst", 0, 2, 1, 35},
     {"msr_por", 4, 4, 4, 150},     {"mrs_por", 4, 2, 2, 75},     {"eret", 1, 0, 1, 0},
     {"tlbi.VAALE1IS", 0, 1, 0, 0}, {"tlbi.VALE1IS", 0, 1, 2, 0},
 };

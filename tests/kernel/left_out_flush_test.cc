@@ -1,5 +1,6 @@
 // Each TLB flush of the kernel model is needed: left out, it leaves a translation in some TLB that
-// the page tables no longer justify. And with all of them, nothing is ever stale.
+// the page tables no longer justify, at the end or where an entry is made before the old one is
+// broken. And with all of them, nothing is ever stale.
 
 #include "sim/base/error.h"
 #include "tests/kernel/fixture.h"
@@ -21,7 +22,7 @@ class Life {
 
   void audit() {
     const AuditResult a = k.audit();
-    stale += a.stale_leaves + a.stale_tables;
+    stale += a.stale_leaves + a.stale_tables + a.bbm_violations;
   }
 
   Kernel k;
@@ -93,6 +94,18 @@ void split_huge_page(Life& l) {
   l.audit();
 }
 
+// A page of a huge folio that is mapped by entries is copied: its contiguous run is unfolded.
+void unfold_contiguous_run(Life& l) {
+  Vma vma = rw();
+  vma.huge = HugeAdvice::kHugepage;
+  const std::uint64_t at = l.k.mmap(1, vma, 2 * kPmdSize, 0x700000000);
+  l.k.touch(1, at, kWrite);
+  l.k.madvise_fork(1, at + kPageSize, kPageSize, true);  // splits VMA and block, not the folio
+  l.k.touch(1, at + 32 * kPageSize, kRead);
+  l.k.mprotect(1, at + 33 * kPageSize, kPageSize, true, false, false);  // unfolds
+  l.audit();
+}
+
 void free_kernel_memory(Life& l) {
   const std::uint64_t v = l.k.vmalloc(8, false);
   l.k.system().machine.core(0).load64(VirtAddr(v));
@@ -122,7 +135,7 @@ std::uint64_t stale_after_life(FlushSite left_out) {
   try {
     Life life(left_out);
     for (const auto scene : {fork_and_copy, reuse_after_fork, protect_and_unmap, free_lazily, move,
-                             split_huge_page, free_kernel_memory}) {
+                             split_huge_page, unfold_contiguous_run, free_kernel_memory}) {
       scene(life);
     }
     Life many(left_out, small_asids());

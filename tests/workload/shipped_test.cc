@@ -66,7 +66,7 @@ class Shipped : public testing::TestWithParam<fs::path> {
       append(out.allocator, phase.allocator, kernel::kAllocatorStatistics);
       append(out.linear_map, phase.linear_map, kernel::kLinearMapStatistics);
       out.pt_writes += phase.pt_writes;
-      out.stale += phase.audit.stale_leaves + phase.audit.stale_tables;
+      out.stale += phase.audit.stale_leaves + phase.audit.stale_tables + phase.audit.bbm_violations;
     }
     return out;
   }
