@@ -18,6 +18,7 @@ constexpr const char* kUsage =
     "  compare WORKLOAD...   one table: the workload under several policies\n"
     "  run WORKLOAD          the workload under one policy\n"
     "  list policies|cores|workloads\n"
+    "  conform FILE...       replay vectors of the architecture (JSON lines, plain, .gz, .zst)\n"
     "kpksim COMMAND --help shows a command's options.\n";
 
 int dispatch(const std::vector<std::string>& arguments) {
@@ -27,6 +28,7 @@ int dispatch(const std::vector<std::string>& arguments) {
   if (command == "compare") return kpksim::app::compare(rest, false);
   if (command == "run") return kpksim::app::compare(rest, true);
   if (command == "list") return kpksim::app::list(rest);
+  if (command == "conform") return kpksim::app::conform(rest);
   if (command == "--help" || command == "-h" || command == "help") {
     std::cout << kUsage;
     return 0;
@@ -36,7 +38,7 @@ int dispatch(const std::vector<std::string>& arguments) {
     return 2;
   }
   throw kpksim::InputError(fmt::format("'{}' is not a command{}", command,
-                                       kpksim::suggest(command, {"compare", "run", "list"})));
+                                       kpksim::suggest(command, {"compare", "run", "list", "conform"})));
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ nlohmann::ordered_json run(const workload::Workload& workload, const cpu::CorePr
                            const kernel::Config& config, const std::string& label);
 
 int compare(const std::vector<std::string>& arguments, bool single);
+int conform(const std::vector<std::string>& arguments);
 int list(const std::vector<std::string>& arguments);
 
 }  // namespace kpksim::app

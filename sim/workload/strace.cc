@@ -10,7 +10,7 @@
 #include "sim/base/error.h"
 #include "sim/base/types.h"
 #include "sim/workload/strace_line.h"
-#include "sim/workload/text_input.h"
+#include "sim/base/text_input.h"
 
 namespace kpksim::workload {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <string>
 
-namespace kpksim::workload {
+namespace kpksim {
 
 // The whole text. InputError names the file: unreadable, or truncated or corrupt compression.
 std::string read_text_file(const std::string& path);
 
-}  // namespace kpksim::workload
+}  // namespace kpksim

@@ -1,4 +1,4 @@
-#include "sim/workload/text_input.h"
+#include "sim/base/text_input.h"
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -10,7 +10,7 @@
 
 #include "sim/base/error.h"
 
-namespace kpksim::workload {
+namespace kpksim {
 namespace {
 
 std::string from_zstd(const std::string& packed, const std::string& path) {
@@ -61,4 +61,4 @@ std::string read_text_file(const std::string& path) {
   return text;
 }
 
-}  // namespace kpksim::workload
+}  // namespace kpksim
