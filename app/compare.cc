@@ -1,33 +1,57 @@
 // kpksim run and kpksim compare: one workload under one or several policies.
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <boost/program_options.hpp>
+#include <cstdlib>
 #include <iostream>
+#include <thread>
 
 #include "app/options.h"
 #include "sim/base/error.h"
+#include "sim/report/table.h"
 #include "sim/workload/size.h"
 
 namespace kpksim::app {
-namespace po = boost::program_options;
+namespace {
 
-int compare(const std::vector<std::string>& arguments, bool single) {
-  po::options_description options(single ? "kpksim run [options] WORKLOAD"
-                                         : "kpksim compare [options] WORKLOAD...");
-  std::vector<std::string> policies, files;
-  std::string core, memory, output, format;
-  unsigned cores = 1;
+namespace po = boost::program_options;
+using nlohmann::ordered_json;
+
+struct Request {
+  std::vector<std::string> files;
+  std::vector<std::string> policies;
+  std::string core, memory, output, format, left_out;
+  unsigned cores = 1, jobs = 1;
+};
+
+// False: only the help was asked for.
+bool parse(const std::vector<std::string>& arguments, bool single, Request& request) {
+  po::options_description options(single ? "kpksim run [options] WORKLOAD\n"
+                                           "One workload under one policy, a column for each phase"
+                                         : "kpksim compare [options] WORKLOAD...\n"
+                                           "A workload under several policies, a column for each");
+  auto* policy = po::value(&request.policies)->composing();
   options.add_options()("help,h", "this text")(
-      "policy,p", po::value(&policies)->composing(),
-      "protection[+batch],allocator,linear-map (repeatable; default: all of 'list policies')")(
-      "core", po::value(&core)->default_value("neoverse-v1"), "core profile")(
-      "cores", po::value(&cores)->default_value(1), "number of cores")(
-      "memory", po::value(&memory)->default_value("8G"), "physical memory")(
-      "output,o", po::value(&output), "write the full JSON document to this file")(
-      "format", po::value(&format)->default_value("table"), "table, json or csv");
+      "policy,p",
+      single ? policy->default_value({default_policies()[2]}, default_policies()[2]) : policy,
+      single ? "protection[+batch],allocator,linear-map; see kpksim list policies"
+             : "protection[+batch],allocator,linear-map; repeatable; default: those of kpksim list "
+               "policies")("core", po::value(&request.core)->default_value("neoverse-v1"),
+                           "core profile: a name of kpksim list cores, or a JSON file")(
+      "cores", po::value(&request.cores)->default_value(1), "number of cores")(
+      "memory,m", po::value(&request.memory)->default_value("8G"), "physical memory")(
+      "jobs,j",
+      po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
+      "threads (the results do not depend on it)")("output,o", po::value(&request.output),
+                                                   "write the full JSON document to this file")(
+      "format,f", po::value(&request.format)->default_value("table"), "table, json or csv")(
+      "leave-out-tlbi", po::value(&request.left_out)->default_value("none"),
+      "fault injection: the kernel forgets the TLB invalidations of this place, e.g. unmap");
   po::options_description all;
-  all.add(options).add_options()("file", po::value(&files));
+  all.add(options).add_options()("file", po::value(&request.files));
   po::positional_options_description positional;
   positional.add("file", -1);
   po::variables_map values;
@@ -35,41 +59,74 @@ int compare(const std::vector<std::string>& arguments, bool single) {
   po::notify(values);
   if (values.count("help") != 0) {
     std::cout << options;
-    return 0;
+    return false;
   }
-  if (files.empty()) throw InputError("no workload given; see kpksim list workloads");
-  if (format != "table" && format != "json" && format != "csv") {
-    throw InputError(
-        fmt::format("'{}' is not a format{}", format, suggest(format, {"table", "json", "csv"})));
+  if (request.policies.empty()) request.policies = default_policies();
+  if (request.files.empty()) throw InputError("no workload given; see kpksim list workloads");
+  if (single && request.files.size() > 1)
+    throw InputError("run takes one workload; compare takes several");
+  if (single && request.policies.size() > 1)
+    throw InputError("run takes one policy; compare takes several");
+  const std::vector<std::string> formats = {"table", "json", "csv"};
+  if (std::find(formats.begin(), formats.end(), request.format) == formats.end()) {
+    throw InputError(fmt::format("--format: '{}' is not a format{}", request.format,
+                                 suggest(request.format, formats)));
   }
-  if (policies.empty()) policies = default_policies();
-  if (single) policies.resize(1);
-  const cpu::CoreProfile profile =
-      cpu::read_core_profile(data_path("profiles/cores/" + core + ".json"));
+  if (request.jobs == 0) throw InputError("--jobs: at least 1");
+  return true;
+}
+
+std::vector<kernel::Config> configurations(const Request& request) {
   std::vector<kernel::Config> configs;
-  for (const std::string& policy : policies) {
-    configs.push_back(parse_policy(policy));
-    configs.back().cores = cores;
-    configs.back().memory_bytes = workload::parse_size(memory, "--memory");
-    kernel::check(configs.back());
+  for (const std::string& policy : request.policies) {
+    kernel::Config config = parse_policy(policy);
+    config.cores = request.cores;
+    config.memory_bytes = workload::parse_size(request.memory, "--memory");
+    config.left_out_tlbi = kernel::parse_flush_site(request.left_out);
+    kernel::check(config);
+    configs.push_back(config);
   }
-  nlohmann::ordered_json documents = nlohmann::ordered_json::array();
+  return configs;
+}
+
+report::TableStyle terminal_style() {
+  report::TableStyle style;
+  if (isatty(STDOUT_FILENO) == 0) return style;
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.width = size.ws_col;
+  style.colour = std::getenv("NO_COLOR") == nullptr;  // no-color.org
+  return style;
+}
+
+int execute(const std::vector<std::string>& arguments, bool single) {
+  Request request;
+  if (!parse(arguments, single, request)) return 0;
+  const cpu::CoreProfile profile = read_core(request.core);
+  const std::vector<kernel::Config> configs = configurations(request);
+  // All input is read before the first simulation starts: a mistake in the last file costs nothing.
+  std::vector<workload::Workload> workloads;
+  for (const std::string& file : request.files) workloads.push_back(read_workload(file));
+  ordered_json document = {{"schema", report::kSchemaVersion}, {"runs", ordered_json::array()}};
   std::string text;
-  for (const std::string& file : files) {
-    const workload::Workload workload = read_workload(file);
-    std::vector<nlohmann::ordered_json> runs;
-    for (std::size_t i = 0; i < configs.size(); ++i) {
-      runs.push_back(run(workload, profile, configs[i], policies[i]));
+  for (const workload::Workload& workload : workloads) {
+    const auto runs = run_all(workload, profile, configs, request.jobs);
+    if (request.format == "table") {
+      text += single ? report::run_table(runs[0], terminal_style())
+                     : report::compare_table({{"runs", runs}}, terminal_style());
+      if (&workload != &workloads.back()) text += "\n";
     }
-    documents.push_back(report::compare_document(runs));
-    if (format == "table") text += report::table(documents.back()) + "\n";
-    if (format == "csv") text += report::csv(documents.back());
+    for (const ordered_json& run : runs) document["runs"].push_back(run);
   }
-  const nlohmann::ordered_json& document = documents.size() == 1 ? documents[0] : documents;
-  if (format == "json") text = document.dump(2) + "\n";
-  if (!output.empty()) report::write_file(output, document.dump(2) + "\n");
+  if (request.format == "csv") text = report::csv(document);
+  if (request.format == "json") text = document.dump(2) + "\n";
+  if (!request.output.empty()) report::write_file(request.output, document.dump(2) + "\n");
   std::cout << text;
   return 0;
 }
+
+}  // namespace
+
+int compare(const std::vector<std::string>& arguments) { return execute(arguments, false); }
+int run(const std::vector<std::string>& arguments) { return execute(arguments, true); }
 
 }  // namespace kpksim::app

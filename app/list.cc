@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <iostream>
 
 #include "app/options.h"
@@ -12,36 +10,46 @@
 namespace kpksim::app {
 namespace {
 
-void print_folder(const std::string& folder, const std::string& ending) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(data_path(folder))) {
-    const std::string name = entry.path().filename().string();
-    if (name.ends_with(ending) && name != "schema.json") names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  for (const std::string& name : names) std::cout << folder << "/" << name << "\n";
+void line(std::string_view name, std::string_view description) {
+  std::cout << fmt::format("  {:<20} {}\n", name, description);
+}
+
+void policies() {
+  std::cout << "protection\n";
+  for (const auto& p : kernel::protections()) line(p.name, p.description);
+  std::cout << "page-table allocator\n";
+  for (const auto& p : kernel::allocators()) line(p.name, p.description);
+  std::cout << "linear map\n";
+  for (const auto& p : kernel::granularities()) line(p.name, p.description);
+  std::cout
+      << "A policy is protection[+batch],allocator,linear-map; +batch: one window for each lazy\n"
+         "MMU section. compare shows by default\n";
+  for (const std::string& p : default_policies()) std::cout << "  " << p << "\n";
+  std::cout << "--leave-out-tlbi takes\n ";
+  for (const std::string_view site : kernel::kFlushSiteNames) std::cout << " " << site;
+  std::cout << "\n";
+}
+
+void cores() {
+  for (const std::string& name : shipped_cores()) line(name, read_core(name).description);
+}
+
+void workloads() {
+  for (const std::string& name : shipped_workloads()) line(name, read_workload(name).description);
 }
 
 }  // namespace
 
 int list(const std::vector<std::string>& arguments) {
-  const std::string what = arguments.empty() ? "policies" : arguments[0];
+  const std::string what = arguments.empty() ? "" : arguments[0];
   if (what == "policies") {
-    std::cout << "protections\n";
-    for (const auto& p : kernel::protections())
-      std::cout << fmt::format("  {:<12} {}\n", p.name, p.description);
-    std::cout << "page-table allocators\n";
-    for (const auto& p : kernel::allocators())
-      std::cout << fmt::format("  {:<12} {}\n", p.name, p.description);
-    std::cout << "linear maps\n  pte, contpte, block\npolicies that compare shows\n";
-    for (const std::string& p : default_policies()) std::cout << "  " << p << "\n";
+    policies();
   } else if (what == "cores") {
-    print_folder("profiles/cores", ".json");
+    cores();
   } else if (what == "workloads") {
-    print_folder("workloads", ".json");
-    print_folder("traces", ".zst");
+    workloads();
   } else {
-    throw InputError(fmt::format("'{}' cannot be listed{}", what,
+    throw InputError(fmt::format("list: '{}' cannot be listed{}", what,
                                  suggest(what, {"policies", "cores", "workloads"})));
   }
   return 0;

@@ -25,8 +25,8 @@ int dispatch(const std::vector<std::string>& arguments) {
   const std::string command = arguments.empty() ? "" : arguments[0];
   const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1),
                                       arguments.end());
-  if (command == "compare") return kpksim::app::compare(rest, false);
-  if (command == "run") return kpksim::app::compare(rest, true);
+  if (command == "compare") return kpksim::app::compare(rest);
+  if (command == "run") return kpksim::app::run(rest);
   if (command == "list") return kpksim::app::list(rest);
   if (command == "conform") return kpksim::app::conform(rest);
   if (command == "--help" || command == "-h" || command == "help") {

@@ -1,15 +1,42 @@
 #include "app/options.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <filesystem>
 #include <sstream>
+#include <thread>
 
+#include "app/progress.h"
 #include "sim/base/error.h"
+#include "sim/workload/driver.h"
 #include "sim/workload/json.h"
 #include "sim/workload/strace.h"
 
 namespace kpksim::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTraceEnding = ".strace.zst";
+
+// Names of the files in `folder` that end so, without the ending, sorted.
+std::vector<std::string> names_in(const std::string& folder, const std::string& ending) {
+  std::vector<std::string> names;
+  const fs::path path = data_path(folder);
+  if (!fs::is_directory(path)) return names;
+  for (const auto& entry : fs::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with(ending) || name == "schema.json") continue;
+    names.push_back(name.substr(0, name.size() - ending.size()));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
 
 const std::vector<std::string>& default_policies() {
   static const std::vector<std::string> all = {
@@ -39,27 +66,75 @@ kernel::Config parse_policy(const std::string& text) {
   return config;
 }
 
-workload::Workload read_workload(const std::string& path) {
-  if (path.ends_with(".json")) return workload::read_json_workload(path);
-  return workload::read_strace(path);
-}
-
 std::string data_path(const std::string& kind) {
   return std::string(KPKSIM_SOURCE_DIR) + "/" + kind;
 }
 
-nlohmann::ordered_json run(const workload::Workload& workload, const cpu::CoreProfile& profile,
-                           const kernel::Config& config, const std::string& label) {
-  kernel::Kernel kernel(profile, config);
-  workload::Driver driver(kernel);
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  if (terminal) {
-    driver.on_progress(
-        [&](std::uint64_t n) { fmt::print(stderr, "\r{:<40} {:>10} operations", label, n); });
+std::vector<std::string> shipped_workloads() {
+  std::vector<std::string> names = names_in("workloads", ".json");
+  for (std::string& trace : names_in("traces", kTraceEnding)) names.push_back(std::move(trace));
+  return names;
+}
+
+std::vector<std::string> shipped_cores() { return names_in("profiles/cores", ".json"); }
+
+cpu::CoreProfile read_core(const std::string& name) {
+  if (name.find_first_of("/.") != std::string::npos) return cpu::read_core_profile(name);
+  const std::string path = data_path("profiles/cores/" + name + ".json");
+  if (!fs::exists(path)) {
+    throw InputError(
+        fmt::format("--core: '{}' is not a core profile{}", name, suggest(name, shipped_cores())));
   }
-  const auto phases = driver.run(workload);
-  if (terminal) fmt::print(stderr, "\r{:60}\r", "");
-  return report::run_document(workload, kernel, phases, driver.ignored());
+  return cpu::read_core_profile(path);
+}
+
+workload::Workload read_workload(const std::string& name) {
+  std::string path = name;
+  if (!fs::exists(path) && name.find_first_of("/.") == std::string::npos) {
+    const std::string trace = data_path("traces/" + name + kTraceEnding);
+    path = fs::exists(trace) ? trace : data_path("workloads/" + name + ".json");
+    if (!fs::exists(path)) {
+      throw InputError(fmt::format("'{}' is neither a file nor a shipped workload{}", name,
+                                   suggest(name, shipped_workloads())));
+    }
+  }
+  if (path.ends_with(".json")) return workload::read_json_workload(path);
+  return workload::read_strace(path);
+}
+
+std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
+                                            const cpu::CoreProfile& profile,
+                                            const std::vector<kernel::Config>& configs,
+                                            unsigned jobs) {
+  std::vector<nlohmann::ordered_json> documents(configs.size());
+  std::vector<std::exception_ptr> errors(configs.size());
+  Progress progress(workload.name, configs.size() * workload::steps_of(workload));
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i; (i = next++) < configs.size();) {
+      try {
+        kernel::Kernel kernel(profile, configs[i]);
+        workload::Driver driver(kernel);
+        driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
+        const auto phases = driver.run(workload);
+        documents[i] = report::run_document(workload, kernel, phases, driver.ignored());
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < std::min<std::size_t>(jobs, configs.size()); ++i) {
+      threads.emplace_back(work);
+    }
+    work();
+  }
+  // The first in the order of `configs`, whichever thread was faster.
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+  return documents;
 }
 
 }  // namespace kpksim::app

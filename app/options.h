@@ -1,5 +1,5 @@
 #pragma once
-// What the subcommands share: policies by name, reading a workload of either kind, running it.
+// What the subcommands share: policies by name, shipped files by name, running a workload.
 
 #include <string>
 #include <vector>
@@ -15,15 +15,27 @@ kernel::Config parse_policy(const std::string& text);
 // The policies that compare shows unless told otherwise.
 const std::vector<std::string>& default_policies();
 
-// A workload file (.json) or a strace recording (anything else, plain, gzip or zstd).
-workload::Workload read_workload(const std::string& path);
 // The folder of shipped data with `kind` below it, e.g. "profiles/cores".
 std::string data_path(const std::string& kind);
+// Shipped files, as names that the options take.
+std::vector<std::string> shipped_workloads();
+std::vector<std::string> shipped_cores();
 
-nlohmann::ordered_json run(const workload::Workload& workload, const cpu::CoreProfile& profile,
-                           const kernel::Config& config, const std::string& label);
+// A core profile: a shipped name, or a JSON file.
+cpu::CoreProfile read_core(const std::string& name);
+// A workload: a shipped name, a workload file (.json), or a strace recording (anything else; plain,
+// gzip or zstd).
+workload::Workload read_workload(const std::string& name);
 
-int compare(const std::vector<std::string>& arguments, bool single);
+// The workload under each configuration, on up to `jobs` threads: one result document each, in
+// the order of `configs`. A progress bar on stderr if that is a terminal.
+std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
+                                            const cpu::CoreProfile& profile,
+                                            const std::vector<kernel::Config>& configs,
+                                            unsigned jobs);
+
+int compare(const std::vector<std::string>& arguments);
+int run(const std::vector<std::string>& arguments);
 int conform(const std::vector<std::string>& arguments);
 int list(const std::vector<std::string>& arguments);
 

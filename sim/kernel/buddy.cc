@@ -30,7 +30,7 @@ void Buddy::remove(std::uint32_t i) {
   if (node.previous != kNone)
     nodes_[node.previous].next = node.next;
   else
-    heads_[static_cast<std::size_t>(node.free_order)] = node.next;
+    heads_[static_cast<unsigned char>(node.free_order)] = node.next;
   if (node.next != kNone) nodes_[node.next].previous = node.previous;
   node.free_order = -1;
 }

@@ -2,10 +2,12 @@
 // The kernel's linear map: all memory at PAGE_OFFSET, mapped with pages, contiguous runs or blocks,
 // and set_memory_pkey(), which changes the key of a range and splits blocks where it must.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
 
+#include "sim/base/statistic.h"
 #include "sim/kernel/buddy.h"
 #include "sim/kernel/pgtable.h"
 #include "sim/kernel/tlbflush.h"
@@ -16,10 +18,19 @@ namespace kpksim::kernel {
 enum class Granularity : std::uint8_t { kPte, kContPte, kBlock };
 
 struct LinearMapStatistics {
-  std::uint64_t set_memory_pkey = 0;  // calls
-  std::uint64_t pages = 0;            // whose key was set
+  std::uint64_t set_memory_pkey = 0, pages = 0;
   std::uint64_t split_pud = 0, split_contpmd = 0, split_pmd = 0, split_contpte = 0;
 };
+inline constexpr std::array<Statistic<LinearMapStatistics>, 6> kLinearMapStatistics = {{
+    {"set_memory_pkey", "calls", "set_memory_pkey() calls", &LinearMapStatistics::set_memory_pkey},
+    {"keyed_pages", "pages", "pages whose key these calls set", &LinearMapStatistics::pages},
+    {"split_pud", "splits", "splits of 1 GB blocks", &LinearMapStatistics::split_pud},
+    {"split_contpmd", "splits", "splits of contiguous 32 MB runs",
+     &LinearMapStatistics::split_contpmd},
+    {"split_pmd", "splits", "splits of 2 MB blocks", &LinearMapStatistics::split_pmd},
+    {"split_contpte", "splits", "splits of contiguous 64 KB runs",
+     &LinearMapStatistics::split_contpte},
+}};
 
 class LinearMap {
  public:

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/prot.h"
@@ -9,8 +11,6 @@
 
 namespace kpksim::kernel {
 namespace {
-
-constexpr std::string_view kGranularityNames[] = {"pte", "contpte", "block"};
 
 mmu::Registers boot_registers(const Protection& protection, Pfn swapper) {
   mmu::Registers regs;
@@ -26,16 +26,34 @@ mmu::Registers boot_registers(const Protection& protection, Pfn swapper) {
 
 }  // namespace
 
+const std::vector<PolicyInfo>& granularities() {
+  static const std::vector<PolicyInfo> all = {
+      {"pte", "4 KB pages, nothing is ever split"},
+      {"contpte", "4 KB pages with the contiguous bit, in runs of 64 KB"},
+      {"block", "1 GB and 2 MB blocks with contiguous runs, split where a key needs it"},
+  };
+  return all;
+}
+
 Granularity parse_granularity(const std::string& name) {
-  for (unsigned i = 0; i < 3; ++i) {
-    if (name == kGranularityNames[i]) return static_cast<Granularity>(i);
+  std::vector<std::string> known;
+  for (std::size_t i = 0; i < granularities().size(); ++i) {
+    if (name == granularities()[i].name) return static_cast<Granularity>(i);
+    known.emplace_back(granularities()[i].name);
   }
-  throw InputError(fmt::format("'{}' is not a linear map granularity{}", name,
-                               suggest(name, {"pte", "contpte", "block"})));
+  throw InputError(
+      fmt::format("'{}' is not a linear map granularity{}", name, suggest(name, known)));
+}
+
+FlushSite parse_flush_site(const std::string& name) {
+  const auto at = std::find(kFlushSiteNames.begin(), kFlushSiteNames.end(), name);
+  if (at != kFlushSiteNames.end()) return static_cast<FlushSite>(at - kFlushSiteNames.begin());
+  throw InputError(fmt::format("'{}' is not a place of TLB flushes{}", name,
+                               suggest(name, {kFlushSiteNames.begin(), kFlushSiteNames.end()})));
 }
 
 std::string_view granularity_name(Granularity granularity) {
-  return kGranularityNames[static_cast<unsigned>(granularity)];
+  return granularities()[static_cast<unsigned>(granularity)].name;
 }
 
 void check(const Config& config) {
@@ -71,7 +89,7 @@ System::System(const cpu::CoreProfile& profile, const Config& cfg)
       protection(make_protection(cfg.protection, cfg.batching)),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift),
       tables(*protection),
-      flush(profile.tlb_range),
+      flush(profile.tlb_range, cfg.left_out_tlbi),
       linear_map(cfg.linear_map, tables, flush),
       pages(cfg.memory_bytes >> kPageShift) {
   linear_map.build(machine.memory(), buddy);

@@ -24,11 +24,16 @@ struct Config {
   Granularity linear_map = Granularity::kPte;
   std::uint64_t memory_bytes = 4ull << 30;
   unsigned cores = 1;
+  // Fault injection: the TLBIs of this site are not executed (their barriers are).
+  FlushSite left_out_tlbi = FlushSite::kNone;
 };
 
 // InputError with the reason if the combination makes no sense.
 void check(const Config& config);
 Granularity parse_granularity(const std::string& name);
+FlushSite parse_flush_site(const std::string& name);
+// The linear map's granularities, in the order of Granularity.
+const std::vector<PolicyInfo>& granularities();
 std::string_view granularity_name(Granularity granularity);
 
 // What the kernel knows about a page of memory that users map (struct page).

@@ -34,7 +34,9 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite
 
 class TlbFlush {
  public:
-  explicit TlbFlush(bool range_operations) : range_(range_operations) {}
+  // `left_out`: fault injection, the TLBIs of that site are not executed (their barriers are).
+  TlbFlush(bool range_operations, FlushSite left_out)
+      : range_(range_operations), left_out_(left_out) {}
 
   void mm(cpu::Core& core, FlushSite site, Asid asid);
   void page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va);
@@ -44,14 +46,11 @@ class TlbFlush {
   void kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
   void local_all(cpu::Core& core, FlushSite site);
 
-  // Fault injection: the TLBIs of `site` are not executed (their barriers are).
-  void leave_out(FlushSite site) { left_out_ = site; }
-
  private:
   void issue(cpu::Core& core, FlushSite site, mmu::TlbiOp op, std::uint64_t xt) const;
 
   bool range_;
-  FlushSite left_out_ = FlushSite::kNone;
+  FlushSite left_out_;
 };
 
 }  // namespace kpksim::kernel

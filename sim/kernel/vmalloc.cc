@@ -9,8 +9,6 @@
 
 namespace kpksim::kernel {
 
-using mmu::Descriptor;
-
 namespace {
 
 constexpr std::uint64_t kRamBlockPages = 1024;  // VMAP_BBMAP_BITS

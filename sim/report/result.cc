@@ -47,25 +47,24 @@ ordered_json cycles_json(const cpu::Counters& counters) {
           {"by_cause", by_cause}};
 }
 
-ordered_json statistics_json(const workload::PhaseResult& phase) {
-  const auto& a = phase.allocator;
-  const auto& m = phase.linear_map;
-  return {{"live", a.live},
-          {"peak", a.peak},
-          {"allocated", a.allocated},
-          {"freed", a.freed},
-          {"cached", a.cached},
-          {"refill9", a.refill9},
-          {"refill4", a.refill4},
-          {"refill2", a.refill2},
-          {"shrunk_blocks", a.shrunk_blocks},
-          {"shrunk_pages", a.shrunk_pages},
-          {"set_memory_pkey", m.set_memory_pkey},
-          {"keyed_pages", m.pages},
-          {"split_pud", m.split_pud},
-          {"split_contpmd", m.split_contpmd},
-          {"split_pmd", m.split_pmd},
-          {"split_contpte", m.split_contpte}};
+template <class S, std::size_t N>
+ordered_json statistics_json(const S& statistics, const std::array<Statistic<S>, N>& table) {
+  ordered_json out;
+  for (const Statistic<S>& s : table) out[std::string(s.name)] = statistics.*s.member;
+  return out;
+}
+
+// One phase, or the sum of all.
+ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& counters) {
+  return {{"events", counters_json(counters)},
+          {"cycles", cycles_json(counters)},
+          {"page_table_writes", phase.pt_writes},
+          {"allocator", statistics_json(phase.allocator, kernel::kAllocatorStatistics)},
+          {"linear_map", statistics_json(phase.linear_map, kernel::kLinearMapStatistics)},
+          {"audit",
+           {{"checked", phase.audit.checked},
+            {"stale_leaves", phase.audit.stale_leaves},
+            {"stale_tables", phase.audit.stale_tables}}}};
 }
 
 }  // namespace
@@ -83,15 +82,17 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   for (const auto& [kind, n] : workload.not_understood) not_understood[kind] = n;
   out["workload"]["not_understood"] = not_understood;
   out["workload"]["calls_without_mapping"] = ignored;
-  out["configuration"] = {{"protection", config.protection},
-                          {"batching", config.batching},
-                          {"allocator", config.allocator},
-                          {"linear_map", kernel::granularity_name(config.linear_map)},
-                          {"memory_bytes", config.memory_bytes},
-                          {"cores", config.cores},
-                          {"core", system.machine.profile().name}};
+  out["configuration"] = {
+      {"protection", config.protection},
+      {"batching", config.batching},
+      {"allocator", config.allocator},
+      {"linear_map", kernel::granularity_name(config.linear_map)},
+      {"left_out_tlbi", kernel::kFlushSiteNames[static_cast<unsigned>(config.left_out_tlbi)]},
+      {"memory_bytes", config.memory_bytes},
+      {"cores", config.cores},
+      {"core", system.machine.profile().name}};
   cpu::Counters all;
-  std::uint64_t pt_writes = 0;
+  workload::PhaseResult total;
   out["phases"] = ordered_json::array();
   for (const workload::PhaseResult& phase : phases) {
     cpu::Counters sum;
@@ -101,30 +102,18 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       cores.push_back({{"events", counters_json(core)}, {"cycles", cycles_json(core)}});
     }
     all += sum;
-    pt_writes += phase.pt_writes;
-    out["phases"].push_back({{"name", phase.name},
-                             {"events", counters_json(sum)},
-                             {"cycles", cycles_json(sum)},
-                             {"page_table_writes", phase.pt_writes},
-                             {"page_tables", statistics_json(phase)},
-                             {"audit",
-                              {{"checked", phase.audit.checked},
-                               {"stale_leaves", phase.audit.stale_leaves},
-                               {"stale_tables", phase.audit.stale_tables}}},
-                             {"cores", cores}});
+    total.pt_writes += phase.pt_writes;
+    append(total.allocator, phase.allocator, kernel::kAllocatorStatistics);
+    append(total.linear_map, phase.linear_map, kernel::kLinearMapStatistics);
+    total.audit.checked += phase.audit.checked;
+    total.audit.stale_leaves += phase.audit.stale_leaves;
+    total.audit.stale_tables += phase.audit.stale_tables;
+    ordered_json part = {{"name", phase.name}};
+    part.update(part_json(phase, sum));
+    part["cores"] = cores;
+    out["phases"].push_back(part);
   }
-  out["total"] = {
-      {"events", counters_json(all)},
-      {"cycles", cycles_json(all)},
-      {"page_table_writes", pt_writes},
-      {"page_tables", phases.empty() ? ordered_json() : statistics_json(phases.back())}};
-  return out;
-}
-
-ordered_json compare_document(const std::vector<ordered_json>& runs) {
-  ordered_json out;
-  out["schema"] = kSchemaVersion;
-  out["runs"] = runs;
+  out["total"] = part_json(total, all);
   return out;
 }
 

@@ -17,13 +17,6 @@ nlohmann::ordered_json run_document(const workload::Workload& workload,
                                     const std::vector<workload::PhaseResult>& phases,
                                     std::uint64_t ignored);
 
-// Several runs of one workload under different policies.
-nlohmann::ordered_json compare_document(const std::vector<nlohmann::ordered_json>& runs);
-
-// Views. `width`: columns of the terminal.
-std::string table(const nlohmann::ordered_json& compare);
-std::string csv(const nlohmann::ordered_json& compare);
-
 // Writes through a temporary file and a rename, so that no partial file is ever left.
 void write_file(const std::string& path, const std::string& text);
 

@@ -1,14 +1,23 @@
+#include "sim/report/table.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <vector>
 
-#include "sim/report/result.h"
+#include "sim/cpu/statistics.h"
+#include "sim/kernel/cause.h"
+#include "sim/kernel/linear_map.h"
+#include "sim/kernel/pgalloc/allocator.h"
 
 namespace kpksim::report {
 
 using nlohmann::ordered_json;
 
 namespace {
+
+constexpr std::size_t kGap = 2;  // between columns
 
 std::string grouped(std::uint64_t n) {
   std::string digits = std::to_string(n);
@@ -21,128 +30,307 @@ std::uint64_t event(const ordered_json& part, std::string_view name) {
   return it == part["events"].end() ? 0 : (*it)["total"].get<std::uint64_t>();
 }
 
-std::string policy_name(const ordered_json& run) {
-  const ordered_json& c = run["configuration"];
-  std::string name = c["protection"];
-  if (name != "none") {
-    name = c["allocator"].get<std::string>() + (c["batching"].get<bool>() ? " +batch" : "");
-  }
-  return name + "/" + c["linear_map"].get<std::string>();
+std::uint64_t cycles_of(const ordered_json& part) {
+  return part["cycles"]["total"].get<std::uint64_t>();
+}
+
+std::string overhead(std::uint64_t cycles, std::uint64_t base) {
+  if (base == 0) return "-";
+  return fmt::format("{:+.2f} %",
+                     (static_cast<double>(cycles) / static_cast<double>(base) - 1) * 100);
 }
 
 struct Row {
   std::string name;
   std::vector<std::string> cells;
 };
-
-std::vector<Row> rows_of(const ordered_json& runs) {
+struct Section {
+  std::string title;
   std::vector<Row> rows;
-  const auto add = [&](const std::string& name, auto&& value, bool hide_zero) {
-    Row row{name, {}};
-    bool any = false;
-    for (const ordered_json& run : runs) {
-      const std::uint64_t n = value(run["total"]);
+};
+
+// A table of sections over columns with labels of one or more lines.
+class Table {
+ public:
+  explicit Table(std::vector<std::vector<std::string>> labels) : labels_(std::move(labels)) {}
+
+  void section(std::string title) { sections_.push_back({std::move(title), {}}); }
+  void row(Row row) { sections_.back().rows.push_back(std::move(row)); }
+
+  // Columns that do not fit side by side follow in further blocks.
+  std::string print(const TableStyle& style) const {
+    std::size_t first = 0;
+    for (const Section& s : sections_) {
+      for (const Row& r : s.rows) first = std::max(first, r.name.size() + 2);
+    }
+    std::string out;
+    for (std::size_t from = 0; from < labels_.size();) {
+      std::size_t to = from, used = first;
+      while (to < labels_.size() &&
+             (to == from || style.width == 0 || used + kGap + width(to) <= style.width)) {
+        used += kGap + width(to++);
+      }
+      block(from, to, first, style, out);
+      from = to;
+    }
+    return out;
+  }
+
+ private:
+  std::size_t width(std::size_t column) const {
+    std::size_t w = 0;
+    for (const std::string& line : labels_[column]) w = std::max(w, line.size());
+    for (const Section& s : sections_) {
+      for (const Row& r : s.rows) w = std::max(w, r.cells[column].size());
+    }
+    return w;
+  }
+
+  void block(std::size_t from, std::size_t to, std::size_t first, const TableStyle& style,
+             std::string& out) const {
+    for (std::size_t line = 0; line < labels_[from].size(); ++line) {
+      std::string text(first, ' ');
+      for (std::size_t c = from; c < to; ++c) {
+        text += fmt::format("{:>{}}", labels_[c][line], kGap + width(c));
+      }
+      out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+    }
+    for (const Section& s : sections_) {
+      if (s.rows.empty()) continue;
+      out += style.colour ? fmt::format("\033[1m{}\033[0m\n", s.title) : s.title + "\n";
+      for (const Row& r : s.rows) {
+        out += fmt::format("  {:<{}}", r.name, first - 2);
+        for (std::size_t c = from; c < to; ++c) {
+          out += fmt::format("{:>{}}", r.cells[c], kGap + width(c));
+        }
+        out += "\n";
+      }
+    }
+    out += "\n";
+  }
+
+  std::vector<std::vector<std::string>> labels_;  // per column, the same number of lines each
+  std::vector<Section> sections_;
+};
+
+using Value = std::function<std::uint64_t(const ordered_json&)>;
+
+// Fills the sections that comparison and single run share. `parts`: one for each column.
+class Counts {
+ public:
+  Counts(Table& table, const std::vector<const ordered_json*>& parts)
+      : table_(table), parts_(parts) {}
+
+  // A row, unless all of it is zero and it need not be shown then.
+  void row(std::string name, const Value& value, bool always = false) {
+    Row row{std::move(name), {}};
+    bool any = always;
+    for (const ordered_json* part : parts_) {
+      const std::uint64_t n = value(*part);
       any |= n != 0;
       row.cells.push_back(grouped(n));
     }
-    if (any || !hide_zero) rows.push_back(std::move(row));
-  };
-  for (std::size_t e = 0; e < cpu::kEvents; ++e) {
-    const std::string name(cpu::kEventInfo[e].name);
-    if (name == "load" || name == "walk_read" || name == "instruction") continue;
-    add(
-        name, [&](const ordered_json& t) { return event(t, name); }, name != "msr_por_el1");
+    if (any) table_.row(std::move(row));
   }
-  add(
-      "page-table writes",
-      [](const ordered_json& t) { return t["page_table_writes"].get<std::uint64_t>(); }, false);
-  for (const auto& [key, label] : {std::pair{"live", "page-table pages, live"},
-                                   {"peak", "page-table pages, peak"},
-                                   {"cached", "pages held by the allocator"},
-                                   {"set_memory_pkey", "set_memory_pkey calls"},
-                                   {"split_pud", "splits of 1 GB blocks"},
-                                   {"split_contpmd", "splits of 32 MB runs"},
-                                   {"split_pmd", "splits of 2 MB blocks"},
-                                   {"split_contpte", "splits of 64 KB runs"}}) {
-    add(
-        label,
-        [k = key](const ordered_json& t) { return t["page_tables"][k].get<std::uint64_t>(); },
-        true);
+  void events(std::initializer_list<std::pair<cpu::Event, const char*>> list) {
+    for (const auto& [e, label] : list) {
+      const std::string name(cpu::kEventInfo[static_cast<std::size_t>(e)].name);
+      row(
+          label, [&](const ordered_json& part) { return event(part, name); },
+          e == cpu::Event::kMsrPor);
+    }
   }
-  // TLBIs by reason
-  for (const std::string_view cause : kernel::kCauseNames) {
-    add(
-        fmt::format("TLBI for {}", cause),
-        [&](const ordered_json& t) {
-          std::uint64_t sum = 0;
-          for (const auto& [name, e] : t["events"].items()) {
-            if (name.starts_with("tlbi_"))
-              sum += e["by_cause"].value(std::string(cause), std::uint64_t{0});
-          }
-          return sum;
-        },
-        true);
+  template <class S, std::size_t N>
+  void statistics(const std::string& group, const std::array<Statistic<S>, N>& list) {
+    for (const Statistic<S>& s : list) {
+      row(std::string(s.description), [&](const ordered_json& part) {
+        return part[group][std::string(s.name)].template get<std::uint64_t>();
+      });
+    }
   }
-  add(
-      "cycles", [](const ordered_json& t) { return t["cycles"]["total"].get<std::uint64_t>(); },
-      false);
-  Row overhead{"overhead in %", {}};
-  const double base = runs[0]["total"]["cycles"]["total"].get<double>();
-  for (const ordered_json& run : runs) {
-    const double cycles = run["total"]["cycles"]["total"].get<double>();
-    overhead.cells.push_back(base == 0 ? "-" : fmt::format("{:+.2f}", (cycles / base - 1) * 100));
+
+  void all() {
+    using cpu::Event;
+    table_.section("TLB invalidations, by operation");
+    for (std::size_t e = 0; e <= static_cast<std::size_t>(Event::kTlbiLast); ++e) {
+      const std::string_view description = cpu::kEventInfo[e].description;
+      const std::string name(cpu::kEventInfo[e].name);
+      row(std::string(description), [&](const ordered_json& p) { return event(p, name); });
+    }
+    table_.section("TLB invalidations, by reason");
+    for (const std::string_view cause : kernel::kCauseNames) {
+      row(std::string(cause), [&](const ordered_json& part) {
+        std::uint64_t sum = 0;
+        for (const auto& [name, e] : part["events"].items()) {
+          if (!name.starts_with("tlbi_")) continue;
+          sum += e["by_cause"].value(std::string(cause), std::uint64_t{0});
+        }
+        return sum;
+      });
+    }
+    table_.section("Barriers and the key register");
+    events({{Event::kMsrPor, "MSR POR_EL1"},
+            {Event::kMrsPor, "MRS POR_EL1"},
+            {Event::kIsb, "ISB"},
+            {Event::kDsbIsh, "DSB ISH"},
+            {Event::kDsbIshst, "DSB ISHST"},
+            {Event::kDsbNsh, "DSB NSH"}});
+    table_.section("Faults and exceptions");
+    events({{Event::kFaultTranslation, "translation faults"},
+            {Event::kFaultAccessFlag, "access flag faults"},
+            {Event::kFaultPermission, "permission faults"},
+            {Event::kFaultOverlay, "permission faults, overlay"},
+            {Event::kFaultAddressSize, "address size faults"},
+            {Event::kExceptionEl0, "exceptions from EL0"},
+            {Event::kExceptionEl1, "exceptions from EL1"}});
+    table_.section("Memory accesses");
+    events({{Event::kUserAccess, "user accesses"},
+            {Event::kLoad, "kernel loads"},
+            {Event::kStore, "kernel stores"},
+            {Event::kL2TlbHit, "L2 TLB hits"},
+            {Event::kWalk, "table walks"},
+            {Event::kPageZero, "pages zeroed"},
+            {Event::kPageCopy, "pages copied"}});
+    table_.section("Page tables");
+    row(
+        "page-table entries written",
+        [](const ordered_json& p) { return p["page_table_writes"].get<std::uint64_t>(); }, true);
+    statistics("allocator", kernel::kAllocatorStatistics);
+    table_.section("Linear map");
+    statistics("linear_map", kernel::kLinearMapStatistics);
   }
-  rows.push_back(std::move(overhead));
-  return rows;
+
+ private:
+  Table& table_;
+  const std::vector<const ordered_json*>& parts_;
+};
+
+std::vector<std::string> policy_label(const ordered_json& run) {
+  const ordered_json& c = run["configuration"];
+  return {c["protection"].get<std::string>(), c["batching"].get<bool>() ? "batched" : "",
+          c["allocator"].get<std::string>(), c["linear_map"].get<std::string>()};
 }
 
-}  // namespace
+std::string title(const ordered_json& run) {
+  const ordered_json& c = run["configuration"];
+  return fmt::format("{}: {}, {} core{}, {} GB of memory\n",
+                     run["workload"]["name"].get<std::string>(), c["core"].get<std::string>(),
+                     c["cores"].get<unsigned>(), c["cores"].get<unsigned>() == 1 ? "" : "s",
+                     static_cast<double>(c["memory_bytes"].get<std::uint64_t>()) / (1u << 30));
+}
 
-std::string table(const ordered_json& compare) {
-  const ordered_json& runs = compare["runs"];
-  const std::vector<Row> rows = rows_of(runs);
-  std::vector<std::size_t> widths;
-  std::size_t first = 0;
-  for (const Row& row : rows) first = std::max(first, row.name.size());
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    widths.push_back(policy_name(runs[i]).size());
-    for (const Row& row : rows) widths[i] = std::max(widths[i], row.cells[i].size());
+// What the reader of the figures must know of the input, and what went wrong.
+std::string remarks(const std::vector<const ordered_json*>& runs, const TableStyle& style) {
+  std::string out;
+  const ordered_json& workload = (*runs[0])["workload"];
+  for (const ordered_json& text : workload["assumptions"]) {
+    out += fmt::format("assumed: {}\n", text.get<std::string>());
   }
-  std::string out =
-      fmt::format("{} ({}, {} core(s))\n", runs[0]["workload"]["name"].get<std::string>(),
-                  runs[0]["configuration"]["core"].get<std::string>(),
-                  runs[0]["configuration"]["cores"].get<unsigned>());
-  out += fmt::format("{:<{}}", "", first);
-  for (std::size_t i = 0; i < runs.size(); ++i)
-    out += fmt::format("  {:>{}}", policy_name(runs[i]), widths[i]);
-  out += '\n';
-  for (const Row& row : rows) {
-    out += fmt::format("{:<{}}", row.name, first);
-    for (std::size_t i = 0; i < runs.size(); ++i)
-      out += fmt::format("  {:>{}}", row.cells[i], widths[i]);
-    out += '\n';
+  for (const auto& [kind, n] : workload["not_understood"].items()) {
+    out += fmt::format("not understood: {} lines of kind '{}'\n", grouped(n.get<std::uint64_t>()),
+                       kind);
   }
-  for (const ordered_json& assumption : runs[0]["workload"]["assumptions"]) {
-    out += fmt::format("assumed: {}\n", assumption.get<std::string>());
+  if (const auto n = workload["calls_without_mapping"].get<std::uint64_t>(); n != 0) {
+    out += fmt::format("left out: {} operations on ranges that the recording never mapped\n",
+                       grouped(n));
   }
-  for (const auto& [kind, n] : runs[0]["workload"]["not_understood"].items()) {
-    out += fmt::format("not understood: {} x {}\n", n.get<std::uint64_t>(), kind);
+  for (const ordered_json* run : runs) {
+    const ordered_json& audit = (*run)["total"]["audit"];
+    const auto stale =
+        audit["stale_leaves"].get<std::uint64_t>() + audit["stale_tables"].get<std::uint64_t>();
+    if (stale == 0) continue;
+    std::string policy;
+    for (const std::string& part : policy_label(*run))
+      policy += (policy.empty() || part.empty() ? "" : ",") + part;
+    const std::string text = fmt::format(
+        "STALE TRANSLATIONS: {} under {} (a TLB invalidation is missing)", grouped(stale), policy);
+    out += style.colour ? fmt::format("\033[1;31m{}\033[0m\n", text) : text + "\n";
   }
   return out;
 }
 
-std::string csv(const ordered_json& compare) {
+// A field of a CSV file (RFC 4180).
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + "\"";
+}
+
+}  // namespace
+
+std::string compare_table(const ordered_json& document, const TableStyle& style) {
+  std::vector<const ordered_json*> runs, totals;
+  std::vector<std::vector<std::string>> labels;
+  for (const ordered_json& run : document["runs"]) {
+    runs.push_back(&run);
+    totals.push_back(&run["total"]);
+    labels.push_back(policy_label(run));
+  }
+  Table table(labels);
+  Counts(table, totals).all();
+  const auto cycles = [&](const std::string& name, const Value& value) {
+    const std::uint64_t base = value(*runs[0]);
+    Row row{name, {grouped(base)}};
+    for (std::size_t i = 1; i < runs.size(); ++i)
+      row.cells.push_back(overhead(value(*runs[i]), base));
+    table.row(std::move(row));
+  };
+  table.section("Cycles, and the overhead over the first column");
+  for (std::size_t p = 0; p < (*runs[0])["phases"].size(); ++p) {
+    cycles((*runs[0])["phases"][p]["name"].get<std::string>(),
+           [p](const ordered_json& run) { return cycles_of(run["phases"][p]); });
+  }
+  cycles("total", [](const ordered_json& run) { return cycles_of(run["total"]); });
+  return title(*runs[0]) + table.print(style) + remarks(runs, style);
+}
+
+std::string run_table(const ordered_json& run, const TableStyle& style) {
+  std::vector<const ordered_json*> parts;
+  std::vector<std::vector<std::string>> labels;
+  for (const ordered_json& phase : run["phases"]) {
+    parts.push_back(&phase);
+    labels.push_back({phase["name"].get<std::string>()});
+  }
+  parts.push_back(&run["total"]);
+  labels.push_back({"total"});
+  Table table(labels);
+  Counts counts(table, parts);
+  counts.all();
+  table.section("Cycles, by cause");
+  for (const std::string_view cause : kernel::kCauseNames) {
+    counts.row(std::string(cause), [&](const ordered_json& part) {
+      return part["cycles"]["by_cause"].value(std::string(cause), std::uint64_t{0});
+    });
+  }
+  counts.row("all", cycles_of, true);
+  std::string policy;
+  for (const std::string& part : policy_label(run)) policy += part.empty() ? "" : part + " ";
+  return title(run) + "policy: " + policy + "\n" + table.print(style) + remarks({&run}, style);
+}
+
+std::string csv(const ordered_json& document) {
   std::string out = "workload,policy,phase,quantity,cause,value\n";
-  for (const ordered_json& run : compare["runs"]) {
+  for (const ordered_json& run : document["runs"]) {
+    std::string policy;
+    for (const std::string& part : policy_label(run))
+      policy += (policy.empty() || part.empty() ? "" : "/") + part;
     for (const ordered_json& phase : run["phases"]) {
-      const std::string head = fmt::format("{},{},{}", run["workload"]["name"].get<std::string>(),
-                                           policy_name(run), phase["name"].get<std::string>());
+      const std::string head = fmt::format("{},{},{}", csv_field(run["workload"]["name"]),
+                                           csv_field(policy), csv_field(phase["name"]));
+      const auto line = [&](std::string_view quantity, std::string_view cause,
+                            const ordered_json& n) {
+        out += fmt::format("{},{},{},{}\n", head, quantity, cause, n.get<std::uint64_t>());
+      };
       for (const auto& [name, e] : phase["events"].items()) {
-        for (const auto& [cause, n] : e["by_cause"].items()) {
-          out += fmt::format("{},{},{},{}\n", head, name, cause, n.get<std::uint64_t>());
-        }
+        for (const auto& [cause, n] : e["by_cause"].items()) line(name, cause, n);
       }
-      out += fmt::format("{},cycles,,{}\n", head, phase["cycles"]["total"].get<std::uint64_t>());
+      line("page_table_writes", "", phase["page_table_writes"]);
+      for (const char* group : {"allocator", "linear_map"}) {
+        for (const auto& [name, n] : phase[group].items()) line(name, "", n);
+      }
+      for (const auto& [cause, n] : phase["cycles"]["by_cause"].items()) line("cycles", cause, n);
+      line("cycles", "", phase["cycles"]["total"]);
     }
   }
   return out;

@@ -9,7 +9,20 @@
 namespace kpksim::workload {
 namespace {
 
-constexpr std::uint64_t kProgressEvery = 1024;
+constexpr std::uint64_t kProgressEvery = 16384;
+
+std::uint64_t accesses(const Operation& op) { return (op.length + op.stride - 1) / op.stride; }
+
+std::uint64_t steps_of(const std::vector<Step>& steps) {
+  std::uint64_t sum = 0;
+  for (const Step& step : steps) {
+    const bool touch = step.op.kind == OpKind::kTouch;
+    const std::uint64_t once =
+        !step.body.empty() ? steps_of(step.body) : 1 + (touch ? accesses(step.op) : 0);
+    sum += once * step.repeat;
+  }
+  return sum;
+}
 
 std::uint64_t offset_of(const Operation& op, std::uint64_t i, std::uint64_t n,
                         std::mt19937_64& random) {
@@ -26,6 +39,19 @@ std::uint64_t offset_of(const Operation& op, std::uint64_t i, std::uint64_t n,
 
 }  // namespace
 
+std::uint64_t steps_of(const Workload& workload) {
+  std::uint64_t sum = 0;
+  for (const Phase& phase : workload.phases) sum += steps_of(phase.steps);
+  return sum;
+}
+
+void Driver::advance(std::uint64_t steps) {
+  new_steps_ += steps;
+  if (new_steps_ < kProgressEvery || !progress_) return;
+  progress_(new_steps_);
+  new_steps_ = 0;
+}
+
 std::vector<PhaseResult> Driver::run(const Workload& workload) {
   std::vector<PhaseResult> results;
   kernel::System& system = kernel_.system();
@@ -36,13 +62,17 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
       result.cores.push_back(system.machine.core(c).counters());
     }
     result.pt_writes = system.tables.writes();
+    const kernel::AllocatorStatistics allocator = system.allocator->statistics();
+    const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
     run_steps(phase.steps, workload);
     for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
       result.cores[c] = system.machine.core(c).counters() - result.cores[c];
     }
     result.pt_writes = system.tables.writes() - result.pt_writes;
-    result.allocator = system.allocator->statistics();
-    result.linear_map = system.linear_map.statistics();
+    result.allocator =
+        since(allocator, system.allocator->statistics(), kernel::kAllocatorStatistics);
+    result.linear_map =
+        since(linear_map, system.linear_map.statistics(), kernel::kLinearMapStatistics);
     result.audit = kernel_.audit();
     results.push_back(std::move(result));
   }
@@ -65,7 +95,7 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
         const kernel::AuditResult audit = kernel_.audit();
         stale_ += audit.stale_leaves + audit.stale_tables;
       }
-      if (++done_ % kProgressEvery == 0 && progress_) progress_(done_);
+      advance(1);
     }
   }
 }
@@ -79,10 +109,11 @@ std::uint64_t Driver::address_of(const Operation& op) {
 
 void Driver::touch(const Operation& op) {
   const std::uint64_t base = address_of(op);
-  const std::uint64_t n = (op.length + op.stride - 1) / op.stride;
+  const std::uint64_t n = accesses(op);
   const poe::AccessKind kind = op.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead;
   std::mt19937_64 random(op.seed);
   for (std::uint64_t i = 0; i < n; ++i) {
+    advance(1);
     if (kernel_.touch(op.task, base + offset_of(op, i, n, random), kind)) continue;
     if (!op.may_fail) {
       throw InputError(fmt::format("task {} touches {:#x}, which its mappings do not allow",

@@ -21,11 +21,14 @@ struct PhaseResult {
   kernel::AuditResult audit;
 };
 
+// Length of a workload: each operation is one step, each access of a touch one more.
+std::uint64_t steps_of(const Workload& workload);
+
 class Driver {
  public:
   explicit Driver(kernel::Kernel& kernel) : kernel_(kernel) {}
 
-  // Called now and then with the number of operations done.
+  // Called now and then with the number of steps done since the last call.
   void on_progress(std::function<void(std::uint64_t)> fn) { progress_ = std::move(fn); }
   // After each operation instead of each phase (slow; finds the operation that left a stale entry).
   void audit_every_operation(bool on) { audit_each_ = on; }
@@ -44,13 +47,14 @@ class Driver {
 
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
   void execute(const Operation& op);
+  void advance(std::uint64_t steps);
   void touch(const Operation& op);
   std::uint64_t address_of(const Operation& op);
 
   kernel::Kernel& kernel_;
   std::function<void(std::uint64_t)> progress_;
   std::unordered_map<RegionId, Region> regions_;
-  std::uint64_t done_ = 0, ignored_ = 0, stale_ = 0;
+  std::uint64_t new_steps_ = 0, ignored_ = 0, stale_ = 0;
   bool audit_each_ = false;
 };
 

@@ -13,6 +13,7 @@ namespace {
 template <class Map>
 std::string suggest_of(const std::string& given, const Map& map) {
   std::vector<std::string> known;
+  known.reserve(map.size());
   for (const auto& [name, unused] : map) known.push_back(name);
   return known.empty() ? std::string() : suggest(given, known);
 }

@@ -170,8 +170,9 @@ TEST(DirectStore, SucceedsUnderNone) {
 
 // A life that executes every flush of the kernel; returns the stale translations seen.
 std::uint64_t stale_after_life(FlushSite left_out) {
-  Kernel k(profile(), config("kpkeys-poe", true, "per-page", Granularity::kPte, 2));
-  k.system().flush.leave_out(left_out);
+  Config c = config("kpkeys-poe", true, "per-page", Granularity::kPte, 2);
+  c.left_out_tlbi = left_out;
+  Kernel k(profile(), c);
   std::uint64_t stale = 0;
   const auto audit = [&] {
     const AuditResult a = k.audit();

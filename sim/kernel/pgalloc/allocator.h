@@ -13,12 +13,26 @@
 namespace kpksim::kernel {
 
 struct AllocatorStatistics {
-  std::uint64_t live = 0, peak = 0;        // page-table pages in use
-  std::uint64_t allocated = 0, freed = 0;  // calls
+  std::uint64_t live = 0, peak = 0, cached = 0;
+  std::uint64_t allocated = 0, freed = 0;
   std::uint64_t refill9 = 0, refill4 = 0, refill2 = 0;
-  std::uint64_t cached = 0;  // pages held, keyed, not in use
   std::uint64_t shrunk_blocks = 0, shrunk_pages = 0;
 };
+inline constexpr std::array<Statistic<AllocatorStatistics>, 10> kAllocatorStatistics = {{
+    {"live", "pages", "page-table pages in use", &AllocatorStatistics::live, true},
+    {"peak", "pages", "page-table pages in use, most ever", &AllocatorStatistics::peak, true},
+    {"cached", "pages", "pages that the allocator holds, keyed and unused",
+     &AllocatorStatistics::cached, true},
+    {"allocated", "pages", "page-table pages allocated", &AllocatorStatistics::allocated},
+    {"freed", "pages", "page-table pages freed", &AllocatorStatistics::freed},
+    {"refill9", "refills", "refills with 512 pages", &AllocatorStatistics::refill9},
+    {"refill4", "refills", "refills with 16 pages", &AllocatorStatistics::refill4},
+    {"refill2", "refills", "refills with 4 pages", &AllocatorStatistics::refill2},
+    {"shrunk_blocks", "blocks", "whole 2 MB blocks that the shrinker released",
+     &AllocatorStatistics::shrunk_blocks},
+    {"shrunk_pages", "pages", "single pages that the shrinker released",
+     &AllocatorStatistics::shrunk_pages},
+}};
 
 // What an allocator works on.
 struct AllocatorContext {
