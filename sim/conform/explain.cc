@@ -62,14 +62,13 @@ std::string step_line(const mmu::WalkStep& step, const mmu::Half& half, bool pie
 
 std::string base_line(const mmu::Leaf& leaf, const poe::PermissionControls& controls,
                       const mmu::Registers& regs) {
-  const poe::Composition c = poe::compose(leaf.permission, controls);
+  const poe::Composition c = poe::compose(leaf.permission(), controls);
   const unsigned index = pi_index(leaf.descriptor);
   const std::string scheme =
-      controls.pie
-          ? fmt::format("indirect, PIR_EL1[{0}]={1:#x} PIRE0_EL1[{0}]={2:#x}", index,
-                        (regs.pir >> 4 * index) & 0xf, (regs.pire0 >> 4 * index) & 0xf)
-          : fmt::format("direct, APTable={:02b} UXNTable={} PXNTable={}", leaf.permission.ap_table,
-                        leaf.permission.uxn_table, leaf.permission.pxn_table);
+      controls.pie ? fmt::format("indirect, PIR_EL1[{0}]={1:#x} PIRE0_EL1[{0}]={2:#x}", index,
+                                 (regs.pir >> 4 * index) & 0xf, (regs.pire0 >> 4 * index) & 0xf)
+                   : fmt::format("direct, APTable={:02b} UXNTable={} PXNTable={}", leaf.ap_table,
+                                 leaf.uxn_table, leaf.pxn_table);
   return fmt::format("  base     privileged {}, unprivileged {}  ({}{}{})\n",
                      rights(c.privileged.rights), rights(c.unprivileged.rights), scheme,
                      controls.wxn ? ", WXN" : "", controls.pan ? ", PAN" : "");
@@ -78,7 +77,7 @@ std::string base_line(const mmu::Leaf& leaf, const poe::PermissionControls& cont
 std::string overlay_line(const mmu::Leaf& leaf, const poe::PermissionControls& controls,
                          const poe::Access& access) {
   const bool as_user = access.el == 0 || access.unprivileged;
-  const poe::Composition c = poe::compose(leaf.permission, controls);
+  const poe::Composition c = poe::compose(leaf.permission(), controls);
   const poe::Base& base = as_user ? c.unprivileged : c.privileged;
   const char* name = as_user ? "POR_EL0" : "POR_EL1";
   if (!(as_user ? controls.e0poe : controls.poe)) {
@@ -160,7 +159,7 @@ std::string explain(const Question& q) {
                 [&](const mmu::WalkStep& step) { text += step_line(step, half, controls.pie); });
   if (found.fault) return text + result_fault(found.fault);
   text += base_line(found, controls, q.regs) + overlay_line(found, controls, q.access);
-  const poe::Verdict verdict = poe::check(found.permission, controls, q.access);
+  const poe::Verdict verdict = poe::check(found.permission(), controls, q.access);
   if (!verdict.allowed) {
     return text + result_fault({mmu::FaultKind::kPermission, found.level, verdict.overlay,
                                 verdict.dirty, q.va, verdict.write});

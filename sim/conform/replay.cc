@@ -59,13 +59,8 @@ std::string memory_difference(const Translation& t, const mmu::PhysicalMemory& m
 // The hot path may leave an access to translate(), but must not decide it otherwise.
 std::string fast_path(const Translation& t, mmu::Mmu& mmu) {
   if (t.access.kind == poe::AccessKind::kExecute) return {};
-  constexpr std::uint8_t kNeeds[] = {poe::kMayRead, poe::kMayWrite, poe::kMayRead | poe::kMayWrite};
-  const bool as_user = t.access.el == 0 || t.access.unprivileged;
-  const mmu::Side side = as_user ? mmu::Side::kUnprivileged
-                         : t.pan ? mmu::Side::kPrivilegedPan
-                                 : mmu::Side::kPrivileged;
   PhysAddr pa;
-  if (!mmu.try_fast(t.va, side, kNeeds[static_cast<unsigned>(t.access.kind)], pa)) return {};
+  if (!mmu.try_fast(t.va, mmu::Need::of(t.access, t.pan), pa)) return {};
   const auto* expected = std::get_if<ExpectedAddress>(&t.expect);
   if (expected != nullptr && pa == expected->pa) return {};
   return fmt::format("\n  hot path found PA {:#x}", pa.value);

@@ -59,14 +59,13 @@ mmu::Fault Core::store_slow(VirtAddr va, std::uint64_t value) {
   return t.fault;
 }
 
-mmu::Fault Core::user_access(VirtAddr va, poe::AccessKind kind) {
-  count(Event::kUserAccess);
-  return translate(va, {kind, 0, false}).fault;
-}
-
-mmu::Fault Core::unprivileged_access(VirtAddr va, poe::AccessKind kind) {
-  count(Event::kUserAccess);
-  return translate(va, {kind, 1, true}).fault;
+Counters Core::counters() const {
+  Counters out;
+  out.count = counts_;
+  for (std::size_t e = 0; e < kEvents; ++e) {
+    for (std::size_t c = 0; c < kCauses; ++c) out.millicycles[e][c] = counts_[e][c] * cost_[e];
+  }
+  return out;
 }
 
 void Core::msr_por_el1(std::uint64_t value) {

@@ -95,13 +95,10 @@ using CauseId = std::uint8_t;
 inline constexpr std::size_t kCauses = 32;
 
 struct Counters {
-  std::array<std::array<std::uint64_t, kCauses>, kEvents> count{};
-  std::array<std::array<std::uint64_t, kCauses>, kEvents> millicycles{};
+  using ByCause = std::array<std::array<std::uint64_t, kCauses>, kEvents>;
+  ByCause count{};
+  ByCause millicycles{};
 
-  void add(Event event, CauseId cause, std::uint64_t n, std::uint64_t cost) {
-    count[static_cast<std::size_t>(event)][cause] += n;
-    millicycles[static_cast<std::size_t>(event)][cause] += cost;
-  }
   std::uint64_t total(Event event) const {
     std::uint64_t sum = 0;
     for (const std::uint64_t n : count[static_cast<std::size_t>(event)]) sum += n;

@@ -27,18 +27,17 @@ void Mmu::set_registers(const Registers& regs) {
   asid_ = regs.asid();
   controls_ = permission_controls(regs);
   probe_ = enabled() ? TlbTag::kAsid.set(0, asid_.value) : TlbTag::kNoProbe;
-  overlays_[0] = kNoOverlay | poe::without_reserved(regs.por_el1);
-  overlays_[1] = kNoOverlay | poe::without_reserved(regs.por_el0);
+  overlays_ = {Overlays::of(regs.por_el1), Overlays::of(regs.por_el0)};
   if (renew) {
-    const auto e0pd_of = [&](VirtAddr va) { return regime_.half(va).e0pd; };
-    l1i_.renew_rights(controls_, e0pd_of);
-    l1d_.renew_rights(controls_, e0pd_of);
+    for (Tlb* tlb : {&l1i_, &l1d_, &l2_}) {
+      tlb->renew_fast([&](const TlbEntry& entry) { return fast_of(entry.leaf, entry.va()); });
+    }
   }
 }
 
 poe::Verdict Mmu::check(const Leaf& leaf, const poe::Access& access, bool pan) {
   controls_.pan = pan;
-  return poe::check(leaf.permission, controls_, access);
+  return poe::check(leaf.permission(), controls_, access);
 }
 
 Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
@@ -47,18 +46,21 @@ Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
   if (!enabled()) return result;  // stage 1 off: flat
   result.fault = address_fault(regime_, va, access);
   if (result.fault) return result;
-  L1Tlb& l1 = is_fetch(access) ? l1i_ : l1d_;
+  Tlb& l1 = is_fetch(access) ? l1i_ : l1d_;
   const std::uint64_t probe = probe_of(va);
-  Leaf leaf;
-  if (const std::uint32_t i = l1.find(probe); i != Tlb::kMiss) {
-    leaf = l1[i].leaf;
-  } else if (const std::uint32_t j = l2_.find(probe); j != Tlb::kMiss) {
+  std::uint32_t i = l1.find(probe);
+  if (i == Tlb::kMiss) {
+    const std::uint32_t second = l2_.find(probe);
+    if (second == Tlb::kMiss) return walk(va, access, pan, l1);
     result.source = Source::kL2;
-    leaf = l2_[j].leaf;
-    l1.fill(va, asid_, leaf, controls_, regime_.half(va).e0pd);
-  } else {
-    return walk(va, access, pan, l1);
+    i = l1.fill(va, asid_, l2_[second].leaf, l2_.fast(second));
   }
+  l1.set_hint(probe, i);
+  if (l1.fast(i).grants(Need::of(access, pan), overlays_)) {
+    result.pa = PhysAddr(without_tag(va).value + l1.fast(i).distance);
+    return result;
+  }
+  const Leaf& leaf = l1[i].leaf;
   const poe::Verdict verdict = check(leaf, access, pan);
   // A clean entry does not satisfy a write: the walk that marks the page dirty is made.
   if (verdict.update_descriptor) return walk(va, access, pan, l1);
@@ -67,7 +69,7 @@ Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
   return result;
 }
 
-Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, L1Tlb& l1) {
+Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1) {
   Translation result;
   result.source = Source::kWalk;
   result.fault = start_fault(regime_, va, access);
@@ -96,8 +98,10 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, L1Tlb& l
   }
   // Without the access flag (hardware sets it on an access that is allowed) there is no entry.
   if (leaf.descriptor.access_flag()) {
-    l1.fill(va, asid_, leaf, controls_, half.e0pd);
-    l2_.fill(va, asid_, leaf);
+    const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
+    const FastLeaf fast = fast_of(leaf, VirtAddr(without_tag(va).value & ~inside));
+    l1.set_hint(probe_of(va), l1.fill(va, asid_, leaf, fast));
+    l2_.fill(va, asid_, leaf, fast);
   }
   return result;
 }
@@ -107,7 +111,7 @@ void Mmu::update_descriptor(const WalkResult& found, const poe::Verdict& verdict
   raw |= field::kAccessFlag.mask();
   if (raw == leaf.descriptor.raw) return;
   memory_.write64(found.address, raw);
-  leaf.descriptor.raw = leaf.permission.descriptor = raw;
+  leaf.descriptor.raw = raw;
 }
 
 Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf_out) const {
@@ -130,7 +134,7 @@ Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* le
   }
   poe::PermissionControls controls = controls_;
   controls.pan = pan;
-  const poe::Verdict verdict = poe::check(entry->permission, controls, access);
+  const poe::Verdict verdict = poe::check(entry->permission(), controls, access);
   if (!verdict.allowed) result.fault = permission_fault(*entry, verdict, va);
   result.pa = output_of(*entry, va);
   if (leaf_out != nullptr) *leaf_out = *entry;

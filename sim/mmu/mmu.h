@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
+#include "sim/mmu/fast_leaf.h"
 #include "sim/mmu/fault.h"
-#include "sim/mmu/l1_tlb.h"
 #include "sim/mmu/physical_memory.h"
 #include "sim/mmu/regime.h"
 #include "sim/mmu/registers.h"
@@ -40,19 +40,18 @@ class Mmu {
         l2_(geometry.l2),
         walk_cache_(geometry.walk_cache_entries) {}
 
-  // A data access to `va` that needs `rights` (poe::kMay*) of `side`. True: `pa` is its address.
-  // False: translate() must say. Inlined into Core's loads and stores.
-  bool try_fast(VirtAddr va, Side side, std::uint8_t rights, PhysAddr& pa) {
+  // A data access to `va`. True: `pa` is its address. False: translate() must say. Inlined into
+  // Core's loads and stores.
+  bool try_fast(VirtAddr va, Need need, PhysAddr& pa) {
     if (without_tag(va) != va) [[unlikely]]
       return false;
-    const L1Tlb::FastLeaf* leaf = l1d_.hinted(probe_of(va));
-    if (leaf == nullptr) [[unlikely]]
+    const std::uint32_t i = l1d_.find_hinted(probe_of(va));
+    if (i == Tlb::kMiss) [[unlikely]]
       return false;
-    const auto s = static_cast<unsigned>(side);
-    const std::uint64_t overlay = overlays_[s == 2 ? 1 : 0] >> leaf->shift[s];
-    if ((leaf->rights[s] & overlay & rights) != rights) [[unlikely]]
+    const FastLeaf& leaf = l1d_.fast(i);
+    if (!leaf.grants(need, overlays_)) [[unlikely]]
       return false;
-    pa = PhysAddr(va.value + leaf->distance);
+    pa = PhysAddr(va.value + leaf.distance);
     return true;
   }
 
@@ -66,7 +65,7 @@ class Mmu {
   void set_registers(const Registers& regs);
   void set_por_el1(std::uint64_t value) {
     regs_.por_el1 = controls_.por_el1 = value;
-    overlays_[0] = kNoOverlay | poe::without_reserved(value);
+    overlays_.privileged = Overlays::of(value);
   }
   const Registers& registers() const { return regs_; }
 
@@ -75,19 +74,19 @@ class Mmu {
   // The leaf that the TLBs hold for a data access or a fetch of `va` under the current ASID.
   const Leaf* cached(VirtAddr va, bool fetch) const;
 
-  const Tlb& l1i() const { return l1i_.tlb(); }
-  const Tlb& l1d() const { return l1d_.tlb(); }
+  const Tlb& l1i() const { return l1i_; }
+  const Tlb& l1d() const { return l1d_; }
   const Tlb& l2() const { return l2_; }
   const WalkCache& walk_cache() const { return walk_cache_; }
 
  private:
-  // Overlays: POR fields 0 to 7 in bits [31:0]; "all rights" in [35:32], where no overlay applies.
-  static constexpr std::uint64_t kNoOverlay = 7ull << 32;
-
   std::uint64_t probe_of(VirtAddr va) const { return TlbTag::kVa.get(va.value >> 12) | probe_; }
+  FastLeaf fast_of(const Leaf& leaf, VirtAddr start) const {
+    return make_fast(leaf, start, controls_, regime_.half(start).e0pd);
+  }
   bool enabled() const { return sctlr::kM.get(regs_.sctlr) != 0; }
 
-  Translation walk(VirtAddr va, const poe::Access& access, bool pan, L1Tlb& l1);
+  Translation walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1);
   // Sets the access flag and, if the verdict says so, the dirty state, in memory and in `leaf`.
   void update_descriptor(const WalkResult& found, const poe::Verdict& verdict, Leaf& leaf);
   poe::Verdict check(const Leaf& leaf, const poe::Access& access, bool pan);
@@ -97,10 +96,10 @@ class Mmu {
   Regime regime_;
   poe::PermissionControls controls_{};
   Asid asid_;
-  std::uint64_t probe_ = TlbTag::kNoProbe;                // the ASID's part of each probe
-  std::uint64_t overlays_[2] = {kNoOverlay, kNoOverlay};  // of POR_EL1 and POR_EL0
-  L1Tlb l1i_;
-  L1Tlb l1d_;
+  std::uint64_t probe_ = TlbTag::kNoProbe;  // the ASID's part of each probe
+  Overlays overlays_;
+  Tlb l1i_;
+  Tlb l1d_;
   Tlb l2_;
   WalkCache walk_cache_;
 };

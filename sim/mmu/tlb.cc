@@ -7,9 +7,10 @@ Tlb::Tlb(TlbGeometry geometry)
       set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
       tags_(std::size_t{geometry.sets} * geometry.ways),
       used_(tags_.size()),
+      fast_(tags_.size()),
       entries_(tags_.size()) {}
 
-std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf) {
+std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf& fast) {
   const TlbTag tag = TlbTag::of(va, asid, leaf.page_bits, leaf.global);
   const std::uint64_t probe = TlbTag::probe(va, asid);
   const std::uint32_t first = set_of(probe, leaf.page_bits);
@@ -25,6 +26,7 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf) {
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[victim] = tag;
   entries_[victim] = {VirtAddr(without_tag(va).value & ~inside), leaf, asid, true};
+  fast_[victim] = fast;
   touch(victim);
   sizes_ |= 1ull << leaf.page_bits;
   return victim;

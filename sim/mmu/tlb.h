@@ -2,13 +2,17 @@
 // One TLB: set-associative, page sizes mixed, least recently used entry replaced. Changed by fills,
 // evictions and TLBI only. POR is not part of an entry; the leaf's POIndex and PIIndex are.
 //
-// Tags lie apart from what they guard, so that a look-up touches 16 bytes a way: an entry matches
-// if key and probe agree in the bits of its mask. The mask leaves out the address bits inside the
-// page, block or run and, for a global entry, the ASID.
+// An entry is kept in three parts, by how often they are looked at: tag, time of use, and fast leaf
+// at every access; the rest for TLBIs, faults and audits. Tags lie apart from what they guard, so
+// that a look-up touches 16 bytes a way: an entry matches if key and probe agree in the bits of its
+// mask. The mask leaves out the address bits inside the page, block or run and, for a global entry,
+// the ASID.
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
+#include "sim/mmu/fast_leaf.h"
 #include "sim/mmu/tlbi.h"
 #include "sim/mmu/walker.h"
 
@@ -77,12 +81,28 @@ class Tlb {
     }
     return kMiss;
   }
-  bool matches(std::uint32_t i, std::uint64_t probe) const { return tags_[i].matches(probe); }
-  void touch(std::uint32_t i) { used_[i] = ++time_; }
+  // The hot path's find(): looks only where an address of this page number was found last, so that
+  // a fully associative TLB need not be searched. The tag there decides; kMiss means: ask find().
+  std::uint32_t find_hinted(std::uint64_t probe) {
+    const std::uint32_t i = hints_[probe % kHints];
+    if (!tags_[i].matches(probe)) [[unlikely]]
+      return kMiss;
+    touch(i);
+    return i;
+  }
+  void set_hint(std::uint64_t probe, std::uint32_t i) { hints_[probe % kHints] = i; }
 
   const TlbEntry& operator[](std::uint32_t i) const { return entries_[i]; }
+  const FastLeaf& fast(std::uint32_t i) const { return fast_[i]; }
   // Returns the place of the new entry.
-  std::uint32_t fill(VirtAddr va, Asid asid, const Leaf& leaf);
+  std::uint32_t fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf& fast);
+  // After a change of the registers that fast leaves are made from: `make(entry)` for each.
+  template <class Make>
+  void renew_fast(Make&& make) {
+    for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i].valid) fast_[i] = make(entries_[i]);
+    }
+  }
   // Drops what maps the probe's address for its ASID.
   void drop(std::uint64_t probe);
   void invalidate(const TlbiEffect& effect);
@@ -91,6 +111,9 @@ class Tlb {
   const std::vector<TlbEntry>& entries() const { return entries_; }
 
  private:
+  static constexpr std::size_t kHints = 128;
+
+  void touch(std::uint32_t i) { used_[i] = ++time_; }
   // The first way of the set of a page of 2^bits bytes.
   std::uint32_t set_of(std::uint64_t probe, unsigned bits) const {
     const std::uint64_t page = TlbTag::kVa.get(probe) >> (bits - kPageShift);
@@ -112,7 +135,9 @@ class Tlb {
   std::uint64_t set_mask_;  // sets - 1 if that is a power of two, else 0
   std::vector<TlbTag> tags_;
   std::vector<std::uint64_t> used_;  // time of the last hit or fill
+  std::vector<FastLeaf> fast_;
   std::vector<TlbEntry> entries_;
+  std::array<std::uint32_t, kHints> hints_{};
   std::uint64_t sizes_ = 0;  // bit n: an entry of 2^n bytes may be present
   std::uint64_t time_ = 0;
 };

@@ -27,7 +27,9 @@ void make_leaf(const Half& half, unsigned pa_bits, VirtAddr va, const WalkState&
   leaf.level = state.level;
   leaf.granule_shift = half.granule->shift;
   leaf.global = !d.not_global();
-  leaf.permission = {d.raw, state.ap_table, state.uxn_table, state.pxn_table};
+  leaf.ap_table = state.ap_table;
+  leaf.uxn_table = state.uxn_table;
+  leaf.pxn_table = state.pxn_table;
   leaf.page_bits = static_cast<std::uint8_t>(shift);
   leaf.base = d.output(shift);
   if (!d.contiguous()) return;

@@ -19,13 +19,18 @@ constexpr unsigned level_shift(unsigned level) { return kGranules[0].level_shift
 
 // A page, block or contiguous run: what a TLB entry holds.
 struct Leaf {
-  poe::LeafPermission permission;
   Descriptor descriptor;
   PhysAddr base;  // output address of the mapping's first byte
   std::uint8_t level = 0;
   std::uint8_t page_bits = 0;  // log2 of the bytes mapped, the whole of a contiguous run
   std::uint8_t granule_shift = kPageShift;
   bool global = false;
+  std::uint8_t ap_table = 0;  // APTable, UXNTable and PXNTable of the tables above, accumulated
+  bool uxn_table = false, pxn_table = false;
+
+  poe::LeafPermission permission() const {
+    return {descriptor.raw, ap_table, uxn_table, pxn_table};
+  }
 };
 
 // What a walk found: a leaf, or a fault.
