@@ -35,7 +35,7 @@ std::vector<VirtAddr> addresses(const Stream& stream) {
   std::vector<VirtAddr> out;
   for (std::size_t i = 0; i < kStreamLength; ++i) {
     const std::uint64_t page = (stream.random ? random() : i) % stream.pages;
-    out.emplace_back(kFirstPage + page * kPageSize + i % 512 * 8);
+    out.emplace_back(kFirstPage + page * kPageSize + i % 64 * 8);
   }
   return out;
 }

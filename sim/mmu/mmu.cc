@@ -63,7 +63,11 @@ Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
   const Leaf& leaf = l1[i].leaf;
   const poe::Verdict verdict = check(leaf, access, pan);
   // A clean entry does not satisfy a write: the walk that marks the page dirty is made.
-  if (verdict.update_descriptor) return walk(va, access, pan, l1);
+  if (verdict.update_descriptor) {
+    l1.drop(probe);
+    l2_.drop(probe);
+    return walk(va, access, pan, l1);
+  }
   if (!verdict.allowed) result.fault = permission_fault(leaf, verdict, va);
   result.pa = output_of(leaf, va);
   return result;
@@ -75,7 +79,7 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   result.fault = start_fault(regime_, va, access);
   if (result.fault) return result;
   const Half& half = regime_.half(va);
-  const WalkState* cached = walk_cache_.find(probe_of(va));
+  const WalkState* cached = walk_cache_.find(probe_of(va), half);
   const WalkResult found =
       walk_from(memory_, regime_, va, cached != nullptr ? *cached : walk_start(half),
                 controls_.hw_access_flag,
@@ -84,25 +88,23 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   result.fault = found.fault;
   if (result.fault) return result;  // never cached
   Leaf leaf = found;
-  const poe::Verdict verdict = check(leaf, access, pan);
-  if (verdict.allowed) {
-    update_descriptor(found, verdict, leaf);
-  } else {
-    result.fault = permission_fault(leaf, verdict, va);
-  }
+  const VirtAddr start(align_down(without_tag(va).value, 1ull << leaf.page_bits));
+  FastLeaf fast = fast_of(leaf, start);
   result.pa = output_of(leaf, va);
-  result.updated = leaf.descriptor != found.descriptor;
-  if (result.updated) {  // entries that still say "clean" must go
-    l1.drop(probe_of(va));
-    l2_.drop(probe_of(va));
+  if (!leaf.descriptor.access_flag() || !fast.grants(Need::of(access, pan), overlays_)) {
+    const poe::Verdict verdict = check(leaf, access, pan);
+    if (verdict.allowed) {
+      update_descriptor(found, verdict, leaf);
+    } else {
+      result.fault = permission_fault(leaf, verdict, va);
+    }
+    result.updated = leaf.descriptor != found.descriptor;
+    // Without the access flag (hardware sets it on an access that is allowed) there is no entry.
+    if (!leaf.descriptor.access_flag()) return result;
+    if (result.updated) fast = fast_of(leaf, start);
   }
-  // Without the access flag (hardware sets it on an access that is allowed) there is no entry.
-  if (leaf.descriptor.access_flag()) {
-    const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
-    const FastLeaf fast = fast_of(leaf, VirtAddr(without_tag(va).value & ~inside));
-    l1.set_hint(probe_of(va), l1.fill(va, asid_, leaf, fast));
-    l2_.fill(va, asid_, leaf, fast);
-  }
+  l1.set_hint(probe_of(va), l1.fill(va, asid_, leaf, fast));
+  l2_.fill(va, asid_, leaf, fast);
   return result;
 }
 

@@ -14,14 +14,13 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   const TlbTag tag = TlbTag::of(va, asid, leaf.page_bits, leaf.global);
   const std::uint64_t probe = TlbTag::probe(va, asid);
   const std::uint32_t first = set_of(probe, leaf.page_bits);
-  // The same translation again replaces itself; else an invalid way, whose time is 0; else the
-  // least recently used.
-  std::uint32_t victim = search(first, probe);
-  if (victim == kMiss) {
-    victim = first;
-    for (std::uint32_t i = first + 1; i < first + geometry_.ways; ++i) {
-      if (used_[i] < used_[victim]) victim = i;
-    }
+  // An invalid way, whose time is 0, or the least recently used.
+  std::uint32_t victim = first;
+  std::uint64_t oldest = used_[first];
+  for (std::uint32_t i = first + 1; i < first + geometry_.ways; ++i) {
+    const bool older = used_[i] < oldest;
+    victim = older ? i : victim;
+    oldest = older ? used_[i] : oldest;
   }
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[victim] = tag;

@@ -94,7 +94,7 @@ class Tlb {
 
   const TlbEntry& operator[](std::uint32_t i) const { return entries_[i]; }
   const FastLeaf& fast(std::uint32_t i) const { return fast_[i]; }
-  // Returns the place of the new entry.
+  // For an address that find() does not find: a TLB holds one entry for it. Returns its place.
   std::uint32_t fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf& fast);
   // After a change of the registers that fast leaves are made from: `make(entry)` for each.
   template <class Make>

@@ -2,6 +2,9 @@
 // Caches the tables found on walks, so that a miss starts at the last level's table if it can. An
 // entry covers the addresses below one table descriptor. Tables have no nG bit: an entry belongs to
 // the ASID it was filled under, in both halves, and ASIDE1 drops it (Arm ARM D8.16).
+//
+// Fully associative, least recently used entry replaced. Hash chains by tag find an entry, and a
+// list in order of use names the victim, both without a search.
 
 #include <cstdint>
 #include <vector>
@@ -26,10 +29,10 @@ class WalkCache {
     }
   };
 
-  explicit WalkCache(unsigned entries) : tags_(entries), used_(entries), entries_(entries) {}
+  explicit WalkCache(unsigned entries);
 
-  // The deepest cached state for the probe's address, or nullptr.
-  const WalkState* find(std::uint64_t probe);
+  // The deepest cached state for the probe's address in a half of this geometry, or nullptr.
+  const WalkState* find(std::uint64_t probe, const Half& half);
   void fill(VirtAddr va, Asid asid, const Granule& granule, const WalkState& next);
   void invalidate(const TlbiEffect& effect);
   void clear();
@@ -37,12 +40,29 @@ class WalkCache {
   const std::vector<Entry>& entries() const { return entries_; }
 
  private:
-  void remove(std::size_t i);
+  static constexpr std::uint32_t kNone = ~0u;
+  struct Links {
+    std::uint32_t newer = kNone, older = kNone;  // in the order of use
+    std::uint32_t chain = kNone;                 // the next entry with the same hash
+  };
+
+  static constexpr TlbTag tag_of(std::uint64_t probe, unsigned bits) {
+    const std::uint64_t mask = ~0ull << (bits - kPageShift);
+    return {probe & mask, mask};
+  }
+  std::uint32_t& bucket(const TlbTag& tag);
+  std::uint32_t find_tag(const TlbTag& tag);
+  void make_newest(std::uint32_t i);
+  void make_oldest(std::uint32_t i);
+  void unlink(std::uint32_t i);
+  void remove(std::uint32_t i);
+  void leave_chain(std::uint32_t i);
 
   std::vector<TlbTag> tags_;
-  std::vector<std::uint64_t> used_;
+  std::vector<Links> links_;
   std::vector<Entry> entries_;
-  std::uint64_t time_ = 0;
+  std::vector<std::uint32_t> buckets_;
+  std::uint32_t newest_ = kNone, oldest_ = kNone;
 };
 
 }  // namespace kpksim::mmu
