@@ -44,8 +44,11 @@ Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
   Translation result;
   result.pa = PhysAddr(va.value);
   if (!enabled()) return result;  // stage 1 off: flat
-  result.fault = address_fault(regime_, va, access);
-  if (result.fault) return result;
+  // A tagged address matches the entries of the plain one, if its tag is ignored.
+  if (without_tag(va) != va) {
+    result.fault = address_fault(regime_, va, access);
+    if (result.fault) return result;
+  }
   Tlb& l1 = is_fetch(access) ? l1i_ : l1d_;
   const std::uint64_t probe = probe_of(va);
   std::uint32_t i = l1.find(probe);
@@ -60,6 +63,8 @@ Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
     result.pa = PhysAddr(without_tag(va).value + l1.fast(i).distance);
     return result;
   }
+  result.fault = address_fault(regime_, va, access);
+  if (result.fault) return result;
   const Leaf& leaf = l1[i].leaf;
   const poe::Verdict verdict = check(leaf, access, pan);
   // A clean entry does not satisfy a write: the walk that marks the page dirty is made.

@@ -45,8 +45,8 @@ class Mmu {
   bool try_fast(VirtAddr va, Need need, PhysAddr& pa) {
     if (without_tag(va) != va) [[unlikely]]
       return false;
-    const std::uint32_t i = l1d_.find_hinted(probe_of(va));
-    if (i == Tlb::kMiss) [[unlikely]]
+    std::uint32_t i;
+    if (!l1d_.find_hinted(probe_of(va), i)) [[unlikely]]
       return false;
     const FastLeaf& leaf = l1d_.fast(i);
     if (!leaf.grants(need, overlays_)) [[unlikely]]

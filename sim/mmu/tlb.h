@@ -82,13 +82,13 @@ class Tlb {
     return kMiss;
   }
   // The hot path's find(): looks only where an address of this page number was found last, so that
-  // a fully associative TLB need not be searched. The tag there decides; kMiss means: ask find().
-  std::uint32_t find_hinted(std::uint64_t probe) {
-    const std::uint32_t i = hints_[probe % kHints];
+  // a fully associative TLB need not be searched. The tag there decides; false means: ask find().
+  bool find_hinted(std::uint64_t probe, std::uint32_t& i) {
+    i = hints_[probe % kHints];
     if (!tags_[i].matches(probe)) [[unlikely]]
-      return kMiss;
+      return false;
     touch(i);
-    return i;
+    return true;
   }
   void set_hint(std::uint64_t probe, std::uint32_t i) { hints_[probe % kHints] = i; }
 
