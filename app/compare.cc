@@ -23,7 +23,7 @@ using nlohmann::ordered_json;
 struct Request {
   std::vector<std::string> files;
   std::vector<std::string> policies;
-  std::string core, memory, output, format, left_out;
+  std::string core, kernel, memory, output, format, left_out;
   unsigned cores = 1, jobs = 1;
 };
 
@@ -40,7 +40,9 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
       single ? "protection[+batch],allocator,linear-map; see kpksim list policies"
              : "protection[+batch],allocator,linear-map; repeatable; default: those of kpksim list "
                "policies")("core", po::value(&request.core)->default_value("neoverse-v1"),
-                           "core profile: a name of kpksim list cores, or a JSON file")(
+                           "core profile: a name of kpksim list cores, or the path of a JSON file")(
+      "kernel", po::value(&request.kernel)->default_value("linux-6.12-kpkeys"),
+      "kernel profile: a name of kpksim list kernels, or the path of a JSON file")(
       "cores", po::value(&request.cores)->default_value(1), "number of cores")(
       "memory,m", po::value(&request.memory)->default_value("8G"), "physical memory")(
       "jobs,j",
@@ -101,7 +103,8 @@ report::TableStyle terminal_style() {
 int execute(const std::vector<std::string>& arguments, bool single) {
   Request request;
   if (!parse(arguments, single, request)) return 0;
-  const cpu::CoreProfile profile = read_core(request.core);
+  const cpu::CoreProfile core = read_core(request.core);
+  const kernel::KernelProfile kernel = read_kernel(request.kernel);
   const std::vector<kernel::Config> configs = configurations(request);
   // All input is read before the first simulation starts: a mistake in the last file costs nothing.
   std::vector<workload::Workload> workloads;
@@ -109,7 +112,7 @@ int execute(const std::vector<std::string>& arguments, bool single) {
   ordered_json document = {{"schema", report::kSchemaVersion}, {"runs", ordered_json::array()}};
   std::string text;
   for (const workload::Workload& workload : workloads) {
-    const auto runs = run_all(workload, profile, configs, request.jobs);
+    const auto runs = run_all(workload, core, kernel, configs, request.jobs);
     if (request.format == "table") {
       text += single ? report::run_table(runs[0], terminal_style())
                      : report::compare_table({{"runs", runs}}, terminal_style());

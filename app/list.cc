@@ -34,6 +34,10 @@ void cores() {
   for (const std::string& name : shipped_cores()) line(name, read_core(name).description);
 }
 
+void kernels() {
+  for (const std::string& name : shipped_kernels()) line(name, read_kernel(name).description);
+}
+
 void workloads() {
   for (const std::string& name : shipped_workloads()) line(name, read_workload(name).description);
 }
@@ -46,11 +50,13 @@ int list(const std::vector<std::string>& arguments) {
     policies();
   } else if (what == "cores") {
     cores();
+  } else if (what == "kernels") {
+    kernels();
   } else if (what == "workloads") {
     workloads();
   } else {
     throw InputError(fmt::format("list: '{}' cannot be listed{}", what,
-                                 suggest(what, {"policies", "cores", "workloads"})));
+                                 suggest(what, {"policies", "cores", "kernels", "workloads"})));
   }
   return 0;
 }

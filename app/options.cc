@@ -76,16 +76,27 @@ std::vector<std::string> shipped_workloads() {
   return names;
 }
 
+std::vector<std::string> shipped_kernels() { return names_in("profiles/kernels", ".json"); }
 std::vector<std::string> shipped_cores() { return names_in("profiles/cores", ".json"); }
 
 cpu::CoreProfile read_core(const std::string& name) {
-  if (name.find_first_of("/.") != std::string::npos) return cpu::read_core_profile(name);
+  if (name.find('/') != std::string::npos) return cpu::read_core_profile(name);
   const std::string path = data_path("profiles/cores/" + name + ".json");
   if (!fs::exists(path)) {
     throw InputError(
         fmt::format("--core: '{}' is not a core profile{}", name, suggest(name, shipped_cores())));
   }
   return cpu::read_core_profile(path);
+}
+
+kernel::KernelProfile read_kernel(const std::string& name) {
+  if (name.find('/') != std::string::npos) return kernel::read_kernel_profile(name);
+  const std::string path = data_path("profiles/kernels/" + name + ".json");
+  if (!fs::exists(path)) {
+    throw InputError(fmt::format("--kernel: '{}' is not a kernel profile{}", name,
+                                 suggest(name, shipped_kernels())));
+  }
+  return kernel::read_kernel_profile(path);
 }
 
 workload::Workload read_workload(const std::string& name) {
@@ -103,7 +114,8 @@ workload::Workload read_workload(const std::string& name) {
 }
 
 std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
-                                            const cpu::CoreProfile& profile,
+                                            const cpu::CoreProfile& core,
+                                            const kernel::KernelProfile& profile,
                                             const std::vector<kernel::Config>& configs,
                                             unsigned jobs) {
   std::vector<nlohmann::ordered_json> documents(configs.size());
@@ -113,7 +125,7 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
   const auto work = [&] {
     for (std::size_t i; (i = next++) < configs.size();) {
       try {
-        kernel::Kernel kernel(profile, configs[i]);
+        kernel::Kernel kernel(core, profile, configs[i]);
         workload::Driver driver(kernel);
         driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
         const auto phases = driver.run(workload);

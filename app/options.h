@@ -20,9 +20,11 @@ std::string data_path(const std::string& kind);
 // Shipped files, as names that the options take.
 std::vector<std::string> shipped_workloads();
 std::vector<std::string> shipped_cores();
+std::vector<std::string> shipped_kernels();
 
-// A core profile: a shipped name, or a JSON file.
+// A core or kernel profile: a shipped name, or the path (with a '/') of a JSON file.
 cpu::CoreProfile read_core(const std::string& name);
+kernel::KernelProfile read_kernel(const std::string& name);
 // A workload: a shipped name, a workload file (.json), or a strace recording (anything else; plain,
 // gzip or zstd).
 workload::Workload read_workload(const std::string& name);
@@ -30,13 +32,15 @@ workload::Workload read_workload(const std::string& name);
 // The workload under each configuration, on up to `jobs` threads: one result document each, in
 // the order of `configs`. A progress bar on stderr if that is a terminal.
 std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
-                                            const cpu::CoreProfile& profile,
+                                            const cpu::CoreProfile& core,
+                                            const kernel::KernelProfile& profile,
                                             const std::vector<kernel::Config>& configs,
                                             unsigned jobs);
 
 int compare(const std::vector<std::string>& arguments);
 int run(const std::vector<std::string>& arguments);
 int conform(const std::vector<std::string>& arguments);
+int translate(const std::vector<std::string>& arguments);
 int list(const std::vector<std::string>& arguments);
 
 }  // namespace kpksim::app

@@ -2,15 +2,39 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <valijson/adapters/nlohmann_json_adapter.hpp>
+#include <valijson/schema.hpp>
+#include <valijson/schema_parser.hpp>
+#include <valijson/validator.hpp>
+#include <vector>
 
 namespace {
 
 namespace fs = std::filesystem;
+
+// What a document breaks of a schema; empty if nothing.
+std::string violation(const std::string& document, const std::string& schema_text) {
+  const auto schema_json = nlohmann::json::parse(schema_text);
+  const auto json = nlohmann::json::parse(document);
+  valijson::Schema schema;
+  valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(schema_json),
+                                          schema);
+  valijson::ValidationResults results;
+  valijson::Validator().validate(schema, valijson::adapters::NlohmannJsonAdapter(json), &results);
+  std::string text;
+  for (const auto& error : results) {
+    for (const std::string& part : error.context) text += part;
+    text += ": " + error.description + "\n";
+  }
+  return text;
+}
 
 class CommandLine : public testing::Test {
  protected:
@@ -60,18 +84,130 @@ TEST_F(CommandLine, TheSameRunTwiceGivesTheSameBytes) {
   EXPECT_EQ(read(file("a.json")), read(file("b.json")));
 }
 
-TEST_F(CommandLine, MalformedJsonNamesLineAndColumnAndLeavesNoOutput) {
-  const std::string workload = write("w.json", "{\n  \"name\": ,\n}");
-  EXPECT_EQ(run("run -o " + file("out.json") + " " + workload), 2);
-  EXPECT_NE(message_.find("w.json:2:"), std::string::npos) << message_;
+TEST_F(CommandLine, TheNumberOfThreadsDoesNotChangeTheResult) {
+  const std::string workload = write("w.json", kSmall);
+  ASSERT_EQ(run("compare -j 1 --memory 1G -f json " + workload), 0) << message_;
+  const std::string one = read(file("out"));
+  ASSERT_EQ(run("compare -j 4 --memory 1G -f json " + workload), 0) << message_;
+  EXPECT_EQ(one, read(file("out")));
+}
+
+TEST_F(CommandLine, TheResultDocumentFollowsItsSchema) {
+  const std::string workload = write("w.json", kSmall);
+  ASSERT_EQ(run("compare --memory 1G -o " + file("a.json") + " " + workload), 0) << message_;
+  EXPECT_EQ(violation(read(file("a.json")),
+                      read(std::string(KPKSIM_SOURCE_DIR) + "/docs/result.schema.json")),
+            "");
+}
+
+TEST_F(CommandLine, CsvHasOneLineForEachFigure) {
+  const std::string workload = write("w.json", kSmall);
+  ASSERT_EQ(run("run -p none,buddy,pte --memory 1G -f csv " + workload), 0) << message_;
+  const std::string text = read(file("out"));
+  EXPECT_TRUE(text.starts_with("workload,policy,phase,quantity,cause,value\n"));
+  EXPECT_NE(text.find("\nsmall,none/buddy/pte,all,tlbi_aside1,fork,1\n"), std::string::npos);
+}
+
+TEST_F(CommandLine, AForgottenTlbInvalidationIsReportedAsStaleTranslations) {
+  const std::string workload = write("w.json", R"({"name":"w","phases":[{"name":"p","ops":[
+      {"op":"spawn","task":"a"},
+      {"op":"mmap","task":"a","region":"h","size":"64K"},
+      {"op":"touch","task":"a","region":"h","access":"write"},
+      {"op":"fork","task":"a","child":"b"}]}]})");
+  ASSERT_EQ(run("run --memory 1G " + workload), 0) << message_;
+  EXPECT_EQ(read(file("out")).find("STALE"), std::string::npos);
+  ASSERT_EQ(run("run --memory 1G --leave-out-tlbi fork-parent " + workload), 0) << message_;
+  EXPECT_NE(read(file("out")).find("STALE TRANSLATIONS"), std::string::npos);
+}
+
+// Each ends with one message and status 2, and leaves no output file, not even a temporary one.
+struct BadInput {
+  const char* name;       // of the case
+  const char* file_name;  // of the input
+  std::string text;       // in it
+  const char* options;
+  std::vector<const char*> said;  // parts of the message
+};
+
+class BadInputs : public CommandLine, public testing::WithParamInterface<BadInput> {};
+
+TEST_P(BadInputs, EndWithOneMessageAndLeaveNoFile) {
+  const BadInput& bad = GetParam();
+  const std::string input = write(bad.file_name, bad.text);
+  EXPECT_EQ(run(std::string("run ") + bad.options + " -o " + file("out.json") + " " + input), 2);
+  for (const char* part : bad.said) {
+    EXPECT_NE(message_.find(part), std::string::npos) << part << " in: " << message_;
+  }
+  EXPECT_TRUE(message_.starts_with("kpksim: ")) << message_;
+  EXPECT_EQ(std::count(message_.begin(), message_.end(), '\n'), 1) << message_;
+  EXPECT_EQ(read(file("out")), "");
   EXPECT_FALSE(fs::exists(file("out.json")));
   EXPECT_FALSE(fs::exists(file("out.json.tmp")));
 }
 
-TEST_F(CommandLine, UnknownPolicyGetsTheNearestName) {
+std::string ops(const std::string& list) {
+  return R"({"name":"t","phases":[{"name":"p","ops":[{"op":"spawn","task":"a"},)" + list + "]}]}";
+}
+
+std::string truncated_zstd() { return std::string("\x28\xb5\x2f\xfd\x24\x64\x21\x03", 8); }
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadInputs,
+    testing::Values(
+        BadInput{"malformed", "w.json", "{\n  \"name\": ,\n}", "", {"w.json:2:11"}},
+        BadInput{"empty", "w.json", "", "", {"w.json"}},
+        BadInput{"unknownKey",
+                 "w.json",
+                 ops(R"({"op":"syscall","tsk":"a"})"),
+                 "",
+                 {"/phases/0/ops/1", "'tsk'", "'task'"}},
+        BadInput{"wrongType",
+                 "w.json",
+                 ops(R"({"op":"syscall","task":7})"),
+                 "",
+                 {"/phases/0/ops/1/task", "expected string"}},
+        BadInput{"impossibleSize",
+                 "w.json",
+                 ops(R"({"op":"mmap","task":"a","region":"r","size":"999T"})"),
+                 "",
+                 {"/phases/0/ops/1/size", "128T"}},
+        BadInput{"munmapOfNothing",
+                 "w.json",
+                 ops(R"({"op":"munmap","task":"a","region":"r"})"),
+                 "",
+                 {"/phases/0/ops/1/region", "not mapped"}},
+        BadInput{"outOfMemory",
+                 "w.json",
+                 ops(R"({"op":"mmap","task":"a","region":"r","size":"1G","huge":"never"},
+                        {"op":"touch","task":"a","region":"r","access":"write"})"),
+                 "--memory 256M",
+                 {"w.json:2", "out of memory", "--memory"}},
+        BadInput{"truncatedZstd", "t.strace.zst", truncated_zstd(), "", {"t.strace.zst", "zstd"}},
+        BadInput{"binaryAsStrace",
+                 "t.strace",
+                 std::string("\x7f"
+                             "ELF\0\0\0",
+                             7),
+                 "",
+                 {"t.strace:1", "binary", "strace"}},
+        BadInput{"proseAsStrace",
+                 "t.strace",
+                 "Dear reader,\nthis is a letter.\n",
+                 "",
+                 {"t.strace:1", "not strace"}},
+        BadInput{"unknownPolicy", "w.json", kSmall, "-p kpkeys-po,pba,block", {"'kpkeys-poe'"}},
+        BadInput{"senselessPolicy", "w.json", kSmall, "-p none,pba,block", {"'pba'", "'buddy'"}},
+        BadInput{"unknownCore", "w.json", kSmall, "--core neoverse-v", {"'neoverse-v1'"}},
+        BadInput{"unknownKernel", "w.json", kSmall, "--kernel linux-6.21", {"'linux-6.12'"}},
+        BadInput{"unknownFormat", "w.json", kSmall, "-f tabel", {"'table'"}},
+        BadInput{"badMemory", "w.json", kSmall, "--memory 64Q", {"--memory", "64Q"}},
+        BadInput{"noCores", "w.json", kSmall, "--cores 0", {"cores"}}),
+    [](const auto& bad) { return bad.param.name; });
+
+TEST_F(CommandLine, OutputThatCannotBeWrittenIsAnError) {
   const std::string workload = write("w.json", kSmall);
-  EXPECT_EQ(run("run -p kpkeys-po,pba,block " + workload), 2);
-  EXPECT_NE(message_.find("kpkeys-poe"), std::string::npos) << message_;
+  EXPECT_EQ(run("run --memory 1G -o " + file("no/such/folder/out.json") + " " + workload), 2);
+  EXPECT_NE(message_.find("cannot be written"), std::string::npos) << message_;
 }
 
 TEST_F(CommandLine, UnknownCommandAndMissingFileExitWithTwo) {
@@ -79,6 +215,8 @@ TEST_F(CommandLine, UnknownCommandAndMissingFileExitWithTwo) {
   EXPECT_NE(message_.find("'compare'"), std::string::npos) << message_;
   EXPECT_EQ(run("run " + file("nowhere.json")), 2);
   EXPECT_NE(message_.find("nowhere.json"), std::string::npos) << message_;
+  EXPECT_EQ(run("run fork1g"), 2);
+  EXPECT_NE(message_.find("'fork-1g'"), std::string::npos) << message_;
 }
 
 }  // namespace

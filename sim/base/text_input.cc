@@ -4,9 +4,12 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
-#include <sstream>
 
 #include "sim/base/error.h"
 
@@ -19,7 +22,8 @@ std::string from_zstd(const std::string& packed, const std::string& path) {
   ZSTD_inBuffer in{packed.data(), packed.size(), 0};
   std::string text, chunk(ZSTD_DStreamOutSize(), '\0');
   std::size_t left = 1;
-  while (in.pos < in.size) {
+  // A full output buffer means that more may wait inside, even when all input is taken.
+  for (bool full = false; in.pos < in.size || full;) {
     ZSTD_outBuffer out{chunk.data(), chunk.size(), 0};
     left = ZSTD_decompressStream(stream.get(), &out, &in);
     if (ZSTD_isError(left)) {
@@ -27,37 +31,68 @@ std::string from_zstd(const std::string& packed, const std::string& path) {
                                    ZSTD_getErrorName(left)));
     }
     text.append(chunk, 0, out.pos);
+    full = out.pos == out.size;
   }
-  if (left != 0)
-    throw InputError(fmt::format("{}: truncated zstd data: the frame does not end", path));
+  if (left != 0) {
+    throw InputError(fmt::format("{}: byte {}: truncated zstd data; expected the rest of the frame",
+                                 path, in.pos));
+  }
   return text;
 }
 
-std::string from_gzip(const std::string& path) {
-  const std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzopen(path.c_str(), "rb"), &gzclose);
-  std::string text, chunk(1 << 16, '\0');
-  for (int n; (n = gzread(file.get(), chunk.data(), static_cast<unsigned>(chunk.size()))) != 0;) {
-    if (n < 0) throw InputError(fmt::format("{}: corrupt gzip data", path));
-    text.append(chunk, 0, static_cast<std::size_t>(n));
+std::string from_gzip(const std::string& packed, const std::string& path) {
+  z_stream stream{};
+  if (inflateInit2(&stream, 15 + 16) != Z_OK) throw InputError(path + ": zlib does not start");
+  const std::unique_ptr<z_stream, decltype(&inflateEnd)> end(&stream, &inflateEnd);
+  std::string text, chunk(1 << 17, '\0'), input = packed;
+  stream.next_in = reinterpret_cast<Bytef*>(input.data());
+  stream.avail_in = static_cast<uInt>(input.size());
+  for (int status = Z_OK;;) {
+    stream.next_out = reinterpret_cast<Bytef*>(chunk.data());
+    stream.avail_out = static_cast<uInt>(chunk.size());
+    status = inflate(&stream, Z_NO_FLUSH);
+    text.append(chunk, 0, chunk.size() - stream.avail_out);
+    if (status == Z_STREAM_END) {
+      if (stream.avail_in == 0) return text;
+      inflateReset(&stream);  // the next member of the file
+    } else if (status == Z_BUF_ERROR ||
+               (status == Z_OK && stream.avail_in == 0 && stream.avail_out != 0)) {
+      throw InputError(
+          fmt::format("{}: byte {}: truncated gzip data; expected its end", path, input.size()));
+    } else if (status != Z_OK) {
+      throw InputError(fmt::format("{}: byte {}: corrupt gzip data ({})", path,
+                                   input.size() - stream.avail_in,
+                                   stream.msg != nullptr ? stream.msg : "no reason given"));
+    }
   }
-  int error = Z_OK;
-  gzerror(file.get(), &error);
-  if (error != Z_OK && error != Z_STREAM_END) {
-    throw InputError(fmt::format("{}: truncated gzip data", path));
-  }
-  return text;
 }
 
 }  // namespace
 
 std::string read_text_file(const std::string& path) {
+  if (std::filesystem::is_directory(path)) {
+    throw InputError(fmt::format("{}: is a directory; expected a file", path));
+  }
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream raw;
-  if (!file || !(raw << file.rdbuf()))
-    throw InputError(fmt::format("{}: cannot be read, or is empty", path));
-  std::string text = raw.str();
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file.is_open() || file.bad()) {
+    throw InputError(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
+  }
+  if (text.empty()) {
+    throw InputError(fmt::format("{}: is empty; expected text, plain, gzip or zstd", path));
+  }
   if (text.starts_with("\x28\xb5\x2f\xfd")) return from_zstd(text, path);
-  if (text.starts_with("\x1f\x8b")) return from_gzip(path);
+  if (text.starts_with("\x1f\x8b")) return from_gzip(text, path);
+  for (const auto& [magic, name] : {std::pair<std::string_view, const char*>{"\xfd"
+                                                                             "7zXZ",
+                                                                             "xz"},
+                                    {"BZh", "bzip2"},
+                                    {"\x04\x22\x4d\x18", "lz4"}}) {
+    if (text.starts_with(magic)) {
+      throw InputError(fmt::format(
+          "{}: byte 0: {} data; expected text, plain or compressed with gzip or zstd", path, name));
+    }
+  }
   return text;
 }
 

@@ -5,7 +5,8 @@
 
 namespace kpksim {
 
-// The whole text. InputError names the file: unreadable, or truncated or corrupt compression.
+// The whole text. InputError names the file and, for compressed data, the byte: not readable,
+// empty, compressed in another way, truncated or corrupt.
 std::string read_text_file(const std::string& path);
 
 }  // namespace kpksim

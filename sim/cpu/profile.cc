@@ -1,88 +1,16 @@
 #include "sim/cpu/profile.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <vector>
 
-#include "sim/base/error.h"
+#include "sim/base/profile_reader.h"
 
 namespace kpksim::cpu {
-namespace {
-
-using nlohmann::json;
-
-// Reads numbers of the form {"value": 1, "source": "...", "confidence": "..."} and remembers which
-// were asked for, so that a key nobody knows is an error.
-class NumberReader {
- public:
-  NumberReader(const json& root, std::string path) : root_(root), path_(std::move(path)) {}
-
-  double number(const std::string& group, const std::string& name) {
-    known_[group].push_back(name);
-    const std::string pointer = "/" + group + "/" + name;
-    const json* at =
-        root_.contains(group) && root_[group].contains(name) ? &root_[group][name] : nullptr;
-    if (at == nullptr) throw InputError(fmt::format("{}: {}: missing number", path_, pointer));
-    for (const char* key : {"value", "source", "confidence"}) {
-      if (!at->is_object() || !at->contains(key)) {
-        throw InputError(fmt::format("{}: {}: expected an object with value, source and confidence",
-                                     path_, pointer));
-      }
-    }
-    if (!(*at)["value"].is_number()) {
-      throw InputError(fmt::format("{}: {}/value: expected a number", path_, pointer));
-    }
-    const double value = (*at)["value"].get<double>();
-    if (value < 0) throw InputError(fmt::format("{}: {}/value: negative", path_, pointer));
-    return value;
-  }
-
-  unsigned count(const std::string& group, const std::string& name) {
-    const double value = number(group, name);
-    if (value < 1 || value != std::floor(value) || value > 1e6) {
-      throw InputError(fmt::format("{}: /{}/{}/value: expected a whole number of at least 1", path_,
-                                   group, name));
-    }
-    return static_cast<unsigned>(value);
-  }
-
-  void refuse_unknown() const {
-    for (const auto& [group, names] : known_) {
-      for (const auto& [key, unused] : root_[group].items()) {
-        if (std::find(names.begin(), names.end(), key) == names.end()) {
-          throw InputError(
-              fmt::format("{}: /{}/{}: unknown name{}", path_, group, key, suggest(key, names)));
-        }
-      }
-    }
-  }
-
- private:
-  const json& root_;
-  std::string path_;
-  std::map<std::string, std::vector<std::string>> known_;
-};
-
-}  // namespace
 
 CoreProfile read_core_profile(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw InputError(fmt::format("{}: cannot be read", path));
-  json root;
-  try {
-    root = json::parse(file);
-  } catch (const json::parse_error& e) {
-    throw InputError(fmt::format("{}: byte {}: malformed JSON", path, e.byte));
-  }
+  ProfileReader in(path);
   CoreProfile profile;
-  NumberReader in(root, path);
-  profile.name = root.value("name", "");
-  profile.description = root.value("description", "");
+  profile.name = in.name();
+  profile.description = in.description();
   const auto tlb = [&](const std::string& name) {
     return mmu::TlbGeometry{in.count("tlb", name + "_sets"), in.count("tlb", name + "_ways")};
   };
@@ -91,10 +19,12 @@ CoreProfile read_core_profile(const std::string& path) {
   profile.mmu.l2 = tlb("l2");
   profile.mmu.walk_cache_entries = in.count("tlb", "walk_cache_entries");
   if (profile.mmu.l2.sets * profile.mmu.l2.ways < profile.mmu.l1d.sets * profile.mmu.l1d.ways) {
-    throw InputError(fmt::format("{}: /tlb: the L2 TLB is smaller than the L1 data TLB", path));
+    in.fail("/tlb", "the L2 TLB is smaller than the L1 data TLB");
   }
   profile.clock_ghz = in.number("core", "clock_ghz");
-  profile.tlb_range = in.number("core", "tlb_range") != 0;
+  profile.tlb_range = in.flag("core", "tlb_range");
+  profile.repeat_tlbi = in.flag("core", "repeat_tlbi");
+  profile.asid_bits = in.choice("core", "asid_bits", {"8", "16"}) == 0 ? 8 : 16;
   const auto cost = [&](Event event, const std::string& name) {
     profile.millicycles[static_cast<std::size_t>(event)] =
         static_cast<std::uint64_t>(std::llround(in.number("cycles", name) * 1000));

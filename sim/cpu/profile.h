@@ -17,6 +17,8 @@ struct CoreProfile {
   mmu::MmuGeometry mmu;
   double clock_ghz = 0;
   bool tlb_range = true;                             // FEAT_TLBIRANGE
+  bool repeat_tlbi = false;                          // needs ARM64_WORKAROUND_REPEAT_TLBI
+  unsigned asid_bits = 16;                           // ID_AA64MMFR0_EL1.ASIDBits
   std::array<std::uint64_t, kEvents> millicycles{};  // cost of one event
 };
 

@@ -1,31 +1,65 @@
 #include "sim/kernel/gather.h"
 
-#include "sim/kernel/path.h"
+#include <bit>
 
 namespace kpksim::kernel {
+namespace {
 
-void Gather::flush(cpu::Core& core) {
-  if (end_ != 0) {
-    // tlb_flush() of arm64: a full mm needs no per-page work, and none at all if no table goes
-    if (full_mm_) {
-      if (freed_tables_) system_.flush.mm(core, FlushSite::kExitMm, mm_.asid);
-    } else {
-      const unsigned shift = shift_ == 64 ? kPageShift : shift_;
-      // The TTL hint holds only if entries of one level alone were cleared.
-      const unsigned level = freed_tables_ ? 0 : 3 - (shift - kPageShift) / 9;
-      system_.flush.range(core, site_, mm_.asid, VirtAddr(start_), VirtAddr(end_), 1ull << shift,
-                          !freed_tables_, level);
-    }
+// Batches of pages: one of MMU_GATHER_BUNDLE slots and up to MAX_GATHER_BATCH_COUNT pages of them,
+// each left when only one slot is free (a folio may need two).
+constexpr std::size_t kBundle = 8;
+constexpr std::size_t kBatch = (kPageSize - 16) / 8;
+constexpr std::size_t kBatches = 10000 / kBatch;
+constexpr std::size_t kSlots = (kBundle - 1) + kBatches * (kBatch - 1);
+// MAX_TABLE_BATCH
+constexpr std::size_t kTables = (kPageSize - 24) / 8;
+
+}  // namespace
+
+bool Gather::remove_folio(Pfn head, unsigned count) {
+  folios_.push_back({head, count});
+  slots_ += count == 1 || count == kEntriesPerTable ? 1 : 2;
+  return slots_ >= kSlots;
+}
+
+void Gather::remove_table(cpu::Core& core, Pfn table, std::uint64_t va, unsigned level) {
+  changed(va, kPageSize, level);
+  freed_tables_ = true;
+  tables_.push_back(table);
+  if (tables_.size() == kTables) {  // tlb_table_flush()
+    flush_tlb(core);
+    system_.free_tables_rcu(std::move(tables_));
+    tables_.clear();
   }
-  core.execute(path::kFreePage * pages_.size());
-  for (const Pfn pfn : pages_) system_.buddy.free(pfn, system_.page(pfn).order);
-  for (const Pfn table : tables_) system_.free_table_rcu(table);
-  pages_.clear();
-  tables_.clear();
+}
+
+void Gather::flush_tlb(cpu::Core& core) {
+  if (levels_ == 0) return;
+  if (full_mm_) {
+    // Leaf entries may stay: the ASID is not given out again without a flush of everything.
+    if (freed_tables_) system_.flush.mm(core, site_, asid_);
+  } else {
+    const auto deepest = static_cast<unsigned>(std::bit_width(levels_) - 1);
+    const unsigned level = !freed_tables_ && std::has_single_bit(levels_) ? deepest : 0;
+    system_.flush.range(core, site_, asid_, VirtAddr(start_), VirtAddr(end_),
+                        1ull << mmu::level_shift(deepest), !freed_tables_, level);
+  }
   freed_tables_ = false;
-  shift_ = 64;
+  levels_ = 0;
   start_ = ~0ull;
   end_ = 0;
+}
+
+void Gather::flush(cpu::Core& core) {
+  flush_tlb(core);
+  if (!tables_.empty()) system_.free_tables_rcu(std::move(tables_));
+  tables_.clear();
+  for (const FolioPages& f : folios_) {
+    core.execute(system_.path().free_page * f.count);
+    system_.put_folio(f.head, f.count);
+  }
+  folios_.clear();
+  slots_ = 0;
 }
 
 }  // namespace kpksim::kernel

@@ -1,56 +1,57 @@
 #pragma once
-// mmu_gather (mm/mmu_gather.c): collects pages and tables that an unmapping frees, flushes the TLB
-// once for a batch, and only then gives them back.
+// mmu_gather (include/asm-generic/tlb.h, mm/mmu_gather.c): collects the pages and tables that an
+// unmapping frees, flushes the TLB once for a batch, and only then gives them back.
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
-#include "sim/kernel/mm.h"
+#include "sim/kernel/system.h"
 
 namespace kpksim::kernel {
 
 class Gather {
  public:
-  Gather(System& system, Mm& mm, bool full_mm, FlushSite site)
-      : system_(system), mm_(mm), full_mm_(full_mm), site_(site) {}
+  // full_mm: the whole address space goes (exit_mmap).
+  Gather(System& system, Asid asid, bool full_mm, FlushSite site)
+      : system_(system), asid_(asid), full_mm_(full_mm), site_(site) {}
 
-  // An entry of 2^shift bytes at va was cleared.
-  void cleared(std::uint64_t va, unsigned shift) {
-    grow(va, va + (1ull << shift));
-    shift_ = std::min(shift_, shift);
+  // tlb_flush_pte_range() and its like: an entry of `level` at [va, va + size) changed.
+  void changed(std::uint64_t va, std::uint64_t size, unsigned level) {
+    start_ = std::min(start_, va);
+    end_ = std::max(end_, va + size);
+    levels_ |= 1u << level;
   }
-  // A page is to be freed after the flush. True: the batch is full, flush now.
-  bool remove_page(Pfn pfn) {
-    pages_.push_back(pfn);
-    return pages_.size() >= kBatch;
-  }
-  // A table that mapped [va, va + size) was unhooked.
-  void remove_table(Pfn table, std::uint64_t va, std::uint64_t size) {
-    grow(va, va + size);
-    tables_.push_back(table);
-    freed_tables_ = true;
-  }
+  // `count` mappings of the folio at `head` are gone; they are dropped after the flush. True: the
+  // batch is full, flush now.
+  bool remove_folio(Pfn head, unsigned count);
+  // tlb_remove_table(): the table of `level` + 1 that mapped `va` was unhooked from an entry of
+  // `level`; flushes by itself when a page full of them is collected.
+  void remove_table(cpu::Core& core, Pfn table, std::uint64_t va, unsigned level);
 
-  // tlb_flush_mmu()
+  // tlb_flush_mmu_tlbonly() and tlb_flush_mmu().
+  void flush_tlb(cpu::Core& core);
   void flush(cpu::Core& core);
+  // tlb_end_vma(): unless the whole address space goes, ranges do not span VMAs.
+  void end_vma(cpu::Core& core) {
+    if (!full_mm_) flush_tlb(core);
+  }
 
  private:
-  // MMU_GATHER_BUNDLE + MAX_GATHER_BATCH_COUNT batches of (4096 - 16) / 8 pages
-  static constexpr std::size_t kBatch = 8 + 19 * 510;
-
-  void grow(std::uint64_t start, std::uint64_t end) {
-    start_ = std::min(start_, start);
-    end_ = std::max(end_, end);
-  }
+  struct FolioPages {
+    Pfn head;
+    unsigned count;
+  };
 
   System& system_;
-  Mm& mm_;
+  Asid asid_;
   bool full_mm_;
   FlushSite site_;
   bool freed_tables_ = false;
-  unsigned shift_ = 64;
+  unsigned levels_ = 0;  // bit n: entries of level n changed
   std::uint64_t start_ = ~0ull, end_ = 0;
-  std::vector<Pfn> pages_;
+  std::vector<FolioPages> folios_;
+  std::size_t slots_ = 0;  // of the batches' arrays
   std::vector<Pfn> tables_;
 };
 

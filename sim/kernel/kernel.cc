@@ -5,7 +5,6 @@
 #include <random>
 
 #include "sim/base/error.h"
-#include "sim/kernel/path.h"
 #include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
@@ -13,26 +12,19 @@ namespace {
 
 constexpr std::uint64_t kStackPages = 4;  // THREAD_SIZE: 16 KB
 constexpr std::size_t kCachedStacks = 2;  // NR_CACHED_STACKS
-constexpr std::uint32_t kAsidLimit = 1u << 16;
 
-// A small program image, as exec maps it: what a trace cannot show.
-constexpr std::uint64_t kTextBase = 0xaaaaaaaa0000;
-constexpr std::uint64_t kTextBytes = 64 << 10;
-constexpr std::uint64_t kDataBase = kTextBase + 0x20000;
-constexpr std::uint64_t kDataBytes = 16 << 10;
-constexpr std::uint64_t kHeapBase = 0xaaaaaaae0000;
-constexpr std::uint64_t kUserStackTop = 0xfffffffff000;
-constexpr std::uint64_t kUserStackBytes = 132 << 10;
 constexpr std::uint32_t kProgramFile = 1u << 23;
+constexpr std::uint32_t kVdsoFile = kProgramFile + 1;
+constexpr std::uint64_t kVvarPages = 2;
 
 }  // namespace
 
-Kernel::Kernel(const cpu::CoreProfile& profile, const Config& config)
-    : system_(profile, (check(config), config)),
+Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const Config& config)
+    : system_(core, profile, (check(config), config)),
       vmalloc_(system_),
       current_(config.cores),
       stack_cache_(config.cores),
-      flush_pending_(config.cores) {}
+      asids_(core.asid_bits, config.cores) {}
 
 class Kernel::Syscall {
  public:
@@ -40,7 +32,7 @@ class Kernel::Syscall {
       : kernel_(kernel), core_(kernel.run_on(kernel.task(id))) {
     const Because because(core_, Cause::kSyscall);
     kernel_.enter_kernel(core_);
-    core_.execute(path::kSyscall);
+    core_.execute(kernel_.system_.path().syscall);
   }
   ~Syscall() noexcept(false) {
     kernel_.system_.rcu_quiesce(core_);
@@ -87,28 +79,15 @@ cpu::Core& Kernel::run_on(Task& t) {
   cpu::Core& core = system_.machine.core(t.cpu);
   if (current_[t.cpu] != t.id) {
     const Because because(core, Cause::kSwitch);
-    core.execute(path::kContextSwitch);
+    core.execute(system_.path().context_switch);
     current_[t.cpu] = t.id;
     switch_mm(*t.mm, core);
   }
   return core;
 }
 
-// check_and_switch_context(): a new ASID if the mm's is of an old generation.
 void Kernel::switch_mm(Mm& mm, cpu::Core& core) {
-  if (mm.asid_generation != generation_) {
-    if (next_asid_ == kAsidLimit) {  // rollover: every core flushes before its next switch
-      ++generation_;
-      next_asid_ = 1;
-      flush_pending_.assign(flush_pending_.size(), true);
-    }
-    mm.asid = Asid(static_cast<std::uint16_t>(next_asid_++));
-    mm.asid_generation = generation_;
-  }
-  if (flush_pending_[core.id()]) {
-    flush_pending_[core.id()] = false;
-    system_.flush.local_all(core, FlushSite::kAsidRollover);
-  }
+  if (asids_.switch_to(mm, core.id())) system_.flush.local_all(core, FlushSite::kAsidRollover);
   const std::uint64_t ttbr1 =
       mmu::ttbr::kAsid.set(address_of(system_.linear_map.root()).value, mm.asid.value);
   core.msr_ttbr(address_of(mm.root()).value, ttbr1);
@@ -121,7 +100,7 @@ std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
     stack_cache_[cpu].pop_back();
     return stack;
   }
-  return vmalloc_.allocate(kStackPages, core);
+  return vmalloc_.allocate(kStackPages, false, core);
 }
 
 void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
@@ -142,23 +121,38 @@ void Kernel::spawn(std::uint32_t id) {
   leave_kernel(core);
 }
 
+// bprm_mm_init(), setup_arg_pages() and load_elf_binary()
 void Kernel::load_program(Task& t, cpu::Core& core) {
-  core.execute(path::kExec);
+  core.execute(system_.path().exec);
+  Mm& mm = *t.mm;
+  Vma stack;
+  stack.read = stack.write = stack.grows_down = true;
+  // The strings are copied to the new stack before its final size and protection are known.
+  const std::uint64_t top = ProgramImage::kStackTop - program_.exec_stack_pages * kPageSize;
+  mm.mmap(stack, program_.exec_stack_pages * kPageSize, top, core);
+  for (std::uint64_t va = top; va < ProgramImage::kStackTop; va += kPageSize) {
+    mm.handle_fault(VirtAddr(va), true, false, core);
+  }
+  mm.finish_stack(program_.stack_base(), ProgramImage::kStackTop, core);
   Vma text;
   text.read = text.exec = text.file = true;
   text.file_id = kProgramFile;
-  t.mm->mmap(text, kTextBytes, kTextBase, core);
+  mm.mmap(text, program_.text_bytes, ProgramImage::kTextBase, core);
   Vma data = text;
   data.exec = false;
   data.write = true;
-  data.file_offset = kDataBase - kTextBase;
-  t.mm->mmap(data, kDataBytes, kDataBase, core);
-  Vma stack;
-  stack.read = stack.write = true;
-  t.mm->mmap(stack, kUserStackBytes, kUserStackTop - kUserStackBytes, core);
-  t.mm->brk_start = t.mm->brk = kHeapBase;
-  // Arguments and environment are written to the new stack by the kernel.
-  t.mm->handle_fault(VirtAddr(kUserStackTop - kPageSize), true, false, core);
+  data.file_offset = program_.data_base() - ProgramImage::kTextBase;
+  mm.mmap(data, program_.data_bytes, program_.data_base(), core);
+  Vma bss;
+  bss.read = bss.write = true;
+  mm.mmap(bss, program_.bss_bytes, program_.bss_base(), core);
+  mm.brk_start = mm.brk = program_.heap_base();
+  Vma vdso = text;  // arch_setup_additional_pages()
+  vdso.file_id = kVdsoFile;
+  const std::uint64_t at = mm.mmap(vdso, kPageSize, 0, core);
+  Vma vvar;
+  vvar.read = vvar.special = true;
+  mm.mmap(vvar, kVvarPages * kPageSize, at - kVvarPages * kPageSize, core);
 }
 
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
@@ -176,7 +170,7 @@ void Kernel::vfork(std::uint32_t parent, std::uint32_t child) { clone_thread(par
 void Kernel::clone_thread(std::uint32_t parent, std::uint32_t child) {
   Syscall call(*this, parent);
   const Because because(call.core(), Cause::kFork);
-  call.core().execute(path::kThread);
+  call.core().execute(system_.path().thread);
   const Task& p = task(parent);
   const std::uint64_t stack = allocate_stack(call.core(), p.cpu);
   ++p.mm->users;
@@ -211,6 +205,7 @@ void Kernel::exec(std::uint32_t id) {
 void Kernel::exit(std::uint32_t id) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kExit);
+  call.core().execute(system_.path().exit);
   Task& t = task(id);
   drop_mm(t.mm, call.core());
   free_stack(t.stack, call.core(), t.cpu);
@@ -234,7 +229,7 @@ void Kernel::null_syscall(std::uint32_t id) { Syscall call(*this, id); }
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address) {
   Syscall call(*this, id);
   if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
-    vma.file = true;
+    vma.file = vma.shmem = true;
     vma.file_id = next_shmem_++;
   }
   return task(id).mm->mmap(vma, length, address, call.core());
@@ -262,9 +257,16 @@ void Kernel::madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t l
   task(id).mm->madvise_free(start, start + length, call.core());
 }
 
-void Kernel::madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool huge) {
+void Kernel::madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                          HugeAdvice advice) {
   Syscall call(*this, id);
-  task(id).mm->set_huge(start, start + length, huge, call.core());
+  task(id).mm->madvise_huge(start, start + length, advice, call.core());
+}
+
+void Kernel::madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                          bool dont_fork) {
+  Syscall call(*this, id);
+  task(id).mm->madvise_fork(start, start + length, dont_fork, call.core());
 }
 
 std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
@@ -276,20 +278,12 @@ std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_
 void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
   Syscall call(*this, id);
   Mm& mm = *task(id).mm;
-  address = align_up(address, kPageSize);
-  if (mm.brk == kHeapBase && address > kHeapBase + (1ull << 36)) {
+  if (mm.brk == program_.heap_base() && address > mm.brk + kPudSize * 4) {
     // A recorded break lies where the recorded program had its heap: the heap starts there.
-    mm.brk_start = mm.brk = address;
+    mm.brk_start = mm.brk = align_up(address, kPageSize);
     return;
   }
-  if (address < mm.brk) {
-    mm.munmap(std::max(address, mm.brk_start), mm.brk, call.core());
-  } else if (address > mm.brk) {
-    Vma heap;
-    heap.read = heap.write = true;
-    mm.mmap(heap, address - mm.brk, mm.brk, call.core());
-  }
-  mm.brk = std::max(address, mm.brk_start);
+  mm.set_brk(address, call.core());
 }
 
 bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
@@ -309,8 +303,8 @@ bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind
   return false;
 }
 
-std::uint64_t Kernel::vmalloc(std::uint64_t pages) {
-  return vmalloc_.allocate(pages, system_.machine.core(0));
+std::uint64_t Kernel::vmalloc(std::uint64_t pages, bool huge) {
+  return vmalloc_.allocate(pages, huge, system_.machine.core(0));
 }
 void Kernel::vfree(std::uint64_t address) { vmalloc_.free(address, system_.machine.core(0)); }
 std::uint64_t Kernel::vm_map_ram(std::uint64_t pages) {
@@ -350,11 +344,13 @@ void Kernel::unfragment() {
 }
 
 AuditResult Kernel::audit() const {
+  constexpr std::uint64_t kCachedRights = mmu::field::kAp1.mask() | mmu::field::kAp2.mask() |
+                                          mmu::field::kUxn.mask() | mmu::field::kPxn.mask() |
+                                          mmu::field::kPoIndex.mask();
   AuditResult result;
   std::map<std::uint16_t, const Mm*> owner;
   for (const auto& [id, t] : tasks_) {
-    if (t.mm != nullptr && t.mm->asid_generation == generation_)
-      owner[t.mm->asid.value] = t.mm.get();
+    if (t.mm != nullptr && asids_.valid(*t.mm)) owner[t.mm->asid.value] = t.mm.get();
   }
   auto& machine = const_cast<cpu::Machine&>(system_.machine);
   for (std::size_t c = 0; c < machine.core_count(); ++c) {
@@ -370,28 +366,27 @@ AuditResult Kernel::audit() const {
     };
     for (const mmu::Tlb* tlb : {&mmu.l1i(), &mmu.l1d(), &mmu.l2()}) {
       for (const mmu::TlbEntry& entry : tlb->entries()) {
-        if (!entry.valid || flush_pending_[c] || vmalloc_.waiting(entry.va())) continue;
+        if (!entry.valid || asids_.flush_pending(static_cast<unsigned>(c)) ||
+            vmalloc_.waiting(entry.va()))
+          continue;
         if (!point_at(entry.va(), entry.asid)) continue;
         ++result.checked;
         const mmu::WalkResult now = mmu::walk(machine.memory(), regs, entry.va());
-        // Less permissive than the tables is allowed (a spurious fault mends it); anything else is
-        // not.
-        const std::uint64_t key = mmu::field::kPoIndex.mask();
+        const std::uint64_t offset = entry.va().value;
         const bool same_page =
-            !now.fault &&
-            entry.leaf.base + (entry.va().value & ((1ull << entry.leaf.page_bits) - 1)) ==
-                now.base + (entry.va().value & ((1ull << now.page_bits) - 1));
-        const bool more = !now.fault && ((now.descriptor.raw & ~entry.leaf.descriptor.raw) &
-                                         (mmu::field::kAp2.mask() | mmu::field::kUxn.mask())) != 0;
-        const bool other_key = (now.descriptor.raw & key) != (entry.leaf.descriptor.raw & key);
+            !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==
+                              now.base + (offset & ((1ull << now.page_bits) - 1));
+        // Also an entry that allows less than the tables is wrong: the access would fault for ever.
+        const bool same_rights =
+            ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & kCachedRights) == 0;
         // A block entry over a table: break-before-make was not kept. The linear map's blocks are
         // split in place (FEAT_BBM level 2).
-        const bool size = !mmu::upper_half(entry.va()) && entry.leaf.page_bits != now.page_bits;
-        if (!same_page || more || other_key || size) ++result.stale_leaves;
+        const bool same_size = mmu::upper_half(entry.va()) || entry.leaf.page_bits == now.page_bits;
+        if (!same_page || !same_rights || !same_size) ++result.stale_leaves;
       }
     }
     for (const mmu::WalkCache::Entry& entry : mmu.walk_cache().entries()) {
-      if (!entry.valid || flush_pending_[c]) continue;
+      if (!entry.valid || asids_.flush_pending(static_cast<unsigned>(c))) continue;
       ++result.checked;
       if (!point_at(entry.va(), entry.asid)) {
         ++result.stale_tables;  // its tables were freed, the walker may still read them

@@ -7,8 +7,10 @@
 #include <memory>
 #include <vector>
 
+#include "sim/kernel/asid.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/mm.h"
+#include "sim/kernel/program.h"
 #include "sim/kernel/vmalloc.h"
 
 namespace kpksim::kernel {
@@ -30,10 +32,14 @@ struct AuditResult {
 
 class Kernel {
  public:
-  Kernel(const cpu::CoreProfile& profile, const Config& config);
+  Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const Config& config);
 
   System& system() { return system_; }
   const System& system() const { return system_; }
+
+  // What spawn and exec load from now on.
+  void set_program(const ProgramImage& program) { program_ = program; }
+  const ProgramImage& program() const { return program_; }
 
   // Tasks. InputError for an unknown or already used id.
   void spawn(std::uint32_t id);
@@ -54,7 +60,8 @@ class Kernel {
                 bool x);
   void madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
-  void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool huge);
+  void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, HugeAdvice advice);
+  void madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool dont_fork);
   std::uint64_t mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                        std::uint64_t new_length, std::uint64_t new_address);
   void set_brk(std::uint32_t id, std::uint64_t address);
@@ -64,7 +71,7 @@ class Kernel {
   bool touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind);
 
   // Kernel memory, by the task that runs on core 0 (or the boot context).
-  std::uint64_t vmalloc(std::uint64_t pages);
+  std::uint64_t vmalloc(std::uint64_t pages, bool huge);
   void vfree(std::uint64_t address);
   std::uint64_t vm_map_ram(std::uint64_t pages);
   void vm_unmap_ram(std::uint64_t address);
@@ -98,11 +105,9 @@ class Kernel {
   std::map<std::uint32_t, Task> tasks_;
   std::vector<std::uint32_t> current_;                   // task on each core, 0: none
   std::vector<std::vector<std::uint64_t>> stack_cache_;  // NR_CACHED_STACKS per core
-  std::vector<std::pair<std::uint32_t, std::uint64_t>> dead_stacks_;
+  AsidAllocator asids_;
+  ProgramImage program_;
   unsigned next_cpu_ = 0;
-  std::uint32_t next_asid_ = 1;
-  std::uint64_t generation_ = 1;
-  std::vector<bool> flush_pending_;
   std::vector<Pfn> fragments_;
   std::uint32_t next_shmem_ = 1u << 22;
   std::uint64_t segv_ = 0;

@@ -84,7 +84,7 @@ void LinearMap::split_block(cpu::Core& core, const Entry& block) {
     tables_.update(core, address_of(table) + i * 8, d);
   }
   core.dsb_ishst();
-  tables_.set_table(core, block.address, table_descriptor(table));
+  tables_.set_table(core, block.address, table_descriptor(table), block.level);
 }
 
 void LinearMap::clear_contiguous(cpu::Core& core, const Entry& entry) {

@@ -1,30 +1,30 @@
 #pragma once
-// An address space (mm_struct): its VMAs, page tables and ASID, and the operations that change them
-// as mm/ does: faults, fork's copy, zapping through the mmu_gather, mprotect, mremap.
+// An address space (mm_struct): its VMAs, page tables and ASID, and the operations that change
+// them, as mm/ of Linux does: each .cc file of this class is one of Linux's files or functions
+// (mm_fault.cc: memory.c's faults, mm_zap.cc: zap_page_range and free_pgtables, mm_fork.cc:
+// copy_page_range, mm_protect.cc: mprotect.c and madvise.c, mm_remap.cc: mremap.c, mm_huge.cc:
+// huge_memory.c).
 
 #include <cstdint>
-#include <map>
 #include <unordered_map>
+#include <vector>
 
+#include "sim/kernel/prot.h"
 #include "sim/kernel/system.h"
+#include "sim/kernel/vma.h"
 
 namespace kpksim::kernel {
 
-struct Vma {
-  std::uint64_t start = 0, end = 0;  // page-aligned, [start, end)
-  bool read = false, write = false, exec = false;
-  bool shared = false, file = false;
-  bool huge = false;      // MADV_HUGEPAGE
-  bool anon_vma = false;  // private pages may exist: fork must copy
-  std::uint32_t file_id = 0;
-  std::uint64_t file_offset = 0;  // bytes, of `start`
-};
+class Gather;
 
 // The page cache: which page holds which page of which file.
 class PageCache {
  public:
-  // The page, allocated at the first use ("read from disk").
-  Pfn get(System& system, cpu::Core& core, std::uint32_t file, std::uint64_t index);
+  // The page, if it is there. Files are always read from the disk before (they are there);
+  // shared anonymous memory only has the pages that were touched.
+  std::optional<Pfn> find(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
+  // The page, allocated at the first use.
+  Pfn get(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
 
  private:
   std::unordered_map<std::uint64_t, Pfn> pages_;
@@ -37,58 +37,116 @@ class Mm {
   Mm(System& system, PageCache& cache, cpu::Core& core);
 
   // Address-space calls. Ranges are page-aligned by the caller.
+  // Address 0: the kernel chooses; else the range is mapped there, whatever was there before.
   std::uint64_t mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
   // False if nothing was mapped there.
   bool munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   bool mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core);
   void madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core);
-  void set_huge(std::uint64_t start, std::uint64_t end, bool huge, cpu::Core& core);
+  void madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice, cpu::Core& core);
+  void madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cpu::Core& core);
+  // The new address; 0 if `start` is not mapped. new_address 0: in place, or where there is room.
   std::uint64_t mremap(std::uint64_t start, std::uint64_t length, std::uint64_t new_length,
                        std::uint64_t new_address, cpu::Core& core);
+  void set_brk(std::uint64_t address, cpu::Core& core);
   // dup_mmap(): copies VMAs and page tables into `child`, then flushes this address space.
   void fork_into(Mm& child, cpu::Core& core);
-  // exit_mmap(): everything goes, in one gather of the full mm.
+  // exit_mmap(): everything goes, in one gather of the full mm; then the root itself.
   void exit(cpu::Core& core);
+  // setup_arg_pages(): the stack that exec has written to gets its final protection.
+  void finish_stack(std::uint64_t start, std::uint64_t end, cpu::Core& core);
 
+  // handle_mm_fault(): the access may be repeated, or is a SIGSEGV.
   FaultResult handle_fault(VirtAddr va, bool write, bool exec, cpu::Core& core);
 
   Pfn root() const { return root_; }
-  const std::map<std::uint64_t, Vma>& vmas() const { return vmas_; }
+  const VmaTree& vmas() const { return vmas_; }
 
-  // ASID allocation (arch/arm64/mm/context.c).
-  Asid asid;
-  std::uint64_t asid_generation = 0;
+  Asid asid;                          // in force while asid_generation is the current one
+  std::uint64_t asid_generation = 0;  // 0: never had one
   std::uint64_t brk_start = 0, brk = 0;
   unsigned users = 1;  // tasks
 
  private:
-  friend class Gather;
+  // Calls fn(entry's address, va, next) for each level 2 entry that is not empty; next is the end
+  // of what the entry maps, or `end`.
+  template <class OnPmd>
+  void for_pmds(std::uint64_t start, std::uint64_t end, cpu::Core& core, OnPmd&& on_pmd);
+  PhysAddr pte(Pfn table, std::uint64_t va) const {
+    return address_of(table) + ((va >> kPageShift) & (kEntriesPerTable - 1)) * 8;
+  }
+  mmu::Descriptor read(cpu::Core& core, PhysAddr entry) const {
+    return {system_.tables.read(core, entry)};
+  }
+  // How many entries from `entry` on (at most `most`) map consecutive pages of one large folio.
+  unsigned folio_batch(cpu::Core& core, PhysAddr entry, mmu::Descriptor first, unsigned most);
+  // Splits VMAs and huge pages so that [start, end) has boundaries of its own.
+  void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  void prepare_anon_vma(Vma& vma);
 
-  Vma* find_vma(std::uint64_t va);
-  void split_vma(std::uint64_t at);
-  // Calls fn(table entries' address, va, end) for each PTE table in [start, end) and
-  // block(entry, va) for each block at level 2.
-  template <class OnTable, class OnBlock>
-  void for_tables(std::uint64_t start, std::uint64_t end, cpu::Core& core, OnTable&& on_table,
-                  OnBlock&& on_block);
-  void zap(class Gather& gather, std::uint64_t start, std::uint64_t end, cpu::Core& core);
-  void free_tables(class Gather& gather, std::uint64_t start, std::uint64_t end, cpu::Core& core);
-  void split_huge(PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  // Unmapping.
+  void zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  std::uint64_t zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint64_t va,
+                         std::uint64_t end, cpu::Core& core);
+  void zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  // The VMAs [first, last) go; their tables too where no VMA outside [floor, ceiling) needs them.
+  void free_tables(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
+                   std::uint64_t ceiling, cpu::Core& core);
+  bool free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t start, std::uint64_t end,
+                  std::uint64_t floor, std::uint64_t ceiling, cpu::Core& core);
+
+  // Huge pages.
+  bool huge_allowed(const Vma& vma, std::uint64_t base) const;
+  bool huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
+  bool huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  void split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void split_huge_at(std::uint64_t va, cpu::Core& core);
-  void split_huge_range(std::uint64_t start, std::uint64_t end, cpu::Core& core);
-  void unmap_range(std::uint64_t start, std::uint64_t end, bool tables, cpu::Core& core);
-  bool huge_fault(Vma& vma, std::uint64_t va, cpu::Core& core);
+  void copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  void protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,
+                    cpu::Core& core);
+  Pfn withdraw_table();
+
+  // Faults.
   void map_page(PhysAddr entry, Pfn pfn, const Vma& vma, bool writable, cpu::Core& core);
-  void cow(Vma& vma, PhysAddr entry, mmu::Descriptor old, std::uint64_t va, cpu::Core& core);
-  void file_fault(Vma& vma, PhysAddr entry, std::uint64_t va, bool write, cpu::Core& core);
+  void write_fault(Vma& vma, PhysAddr entry, mmu::Descriptor old, std::uint64_t va,
+                   cpu::Core& core);
+  void file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
+  void anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
+
   void copy_range(Mm& child, const Vma& vma, cpu::Core& core);
-  std::uint64_t find_gap(std::uint64_t length) const;
+  mmu::Descriptor changed_protection(const Vma& vma, mmu::Descriptor old, unsigned level);
+  void change_protection(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
+                         cpu::Core& core);
+  void move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length, cpu::Core& core);
+  bool move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core);
 
   System& system_;
   PageCache& cache_;
   Pfn root_;
-  std::map<std::uint64_t, Vma> vmas_;
+  VmaTree vmas_;
+  std::vector<Pfn> deposited_;  // page tables kept for the splits of huge pages
 };
+
+template <class OnPmd>
+void Mm::for_pmds(std::uint64_t start, std::uint64_t end, cpu::Core& core, OnPmd&& on_pmd) {
+  for (std::uint64_t va = start; va < end;) {
+    Pfn table = root_;
+    for (unsigned level = 0;; ++level) {
+      const unsigned shift = mmu::level_shift(level);
+      const PhysAddr entry = address_of(table) + ((va >> shift) & (kEntriesPerTable - 1)) * 8;
+      const std::uint64_t boundary = align_down(va, 1ull << shift) + (1ull << shift);
+      const mmu::Descriptor d = read(core, entry);
+      if (!is_none(d) && level < 2) {
+        table = d.pfn();
+        continue;
+      }
+      const std::uint64_t next = std::min(boundary, end);
+      if (!is_none(d)) on_pmd(entry, va, next);
+      va = next;
+      break;
+    }
+  }
+}
 
 }  // namespace kpksim::kernel

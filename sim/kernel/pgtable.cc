@@ -23,7 +23,7 @@ void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
 }
 
 void PageTables::barriers(cpu::Core& core) {
-  if (lazy_) {
+  if (lazy_ && lazy_barriers_) {
     barriers_pending_ = true;
     return;
   }
@@ -36,9 +36,9 @@ void PageTables::set_pte(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, boo
   if (kernel_mapping && d.valid()) barriers(core);
 }
 
-void PageTables::set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
+void PageTables::set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, unsigned level) {
   write(core, entry, d.raw);
-  if (d.valid()) barriers(core);
+  if (d.valid() || level == 0) barriers(core);
 }
 
 mmu::Descriptor PageTables::get_and_clear(cpu::Core& core, PhysAddr entry) {

@@ -30,14 +30,16 @@ class KernelOops : public std::runtime_error {
 
 class PageTables {
  public:
-  explicit PageTables(Protection& protection) : protection_(protection) {}
+  // lazy_barriers: the barriers that a kernel mapping needs wait for the end of a lazy section.
+  PageTables(Protection& protection, bool lazy_barriers)
+      : protection_(protection), lazy_barriers_(lazy_barriers) {}
 
   std::uint64_t read(cpu::Core& core, PhysAddr entry) const;
 
-  // set_pte: a valid kernel entry needs DSB ISHST + ISB, put off to the end of a lazy section.
+  // set_pte: a valid kernel entry needs DSB ISHST + ISB.
   void set_pte(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, bool kernel_mapping);
-  // set_pmd, set_pud, set_p4d: a valid entry needs the barriers at once or at the section's end.
-  void set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d);
+  // set_pmd and set_pud need the barriers if the entry is valid, set_p4d (level 0) always.
+  void set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, unsigned level);
   // ptep_get_and_clear, ptep_set_wrprotect, ptep_set_access_flags and the like: one section each.
   mmu::Descriptor get_and_clear(cpu::Core& core, PhysAddr entry);
   void update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d);
@@ -54,6 +56,7 @@ class PageTables {
   void barriers(cpu::Core& core);
 
   Protection& protection_;
+  const bool lazy_barriers_;
   bool lazy_ = false;
   bool barriers_pending_ = false;
   std::uint64_t writes_ = 0;

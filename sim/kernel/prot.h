@@ -1,12 +1,13 @@
 #pragma once
 // The descriptors that the kernel builds (arch/arm64/include/asm/pgtable-prot.h), direct permission
-// scheme: AP[2:1], UXN, PXN.
+// scheme: AP[2:1], UXN, PXN, DBM. A leaf may be written by software's rules if DBM is set
+// (PTE_WRITE); AP[2] (PTE_RDONLY) of such a leaf says that it is clean. A leaf of a PROT_NONE range
+// is not valid, but not zero either.
 
 #include "sim/mmu/descriptor.h"
 
 namespace kpksim::kernel {
 
-// Software bit 55: the page may be written (PTE_WRITE), while AP[2] says whether it can be now.
 constexpr mmu::Descriptor table_descriptor(Pfn table) { return {address_of(table).value | 3}; }
 
 constexpr mmu::Descriptor leaf_descriptor(PhysAddr pa, unsigned level) {
@@ -17,15 +18,33 @@ constexpr mmu::Descriptor leaf_descriptor(PhysAddr pa, unsigned level) {
 
 constexpr mmu::Descriptor kernel_leaf(PhysAddr pa, unsigned level, bool contiguous) {
   mmu::Descriptor d = leaf_descriptor(pa, level).with(mmu::field::kPxn, 1);
+  d = d.with(mmu::field::kDbm, 1);
   return d.with(mmu::field::kUxn, 1).with(mmu::field::kContiguous, contiguous ? 1 : 0);
 }
 
+// A user page or block; a writable one is dirty.
 constexpr mmu::Descriptor user_leaf(PhysAddr pa, unsigned level, bool writable, bool executable) {
   mmu::Descriptor d = leaf_descriptor(pa, level).with(mmu::field::kNotGlobal, 1);
   d = d.with(mmu::field::kAp1, 1).with(mmu::field::kAp2, writable ? 0 : 1);
+  d = d.with(mmu::field::kDbm, writable ? 1 : 0);
   return d.with(mmu::field::kPxn, 1).with(mmu::field::kUxn, executable ? 0 : 1);
 }
 
-constexpr bool is_writable(mmu::Descriptor d) { return mmu::field::kAp2.get(d.raw) == 0; }
+// Value of the software bits: the page was written, though its entry cannot be written now.
+inline constexpr std::uint64_t kSoftwareDirty = 1;  // PTE_DIRTY, bit 55
+
+constexpr bool is_none(mmu::Descriptor d) { return d.raw == 0; }  // pte_none()
+constexpr bool is_writable(mmu::Descriptor d) { return mmu::field::kDbm.get(d.raw) != 0; }
+constexpr bool is_dirty(mmu::Descriptor d) {
+  return is_writable(d) && mmu::field::kAp2.get(d.raw) == 0;
+}
+constexpr mmu::Descriptor write_protected(mmu::Descriptor d) {
+  return d.with(mmu::field::kDbm, 0).with(mmu::field::kAp2, 1);
+}
+constexpr mmu::Descriptor made_writable(mmu::Descriptor d) {
+  return d.with(mmu::field::kDbm, 1).with(mmu::field::kAp2, 0).with(mmu::field::kAccessFlag, 1);
+}
+// pte_mkclean(pte_mkold()): the next write marks it again.
+constexpr mmu::Descriptor made_clean(mmu::Descriptor d) { return d.with(mmu::field::kAp2, 1); }
 
 }  // namespace kpksim::kernel

@@ -12,12 +12,12 @@
 namespace kpksim::kernel {
 namespace {
 
-mmu::Registers boot_registers(const Protection& protection, Pfn swapper) {
+mmu::Registers boot_registers(const Protection& protection, Pfn swapper, unsigned asid_bits) {
   mmu::Registers regs;
   regs.tcr = mmu::tcr::kT0Sz.set(mmu::tcr::kT1Sz.set(0, 16), 16);
   regs.tcr = mmu::tcr::kTg1.set(regs.tcr, 0b10);   // 4 KB
   regs.tcr = mmu::tcr::kIps.set(regs.tcr, 0b101);  // 48 bits
-  regs.tcr = mmu::tcr::kAs.set(mmu::tcr::kA1.set(regs.tcr, 1), 1);
+  regs.tcr = mmu::tcr::kAs.set(mmu::tcr::kA1.set(regs.tcr, 1), asid_bits == 16 ? 1 : 0);
   regs.sctlr = mmu::sctlr::kM.set(0, 1);
   regs.ttbr0 = regs.ttbr1 = address_of(swapper).value;
   protection.boot(regs);
@@ -63,11 +63,6 @@ void check(const Config& config) {
         fmt::format("allocator '{}' keys pages, but protection 'none' has no keys; use 'buddy'",
                     config.allocator));
   }
-  if (config.protection == "kpkeys-poe" && config.allocator == "buddy") {
-    throw InputError(
-        "allocator 'buddy' never keys a page, so kpkeys-poe would protect nothing; "
-        "use 'per-page' or 'pba'");
-  }
   if (config.protection == "none" && config.batching) {
     throw InputError("protection 'none' has no sections to batch");
   }
@@ -83,35 +78,61 @@ void check(const Config& config) {
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
 }
 
-System::System(const cpu::CoreProfile& profile, const Config& cfg)
+System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const Config& cfg)
     : config(cfg),
-      machine(profile, cfg.cores),
+      profile(kernel),
+      machine(core, cfg.cores),
       protection(make_protection(cfg.protection, cfg.batching)),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift),
-      tables(*protection),
-      flush(profile.tlb_range, cfg.left_out_tlbi),
+      tables(*protection, kernel.lazy_barriers),
+      flush({core.tlb_range, core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
       linear_map(cfg.linear_map, tables, flush),
       pages(cfg.memory_bytes >> kPageShift) {
   linear_map.build(machine.memory(), buddy);
   allocator = make_allocator(cfg.allocator, {buddy, linear_map, tables, machine.memory()});
-  linear_map.set_table_source(
-      [this](cpu::Core& core) { return allocator->allocate_for_split(core); });
+  linear_map.set_table_source([this](cpu::Core& c) { return allocator->allocate_for_split(c); });
   for (std::size_t i = 0; i < machine.core_count(); ++i) {
-    machine.core(i).set_registers(boot_registers(*protection, linear_map.root()));
+    machine.core(i).set_registers(boot_registers(*protection, linear_map.root(), core.asid_bits));
   }
   const Because boot(machine.core(0), Cause::kBoot);
-  zero_page = allocate_pages(0);
-  page(zero_page).file = true;
+  zero_page = allocate_page();
+  page(zero_page).reserved = true;
+  kernel_data = allocate_page();
   allocator->boot(machine.core(0));
 }
 
-Pfn System::allocate_pages(unsigned order) {
+std::optional<Pfn> System::try_allocate_folio(unsigned order) {
   const auto pfn = buddy.allocate(order);
-  if (!pfn) throw InputError("out of memory: no free pages left (give the machine more --memory)");
+  if (!pfn) return std::nullopt;
   for (std::uint32_t i = 0; i < 1u << order; ++i) {
-    page(*pfn + i) = {0, false, static_cast<std::uint8_t>(order), i};
+    page(*pfn + i) = {};
+    page(*pfn + i).order = static_cast<std::uint8_t>(order);
+    page(*pfn + i).offset = i;
   }
+  return pfn;
+}
+
+Pfn System::allocate_page() {
+  const auto pfn = try_allocate_folio(0);
+  if (!pfn) throw InputError("out of memory: no free pages left (give the machine more --memory)");
   return *pfn;
+}
+
+std::optional<Pfn> System::huge_zero_folio(cpu::Core& core) {
+  if (huge_zero_) return huge_zero_;
+  huge_zero_ = try_allocate_folio(kPmdShift - kPageShift);
+  if (!huge_zero_) return std::nullopt;
+  for (unsigned i = 0; i < kEntriesPerTable; ++i) core.count_page_zero();
+  page(*huge_zero_).reserved = true;
+  return huge_zero_;
+}
+
+void System::put_folio(Pfn head, unsigned count) {
+  Page& p = page(head);
+  if (p.reserved) return;
+  if (p.refs < count) throw ModelError("a folio is put more often than it was taken");
+  p.refs -= count;
+  if (p.refs == 0) buddy.free(head, p.order);
 }
 
 PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {
@@ -124,12 +145,17 @@ PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned lev
     if (!d.valid()) {
       if (!allocate) return PhysAddr(0);
       d = table_descriptor(allocator->allocate(core));
-      tables.set_table(core, entry, d);
+      core.execute(path().table);
+      tables.set_table(core, entry, d, at);
     } else if (!d.table_or_page()) {
       return PhysAddr(0);  // a block where a table was looked for
     }
     table = d.pfn();
   }
+}
+
+void System::free_tables_rcu(std::vector<Pfn> freed) {
+  rcu_.insert(rcu_.end(), freed.begin(), freed.end());
 }
 
 void System::rcu_quiesce(cpu::Core& core) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "sim/kernel/pgtable.h"
+#include "sim/kernel/profile.h"
 #include "sim/kernel/protect/protection.h"
 #include "sim/kernel/tlbflush.h"
 
@@ -36,19 +38,24 @@ FlushSite parse_flush_site(const std::string& name);
 const std::vector<PolicyInfo>& granularities();
 std::string_view granularity_name(Granularity granularity);
 
-// What the kernel knows about a page of memory that users map (struct page).
+// What the kernel knows about a page of memory that users map (struct page and struct folio). The
+// counts are those of the folio's head page.
 struct Page {
-  std::uint32_t mapcount = 0;
-  bool file = false;       // in the page cache: not freed when unmapped
-  std::uint8_t order = 0;  // of the folio, on its head page
-  std::uint32_t head = 0;  // offset to the folio's head, in pages
+  std::uint32_t mapcount = 0;  // entries that map a page of the folio; a block counts 512
+  std::uint32_t refs = 0;      // the same, until the TLB flush after the unmapping; + 1: page cache
+  bool file = false;           // in the page cache
+  bool exclusive = false;      // anonymous, and no other process may map it (PageAnonExclusive)
+  bool reserved = false;       // a zero page: never counted, never freed
+  std::uint8_t order = 0;      // of the folio
+  std::uint32_t offset = 0;    // of this page in its folio
 };
 
 class System {
  public:
-  System(const cpu::CoreProfile& profile, const Config& config);
+  System(const cpu::CoreProfile& core, const KernelProfile& kernel, const Config& config);
 
   const Config config;
+  const KernelProfile profile;
   cpu::Machine machine;
   std::unique_ptr<Protection> protection;
   Buddy buddy;
@@ -58,21 +65,32 @@ class System {
   std::unique_ptr<PageTableAllocator> allocator;
   std::vector<Page> pages;
   Pfn zero_page;
+  std::uint32_t last_anon_vma = 0;
+  Pfn kernel_data;  // a page of ordinary kernel memory: a kernel stack's locals
+
+  const PathLengths& path() const { return profile.path; }
 
   Page& page(Pfn pfn) { return pages[pfn - buddy.first()]; }
-  // A user page of 2^order frames, or InputError when memory is exhausted.
-  Pfn allocate_pages(unsigned order);
+  Pfn head_of(Pfn pfn) { return pfn - page(pfn).offset; }
+  // A folio of 2^order frames for users: nullopt, or InputError when memory is exhausted.
+  std::optional<Pfn> try_allocate_folio(unsigned order);
+  Pfn allocate_page();
+  // The folio of 512 zeroed pages that read faults of huge pages map; nullopt: no memory for it.
+  std::optional<Pfn> huge_zero_folio(cpu::Core& core);
+  // `count` references less; the last one frees the folio.
+  void put_folio(Pfn head, unsigned count);
 
   // The address of the entry for `va` at `level` of the tree below `root`; a missing table on the
   // way is allocated if `allocate`, else the result is 0.
   PhysAddr find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate);
 
   // Tables whose free waits for RCU; a quiescent state (the end of a system call) frees them.
-  void free_table_rcu(Pfn table) { rcu_.push_back(table); }
+  void free_tables_rcu(std::vector<Pfn> tables);
   void rcu_quiesce(cpu::Core& core);
 
  private:
   std::vector<Pfn> rcu_;
+  std::optional<Pfn> huge_zero_;
 };
 
 }  // namespace kpksim::kernel

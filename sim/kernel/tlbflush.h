@@ -1,6 +1,6 @@
 #pragma once
-// TLB flushes as arch/arm64/include/asm/tlbflush.h issues them (6.12). Every TLBI of the kernel
-// model goes through here, named by its site, so that a test can leave out the ones of one site.
+// TLB flushes as arch/arm64/include/asm/tlbflush.h issues them. Every TLBI of the kernel model goes
+// through here, named by its site, so that a test can leave out the ones of one site.
 
 #include <array>
 #include <cstdint>
@@ -10,6 +10,8 @@
 
 namespace kpksim::kernel {
 
+// Where the kernel flushes. One site may have several flushes of which only all together matter
+// (mprotect of a huge page flushes twice).
 enum class FlushSite : std::uint8_t {
   kNone,
   kForkParent,
@@ -32,25 +34,38 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite
                        "vmalloc-purge", "set-memory-pkey", "asid-rollover", "thp-split",
                        "madvise-free"};
 
+struct FlushOptions {
+  bool range_operations = true;           // the core has FEAT_TLBIRANGE
+  bool repeat = false;                    // ARM64_WORKAROUND_REPEAT_TLBI
+  bool kernel_range = false;              // flush_tlb_kernel_range() uses range operations
+  FlushSite left_out = FlushSite::kNone;  // fault injection: its TLBIs are not executed
+};
+
 class TlbFlush {
  public:
-  // `left_out`: fault injection, the TLBIs of that site are not executed (their barriers are).
-  TlbFlush(bool range_operations, FlushSite left_out)
-      : range_(range_operations), left_out_(left_out) {}
+  explicit TlbFlush(const FlushOptions& options) : options_(options) {}
 
+  // flush_tlb_mm(): one ASIDE1IS.
   void mm(cpu::Core& core, FlushSite site, Asid asid);
+  // flush_tlb_page(): one VALE1IS.
   void page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va);
-  // [start, end); `stride` bytes per entry; last_level: no table was freed; level: TTL hint or 0.
+  // __flush_tlb_range(): [start, end); `stride` bytes per entry; last_level: no table was freed;
+  // level: TTL hint or 0.
   void range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start, VirtAddr end,
              std::uint64_t stride, bool last_level, unsigned level);
+  // flush_tlb_kernel_range(): VAALE1IS for each page, or VMALLE1IS.
   void kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
+  // local_flush_tlb_all(): this core alone.
   void local_all(cpu::Core& core, FlushSite site);
 
  private:
   void issue(cpu::Core& core, FlushSite site, mmu::TlbiOp op, std::uint64_t xt) const;
+  void operations(cpu::Core& core, FlushSite site, mmu::TlbiKind by_page, mmu::TlbiKind by_range,
+                  Asid asid, VirtAddr start, std::uint64_t pages, std::uint64_t stride,
+                  unsigned level) const;
+  void sync(cpu::Core& core, FlushSite site) const;  // __tlbi_sync_s1ish()
 
-  bool range_;
-  FlushSite left_out_;
+  FlushOptions options_;
 };
 
 }  // namespace kpksim::kernel

@@ -4,60 +4,103 @@
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
-#include "sim/kernel/path.h"
 #include "sim/kernel/prot.h"
 
 namespace kpksim::kernel {
+
+using mmu::Descriptor;
 
 namespace {
 
 constexpr std::uint64_t kRamBlockPages = 1024;  // VMAP_BBMAP_BITS
 constexpr std::uint64_t kRamMaxPages = 64;      // VMAP_MAX_ALLOC: larger ones are areas
+constexpr unsigned kBlockOrder = kPmdShift - kPageShift;
+constexpr unsigned kRunOrder = 4;  // a contiguous run of 64 KB
 
 }  // namespace
 
-std::uint64_t Vmalloc::reserve(std::uint64_t bytes) {
+std::uint64_t Vmalloc::reserve(std::uint64_t bytes, std::uint64_t alignment) {
   for (auto it = free_.begin(); it != free_.end(); ++it) {
-    if (it->second < bytes) continue;
-    const std::uint64_t start = it->first;
-    const std::uint64_t rest = it->second - bytes;
-    free_.erase(it);
-    if (rest > 0) free_[start + bytes] = rest;
+    const std::uint64_t start = align_up(it->first, alignment);
+    const std::uint64_t end = it->first + it->second;
+    if (start + bytes > end) continue;
+    const std::uint64_t before = start - it->first;
+    if (before > 0) {
+      it->second = before;
+    } else {
+      free_.erase(it);
+    }
+    if (start + bytes < end) free_[start + bytes] = end - start - bytes;
     return start;
   }
   throw InputError("vmalloc: no addresses left");
 }
 
-void Vmalloc::map(std::uint64_t va, const std::vector<Pfn>& pages, cpu::Core& core) {
-  for (std::size_t i = 0; i < pages.size();) {
-    const PhysAddr first =
-        system_.find_entry(core, system_.linear_map.root(), VirtAddr(va + i * kPageSize), 3, true);
-    const std::size_t slots = kEntriesPerTable - (first.value & (kPageSize - 1)) / 8;
-    const LazySection lazy(system_.tables, core);
-    for (std::size_t n = 0; n < slots && i < pages.size(); ++n, ++i) {
-      system_.tables.set_pte(core, first + n * 8, kernel_leaf(address_of(pages[i]), 3, false),
+// `pages` pages in runs of `order`; a run that memory does not have makes all of them single.
+Vmalloc::Area Vmalloc::build(std::uint64_t pages, unsigned order) {
+  Area area;
+  while (pages > 0) {
+    if (const auto run = pages >= 1ull << order ? system_.buddy.allocate(order) : std::nullopt) {
+      area.runs.push_back({*run, order});
+      pages -= 1ull << order;
+      continue;
+    }
+    if (order == 0) throw InputError("out of memory: no pages for vmalloc (give more --memory)");
+    order = order > kRunOrder && pages >= 1ull << kRunOrder ? kRunOrder : 0;
+  }
+  return area;
+}
+
+// vmap_pages_range_noflush(): per page table, in a lazy MMU section where the kernel has it; each
+// contiguous run is a call, and so a section, of its own.
+void Vmalloc::map(std::uint64_t va, const Area& area, cpu::Core& core) {
+  const Pfn root = system_.linear_map.root();
+  std::optional<LazySection> lazy;
+  for (const Run& run : area.runs) {
+    if (run.order == kBlockOrder) {
+      lazy.reset();
+      const PhysAddr pmd = system_.find_entry(core, root, VirtAddr(va), 2, true);
+      system_.tables.set_table(core, pmd, kernel_leaf(address_of(run.first), 2, false), 2);
+      va += kPmdSize;
+      continue;
+    }
+    const bool contiguous = run.order == kRunOrder && system_.profile.vmalloc_contiguous;
+    for (std::uint64_t i = 0; i < 1ull << run.order; ++i, va += kPageSize) {
+      if (!lazy || va % kPmdSize == 0 || (contiguous && i == 0)) {
+        lazy.reset();
+        system_.find_entry(core, root, VirtAddr(va), 3, true);
+        if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core);
+      }
+      const PhysAddr entry = system_.find_entry(core, root, VirtAddr(va), 3, false);
+      system_.tables.set_pte(core, entry, kernel_leaf(address_of(run.first + i), 3, contiguous),
                              true);
     }
+    if (contiguous) lazy.reset();
   }
 }
 
 // vunmap_range_noflush(): every entry of the range is cleared, the guard page's too.
 void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core) {
-  for (std::uint64_t i = 0; i < pages;) {
-    const PhysAddr first =
-        system_.find_entry(core, system_.linear_map.root(), VirtAddr(va + i * kPageSize), 3, false);
-    const std::uint64_t slots = first.value == 0
-                                    ? kEntriesPerTable - ((va >> kPageShift) + i) % kEntriesPerTable
-                                    : kEntriesPerTable - (first.value & (kPageSize - 1)) / 8;
-    if (first.value == 0) {
-      i += slots;
-      continue;
+  const Pfn root = system_.linear_map.root();
+  for (const std::uint64_t end = va + pages * kPageSize; va < end;) {
+    const std::uint64_t next = std::min(align_down(va, kPmdSize) + kPmdSize, end);
+    const PhysAddr pmd = system_.find_entry(core, root, VirtAddr(va), 2, false);
+    const Descriptor d{pmd.value == 0 ? 0 : system_.tables.read(core, pmd)};
+    if (d.block()) {
+      system_.tables.set_table(core, pmd, Descriptor{0}, 2);
+    } else if (d.valid()) {
+      std::optional<LazySection> lazy;
+      if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core);
+      for (std::uint64_t at = va; at < next; at += kPageSize) {
+        system_.tables.get_and_clear(core, system_.find_entry(core, root, VirtAddr(at), 3, false));
+      }
     }
-    const LazySection lazy(system_.tables, core);
-    for (std::uint64_t n = 0; n < slots && i < pages; ++n, ++i) {
-      system_.tables.get_and_clear(core, first + n * 8);
-    }
+    va = next;
   }
+}
+
+void Vmalloc::release(const Area& area) {
+  for (const Run& run : area.runs) system_.buddy.free(run.first, run.order);
 }
 
 void Vmalloc::defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core) {
@@ -94,14 +137,19 @@ void Vmalloc::purge(cpu::Core& core) {
   waiting_pages_ = 0;
 }
 
-std::uint64_t Vmalloc::allocate(std::uint64_t pages, cpu::Core& core) {
+std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core) {
   const Because because(core, Cause::kVmalloc);
-  core.execute(path::kVmalloc + path::kVmallocPage * pages);
-  Area area;
+  core.execute(system_.path().vmalloc + system_.path().vmalloc_page * pages);
+  unsigned order = 0;
+  if (huge && pages >= 1ull << kBlockOrder) {
+    order = kBlockOrder;
+  } else if (huge && pages >= 1ull << kRunOrder && system_.profile.vmalloc_contiguous) {
+    order = kRunOrder;
+  }
+  Area area = build(pages, order);
   area.bytes = (pages + 1) * kPageSize;
-  const std::uint64_t va = reserve(area.bytes);
-  for (std::uint64_t i = 0; i < pages; ++i) area.pages.push_back(system_.allocate_pages(0));
-  map(va, area.pages, core);
+  const std::uint64_t va = reserve(area.bytes, kPageSize << order);
+  map(va, area, core);
   areas_[va] = std::move(area);
   return va;
 }
@@ -113,33 +161,27 @@ void Vmalloc::free(std::uint64_t address, cpu::Core& core) {
   const Area area = std::move(it->second);
   areas_.erase(it);
   unmap(address, area.bytes >> kPageShift, core);
-  for (const Pfn pfn : area.pages) system_.buddy.free(pfn, 0);
+  release(area);
   defer(address, area.bytes, core);
 }
 
 std::uint64_t Vmalloc::map_ram(std::uint64_t pages, cpu::Core& core) {
-  if (pages > kRamMaxPages) return allocate(pages, core);
+  if (pages > kRamMaxPages) return allocate(pages, false, core);
   const Because because(core, Cause::kVmalloc);
-  core.execute(path::kVmMapRam);
-  auto block = blocks_.find(current_block_);
-  if (block == blocks_.end() || block->second.used + pages > kRamBlockPages) {
-    if (block != blocks_.end()) {  // the rest of a full block is lost until all of it is free
-      block->second.dirty += kRamBlockPages - block->second.used;
-      block->second.used = kRamBlockPages;
-      if (block->second.dirty == kRamBlockPages) {
-        defer(block->first, kRamBlockPages * kPageSize, core);
-        blocks_.erase(block);
-      }
-    }
-    current_block_ = reserve(kRamBlockPages * kPageSize);
-    block = blocks_.emplace(current_block_, RamBlock{current_block_, 0, 0}).first;
+  core.execute(system_.path().vm_map_ram);
+  const std::uint64_t rounded = std::bit_ceil(pages);
+  auto block = blocks_.begin();
+  while (block != blocks_.end() && block->second.free < rounded) ++block;
+  if (block == blocks_.end()) {
+    const std::uint64_t bytes = kRamBlockPages * kPageSize;
+    block = blocks_.emplace(reserve(bytes, bytes), RamBlock{kRamBlockPages, 0}).first;
   }
-  const std::uint64_t va = block->second.start + block->second.used * kPageSize;
-  block->second.used += pages;
-  std::vector<Pfn> frames;
-  for (std::uint64_t i = 0; i < pages; ++i) frames.push_back(system_.allocate_pages(0));
-  map(va, frames, core);
-  ram_[va] = std::move(frames);
+  const std::uint64_t va = block->first + (kRamBlockPages - block->second.free) * kPageSize;
+  block->second.free -= rounded;
+  Area area = build(pages, 0);
+  area.bytes = pages * kPageSize;
+  map(va, area, core);
+  ram_[va] = std::move(area);
   return va;
 }
 
@@ -147,12 +189,13 @@ void Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
   const auto it = ram_.find(address);
   if (it == ram_.end()) return free(address, core);
   const Because because(core, Cause::kVmalloc);
-  const std::vector<Pfn> frames = std::move(it->second);
+  const Area area = std::move(it->second);
   ram_.erase(it);
-  unmap(address, frames.size(), core);
-  for (const Pfn pfn : frames) system_.buddy.free(pfn, 0);
+  const std::uint64_t pages = area.bytes >> kPageShift;
+  unmap(address, pages, core);
+  release(area);
   const auto block = std::prev(blocks_.upper_bound(address));
-  block->second.dirty += frames.size();
+  block->second.dirty += std::bit_ceil(pages);
   if (block->second.dirty == kRamBlockPages) {
     const std::uint64_t start = block->first;
     blocks_.erase(block);

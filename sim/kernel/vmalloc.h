@@ -1,9 +1,10 @@
 #pragma once
-// vmalloc, vfree and vm_map_ram (mm/vmalloc.c): pages mapped in one lazy MMU section per page
-// table; freed addresses are kept until lazy_max_pages and then flushed and released together.
+// vmalloc, vfree and vm_map_ram (mm/vmalloc.c). Freed addresses are kept until lazy_max_pages, then
+// flushed with one TLB flush and released together.
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "sim/kernel/system.h"
@@ -16,10 +17,11 @@ class Vmalloc {
     free_[kVmallocStart] = kVmallocEnd - kVmallocStart;
   }
 
-  // Address of `pages` mapped pages (plus an unmapped guard page).
-  std::uint64_t allocate(std::uint64_t pages, cpu::Core& core);
+  // Address of `pages` mapped pages (plus an unmapped guard page). `huge`: 2 MB blocks, and 64 KB
+  // runs where the kernel has them, are used if the size allows (VM_ALLOW_HUGE_VMAP).
+  std::uint64_t allocate(std::uint64_t pages, bool huge, cpu::Core& core);
   void free(std::uint64_t address, cpu::Core& core);
-  // One block of at most 1,024 pages per core serves small vm_map_ram calls (vb_alloc).
+  // Up to 64 pages come from blocks of 1,024 pages (vb_alloc), more are areas of their own.
   std::uint64_t map_ram(std::uint64_t pages, cpu::Core& core);
   void unmap_ram(std::uint64_t address, cpu::Core& core);
   // Flushes and releases all that is waiting.
@@ -29,27 +31,32 @@ class Vmalloc {
   bool waiting(VirtAddr va) const;
 
  private:
+  struct Run {
+    Pfn first;
+    unsigned order;
+  };
   struct Area {
     std::uint64_t bytes = 0;  // guard page included
-    std::vector<Pfn> pages;
+    std::vector<Run> runs;    // naturally aligned, in the order of their addresses
   };
   struct RamBlock {
-    std::uint64_t start = 0, used = 0, dirty = 0;  // pages
+    std::uint64_t free = 0, dirty = 0;  // pages never given out, pages given back
   };
 
-  std::uint64_t reserve(std::uint64_t bytes);
-  void map(std::uint64_t va, const std::vector<Pfn>& pages, cpu::Core& core);
+  std::uint64_t reserve(std::uint64_t bytes, std::uint64_t alignment);
+  Area build(std::uint64_t pages, unsigned order);
+  void map(std::uint64_t va, const Area& area, cpu::Core& core);
   void unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core);
+  void release(const Area& area);
   void defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
 
   System& system_;
-  std::map<std::uint64_t, std::uint64_t> free_;  // start -> bytes
-  std::map<std::uint64_t, Area> areas_;
+  std::map<std::uint64_t, std::uint64_t> free_;     // start -> bytes
+  std::map<std::uint64_t, Area> areas_;             // start
   std::map<std::uint64_t, std::uint64_t> waiting_;  // start -> bytes
   std::uint64_t waiting_pages_ = 0;
-  std::map<std::uint64_t, RamBlock> blocks_;  // vm_map_ram blocks in use
-  std::uint64_t current_block_ = 0;
-  std::map<std::uint64_t, std::vector<Pfn>> ram_;  // address -> pages of a vm_map_ram
+  std::map<std::uint64_t, RamBlock> blocks_;  // start
+  std::map<std::uint64_t, Area> ram_;         // what vm_map_ram gave out of blocks
 };
 
 }  // namespace kpksim::kernel

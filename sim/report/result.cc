@@ -90,7 +90,8 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       {"left_out_tlbi", kernel::kFlushSiteNames[static_cast<unsigned>(config.left_out_tlbi)]},
       {"memory_bytes", config.memory_bytes},
       {"cores", config.cores},
-      {"core", system.machine.profile().name}};
+      {"core", system.machine.profile().name},
+      {"kernel", system.profile.name}};
   cpu::Counters all;
   workload::PhaseResult total;
   out["phases"] = ordered_json::array();

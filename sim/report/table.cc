@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <sstream>
 #include <vector>
 
 #include "sim/cpu/statistics.h"
@@ -155,7 +156,8 @@ class Counts {
     for (std::size_t e = 0; e <= static_cast<std::size_t>(Event::kTlbiLast); ++e) {
       const std::string_view description = cpu::kEventInfo[e].description;
       const std::string name(cpu::kEventInfo[e].name);
-      row(std::string(description), [&](const ordered_json& p) { return event(p, name); });
+      row(std::string(description.substr(0, description.find(':'))),
+          [&](const ordered_json& p) { return event(p, name); });
     }
     table_.section("TLB invalidations, by reason");
     for (const std::string_view cause : kernel::kCauseNames) {
@@ -211,6 +213,16 @@ std::vector<std::string> policy_label(const ordered_json& run) {
           c["allocator"].get<std::string>(), c["linear_map"].get<std::string>()};
 }
 
+std::string policy_name(const ordered_json& run, std::string_view separator) {
+  std::string name;
+  for (const std::string& part : policy_label(run)) {
+    if (part.empty()) continue;
+    if (!name.empty()) name += separator;
+    name += part;
+  }
+  return name;
+}
+
 std::string title(const ordered_json& run) {
   const ordered_json& c = run["configuration"];
   return fmt::format("{}: {}, {} core{}, {} GB of memory\n",
@@ -219,31 +231,53 @@ std::string title(const ordered_json& run) {
                      static_cast<double>(c["memory_bytes"].get<std::uint64_t>()) / (1u << 30));
 }
 
+// `text` in lines of at most the terminal's width, the further ones indented.
+std::string wrapped(const std::string& text, const TableStyle& style) {
+  constexpr std::size_t kPlainWidth = 100;
+  constexpr std::string_view kIndent = "  ";
+  const std::size_t width = std::max<std::size_t>(style.width == 0 ? kPlainWidth : style.width, 40);
+  std::string out, line;
+  std::stringstream words(text);
+  for (std::string word; words >> word;) {
+    if (!line.empty() && line.size() + 1 + word.size() > width) {
+      out += line + "\n";
+      line = kIndent;
+      line += word;
+    } else {
+      line += (line.empty() ? "" : " ") + word;
+    }
+  }
+  return out + line + "\n";
+}
+
 // What the reader of the figures must know of the input, and what went wrong.
 std::string remarks(const std::vector<const ordered_json*>& runs, const TableStyle& style) {
-  std::string out;
+  std::string out = wrapped(
+      "cycles: of the kernel and of the accesses shown; a program's own instructions between them "
+      "are not included",
+      style);
   const ordered_json& workload = (*runs[0])["workload"];
   for (const ordered_json& text : workload["assumptions"]) {
-    out += fmt::format("assumed: {}\n", text.get<std::string>());
+    out += wrapped("assumed: " + text.get<std::string>(), style);
   }
   for (const auto& [kind, n] : workload["not_understood"].items()) {
-    out += fmt::format("not understood: {} lines of kind '{}'\n", grouped(n.get<std::uint64_t>()),
-                       kind);
+    out += wrapped(
+        fmt::format("not understood: {} lines of kind '{}'", grouped(n.get<std::uint64_t>()), kind),
+        style);
   }
   if (const auto n = workload["calls_without_mapping"].get<std::uint64_t>(); n != 0) {
-    out += fmt::format("left out: {} operations on ranges that the recording never mapped\n",
-                       grouped(n));
+    out += wrapped(fmt::format("left out: {} operations on ranges that the recording never mapped",
+                               grouped(n)),
+                   style);
   }
   for (const ordered_json* run : runs) {
     const ordered_json& audit = (*run)["total"]["audit"];
     const auto stale =
         audit["stale_leaves"].get<std::uint64_t>() + audit["stale_tables"].get<std::uint64_t>();
     if (stale == 0) continue;
-    std::string policy;
-    for (const std::string& part : policy_label(*run))
-      policy += (policy.empty() || part.empty() ? "" : ",") + part;
-    const std::string text = fmt::format(
-        "STALE TRANSLATIONS: {} under {} (a TLB invalidation is missing)", grouped(stale), policy);
+    const std::string text =
+        fmt::format("STALE TRANSLATIONS: {} under {} (a TLB invalidation is missing)",
+                    grouped(stale), policy_name(*run, ","));
     out += style.colour ? fmt::format("\033[1;31m{}\033[0m\n", text) : text + "\n";
   }
   return out;
@@ -277,7 +311,8 @@ std::string compare_table(const ordered_json& document, const TableStyle& style)
     table.row(std::move(row));
   };
   table.section("Cycles, and the overhead over the first column");
-  for (std::size_t p = 0; p < (*runs[0])["phases"].size(); ++p) {
+  const std::size_t phases = (*runs[0])["phases"].size();
+  for (std::size_t p = 0; p < phases && phases > 1; ++p) {
     cycles((*runs[0])["phases"][p]["name"].get<std::string>(),
            [p](const ordered_json& run) { return cycles_of(run["phases"][p]); });
   }
@@ -304,17 +339,14 @@ std::string run_table(const ordered_json& run, const TableStyle& style) {
     });
   }
   counts.row("all", cycles_of, true);
-  std::string policy;
-  for (const std::string& part : policy_label(run)) policy += part.empty() ? "" : part + " ";
-  return title(run) + "policy: " + policy + "\n" + table.print(style) + remarks({&run}, style);
+  return title(run) + "policy: " + policy_name(run, ", ") + "\n" + table.print(style) +
+         remarks({&run}, style);
 }
 
 std::string csv(const ordered_json& document) {
   std::string out = "workload,policy,phase,quantity,cause,value\n";
   for (const ordered_json& run : document["runs"]) {
-    std::string policy;
-    for (const std::string& part : policy_label(run))
-      policy += (policy.empty() || part.empty() ? "" : "/") + part;
+    const std::string policy = policy_name(run, "/");
     for (const ordered_json& phase : run["phases"]) {
       const std::string head = fmt::format("{},{},{}", csv_field(run["workload"]["name"]),
                                            csv_field(policy), csv_field(phase["name"]));

@@ -52,9 +52,29 @@ void Driver::advance(std::uint64_t steps) {
   new_steps_ = 0;
 }
 
+Driver::Region Driver::segment_of(const kernel::ProgramImage& p, Segment segment) {
+  switch (segment) {
+    case Segment::kText:
+      return {kernel::ProgramImage::kTextBase, p.text_bytes};
+    case Segment::kData:
+      return {p.data_base(), p.data_bytes};
+    case Segment::kBss:
+      return {p.bss_base(), p.bss_bytes};
+    case Segment::kStack:
+      return {p.stack_base(), p.stack_bytes};
+    case Segment::kVdso:
+      return {kernel::VmaTree::kMmapBase - kPageSize, kPageSize};
+  }
+  return {};
+}
+
 std::vector<PhaseResult> Driver::run(const Workload& workload) {
   std::vector<PhaseResult> results;
   kernel::System& system = kernel_.system();
+  kernel_.set_program(workload.program);
+  for (const auto& [region, segment] : workload.segments) {
+    regions_[region] = segment_of(workload.program, segment);
+  }
   for (const Phase& phase : workload.phases) {
     PhaseResult result;
     result.name = phase.name;
@@ -110,7 +130,9 @@ std::uint64_t Driver::address_of(const Operation& op) {
 void Driver::touch(const Operation& op) {
   const std::uint64_t base = address_of(op);
   const std::uint64_t n = accesses(op);
-  const poe::AccessKind kind = op.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead;
+  const poe::AccessKind kind = op.write     ? poe::AccessKind::kWrite
+                               : op.execute ? poe::AccessKind::kExecute
+                                            : poe::AccessKind::kRead;
   std::mt19937_64 random(op.seed);
   for (std::uint64_t i = 0; i < n; ++i) {
     advance(1);
@@ -148,7 +170,6 @@ void Driver::execute(const Operation& op) {
       vma.file = op.file;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
-      vma.huge = op.advice == Advice::kHugepage;
       const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at);
       if (op.region != 0) regions_[op.region] = {address, op.length};
       break;
@@ -169,10 +190,16 @@ void Driver::execute(const Operation& op) {
           kernel_.madvise_free(op.task, at, op.length);
           break;
         case Advice::kHugepage:
-          kernel_.madvise_huge(op.task, at, op.length, true);
+          kernel_.madvise_huge(op.task, at, op.length, kernel::HugeAdvice::kHugepage);
           break;
         case Advice::kNoHugepage:
-          kernel_.madvise_huge(op.task, at, op.length, false);
+          kernel_.madvise_huge(op.task, at, op.length, kernel::HugeAdvice::kNoHugepage);
+          break;
+        case Advice::kDontFork:
+          kernel_.madvise_fork(op.task, at, op.length, true);
+          break;
+        case Advice::kDoFork:
+          kernel_.madvise_fork(op.task, at, op.length, false);
           break;
         case Advice::kOther:
           kernel_.null_syscall(op.task);
@@ -221,7 +248,7 @@ void Driver::execute(const Operation& op) {
       kernel_.null_syscall(op.task);
       break;
     case OpKind::kVmalloc:
-      regions_[op.region] = {kernel_.vmalloc(op.count), op.count << kPageShift};
+      regions_[op.region] = {kernel_.vmalloc(op.count, op.huge), op.count << kPageShift};
       break;
     case OpKind::kVfree:
       kernel_.vfree(at);

@@ -45,6 +45,7 @@ class Driver {
     std::uint64_t address = 0, length = 0;
   };
 
+  static Region segment_of(const kernel::ProgramImage& program, Segment segment);
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
   void execute(const Operation& op);
   void advance(std::uint64_t steps);

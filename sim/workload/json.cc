@@ -38,11 +38,17 @@ std::uint8_t prot_of(const std::string& letters) {
   return static_cast<std::uint8_t>(prot);
 }
 
-const std::map<std::string, Advice> kAdvice = {{"other", Advice::kOther},
-                                               {"dontneed", Advice::kDontNeed},
-                                               {"hugepage", Advice::kHugepage},
-                                               {"nohugepage", Advice::kNoHugepage},
-                                               {"free", Advice::kFree}};
+const std::map<std::string, Advice> kAdvice = {
+    {"other", Advice::kOther},       {"dontneed", Advice::kDontNeed},
+    {"hugepage", Advice::kHugepage}, {"nohugepage", Advice::kNoHugepage},
+    {"free", Advice::kFree},         {"dontfork", Advice::kDontFork},
+    {"dofork", Advice::kDoFork}};
+
+const std::map<std::string, Segment> kSegments = {{"@text", Segment::kText},
+                                                  {"@data", Segment::kData},
+                                                  {"@bss", Segment::kBss},
+                                                  {"@stack", Segment::kStack},
+                                                  {"@vdso", Segment::kVdso}};
 
 const std::map<std::string, Order> kOrder = {{"ascending", Order::kAscending},
                                              {"descending", Order::kDescending},
@@ -59,6 +65,15 @@ class Reader {
     workload.name = root["name"].get<std::string>();
     workload.description = root.value("description", "");
     workload.source = path_;
+    workload.program = program(root);
+    tasks_.set_image({{"@text", workload.program.text_bytes},
+                      {"@data", workload.program.data_bytes},
+                      {"@bss", workload.program.bss_bytes},
+                      {"@stack", workload.program.stack_bytes},
+                      {"@vdso", kPageSize}});
+    for (const auto& [name, segment] : kSegments) {
+      workload.segments.emplace_back(region_id(name), segment);
+    }
     for (std::size_t i = 0; i < root["phases"].size(); ++i) {
       const json& phase = root["phases"][i];
       workload.phases.push_back({phase["name"].get<std::string>(),
@@ -68,6 +83,25 @@ class Reader {
   }
 
  private:
+  kernel::ProgramImage program(const json& root) const {
+    kernel::ProgramImage image;
+    if (!root.contains("program")) return image;
+    const Source from{root["program"], fmt::format("{}: /program", path_)};
+    const auto size = [&](const char* key, std::uint64_t& bytes) {
+      if (from.has(key)) bytes = from.pages(key);
+    };
+    size("text", image.text_bytes);
+    size("data", image.data_bytes);
+    size("bss", image.bss_bytes);
+    size("stack", image.stack_bytes);
+    image.exec_stack_pages = from.object.value("exec_stack_pages", image.exec_stack_pages);
+    if (image.heap_base() > kPudSize) from.fail("text", "the program image is larger than 1G");
+    if (image.exec_stack_pages * kPageSize > image.stack_bytes) {
+      from.fail("exec_stack_pages", "more than the stack has");
+    }
+    return image;
+  }
+
   std::vector<Step> steps(const json& list, const std::string& pointer, int depth) {
     std::vector<Step> result;
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -208,7 +242,7 @@ class Reader {
     }
     if (from.has("task")) op.task = task_ids_[task];
     if (from.has("child")) op.child = task_ids_[from.text("child")];
-    if (from.has("region")) op.region = region_ids_[from.text("region")];
+    if (from.has("region")) op.region = region_id(from.text("region"));
     if (from.has("seed") || name == "touch" || name == "fragment") {
       op.seed = object.value("seed", seed_ * 1000003 + op.line);
     }
@@ -265,6 +299,13 @@ class Reader {
     return table;
   }
 
+  // Parts of the program image have ids of their own, behind all others.
+  RegionId region_id(const std::string& name) {
+    const auto segment = kSegments.find(name);
+    if (segment == kSegments.end()) return region_ids_[name];
+    return ~RegionId{0} - static_cast<RegionId>(segment->second);
+  }
+
   void nothing(From, Task, Operation&) {}
 
   void mmap(From from, Task task, Operation& op) {
@@ -308,7 +349,7 @@ class Reader {
     if (result == name && op.length != region.size) {
       from.fail("region", "to remap a part, give the name of the part's new_region");
     }
-    op.new_region = region_ids_[result];
+    op.new_region = region_id(result);
     tasks_.unmap(task, name, op.address, op.length, from.at("region"));
     const char* const named_by = from.has("new_region") ? "new_region" : "region";
     tasks_.map(task, result, op.new_length, from.at(named_by));
@@ -335,6 +376,7 @@ class Reader {
   void touch(From from, Task task, Operation& op) {
     range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
     op.write = from.text("access", "read") == "write";
+    op.execute = from.text("access", "read") == "execute";
     if (from.has("stride")) op.stride = from.positive("stride");
     op.order = kOrder.at(from.text("order", "ascending"));
   }

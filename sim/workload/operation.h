@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/kernel/program.h"
+
 namespace kpksim::workload {
 
 using TaskId = std::uint32_t;    // a process or thread of the workload (a trace's pid)
@@ -39,7 +41,15 @@ enum class OpKind : std::uint8_t {
 
 enum Prot : std::uint8_t { kProtNone = 0, kProtRead = 1, kProtWrite = 2, kProtExec = 4 };
 
-enum class Advice : std::uint8_t { kOther, kDontNeed, kHugepage, kNoHugepage, kFree };
+enum class Advice : std::uint8_t {
+  kOther,
+  kDontNeed,
+  kHugepage,
+  kNoHugepage,
+  kFree,
+  kDontFork,
+  kDoFork
+};
 
 enum class Order : std::uint8_t { kAscending, kDescending, kRandom };
 
@@ -52,6 +62,7 @@ struct Operation {
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
   bool file = false;        // file mapping (page cache), else anonymous
   bool write = false;       // of kTouch
+  bool execute = false;     // of kTouch: an instruction fetch
   bool huge = false;        // of kVmalloc
   bool may_fail = false;    // a trace's call whose range the model may not know in full
   Order order = Order::kAscending;
@@ -84,11 +95,16 @@ struct Phase {
   std::vector<Step> steps;
 };
 
+// The parts of the program image that operations may name, as regions that every process has.
+enum class Segment : std::uint8_t { kText, kData, kBss, kStack, kVdso };
+
 struct Workload {
   std::string name;
   std::string description;
   std::string source;  // file it was read from
   std::vector<Phase> phases;
+  kernel::ProgramImage program;                        // what spawn and exec load
+  std::vector<std::pair<RegionId, Segment>> segments;  // regions that are parts of it
   std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
   std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many
 };

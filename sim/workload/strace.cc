@@ -3,357 +3,339 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
-#include <map>
-#include <set>
 
 #include "sim/base/error.h"
-#include "sim/base/types.h"
-#include "sim/workload/strace_line.h"
 #include "sim/base/text_input.h"
+#include "sim/base/types.h"
+#include "sim/workload/strace_reader.h"
 
 namespace kpksim::workload {
 namespace {
 
-constexpr std::uint64_t kLarge = 64ull << 20;
-constexpr std::size_t kHead = 100;  // lines that decide whether this is strace's output
+constexpr std::size_t kHead = 100;          // lines that decide whether this is strace's output
+constexpr std::uint32_t kNamelessTask = 1;  // of a trace whose lines bear no pid
 
-// What the reader must know of a process to say what its calls mean.
-struct Process {
-  std::map<int, std::uint32_t> files;  // descriptor -> file
-  std::uint64_t brk = 0;
-  std::deque<std::uint64_t> written;  // pages, the newest last
-  bool vforked = false;               // still in its parent's address space
-};
+constexpr const char* kExpected =
+    "expected the output of strace -f, lines like '118 mmap(NULL, 8192, ...) = 0x7f...'";
 
-class Reader {
- public:
-  Reader(const std::string& path, const TouchRule& rule) : rule_(rule) {
-    workload_.source = path;
-    const std::size_t slash = path.find_last_of('/');
-    workload_.name = path.substr(slash == std::string::npos ? 0 : slash + 1);
-    workload_.name = workload_.name.substr(0, workload_.name.find(".strace"));
-    workload_.phases.push_back({"trace", {}});
-  }
-
-  Workload read();
-
- private:
-  void call(const StraceLine& line);
-  void begun(const StraceLine& line);
-  void memory_call(const StraceLine& line);
-  bool process_call(const StraceLine& line);
-  void child_of(const StraceLine& line, std::uint32_t child);
-  void mapped(const StraceLine& line);
-  void touch(std::uint64_t address, std::uint64_t length, unsigned percent, bool write);
-  void touch_recent(std::uint32_t pid);
-  void ensure(std::uint32_t pid);
-  void exited(std::uint32_t pid);
-  void finish();
-
-  Operation& emit(OpKind kind, std::uint32_t pid) {
-    Step step;
-    step.op.kind = kind;
-    step.op.task = pid;
-    step.op.line = line_;
-    step.op.may_fail = true;
-    workload_.phases[0].steps.push_back(step);
-    return workload_.phases[0].steps.back().op;
-  }
-
-  TouchRule rule_;
-  Workload workload_;
-  std::uint32_t line_ = 0, pid_ = 0;
-  std::map<std::uint32_t, Process> processes_;
-  std::set<std::uint32_t> dead_;
-  // Calls that make a process, begun and not yet returned: the child may run before they return.
-  std::map<std::uint32_t, StraceLine> begun_;
-  std::map<std::string, std::uint32_t> file_ids_;
-  std::map<std::string, std::uint64_t> not_understood_;
-};
-
-bool makes_process(const std::string& name) {
-  return name == "fork" || name == "vfork" || name == "clone" || name == "clone3";
+Operation operation(OpKind kind, std::uint32_t pid, std::uint32_t line) {
+  Operation op;
+  op.kind = kind;
+  op.task = pid;
+  op.line = line;
+  op.may_fail = true;
+  return op;
 }
 
-// A process seen for the first time: the child of a call that has not returned yet, or unknown.
-void Reader::ensure(std::uint32_t pid) {
-  if (processes_.contains(pid)) return;
-  if (!begun_.empty()) {
-    // The oldest unfinished call is the parent: children start in the order of the calls.
-    const auto parent =
-        std::min_element(begun_.begin(), begun_.end(),
-                         [](const auto& a, const auto& b) { return a.second.pid < b.second.pid; });
-    const StraceLine line = parent->second;
-    begun_.erase(parent);
-    child_of(line, pid);
-    return;
-  }
-  processes_[pid];
-  emit(OpKind::kSpawn, pid);
-}
-
-void Reader::child_of(const StraceLine& line, std::uint32_t child) {
-  if (processes_.contains(child) && !dead_.contains(child)) return;  // seen before the return
-  std::string flags;
-  for (const std::string& a : line.arguments) flags += a + ",";
-  StraceLine all = line;
-  all.arguments = {flags};
-  const bool shares_memory = all.has(0, "CLONE_VM");
-  const bool vfork = line.name == "vfork" || all.has(0, "CLONE_VFORK");
-  const OpKind kind = vfork ? OpKind::kVfork : shares_memory ? OpKind::kCloneThread : OpKind::kFork;
-  emit(kind, line.pid).child = child;
-  processes_[child] = processes_[line.pid];
-  processes_[child].vforked = vfork;
-  dead_.erase(child);
-  if (kind != OpKind::kFork) return;
-  touch_recent(child);
-  touch_recent(line.pid);
-}
-
-void Reader::touch_recent(std::uint32_t pid) {
-  const std::deque<std::uint64_t>& written = processes_[pid].written;
-  const std::size_t n = std::min<std::size_t>(rule_.fork_pages, written.size());
-  for (std::size_t i = written.size() - n; i < written.size(); ++i) {
-    Operation& op = emit(OpKind::kTouch, pid);
-    op.address = written[i];
-    op.length = kPageSize;
-    op.write = true;
-  }
-}
-
-void Reader::exited(std::uint32_t pid) {
-  if (!processes_.contains(pid) || !dead_.insert(pid).second) return;
-  emit(OpKind::kExit, pid);
-}
-
-void Reader::touch(std::uint64_t address, std::uint64_t length, unsigned percent, bool write) {
-  const std::uint64_t bytes = align_up(length * percent / 100, kPageSize);
-  if (bytes == 0) return;
-  Operation& op = emit(OpKind::kTouch, pid_);
-  op.address = address;
-  op.length = std::min(bytes, length);
-  op.write = write;
-  if (!write) return;
-  std::deque<std::uint64_t>& written = processes_[pid_].written;
-  const std::uint64_t keep = std::min<std::uint64_t>(rule_.fork_pages, op.length / kPageSize);
-  for (std::uint64_t i = 0; i < keep; ++i)
-    written.push_back(address + op.length - (keep - i) * kPageSize);
-  while (written.size() > 64) written.pop_front();
-}
-
-void Reader::mapped(const StraceLine& line) {
-  const std::uint64_t length = align_up(line.argument(1), kPageSize);
-  if (length == 0) return;
-  const bool anonymous = line.has(3, "MAP_ANONYMOUS") || line.has(3, "MAP_ANON");
-  const bool r = line.has(2, "PROT_READ"), w = line.has(2, "PROT_WRITE"),
-             x = line.has(2, "PROT_EXEC");
-  Process& process = processes_[pid_];
-  Operation op = emit(OpKind::kMmap, pid_);
-  op.address = line.value();
-  op.length = length;
-  op.prot =
-      static_cast<std::uint8_t>((r ? kProtRead : 0) | (w ? kProtWrite : 0) | (x ? kProtExec : 0));
-  op.shared = line.has(3, "MAP_SHARED") || line.has(3, "MAP_SHARED_VALIDATE");
-  op.file = !anonymous;
-  op.file_offset = line.argument(5);
-  if (op.file) {
-    const int descriptor = static_cast<int>(line.argument(4));
-    const auto known = process.files.find(descriptor);
-    op.file_id = known != process.files.end()
-                     ? known->second
-                     : file_ids_
-                           .try_emplace(fmt::format("descriptor {} of {}", descriptor, pid_),
-                                        file_ids_.size() + 1)
-                           .first->second;
-  }
-  workload_.phases[0].steps.back().op = op;
-  if (op.prot == 0) return;
-  if (anonymous || op.shared) {
-    if (w)
-      touch(op.address, length, length > kLarge ? rule_.large_percent : rule_.anonymous_percent,
-            true);
-  } else if (w) {
-    touch(op.address, length, rule_.data_percent, true);
-  } else {
-    touch(op.address, length, x ? rule_.text_percent : rule_.file_percent, false);
-  }
-}
-
-void Reader::memory_call(const StraceLine& line) {
-  const std::uint64_t start = line.argument(0);
-  const std::uint64_t length = align_up(line.argument(1), kPageSize);
-  if (line.name == "mmap" || line.name == "mmap2") return mapped(line);
-  if (line.name == "brk") {
-    Process& process = processes_[pid_];
-    const std::uint64_t old = process.brk;
-    process.brk = line.value();
-    Operation& op = emit(start == 0 && old != 0 ? OpKind::kSyscall : OpKind::kBrk, pid_);
-    op.address = line.value();
-    if (old != 0 && process.brk > old) touch(old, process.brk - old, rule_.heap_percent, true);
-    return;
-  }
-  if (length == 0) {
-    emit(OpKind::kSyscall, pid_);
-    return;
-  }
-  if (line.name == "mremap") {
-    Operation& op = emit(OpKind::kMremap, pid_);
-    op.address = start;
-    op.length = length;
-    op.new_length = align_up(line.argument(2), kPageSize);
-    op.new_address = line.value();
-    if (op.new_length > length) {
-      const std::uint64_t added = op.new_length - length;
-      touch(line.value() + length, added, rule_.anonymous_percent, true);
-    }
-    return;
-  }
-  Operation& op = emit(line.name == "munmap"     ? OpKind::kMunmap
-                       : line.name == "mprotect" ? OpKind::kMprotect
-                                                 : OpKind::kMadvise,
-                       pid_);
-  op.address = start;
-  op.length = length;
-  if (line.name == "mprotect") {
-    op.prot = static_cast<std::uint8_t>((line.has(2, "PROT_READ") ? kProtRead : 0) |
-                                        (line.has(2, "PROT_WRITE") ? kProtWrite : 0) |
-                                        (line.has(2, "PROT_EXEC") ? kProtExec : 0));
-  } else if (line.name == "madvise") {
-    op.advice = line.has(2, "MADV_DONTNEED")     ? Advice::kDontNeed
-                : line.has(2, "MADV_FREE")       ? Advice::kFree
-                : line.has(2, "MADV_HUGEPAGE")   ? Advice::kHugepage
-                : line.has(2, "MADV_NOHUGEPAGE") ? Advice::kNoHugepage
-                                                 : Advice::kOther;
-  }
-}
-
-bool Reader::process_call(const StraceLine& line) {
-  if (makes_process(line.name)) {
-    begun_.erase(pid_);
-    StraceLine whole = line;
-    whole.pid = pid_;
-    child_of(whole, static_cast<std::uint32_t>(line.value()));
-    return true;
-  }
-  if (line.name == "execve" || line.name == "execveat") {
-    emit(OpKind::kExec, pid_);
-    processes_[pid_].brk = 0;
-    processes_[pid_].written.clear();
-    return true;
-  }
-  if (line.name == "wait4" || line.name == "waitpid" || line.name == "waitid") {
-    const auto child = static_cast<std::uint32_t>(line.value());
-    if (child != 0 && dead_.erase(child) != 0) {
-      emit(OpKind::kWait, pid_).child = child;
-      processes_.erase(child);
-    } else {
-      emit(OpKind::kSyscall, pid_);
-    }
-    return true;
-  }
-  return false;
-}
-
-void Reader::begun(const StraceLine& line) {
-  if (!makes_process(line.name)) return;
-  StraceLine whole = line;
-  whole.pid = pid_;
-  begun_[pid_] = whole;
-}
-
-void Reader::call(const StraceLine& line) {
-  if (line.name == "exit_group" || line.name == "exit") {
-    emit(OpKind::kSyscall, pid_);
-    return;  // the +++ line ends the task, once
-  }
-  if (line.failed) {
-    if (makes_process(line.name)) begun_.erase(pid_);
-    emit(OpKind::kSyscall, pid_);
-    return;
-  }
-  static const std::set<std::string> kMemory = {"mmap",    "mmap2",  "munmap", "mprotect",
-                                                "madvise", "mremap", "brk"};
-  if (kMemory.contains(line.name)) return memory_call(line);
-  if (process_call(line)) return;
-  if (line.name == "openat" || line.name == "open") {
-    const std::string& name = line.arguments.size() > 1 && line.name == "openat"
-                                  ? line.arguments[1]
-                                  : line.arguments.at(0);
-    processes_[pid_].files[static_cast<int>(line.value())] =
-        file_ids_.try_emplace(name, file_ids_.size() + 1).first->second;
-  } else if (line.name == "close") {
-    processes_[pid_].files.erase(static_cast<int>(line.argument(0)));
-  }
-  emit(OpKind::kSyscall, pid_);
-}
-
-Workload Reader::read() {
-  const std::string text = read_text_file(workload_.source);
-  if (text.substr(0, 65536).find('\0') != std::string::npos) {
-    throw InputError(fmt::format(
-        "{}:1: binary data; expected the text that strace -f -o FILE writes", workload_.source));
-  }
-  StraceLineParser parser;
-  std::size_t seen = 0, understood = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view raw = std::string_view(text).substr(at, end - at);
-    const StraceLine line = parser.parse(raw);
-    at = end + 1;
-    ++line_;
-    if (line.kind == StraceLine::Kind::kEmpty) continue;
-    ++seen;
-    if (line.kind == StraceLine::Kind::kUnknown) {
-      ++not_understood_[std::string(raw.substr(0, raw.find_first_of(" (", 1)))];
-    } else {
-      ++understood;
-    }
-    if ((seen == kHead || at >= text.size()) && understood * 2 < seen) {
-      throw InputError(
-          fmt::format("{}:{}: not strace's output: {} of {} lines are not understood; expected "
-                      "lines like '118 mmap(NULL, 8192, ...) = 0x7f...'",
-                      workload_.source, line_, seen - understood, seen));
-    }
-    if (line.kind == StraceLine::Kind::kUnknown || line.kind == StraceLine::Kind::kNote ||
-        line.kind == StraceLine::Kind::kSignal)
-      continue;
-    pid_ = line.pid == 0 ? 1 : line.pid;
-    if (dead_.contains(pid_) && line.kind != StraceLine::Kind::kExited) continue;
-    if (line.kind == StraceLine::Kind::kExited) {
-      exited(pid_);
-      continue;
-    }
-    ensure(pid_);
-    if (line.kind == StraceLine::Kind::kBegun)
-      begun(line);
-    else
-      call(line);
-  }
-  if (seen == 0)
-    throw InputError(fmt::format("{}:1: no line; expected strace's output", workload_.source));
-  finish();
-  return std::move(workload_);
-}
-
-void Reader::finish() {
-  const auto say = [&](const char* what, unsigned n, const char* unit) {
-    workload_.assumptions.push_back(fmt::format("{}: {} {}", what, n, unit));
-  };
-  say("executable file mappings are read in their first", rule_.text_percent, "%");
-  say("read-only file mappings are read in their first", rule_.file_percent, "%");
-  say("private writable file mappings are written in their first", rule_.data_percent, "%");
-  say("anonymous mappings are written in their first", rule_.anonymous_percent, "%");
-  say("anonymous mappings above 64 MB are written in their first", rule_.large_percent, "%");
-  say("what brk adds is written in its first", rule_.heap_percent, "%");
-  say("after a fork parent and child each write their last written", rule_.fork_pages, "pages");
-  for (const auto& [kind, n] : not_understood_) workload_.not_understood.emplace_back(kind, n);
+void fill(Operation& op, const PageTouch& touch) {
+  op.address = touch.address;
+  op.length = touch.length;
+  op.stride = touch.stride;
+  op.write = touch.write;
 }
 
 }  // namespace
 
+StraceReader::StraceReader(const std::string& path, const TouchRule& rule)
+    : rule_(rule), tasks_(rule) {
+  workload_.source = path;
+  const std::size_t slash = path.find_last_of('/');
+  workload_.name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+  workload_.name = workload_.name.substr(0, workload_.name.find(".strace"));
+  workload_.phases.push_back({"trace", {}});
+}
+
+Operation& StraceReader::step(OpKind kind, std::uint32_t pid) {
+  Operation& op = workload_.phases[0].steps.emplace_back().op;
+  op = operation(kind, pid, line_);
+  return op;
+}
+
+Operation& StraceReader::emit(OpKind kind, std::uint32_t pid) {
+  if (rule_.turn_calls <= 1) return step(kind, pid);
+  StraceSpace& at = *tasks_[pid].space;
+  switch (kind) {
+    case OpKind::kFork:
+    case OpKind::kVfork:
+    case OpKind::kCloneThread:
+    case OpKind::kExec:
+    case OpKind::kExit:
+    case OpKind::kWait:
+      end_turn(at);
+      return step(kind, pid);
+    default:
+      break;
+  }
+  if (kind != OpKind::kTouch && at.turn_calls++ >= rule_.turn_calls) {
+    end_turn(at);
+    at.turn_calls = 1;
+  }
+  at.turn.push_back(operation(kind, pid, line_));
+  return at.turn.back();
+}
+
+void StraceReader::end_turn(StraceSpace& space) {
+  for (const Operation& op : space.turn) workload_.phases[0].steps.emplace_back().op = op;
+  space.turn.clear();
+  space.turn_calls = 0;
+}
+
+void StraceReader::touch(std::uint32_t pid, const std::vector<PageTouch>& touches) {
+  for (const PageTouch& t : touches) fill(emit(OpKind::kTouch, pid), t);
+}
+
+// The task a line belongs to. Without -o, strace leaves the pid out while there is only one task.
+std::uint32_t StraceReader::resolve(std::uint32_t pid) {
+  if (pid == 0) {
+    if (tasks_.only() != 0) return tasks_.only();
+    return tasks_.alive(kNamelessTask) || pid_ == 0 ? kNamelessTask : pid_;
+  }
+  if (pid == nameless_) return kNamelessTask;
+  if (nameless_ == 0 && tasks_.alive(kNamelessTask) && !tasks_.known(pid) &&
+      !parents_->of(pid, line_).known) {
+    nameless_ = pid;  // now it has a name
+    return kNamelessTask;
+  }
+  return pid;
+}
+
+// Makes sure that the task lives: the child of a call that has not returned, or one that ran before
+// the recording began. False if it is dead.
+bool StraceReader::ensure(std::uint32_t pid) {
+  if (tasks_.alive(pid)) return true;
+  const StraceParents::Parent parent = parents_->of(pid, line_);
+  auto call = begun_.end();
+  if (parent.known) {
+    call = begun_.find(resolve(parent.pid));
+  } else if (!tasks_.known(pid)) {
+    // The trace ends before the call returns: children start in the order of the calls.
+    call = std::min_element(begun_.begin(), begun_.end(), [](const auto& a, const auto& b) {
+      return a.second.number < b.second.number;
+    });
+  }
+  if (call != begun_.end() && tasks_.alive(call->first)) {
+    const Begun begun = call->second;
+    const std::uint32_t maker = call->first;
+    begun_.erase(call);
+    early_.insert(pid);
+    child_of(maker, begun.line, pid);
+    return true;
+  }
+  if (tasks_.known(pid)) return false;
+  tasks_.spawn(pid);
+  step(OpKind::kSpawn, pid);
+  return true;
+}
+
+void StraceReader::child_of(std::uint32_t parent, const StraceLine& line, std::uint32_t child) {
+  if (tasks_.alive(child)) end(child);  // its end is missing, its number was used again
+  const bool vfork = line.name == "vfork" || line.has("CLONE_VFORK");
+  const bool shares = vfork || line.has("CLONE_VM");
+  settle(parent);
+  emit(vfork    ? OpKind::kVfork
+       : shares ? OpKind::kCloneThread
+                : OpKind::kFork,
+       parent)
+      .child = child;
+  tasks_.clone(parent, child,
+               line.has("CLONE_THREAD") ? StraceTasks::Share::kThread
+               : shares                 ? StraceTasks::Share::kSpace
+                                        : StraceTasks::Share::kNothing,
+               line.has("CLONE_FILES"));
+  if (!shares) {
+    // The fork has ended the parent's turn, and both run at once: no turn delays these.
+    for (const std::uint32_t pid : {parent, child}) {
+      for (const PageTouch& t : tasks_[pid].space->recent(rule_.fork_pages)) {
+        fill(step(OpKind::kTouch, pid), t);
+      }
+    }
+    return;
+  }
+  // The top of the new stack: clone's child_stack, clone3's stack and stack_size.
+  const std::uint64_t top =
+      line.field("child_stack")
+          .value_or(line.field("stack").value_or(0) + line.field("stack_size").value_or(0));
+  const std::uint64_t bytes = rule_.stack_pages * kPageSize;
+  const std::uint64_t from = align_up(top, kPageSize) - bytes;
+  if (top <= bytes || !tasks_[child].space->knows(from)) return;
+  touch(child, {{from, bytes, kPageSize, true}});
+  tasks_[child].space->wrote(from, from + bytes);
+}
+
+void StraceReader::make_task(const StraceLine& line) {
+  const auto child = static_cast<std::uint32_t>(line.value());
+  begun_.erase(pid_);
+  if (early_.erase(child) != 0) return;
+  if (child == 0 || child == pid_) return unclear("new task without a number of its own");
+  if (line.orphan) unclear("call whose beginning is missing");
+  child_of(pid_, line, child);
+}
+
+void StraceReader::execve(const StraceLine& line) {
+  settle(pid_);
+  for (const std::uint32_t other : tasks_.group(pid_)) {
+    if (other != pid_) end(other);
+  }
+  emit(OpKind::kExec, pid_);
+  tasks_.exec(pid_, std::string(line.text(line.name == "execveat" ? 1 : 0)));
+}
+
+// A thread that is not the first runs execve: it goes on under the first one's number.
+void StraceReader::superseded(const StraceLine& line) {
+  if (!tasks_.alive(line.other)) return;
+  for (const std::uint32_t other : tasks_.group(pid_)) {
+    if (other != pid_) end(other);
+  }
+}
+
+void StraceReader::end(std::uint32_t pid) {
+  if (tasks_.group(pid).size() == 1) settle(pid);
+  emit(OpKind::kExit, pid);
+  tasks_.exit(pid);
+  begun_.erase(pid);
+}
+
+void StraceReader::exit_thread(const StraceLine&) { end(pid_); }
+
+void StraceReader::exit_group(const StraceLine&) {
+  for (const std::uint32_t member : tasks_.group(pid_)) end(member);
+}
+
+void StraceReader::wait(const StraceLine& line) {
+  auto child = static_cast<std::uint32_t>(line.value());
+  if (line.name == "waitid") child = static_cast<std::uint32_t>(line.field("si_pid").value_or(0));
+  const bool lives = line.has("WIFSTOPPED") || line.has("WIFCONTINUED") ||
+                     line.has("CLD_STOPPED") || line.has("CLD_TRAPPED") || line.has("WNOWAIT");
+  if (child != 0) child = resolve(child);
+  if (child == 0 || lives || !tasks_.known(child) || tasks_[child].reaped || child == pid_) {
+    return syscall();
+  }
+  if (tasks_.alive(child)) {
+    for (const std::uint32_t member : tasks_.group(child)) end(member);
+  }
+  emit(OpKind::kWait, pid_).child = child;
+  tasks_[child].reaped = true;
+}
+
+void StraceReader::begin(const StraceLine& line) {
+  if (makes_task(line.name)) begun_[pid_] = {line, line_};
+}
+
+void StraceReader::call(const StraceLine& line) {
+  if (line.name == "exit_group") return exit_group(line);
+  if (line.name == "exit") return exit_thread(line);
+  const Handler handler = handler_of(line.name);
+  if (line.failed && makes_task(line.name)) begun_.erase(pid_);
+  if (line.failed || handler == nullptr) {
+    if (!line.failed) settle(pid_);
+    return syscall();
+  }
+  (this->*handler)(line);
+}
+
+void StraceReader::line(const StraceLine& line) {
+  using Kind = StraceLine::Kind;
+  if (line.kind == Kind::kUnknown) return unclear("text that is not strace's");
+  if (line.kind == Kind::kCut) return unclear("call without its end");
+  if (line.kind == Kind::kProgram) return program(line);
+  if (line.kind != Kind::kCall && line.kind != Kind::kBegun && line.kind != Kind::kExited &&
+      line.kind != Kind::kSuperseded) {
+    return;
+  }
+  pid_ = resolve(line.pid);
+  if (line.kind == Kind::kExited) {
+    if (tasks_.alive(pid_)) end(pid_);
+    return;
+  }
+  if (line.kind == Kind::kSuperseded) return superseded(line);
+  // The last words of a task that exit_group has ended.
+  if (!ensure(pid_)) return;
+  if (line.kind == Kind::kBegun) return begin(line);
+  call(line);
+}
+
+// Refuses at once what cannot be strace's output.
+void StraceReader::check_head(std::string_view text) const {
+  if (const std::size_t zero = text.substr(0, 65536).find('\0'); zero != std::string_view::npos) {
+    throw InputError(fmt::format("{}:1: binary data (a zero byte at byte {}); {}", workload_.source,
+                                 zero, kExpected));
+  }
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) {
+    throw InputError(fmt::format("{}:1: no line; {}", workload_.source, kExpected));
+  }
+  const std::string_view head = text.substr(first);
+  const std::size_t next = head.find_first_not_of(" \t\r\n", 1);
+  if (head.front() == '{' || (head.front() == '[' && next != std::string_view::npos &&
+                              (head[next] == '{' || head[next] == '"' || head[next] == ']'))) {
+    throw InputError(fmt::format("{}:1: JSON; {} (a JSON workload's name ends in .json)",
+                                 workload_.source, kExpected));
+  }
+}
+
+Workload StraceReader::read() {
+  const std::string text = read_text_file(workload_.source);
+  check_head(text);
+  const StraceParents parents(text);
+  parents_ = &parents;
+  StraceLineParser parser;
+  std::size_t seen = 0, bad = 0;
+  std::uint32_t first_bad = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view raw = std::string_view(text).substr(at, end - at);
+    const StraceLine parsed = parser.parse(raw);
+    at = end + 1;
+    ++line_;
+    if (parsed.kind == StraceLine::Kind::kEmpty) continue;
+    ++seen;
+    if (parsed.kind == StraceLine::Kind::kUnknown && bad++ == 0) first_bad = line_;
+    if ((seen == kHead || at >= text.size()) && bad * 2 > seen) {
+      throw InputError(fmt::format("{}:{}: not strace's output ({} of the first {} lines); {}",
+                                   workload_.source, first_bad, bad, seen, kExpected));
+    }
+    line(parsed);
+  }
+  finish();
+  return std::move(workload_);
+}
+
+void StraceReader::finish() {
+  for (const std::uint32_t pid : tasks_.living()) {
+    settle(pid);
+    end_turn(*tasks_[pid].space);
+  }
+  workload_.assumptions = {
+      "strace shows no page accesses; they follow a rule (TouchRule)",
+      fmt::format(
+          "file mappings: {} % (executable) and {} % (other) of their 64 KB areas are read, "
+          "{} % of private writable ones is read, then written",
+          rule_.text_percent, rule_.file_percent, rule_.data_percent),
+      fmt::format(
+          "anonymous mappings up to 128 KB: {} % is written; larger ones and the heap: {} KB "
+          "at once, the rest when more is asked for; shared ones: {} %",
+          rule_.small_percent, rule_.open_kb, rule_.shared_percent),
+      fmt::format(
+          "execve's own mappings, which strace does not show: the program ({} KB of text, {} "
+          "KB of data, {} KB zeroed, of which {} % is written, where no '# program' line says "
+          "it), the dynamic linker and {} KB of stack; by three calls",
+          rule_.image_text_kb, rule_.image_data_kb, rule_.image_zero_kb, rule_.zero_percent,
+          rule_.image_stack_kb),
+      fmt::format(
+          "after a fork parent and child each write the {} pages they wrote last; while both "
+          "live, incoming data is followed by writes to {} page(s) at random",
+          rule_.fork_pages, rule_.store_pages),
+      fmt::format("a new thread writes {} pages of its stack", rule_.stack_pages),
+      fmt::format("transparent huge pages: {}",
+                  rule_.huge_pages ? "always, for private anonymous mappings of 2 MB and more"
+                                   : "only where the program asks for them"),
+      fmt::format("the order of the lines is the schedule, in turns of up to {} calls",
+                  rule_.turn_calls)};
+  for (const auto& [kind, n] : not_understood_) workload_.not_understood.emplace_back(kind, n);
+}
+
 Workload read_strace(const std::string& path, const TouchRule& rule) {
-  return Reader(path, rule).read();
+  return StraceReader(path, rule).read();
 }
 
 }  // namespace kpksim::workload

@@ -14,7 +14,9 @@ template <class Map>
 std::string suggest_of(const std::string& given, const Map& map) {
   std::vector<std::string> known;
   known.reserve(map.size());
-  for (const auto& [name, unused] : map) known.push_back(name);
+  for (const auto& [name, unused] : map) {
+    if (name.starts_with("@") == given.starts_with("@")) known.push_back(name);
+  }
   return known.empty() ? std::string() : suggest(given, known);
 }
 
@@ -80,8 +82,14 @@ void TaskTable::check_runs(const std::string& task, const std::string& place) co
   }
 }
 
+std::shared_ptr<TaskTable::AddressSpace> TaskTable::new_program() const {
+  auto memory = std::make_shared<AddressSpace>();
+  for (const auto& [name, size] : image_) memory->emplace(name, Region{size, false, {{0, size}}});
+  return memory;
+}
+
 void TaskTable::spawn(const std::string& task, const std::string& place) {
-  add(task, {std::make_shared<AddressSpace>(), task, "", false, ""}, place);
+  add(task, {new_program(), task, "", false, ""}, place);
 }
 
 void TaskTable::fork(const std::string& task, const std::string& child, const std::string& place) {
@@ -110,7 +118,7 @@ void TaskTable::release_vfork(const std::string& child) {
 void TaskTable::exec(const std::string& name) {
   release_vfork(name);
   Task& task = tasks_.at(name);
-  task.memory = std::make_shared<AddressSpace>();
+  task.memory = new_program();
   // The other threads end, and whoever called goes on as the leader of the process.
   const std::string old_leader = task.leader;
   if (old_leader != name && tasks_.contains(old_leader)) task.parent = tasks_[old_leader].parent;
@@ -171,6 +179,9 @@ Region& TaskTable::region(const std::string& task, const std::string& name,
 // Region names are one name space of the whole workload: a name stands for one mapping, which only
 // fork can multiply.
 void TaskTable::check_free(const std::string& region, const std::string& place) const {
+  if (region.starts_with("@")) {
+    throw InputError(fmt::format("{}: names with @ are parts of the program image", place));
+  }
   for (const auto& [name, task] : tasks_) {
     if (task.memory->contains(region)) {
       throw InputError(

@@ -26,6 +26,11 @@ struct Region {
 
 class TaskTable {
  public:
+  // Regions that every new program has, with their sizes.
+  void set_image(std::vector<std::pair<std::string, std::uint64_t>> image) {
+    image_ = std::move(image);
+  }
+
   void spawn(const std::string& task, const std::string& place);
   void fork(const std::string& task, const std::string& child, const std::string& place);
   void vfork(const std::string& task, const std::string& child, const std::string& place);
@@ -64,10 +69,12 @@ class TaskTable {
     std::string vfork_child;               // the task stands still until that one execs or exits
   };
 
+  std::shared_ptr<AddressSpace> new_program() const;
   void add(const std::string& name, Task task, const std::string& place);
   void release_vfork(const std::string& child);
   void check_free(const std::string& region, const std::string& place) const;
 
+  std::vector<std::pair<std::string, std::uint64_t>> image_;
   std::map<std::string, Task> tasks_;
   std::map<std::string, std::string> kernel_;  // region -> operation that made it
   bool fragmented_ = false;

@@ -43,7 +43,7 @@ void PageTableAllocator::key_boot_tables(cpu::Core& core) {
 
 const std::vector<PolicyInfo>& allocators() {
   static const std::vector<PolicyInfo> all = {
-      {"buddy", "plain pages, never keyed"},
+      {"buddy", "plain pages, never keyed: with kpkeys-poe the register is switched and nothing protected"},
       {"per-page", "each page keyed at allocation and unkeyed at free"},
       {"pba", "keyed pages cached, refilled by runs of 512, 16 or 4 pages (pkeys block allocator)"},
   };

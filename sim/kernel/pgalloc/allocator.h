@@ -20,17 +20,16 @@ struct AllocatorStatistics {
 };
 inline constexpr std::array<Statistic<AllocatorStatistics>, 10> kAllocatorStatistics = {{
     {"live", "pages", "page-table pages in use", &AllocatorStatistics::live, true},
-    {"peak", "pages", "page-table pages in use, most ever", &AllocatorStatistics::peak, true},
-    {"cached", "pages", "pages that the allocator holds, keyed and unused",
-     &AllocatorStatistics::cached, true},
+    {"peak", "pages", "most page-table pages in use", &AllocatorStatistics::peak, true},
+    {"cached", "pages", "pages cached, keyed and unused", &AllocatorStatistics::cached, true},
     {"allocated", "pages", "page-table pages allocated", &AllocatorStatistics::allocated},
     {"freed", "pages", "page-table pages freed", &AllocatorStatistics::freed},
     {"refill9", "refills", "refills with 512 pages", &AllocatorStatistics::refill9},
     {"refill4", "refills", "refills with 16 pages", &AllocatorStatistics::refill4},
     {"refill2", "refills", "refills with 4 pages", &AllocatorStatistics::refill2},
-    {"shrunk_blocks", "blocks", "whole 2 MB blocks that the shrinker released",
+    {"shrunk_blocks", "blocks", "2 MB blocks released by the shrinker",
      &AllocatorStatistics::shrunk_blocks},
-    {"shrunk_pages", "pages", "single pages that the shrinker released",
+    {"shrunk_pages", "pages", "single pages released by the shrinker",
      &AllocatorStatistics::shrunk_pages},
 }};
 

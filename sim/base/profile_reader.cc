@@ -1,0 +1,101 @@
+#include "sim/base/profile_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "sim/base/error.h"
+
+namespace kpksim {
+
+using nlohmann::json;
+
+ProfileReader::ProfileReader(const std::string& path) : path_(path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    throw InputError(fmt::format("{}: cannot be read, or is empty", path));
+  }
+  try {
+    root_ = json::parse(text.str());
+  } catch (const json::parse_error& e) {
+    const std::string before = text.str().substr(0, e.byte == 0 ? 0 : e.byte - 1);
+    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+    throw InputError(fmt::format("{}:{}:{}: not JSON", path, line, column));
+  }
+  if (!root_.is_object() || !root_.contains("name")) fail("/", "expected an object with a name");
+}
+
+void ProfileReader::fail(const std::string& pointer, const std::string& what) const {
+  throw InputError(fmt::format("{}: {}: {}", path_, pointer, what));
+}
+
+const json& ProfileReader::value(const std::string& group, const std::string& name) {
+  known_[group].push_back(name);
+  const std::string pointer = "/" + group + "/" + name;
+  if (!root_.contains(group) || !root_[group].contains(name)) fail(pointer, "missing");
+  const json& at = root_[group][name];
+  for (const char* key : {"value", "source", "confidence"}) {
+    if (!at.is_object() || !at.contains(key)) {
+      fail(pointer, "expected an object with value, source and confidence");
+    }
+  }
+  return at["value"];
+}
+
+double ProfileReader::number(const std::string& group, const std::string& name) {
+  const json& at = value(group, name);
+  const std::string pointer = fmt::format("/{}/{}/value", group, name);
+  if (!at.is_number()) fail(pointer, "expected a number, found " + at.dump());
+  if (at.get<double>() < 0) fail(pointer, "must not be negative");
+  return at.get<double>();
+}
+
+unsigned ProfileReader::count(const std::string& group, const std::string& name) {
+  const double n = number(group, name);
+  if (n < 1 || n != std::floor(n) || n > 1e6) {
+    fail(fmt::format("/{}/{}/value", group, name), "expected a whole number from 1 to 1,000,000");
+  }
+  return static_cast<unsigned>(n);
+}
+
+bool ProfileReader::flag(const std::string& group, const std::string& name) {
+  const json& at = value(group, name);
+  if (!at.is_boolean()) fail(fmt::format("/{}/{}/value", group, name), "expected true or false");
+  return at.get<bool>();
+}
+
+std::size_t ProfileReader::choice(const std::string& group, const std::string& name,
+                                  const std::vector<std::string>& choices) {
+  const json& at = value(group, name);
+  const std::string given = at.is_string() ? at.get<std::string>() : at.dump();
+  const auto found = std::find(choices.begin(), choices.end(), given);
+  if (found == choices.end()) {
+    fail(fmt::format("/{}/{}/value", group, name),
+         fmt::format("'{}' is not a choice{}", given, suggest(given, choices)));
+  }
+  return static_cast<std::size_t>(found - choices.begin());
+}
+
+void ProfileReader::refuse_unknown() const {
+  std::vector<std::string> groups = {"name", "description"};
+  for (const auto& [group, unused] : known_) groups.push_back(group);
+  for (const auto& [group, members] : root_.items()) {
+    if (std::find(groups.begin(), groups.end(), group) == groups.end()) {
+      fail("/" + group, "unknown name" + suggest(group, groups));
+    }
+    if (!members.is_object()) continue;
+    const std::vector<std::string>& names = known_.at(group);
+    for (const auto& [key, unused] : members.items()) {
+      if (std::find(names.begin(), names.end(), key) == names.end()) {
+        fail("/" + group + "/" + key, "unknown name" + suggest(key, names));
+      }
+    }
+  }
+}
+
+}  // namespace kpksim

@@ -1,0 +1,41 @@
+#pragma once
+// Profiles: JSON files of numbers in groups, each {"value": ..., "source": "...", "confidence":
+// "..."}. The reader remembers what was asked for, so that a name that nobody knows is an error.
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace kpksim {
+
+class ProfileReader {
+ public:
+  // InputError: unreadable or malformed (with line and column), or no object with a name.
+  explicit ProfileReader(const std::string& path);
+
+  std::string name() const { return root_.value("name", ""); }
+  std::string description() const { return root_.value("description", ""); }
+
+  // The value at /group/name. InputError names the file and the JSON pointer.
+  double number(const std::string& group, const std::string& name);   // not negative
+  unsigned count(const std::string& group, const std::string& name);  // whole, 1 to a million
+  bool flag(const std::string& group, const std::string& name);
+  // Index of the value among `choices`.
+  std::size_t choice(const std::string& group, const std::string& name,
+                     const std::vector<std::string>& choices);
+
+  [[noreturn]] void fail(const std::string& pointer, const std::string& what) const;
+  // InputError if the file has a name in a known group, or a group, that was never asked for.
+  void refuse_unknown() const;
+
+ private:
+  const nlohmann::json& value(const std::string& group, const std::string& name);
+
+  std::string path_;
+  nlohmann::json root_;
+  std::map<std::string, std::vector<std::string>> known_;
+};
+
+}  // namespace kpksim

@@ -1,0 +1,60 @@
+// fork's copy of an address space (dup_mmap() and copy_page_range()).
+
+#include "sim/kernel/mm.h"
+#include "sim/kernel/prot.h"
+
+namespace kpksim::kernel {
+
+using mmu::Descriptor;
+
+void Mm::fork_into(Mm& child, cpu::Core& core) {
+  core.execute(system_.path().fork);
+  child.brk_start = brk_start;
+  child.brk = brk;
+  for (const auto& [start, vma] : vmas_.all()) {
+    core.execute(system_.path().fork_vma);
+    if (vma.dont_fork) continue;
+    Vma copy = vma;
+    if (vma.anon_vma != 0) {  // anon_vma_fork()
+      copy.anon_vma = ++system_.last_anon_vma;
+      copy.anon_vma_chained = true;
+    }
+    child.vmas_.insert(copy);
+    // vma_needs_copy(): what a fault can fill in again is left to faults
+    if (vma.anon_vma != 0 || vma.special) copy_range(child, vma, core);
+  }
+  system_.flush.mm(core, FlushSite::kForkParent, asid);
+}
+
+void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {
+  const auto copy_ptes = [&](PhysAddr from, PhysAddr to, std::uint64_t va, std::uint64_t end) {
+    const LazySection lazy(system_.tables, core);
+    for (; va < end; va += kPageSize, from += 8, to += 8) {
+      Descriptor d = read(core, from);
+      if (is_none(d)) continue;
+      Page& folio = system_.page(system_.head_of(d.pfn()));
+      if (!folio.reserved) {
+        ++folio.mapcount;
+        ++folio.refs;
+        if (!folio.file) folio.exclusive = false;
+      }
+      if (!vma.shared && is_writable(d)) {  // ptep_set_wrprotect()
+        d = write_protected(d);
+        system_.tables.update(core, from, d);
+      }
+      system_.tables.set_pte(core, to, d, false);
+      core.execute(system_.path().fork_page);
+    }
+  };
+  for_pmds(vma.start, vma.end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
+    const Descriptor d = read(core, pmd);
+    if (d.block()) {
+      copy_huge(child, pmd, va, core);
+      return;
+    }
+    const PhysAddr to = system_.find_entry(core, child.root_, VirtAddr(va), 3, true);
+    copy_ptes(pte(d.pfn(), va), to, va, next);
+  });
+}
+
+}  // namespace kpksim::kernel

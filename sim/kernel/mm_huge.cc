@@ -1,0 +1,129 @@
+// Transparent huge pages (mm/huge_memory.c): anonymous memory mapped by 2 MB blocks. Each block has
+// a page table deposited, which its split will need.
+
+#include "sim/base/error.h"
+#include "sim/kernel/cause.h"
+#include "sim/kernel/gather.h"
+#include "sim/kernel/mm.h"
+#include "sim/kernel/prot.h"
+
+namespace kpksim::kernel {
+
+using mmu::Descriptor;
+namespace field = mmu::field;
+
+Pfn Mm::withdraw_table() {
+  if (deposited_.empty()) throw ModelError("no page table was deposited for this huge page");
+  const Pfn table = deposited_.back();
+  deposited_.pop_back();
+  return table;
+}
+
+// thp_vma_allowable_order() and thp_vma_suitable_order()
+bool Mm::huge_allowed(const Vma& vma, std::uint64_t base) const {
+  if (vma.file || vma.special || vma.grows_down) return false;
+  if (base < vma.start || base + kPmdSize > vma.end) return false;
+  switch (vma.huge) {
+    case HugeAdvice::kNoHugepage:
+      return false;
+    case HugeAdvice::kHugepage:
+      return system_.profile.huge_pages != HugePages::kNever;
+    case HugeAdvice::kDefault:
+      return system_.profile.huge_pages == HugePages::kAlways;
+  }
+  return false;
+}
+
+// do_huge_pmd_anonymous_page(); false: with small pages, then.
+bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
+  const std::uint64_t base = align_down(va, kPmdSize);
+  if (!huge_allowed(vma, base)) return false;
+  const auto folio =
+      write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
+  if (!folio) return false;
+  core.execute(system_.path().huge_fault);
+  const Pfn table = system_.allocator->allocate(core);
+  if (write) {
+    prepare_anon_vma(vma);
+    for (unsigned i = 0; i < kEntriesPerTable; ++i) core.count_page_zero();
+    Page& page = system_.page(*folio);
+    page.mapcount = page.refs = kEntriesPerTable;
+    page.exclusive = true;
+  }
+  deposited_.push_back(table);
+  const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(base), 2, true);
+  system_.tables.set_pte(core, pmd, user_leaf(address_of(*folio), 2, write && vma.write, vma.exec),
+                         false);
+  return true;
+}
+
+// do_huge_pmd_wp_page(); false: the block was split, the page is copied by itself.
+bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  const Because because(core, Cause::kCow);
+  const Descriptor old = read(core, pmd);
+  Page& folio = system_.page(old.pfn());
+  const bool ours = folio.exclusive || folio.refs == kEntriesPerTable;
+  if (!folio.reserved && !vma.shared && ours) {  // pmdp_set_access_flags()
+    folio.exclusive = true;
+    core.execute(system_.path().cow_reuse);
+    system_.tables.update(core, pmd, made_writable(old));
+    system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(align_down(va, kPmdSize)));
+    return true;
+  }
+  split_huge(pmd, align_down(va, kPmdSize), core);
+  return false;
+}
+
+void Mm::split_huge_at(std::uint64_t va, cpu::Core& core) {
+  if (is_aligned(va, kPmdSize)) return;
+  const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
+  if (pmd.value != 0 && read(core, pmd).block()) split_huge(pmd, align_down(va, kPmdSize), core);
+}
+
+// __split_huge_pmd_locked(): the block becomes the deposited table of 512 pages of the same folio.
+// Invalid and flushed first: small and large entries for one address must not be cached together.
+void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  const Descriptor block = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
+  system_.flush.range(core, FlushSite::kThpSplit, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+                      kPmdSize, false, 2);
+  const Pfn table = withdraw_table();
+  // pmd_populate() of a local variable, for pte_offset_map()
+  system_.tables.set_table(core, address_of(system_.kernel_data), table_descriptor(table), 2);
+  const bool executable = field::kUxn.get(block.raw) == 0;
+  const bool zero = system_.page(block.pfn()).reserved;
+  for (std::uint64_t i = 0; i < kEntriesPerTable; ++i) {
+    const PhysAddr page = zero ? address_of(system_.zero_page) : block.output() + i * kPageSize;
+    const Descriptor d = user_leaf(page, 3, is_writable(block), executable);
+    system_.tables.set_pte(core, address_of(table) + i * 8, d, false);
+  }
+  system_.tables.set_table(core, pmd, table_descriptor(table), 2);
+}
+
+// copy_huge_pmd()
+void Mm::copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  const PhysAddr to = system_.find_entry(core, child.root_, VirtAddr(va), 2, true);
+  child.deposited_.push_back(system_.allocator->allocate(core));
+  Descriptor d = read(core, pmd);
+  Page& folio = system_.page(d.pfn());
+  if (!folio.reserved) {
+    folio.mapcount += kEntriesPerTable;
+    folio.refs += kEntriesPerTable;
+    folio.exclusive = false;
+    d = write_protected(d);
+    system_.tables.update(core, pmd, d);  // pmdp_set_wrprotect()
+  }
+  system_.tables.set_pte(core, to, d, false);
+}
+
+// change_huge_pmd()
+void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,
+                      cpu::Core& core) {
+  const Descriptor old = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate_ad()
+  system_.flush.range(core, FlushSite::kMprotect, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+                      kPmdSize, false, 2);
+  core.execute(system_.path().protect_page);
+  system_.tables.set_pte(core, pmd, changed_protection(vma, old, 2), false);
+  gather.changed(va, kPmdSize, 2);
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,127 @@
+// mprotect() and madvise() (mm/mprotect.c, mm/madvise.c).
+
+#include "sim/kernel/cause.h"
+#include "sim/kernel/gather.h"
+#include "sim/kernel/mm.h"
+#include "sim/kernel/prot.h"
+
+namespace kpksim::kernel {
+
+using mmu::Descriptor;
+namespace field = mmu::field;
+
+// pte_modify() and can_change_pte_writable()
+Descriptor Mm::changed_protection(const Vma& vma, Descriptor old, unsigned level) {
+  const Page& folio = system_.page(system_.head_of(old.pfn()));
+  const bool dirty = field::kAp2.get(old.raw) == 0 || field::kSoftware.get(old.raw) != 0;
+  const bool writable = vma.write && (vma.shared ? vma.shmem || dirty : dirty && folio.exclusive);
+  Descriptor d = user_leaf(old.output(), level, writable, vma.exec);
+  // A page that was written stays dirty, whether it may be written now or not.
+  if (!writable && dirty) d = d.with(field::kSoftware, kSoftwareDirty);
+  const bool none = !vma.read && !vma.write && !vma.exec;
+  return d.with(field::kValid, none ? 0 : 1);
+}
+
+// change_protection(): one lazy MMU section per page table, each entry cleared, then set.
+void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
+                           cpu::Core& core) {
+  for_pmds(start, end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
+    if (read(core, pmd).block()) {
+      if (next - va == kPmdSize) return protect_huge(gather, vma, pmd, va, core);
+      split_huge(pmd, align_down(va, kPmdSize), core);
+    }
+    const Pfn table = read(core, pmd).pfn();
+    const LazySection lazy(system_.tables, core);
+    for (; va < next; va += kPageSize) {
+      const PhysAddr entry = pte(table, va);
+      if (is_none(read(core, entry))) continue;
+      core.execute(system_.path().protect_page);
+      const Descriptor old = system_.tables.get_and_clear(core, entry);
+      system_.tables.set_pte(core, entry, changed_protection(vma, old, 3), false);
+      gather.changed(va, kPageSize, 3);
+    }
+  });
+  gather.end_vma(core);
+}
+
+bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core) {
+  const Because because(core, Cause::kMprotect);
+  core.execute(system_.path().vma_call);
+  isolate(start, end, core);
+  bool any = false;
+  Gather gather(system_, asid, false, FlushSite::kMprotect);
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;
+       it = vmas_.first_above(std::max(start, it->second.end))) {
+    any = true;
+    Vma& vma = it->second;
+    if (vma.read == r && vma.write == w && vma.exec == x) continue;
+    vma.read = r;
+    vma.write = w;
+    vma.exec = x;
+    change_protection(gather, vma, vma.start, vma.end, core);
+  }
+  gather.flush(core);
+  for (const std::uint64_t at : {start, end}) {
+    if (vmas_.all().contains(at)) vmas_.merge(at);
+  }
+  return any;
+}
+
+void Mm::madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  const Because because(core, Cause::kMadvise);
+  core.execute(system_.path().vma_call);
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
+    zap(gather, it->second, std::max(start, it->second.start), std::min(end, it->second.end), core);
+    gather.flush(core);
+  }
+}
+
+// madvise_free_single_vma(): anonymous pages become clean and old; they go when memory is short,
+// unless they are written before.
+void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  const Because because(core, Cause::kMadvise);
+  core.execute(system_.path().vma_call);
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    const Vma& vma = it->second;
+    if (vma.file || vma.special || vma.shared) continue;
+    Gather gather(system_, asid, false, FlushSite::kMadviseFree);
+    for_pmds(std::max(start, vma.start), std::min(end, vma.end), core,
+             [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
+               if (read(core, pmd).block()) split_huge(pmd, align_down(va, kPmdSize), core);
+               const Pfn table = read(core, pmd).pfn();
+               const LazySection lazy(system_.tables, core);
+               for (; va < next; va += kPageSize) {
+                 const PhysAddr entry = pte(table, va);
+                 const Descriptor d = read(core, entry);
+                 if (is_none(d) || !is_dirty(d)) continue;
+                 system_.tables.update(core, entry, made_clean(d));
+                 gather.changed(va, kPageSize, 3);
+               }
+             });
+    gather.end_vma(core);
+    gather.flush(core);
+  }
+}
+
+void Mm::madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice, cpu::Core& core) {
+  isolate(start, end, core);
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    it->second.huge = advice;
+  }
+  for (const std::uint64_t at : {start, end}) {
+    if (vmas_.all().contains(at)) vmas_.merge(at);
+  }
+}
+
+void Mm::madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cpu::Core& core) {
+  isolate(start, end, core);
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    it->second.dont_fork = dont_fork;
+  }
+  for (const std::uint64_t at : {start, end}) {
+    if (vmas_.all().contains(at)) vmas_.merge(at);
+  }
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,134 @@
+// Unmapping (mm/memory.c): entries are cleared and their pages collected, then tables that no VMA
+// needs any more are unhooked.
+
+#include "sim/kernel/gather.h"
+#include "sim/kernel/mm.h"
+#include "sim/kernel/prot.h"
+
+namespace kpksim::kernel {
+
+using mmu::Descriptor;
+
+// unmap_page_range() of one VMA
+void Mm::zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
+             cpu::Core& core) {
+  for_pmds(start, end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
+    if (read(core, pmd).block()) {
+      if (next - va == kPmdSize) return zap_huge(gather, pmd, va, core);
+      split_huge(pmd, align_down(va, kPmdSize), core);
+    }
+    const Pfn table = read(core, pmd).pfn();
+    while (va < next) va = zap_ptes(gather, vma, table, va, next, core);
+  });
+  gather.end_vma(core);
+}
+
+// zap_pte_range(): one lazy MMU section; ends early when the gather is full. Returns where to go
+// on.
+std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint64_t va,
+                           std::uint64_t end, cpu::Core& core) {
+  bool flush = false, full = false;
+  {
+    const LazySection lazy(system_.tables, core);
+    while (va < end && !full) {
+      const PhysAddr entry = pte(table, va);
+      const Descriptor d = read(core, entry);
+      if (is_none(d)) {
+        va += kPageSize;
+        continue;
+      }
+      const Page& page = system_.page(d.pfn());
+      const unsigned n =
+          folio_batch(core, entry, d, static_cast<unsigned>((end - va) >> kPageShift));
+      // A dirty page of a file: its mapping must be flushed before anyone cleans the page.
+      flush |= page.file && vma.shared && is_dirty(d);
+      for (unsigned i = 0; i < n; ++i) system_.tables.get_and_clear(core, entry + i * 8);
+      gather.changed(va, n * kPageSize, 3);
+      core.execute(system_.path().zap_page * n);
+      if (!vma.special && !page.reserved) {
+        const Pfn head = system_.head_of(d.pfn());
+        system_.page(head).mapcount -= n;
+        full = gather.remove_folio(head, n);
+      }
+      va += n * kPageSize;
+    }
+  }
+  if (flush || full) gather.flush(core);
+  return va;
+}
+
+void Mm::zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  const Descriptor old = system_.tables.get_and_clear(core, pmd);
+  gather.changed(va, kPmdSize, 2);
+  core.execute(system_.path().zap_page);
+  system_.allocator->free(core, withdraw_table());  // zap_deposited_table()
+  Page& folio = system_.page(old.pfn());
+  if (folio.reserved) return;
+  folio.mapcount -= kEntriesPerTable;
+  if (gather.remove_folio(old.pfn(), kEntriesPerTable)) gather.flush(core);
+}
+
+namespace {
+
+// May the table that maps the aligned range of `size` bytes around `start` go, given where the
+// neighbouring VMAs end and begin? (free_pmd_range() and its like; a ceiling of 0 is the top.)
+bool table_unused(std::uint64_t start, std::uint64_t end, std::uint64_t size, std::uint64_t floor,
+                  std::uint64_t ceiling) {
+  if (align_down(start, size) < floor) return false;
+  if (ceiling != 0) {
+    ceiling = align_down(ceiling, size);
+    if (ceiling == 0) return false;
+  }
+  return end - 1 <= ceiling - 1;
+}
+
+}  // namespace
+
+// free_p4d_range() to free_pte_range(): below `table`, whose entries are of `level`.
+bool Mm::free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t start,
+                    std::uint64_t end, std::uint64_t floor, std::uint64_t ceiling,
+                    cpu::Core& core) {
+  const std::uint64_t size = 1ull << mmu::level_shift(level);
+  for (std::uint64_t va = start; va < end;) {
+    const std::uint64_t next = std::min(align_down(va, size) + size, end);
+    const PhysAddr entry =
+        address_of(table) + ((va >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
+    const Descriptor d = read(core, entry);
+    if (!is_none(d)) {
+      const bool below_empty =
+          level == 2 || free_level(gather, d.pfn(), level + 1, va, next, floor, ceiling, core);
+      if (below_empty) {
+        system_.tables.set_table(core, entry, Descriptor{0}, level);
+        gather.remove_table(core, d.pfn(), level == 2 ? va : align_down(va, size), level);
+      }
+    }
+    va = next;
+  }
+  return level != 0 &&
+         table_unused(start, end, 1ull << mmu::level_shift(level - 1), floor, ceiling);
+}
+
+// free_pgtables(): VMAs that are at most 2 MB apart go in one call of free_pgd_range().
+void Mm::free_tables(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
+                     std::uint64_t ceiling, cpu::Core& core) {
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;) {
+    std::uint64_t addr = it->second.start;
+    std::uint64_t last = it->second.end;
+    for (++it; it != vmas_.end() && it->first < end && it->first <= last + kPmdSize; ++it) {
+      last = it->second.end;
+    }
+    std::uint64_t top = it != vmas_.end() && it->first < end ? it->first : ceiling;
+    // free_pgd_range()
+    addr = align_down(addr, kPmdSize);
+    if (addr < floor) addr += kPmdSize;
+    if (top != 0) {
+      top = align_down(top, kPmdSize);
+      if (top == 0) continue;
+    }
+    if (last - 1 > top - 1) last -= kPmdSize;
+    if (addr > last - 1) continue;
+    free_level(gather, root_, 0, addr, last, floor, top, core);
+  }
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,35 @@
+#include "sim/kernel/profile.h"
+
+#include <bit>
+#include <cmath>
+
+#include "sim/base/profile_reader.h"
+
+namespace kpksim::kernel {
+
+KernelProfile read_kernel_profile(const std::string& path) {
+  ProfileReader in(path);
+  KernelProfile profile;
+  profile.name = in.name();
+  profile.description = in.description();
+  const auto flag = [&](const char* name) { return in.flag("behaviour", name); };
+  profile.lazy_barriers = flag("lazy_barriers");
+  profile.vmalloc_lazy = flag("vmalloc_lazy");
+  profile.vmalloc_contiguous = flag("vmalloc_contiguous");
+  profile.kernel_range_tlbi = flag("kernel_range_tlbi");
+  profile.skip_unchanged_register = flag("skip_unchanged_register");
+  profile.huge_pages = static_cast<HugePages>(
+      in.choice("behaviour", "transparent_hugepages", {"never", "madvise", "always"}));
+  profile.fault_around_pages = in.count("behaviour", "fault_around_pages");
+  if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {
+    in.fail("/behaviour/fault_around_pages/value", "expected a power of two up to 512");
+  }
+  for (const PathInfo& p : kPaths) {
+    profile.path.*p.member =
+        static_cast<std::uint64_t>(std::llround(in.number("path", std::string(p.name))));
+  }
+  in.refuse_unknown();
+  return profile;
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,72 @@
+#pragma once
+// A kernel profile: in what one Linux version differs from another, and how many instructions its
+// paths execute. Read from JSON in which each figure carries its source. Immutable once built.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace kpksim::kernel {
+
+enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
+
+// Instructions of the kernel for one event of each kind.
+struct PathLengths {
+  std::uint64_t syscall, fault, anon_fault, file_fault, map_file_page, cow_copy, cow_reuse,
+      huge_fault;
+  std::uint64_t vma_call, zap_page, free_page, protect_page, move_page, table;
+  std::uint64_t fork, fork_vma, fork_page, thread, exec, exit, wait, context_switch;
+  std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, set_memory_pkey;
+};
+struct PathInfo {
+  std::string_view name;
+  std::uint64_t PathLengths::*member;
+};
+inline constexpr std::array<PathInfo, 27> kPaths = {{
+    {"syscall", &PathLengths::syscall},
+    {"fault", &PathLengths::fault},
+    {"anon_fault", &PathLengths::anon_fault},
+    {"file_fault", &PathLengths::file_fault},
+    {"map_file_page", &PathLengths::map_file_page},
+    {"cow_copy", &PathLengths::cow_copy},
+    {"cow_reuse", &PathLengths::cow_reuse},
+    {"huge_fault", &PathLengths::huge_fault},
+    {"vma_call", &PathLengths::vma_call},
+    {"zap_page", &PathLengths::zap_page},
+    {"free_page", &PathLengths::free_page},
+    {"protect_page", &PathLengths::protect_page},
+    {"move_page", &PathLengths::move_page},
+    {"table", &PathLengths::table},
+    {"fork", &PathLengths::fork},
+    {"fork_vma", &PathLengths::fork_vma},
+    {"fork_page", &PathLengths::fork_page},
+    {"thread", &PathLengths::thread},
+    {"exec", &PathLengths::exec},
+    {"exit", &PathLengths::exit},
+    {"wait", &PathLengths::wait},
+    {"context_switch", &PathLengths::context_switch},
+    {"vmalloc", &PathLengths::vmalloc},
+    {"vmalloc_page", &PathLengths::vmalloc_page},
+    {"vm_map_ram", &PathLengths::vm_map_ram},
+    {"section", &PathLengths::section},
+    {"set_memory_pkey", &PathLengths::set_memory_pkey},
+}};
+
+struct KernelProfile {
+  std::string name;
+  std::string description;
+  bool lazy_barriers = false;  // DSB and ISB of kernel mappings wait for the lazy section's end
+  bool vmalloc_lazy = false;   // vmalloc's loops over entries are lazy MMU sections
+  bool vmalloc_contiguous = false;       // huge vmalloc maps 64 KB runs with the contiguous bit
+  bool kernel_range_tlbi = false;        // flush_tlb_kernel_range() uses range operations
+  bool skip_unchanged_register = false;  // a guard that would not change POR_EL1 does not write it
+  HugePages huge_pages = HugePages::kAlways;  // /sys/kernel/mm/transparent_hugepage/enabled
+  unsigned fault_around_pages = 16;           // a power of two
+  PathLengths path{};
+};
+
+// Reads `path`. InputError names the file and the JSON pointer.
+KernelProfile read_kernel_profile(const std::string& path);
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,103 @@
+#pragma once
+// Turns the lines of a trace into operations; see strace.h. A helper of strace.cc and
+// strace_calls.cc, nobody else's.
+
+#include <cstdint>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "sim/workload/strace_tasks.h"
+
+namespace kpksim::workload {
+
+class StraceReader {
+ public:
+  StraceReader(const std::string& path, const TouchRule& rule);
+  Workload read();
+
+ private:
+  using Handler = void (StraceReader::*)(const StraceLine&);
+  static Handler handler_of(std::string_view call);
+
+  // Lines (strace.cc).
+  void line(const StraceLine& line);
+  void check_head(std::string_view text) const;
+  std::uint32_t resolve(std::uint32_t pid);
+  bool ensure(std::uint32_t pid);
+  void begin(const StraceLine& line);
+  void call(const StraceLine& line);
+  void unclear(const char* kind) { ++not_understood_[kind]; }
+  void finish();
+
+  // Calls that make, change and end tasks (strace.cc).
+  void child_of(std::uint32_t parent, const StraceLine& line, std::uint32_t child);
+  void make_task(const StraceLine& line);
+  void execve(const StraceLine& line);
+  void exit_thread(const StraceLine& line);
+  void exit_group(const StraceLine& line);
+  void superseded(const StraceLine& line);
+  void wait(const StraceLine& line);
+  void end(std::uint32_t pid);
+
+  // Calls that change memory, and those that decide which file a descriptor is (strace_calls.cc).
+  void mmap(const StraceLine& line);
+  void munmap(const StraceLine& line);
+  void mprotect(const StraceLine& line);
+  void madvise(const StraceLine& line);
+  void mremap(const StraceLine& line);
+  void brk(const StraceLine& line);
+  void shmget(const StraceLine& line);
+  void shmat(const StraceLine& line);
+  void shmdt(const StraceLine& line);
+  void open(const StraceLine& line);
+  void duplicate(const StraceLine& line);
+  void fcntl(const StraceLine& line);
+  void close(const StraceLine& line);
+  void close_range(const StraceLine& line);
+  void prctl(const StraceLine& line);
+  void data_in(const StraceLine& line);
+  void program(const StraceLine& line);
+  void quiet(const StraceLine& line);  // nothing but its entry, and no sign of other activity
+  bool range(const StraceLine& line);  // its first two arguments are an address and a length
+  void image(std::uint64_t brk);
+  void map(StraceArea area, std::uint32_t file, std::uint64_t offset);
+  std::uint32_t file_of(std::string_view descriptor);
+
+  StraceSpace& space() { return *tasks_[pid_].space; }
+  StraceFiles& files() { return *tasks_[pid_].files; }
+  // The operation goes to the turn of the task's address space; one that others depend on ends it.
+  Operation& emit(OpKind kind, std::uint32_t pid);
+  Operation& step(OpKind kind, std::uint32_t pid);
+  void end_turn(StraceSpace& space);
+  void syscall() { emit(OpKind::kSyscall, pid_); }
+  void touch(std::uint32_t pid, const std::vector<PageTouch>& touches);
+  void settle(std::uint32_t pid) { touch(pid, tasks_[pid].space->settle()); }
+
+  TouchRule rule_;
+  Workload workload_;
+  std::uint32_t line_ = 0, pid_ = 0;
+  std::uint32_t nameless_ = 0;  // the real pid of the task whose first lines bear none
+  StraceTasks tasks_;
+  const StraceParents* parents_ = nullptr;
+  // Calls that make a task, begun and not yet returned: the child may run before they return.
+  struct Begun {
+    StraceLine line;
+    std::uint32_t number;
+  };
+  std::map<std::uint32_t, Begun> begun_;
+  std::set<std::uint32_t> early_;  // children seen before their call returned
+  std::map<std::string, std::uint32_t, std::less<>> file_ids_;
+  struct Image {
+    std::uint64_t text, data, zero;  // bytes
+  };
+  std::map<std::string, Image> programs_;  // by path as execve has it
+  std::map<std::uint64_t, std::uint64_t> segment_bytes_,
+      attached_bytes_;  // System V, by id, address
+  std::map<std::string, std::uint64_t> not_understood_;
+  std::mt19937_64 random_{20241};  // which pages; any fixed seed
+};
+
+}  // namespace kpksim::workload

@@ -1,0 +1,237 @@
+#include "sim/workload/strace_space.h"
+
+#include <algorithm>
+
+#include "sim/base/types.h"
+
+namespace kpksim::workload {
+namespace {
+
+constexpr std::uint64_t kFaultAroundBytes = 64 << 10;
+constexpr std::uint64_t kSmallBytes = 128 << 10;  // glibc's mmap threshold: larger is a request
+constexpr std::size_t kRangesKept = 1024;         // of written pages, the newest
+
+std::uint64_t share(std::uint64_t bytes, unsigned percent) {
+  return std::min(bytes, align_up(bytes * percent / 100, kPageSize));
+}
+
+}  // namespace
+
+void WrittenPages::add(std::uint64_t start, std::uint64_t end) {
+  cut(start, end);
+  if (!ranges_.empty() && ranges_.back().end == start) {
+    ranges_.back().end = end;
+  } else {
+    ranges_.push_back({start, end});
+  }
+  pages_ += (end - start) / kPageSize;
+  if (ranges_.size() <= kRangesKept) return;
+  pages_ -= (ranges_.front().end - ranges_.front().start) / kPageSize;
+  ranges_.erase(ranges_.begin());
+}
+
+void WrittenPages::cut(std::uint64_t start, std::uint64_t end) {
+  for (std::size_t i = 0; i < ranges_.size();) {
+    const Range r = ranges_[i];
+    const std::uint64_t from = std::max(start, r.start), to = std::min(end, r.end);
+    if (from >= to) {
+      ++i;
+      continue;
+    }
+    pages_ -= (to - from) / kPageSize;
+    ranges_.erase(ranges_.begin() + static_cast<std::ptrdiff_t>(i));
+    const auto keep = [&](std::uint64_t a, std::uint64_t b) {
+      if (a < b) ranges_.insert(ranges_.begin() + static_cast<std::ptrdiff_t>(i++), {a, b});
+    };
+    keep(r.start, from);
+    keep(to, r.end);
+  }
+}
+
+std::uint64_t WrittenPages::page(std::uint64_t i) const {
+  for (const Range& r : ranges_) {
+    const std::uint64_t n = (r.end - r.start) / kPageSize;
+    if (i < n) return r.start + i * kPageSize;
+    i -= n;
+  }
+  return 0;
+}
+
+// Takes [start, end) out of a list of areas.
+void StraceSpace::cut(std::vector<StraceArea>& areas, std::uint64_t start, std::uint64_t end) {
+  std::vector<StraceArea> left;
+  for (const StraceArea& a : areas) {
+    if (a.end <= start || end <= a.start) {
+      left.push_back(a);
+      continue;
+    }
+    StraceArea part = a;
+    part.whole = false;
+    part.end = std::min(a.end, start);
+    if (part.start < part.end) left.push_back(part);
+    part.start = std::max(a.start, end);
+    part.end = a.end;
+    if (part.start < part.end) left.push_back(part);
+  }
+  areas = std::move(left);
+}
+
+void StraceSpace::map(const StraceArea& area) {
+  unmap(area.start, area.end);
+  areas_[area.end] = area;
+  waiting_.push_back(area);
+}
+
+void StraceSpace::unmap(std::uint64_t start, std::uint64_t end) {
+  std::vector<StraceArea> hit;
+  auto it = areas_.upper_bound(start);
+  while (it != areas_.end() && it->second.start < end) {
+    hit.push_back(it->second);
+    it = areas_.erase(it);
+  }
+  cut(hit, start, end);
+  for (const StraceArea& a : hit) areas_[a.end] = a;
+  cut(waiting_, start, end);
+  forget(start, end);
+  for (Open& open : open_) {
+    if (open.next >= end || start >= open.end) continue;
+    // What is left in front of the hole can still fill; a hole at its start ends it.
+    open.end = std::max(start, open.next);
+  }
+}
+
+void StraceSpace::split(std::uint64_t at) {
+  const auto it = areas_.upper_bound(at);
+  if (it != areas_.end() && it->second.start < at) {
+    StraceArea lower = it->second;
+    it->second.start = at;
+    lower.end = at;
+    areas_[at] = lower;
+  }
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_[i].start >= at || waiting_[i].end <= at) continue;
+    StraceArea upper = waiting_[i];
+    upper.whole = waiting_[i].whole = false;
+    waiting_[i].end = upper.start = at;
+    waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(i + 1), upper);
+  }
+}
+
+void StraceSpace::protect(std::uint64_t start, std::uint64_t end, std::uint8_t prot) {
+  split(start);
+  split(end);
+  for (StraceArea& area : waiting_) {
+    if (start <= area.start && area.end <= end) area.prot = prot;
+  }
+  if ((prot & kProtWrite) == 0) forget(start, end);
+  for (auto it = areas_.upper_bound(start); it != areas_.end() && it->second.start < end; ++it) {
+    StraceArea& area = it->second;
+    const bool opened = area.prot == kProtNone && (prot & kProtWrite) != 0;
+    area.prot = prot;
+    if (!opened) continue;  // a reservation that is taken into use, as a mapping would be
+    cut(waiting_, area.start, area.end);
+    waiting_.push_back(area);
+  }
+}
+
+void StraceSpace::move(std::uint64_t from, std::uint64_t length, std::uint64_t to,
+                       std::uint64_t new_length) {
+  const auto it = areas_.upper_bound(from);
+  if (it == areas_.end() || it->second.start > from) return;
+  StraceArea area = it->second;
+  unmap(from, from + length);
+  area.start = to;
+  area.end = to + new_length;
+  area.whole = true;
+  unmap(area.start, area.end);
+  areas_[area.end] = area;
+  if (new_length <= length) {
+    written_.add(area.start, area.end);
+    return;
+  }
+  // It has grown because it was full: only the new part is still to be touched.
+  written_.add(to, to + length);
+  area.start = to + length;
+  waiting_.push_back(area);
+}
+
+bool StraceSpace::knows(std::uint64_t address) const {
+  const auto it = areas_.upper_bound(address);
+  return it != areas_.end() && it->second.start <= address;
+}
+
+bool StraceSpace::waits_whole(std::uint64_t start, std::uint64_t end) const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [&](const StraceArea& a) {
+    return a.whole && start <= a.start && a.end <= end && a.prot != kProtNone;
+  });
+}
+
+void StraceSpace::forget(std::uint64_t start, std::uint64_t end) {
+  written_.cut(start, end);
+  written_shared_.cut(start, end);
+}
+
+// Writes the area's pages up to `end`.
+void StraceSpace::write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out) {
+  if (area.start >= end) return;
+  out.push_back({area.start, end - area.start, kPageSize, true});
+  (area.shared ? written_shared_ : written_).add(area.start, end);
+}
+
+void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
+  const std::uint64_t length = area.end - area.start;
+  const bool w = (area.prot & kProtWrite) != 0;
+  if (area.prot == kProtNone || area.stack) return;
+  if (area.populate && w) return write(area, area.end, out);
+  if (!w) {
+    const unsigned percent = (area.prot & kProtExec) != 0 ? rule_.text_percent : rule_.file_percent;
+    if (!area.file || percent == 0) return;
+    out.push_back({area.start, length, kFaultAroundBytes * 100 / percent, false});
+    return;
+  }
+  if (area.shared) return write(area, area.start + share(length, rule_.shared_percent), out);
+  if (area.file) {
+    if (rule_.data_percent == 0) return;
+    out.push_back({area.start, length, kFaultAroundBytes, false});
+    return write(area, area.start + share(length, rule_.data_percent), out);
+  }
+  if (!area.heap && length <= kSmallBytes) {
+    return write(area, area.start + share(length, rule_.small_percent), out);
+  }
+  Open& open = open_[area.heap ? 1 : 0];
+  StraceArea rest = area;
+  rest.start = open.next;
+  write(rest, open.end, out);
+  open.next = std::min(area.end, area.start + std::uint64_t{rule_.open_kb} * 1024);
+  open.end = area.end;
+  write(area, open.next, out);
+}
+
+std::vector<PageTouch> StraceSpace::settle() {
+  std::vector<PageTouch> out;
+  for (const StraceArea& area : waiting_) settle(area, out);
+  waiting_.clear();
+  return out;
+}
+
+std::vector<PageTouch> StraceSpace::recent(unsigned n) const {
+  std::vector<PageTouch> out;
+  const std::uint64_t pages = written_.pages();
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(n, pages); ++i) {
+    out.push_back({written_.page(pages - 1 - i), kPageSize, kPageSize, true});
+  }
+  return out;
+}
+
+std::vector<PageTouch> StraceSpace::random(unsigned n, std::mt19937_64& source) const {
+  std::vector<PageTouch> out;
+  const std::uint64_t own = written_.pages(), all = own + written_shared_.pages();
+  for (unsigned i = 0; i < n && all != 0; ++i) {
+    const std::uint64_t at = source() % all;
+    const std::uint64_t page = at < own ? written_.page(at) : written_shared_.page(at - own);
+    out.push_back({page, kPageSize, kPageSize, true});
+  }
+  return out;
+}
+
+}  // namespace kpksim::workload

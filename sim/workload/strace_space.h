@@ -1,0 +1,98 @@
+#pragma once
+// One address space as far as a trace shows it, and the touching rule applied to it: what was
+// mapped and may be touched, what was written and would be copied after a fork.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "sim/workload/strace.h"
+
+namespace kpksim::workload {
+
+struct PageTouch {
+  std::uint64_t address = 0, length = 0, stride = 4096;
+  bool write = false;
+};
+
+// A mapping or a part of one; [start, end), page-aligned.
+struct StraceArea {
+  std::uint64_t start = 0, end = 0;
+  std::uint8_t prot = 0;
+  bool file = false, shared = false;
+  bool stack = false;     // MAP_STACK: touched by its thread
+  bool heap = false;      // added by brk
+  bool populate = false;  // MAP_POPULATE: the kernel touches all of it
+  bool whole = true;      // nothing was cut off since it was mapped
+};
+
+// Ranges in the order in which they were last written.
+class WrittenPages {
+ public:
+  void add(std::uint64_t start, std::uint64_t end);
+  void cut(std::uint64_t start, std::uint64_t end);
+  std::uint64_t pages() const { return pages_; }
+  std::uint64_t page(std::uint64_t i) const;  // address of the i-th; i < pages()
+
+ private:
+  struct Range {
+    std::uint64_t start, end;
+  };
+  std::vector<Range> ranges_;
+  std::uint64_t pages_ = 0;
+};
+
+class StraceSpace {
+ public:
+  explicit StraceSpace(const TouchRule& rule) : rule_(rule), family_(std::make_shared<int>(0)) {}
+
+  // What a successful call changes. Touches come later, from settle().
+  void map(const StraceArea& area);
+  void unmap(std::uint64_t start, std::uint64_t end);
+  void protect(std::uint64_t start, std::uint64_t end, std::uint8_t prot);
+  void move(std::uint64_t from, std::uint64_t length, std::uint64_t to, std::uint64_t new_length);
+  void discard(std::uint64_t start, std::uint64_t end) { forget(start, end); }
+  void wrote(std::uint64_t start, std::uint64_t end) { written_.add(start, end); }
+  bool knows(std::uint64_t address) const;
+  // A mapping that was made for use, not a part that a loader cuts off again.
+  bool waits_whole(std::uint64_t start, std::uint64_t end) const;
+
+  void used() { waiting_.clear(); }  // the caller has touched what was mapped last
+  // The touches of all mappings made since the last time.
+  std::vector<PageTouch> settle();
+  // The pages that a forked child and its parent write, and those that incoming data goes to.
+  std::vector<PageTouch> recent(unsigned n) const;
+  std::vector<PageTouch> random(unsigned n, std::mt19937_64& source) const;
+
+  // A copy of it, by fork, is alive (or it is such a copy and others live).
+  bool has_copies() const { return family_.use_count() > 1; }
+
+  std::uint64_t brk = 0;
+  bool no_huge_pages = false;  // PR_SET_THP_DISABLE
+  // The current turn of its tasks, not yet among the workload's steps.
+  std::vector<Operation> turn;
+  unsigned turn_calls = 0;
+
+ private:
+  // The newest large mapping or heap part: [next, end) is written when the program asks for more.
+  struct Open {
+    std::uint64_t next = 0, end = 0;
+  };
+  void settle(const StraceArea& area, std::vector<PageTouch>& out);
+  void write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out);
+  void forget(std::uint64_t start, std::uint64_t end);
+  void split(std::uint64_t at);
+  static void cut(std::vector<StraceArea>& areas, std::uint64_t start, std::uint64_t end);
+
+  TouchRule rule_;
+  std::map<std::uint64_t, StraceArea> areas_;  // by end
+  std::vector<StraceArea> waiting_;            // mapped, not yet touched
+  Open open_[2];                               // mappings, heap
+  WrittenPages written_;                       // private: copied after a fork
+  WrittenPages written_shared_;
+  std::shared_ptr<int> family_;  // shared by the copies of a fork
+};
+
+}  // namespace kpksim::workload

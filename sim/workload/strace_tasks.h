@@ -1,0 +1,92 @@
+#pragma once
+// The tasks of a trace: which are alive, in which group, with which address space and open files.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/workload/strace_line.h"
+#include "sim/workload/strace_space.h"
+
+namespace kpksim::workload {
+
+// A table of open files, shared by the threads of a group. Files are told apart by path (or by
+// where they were opened, when the trace does not show it).
+class StraceFiles {
+ public:
+  void open(int descriptor, const std::string& path, bool close_on_exec);
+  void close(int descriptor) { open_.erase(descriptor); }
+  void close_range(int first, int last);
+  void duplicate(int from, int to, bool close_on_exec);
+  void set_close_on_exec(int descriptor, bool on);
+  void executed();  // execve: what is marked close-on-exec goes
+  const std::string* path(int descriptor) const;
+
+ private:
+  struct File {
+    std::string path;
+    bool close_on_exec = false;
+  };
+  std::map<int, File> open_;
+};
+
+struct StraceTask {
+  std::uint32_t group = 0;  // pid of the first thread
+  bool alive = true;
+  bool reaped = false;  // dead and waited for
+  bool fresh = false;   // has run execve and not yet asked for its break
+  std::string program;  // path of the last execve
+  std::shared_ptr<StraceSpace> space;
+  std::shared_ptr<StraceFiles> files;
+};
+
+// Which task made which child: known from where the call returned, also when the child's first
+// line stands before that.
+class StraceParents {
+ public:
+  explicit StraceParents(std::string_view text);
+  struct Parent {
+    bool known = false;
+    std::uint32_t pid = 0;  // as its line has it: 0 if that bears none
+  };
+  // The parent of a child that is first seen at `line`: whose call returns it next.
+  Parent of(std::uint32_t child, std::uint32_t line) const;
+
+ private:
+  std::map<std::uint32_t, std::map<std::uint32_t, std::uint32_t>> returned_;  // child, line: parent
+};
+
+class StraceTasks {
+ public:
+  explicit StraceTasks(const TouchRule& rule) : rule_(rule) {}
+
+  bool known(std::uint32_t pid) const { return tasks_.contains(pid); }
+  bool alive(std::uint32_t pid) const;
+  StraceTask& operator[](std::uint32_t pid) { return tasks_.at(pid); }
+
+  void spawn(std::uint32_t pid);
+  enum class Share { kNothing, kSpace, kThread };
+  // `files`: CLONE_FILES.
+  void clone(std::uint32_t pid, std::uint32_t child, Share share, bool files);
+  void exec(std::uint32_t pid, std::string program);
+  void exit(std::uint32_t pid);
+  // The living threads of the task's group, itself last.
+  std::vector<std::uint32_t> group(std::uint32_t pid) const;
+  const std::set<std::uint32_t>& living() const { return living_; }
+  // The only living task, or 0.
+  std::uint32_t only() const;
+
+ private:
+  TouchRule rule_;
+  std::map<std::uint32_t, StraceTask> tasks_;
+  std::map<std::uint32_t, std::set<std::uint32_t>> groups_;  // of the living
+  std::set<std::uint32_t> living_;
+};
+
+bool makes_task(std::string_view call);
+
+}  // namespace kpksim::workload

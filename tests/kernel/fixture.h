@@ -1,0 +1,55 @@
+#pragma once
+// What tests of the kernel model share: profiles, configurations and a process that has written.
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "sim/kernel/kernel.h"
+
+namespace kpksim::kernel {
+
+inline const cpu::CoreProfile& core_profile() {
+  static const cpu::CoreProfile p =
+      cpu::read_core_profile(std::string(KPKSIM_SOURCE_DIR) + "/profiles/cores/neoverse-v1.json");
+  return p;
+}
+
+inline const KernelProfile& kernel_profile() {
+  static const KernelProfile p = read_kernel_profile(std::string(KPKSIM_SOURCE_DIR) +
+                                                     "/profiles/kernels/linux-6.12-kpkeys.json");
+  return p;
+}
+
+inline Config config(const std::string& protection, bool batching, const std::string& allocator,
+                     Granularity map, unsigned cores = 1) {
+  Config c;
+  c.protection = protection;
+  c.batching = batching;
+  c.allocator = allocator;
+  c.linear_map = map;
+  c.memory_bytes = 1ull << 30;
+  c.cores = cores;
+  return c;
+}
+
+// A private, writable, anonymous mapping of small pages.
+inline Vma rw() {
+  Vma vma;
+  vma.read = vma.write = true;
+  vma.huge = HugeAdvice::kNoHugepage;
+  return vma;
+}
+
+inline constexpr std::uint64_t kBytes = 16ull << 20;
+
+inline std::uint64_t map_and_write(Kernel& k, std::uint32_t task, std::uint64_t bytes = kBytes,
+                                   std::uint64_t address = 0) {
+  const std::uint64_t at = k.mmap(task, rw(), bytes, address);
+  for (std::uint64_t i = 0; i < bytes; i += kPageSize) {
+    EXPECT_TRUE(k.touch(task, at + i, poe::AccessKind::kWrite));
+  }
+  return at;
+}
+
+}  // namespace kpksim::kernel

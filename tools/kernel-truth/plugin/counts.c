@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// TCG plugin: counts what the kernel executes between the markers of guest/common/mark.h.
+//
+// Instructions are decoded once, when QEMU translates them; only the counted ones get a callback.
+// Options: out=FILE (one line per phase and counter, see report()),
+//          key=por_el1|contextidr_el1 (which register counts as the key register).
+//
+// Kernel or user is decided by the address: Linux's kernel lives where bit 63 is set. Instructions
+// are counted a translation block at a time. A block that is left early by an exception counts
+// whole; in the kernel this happens only where an access to user memory faults.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../guest/common/mark.h"
+#include "a64.h"
+#include "qemu_plugin_api.h"
+
+__attribute__((visibility("default"))) int qemu_plugin_version = KT_PLUGIN_API;
+
+// The counters with a name of their own; TLBI operations follow behind them.
+#define COUNTERS(X)                                                                                \
+  X(isb)                                                                                           \
+  X(dsb_ish) X(dsb_ishst) X(dsb_nsh) X(dsb_nshst) X(dsb_other) X(eret) X(svc) X(irqs) X(msr_ttbr0) \
+      X(msr_ttbr1) X(msr_por) X(mrs_por) X(kernel_instructions) X(user_instructions)
+enum counter {
+#define X(name) C_##name,
+  COUNTERS(X)
+#undef X
+      C_TLBI,
+  C_TOTAL = C_TLBI + TLBI_KINDS
+};
+static const char *const counter_name[] = {
+#define X(name) #name,
+    COUNTERS(X)
+#undef X
+};
+
+static uint64_t count[C_TOTAL];
+static FILE *out;
+static uint32_t key_register;
+static unsigned number;  // announced: repetition << 8 | phase
+static bool active;
+
+static void count_one(unsigned vcpu, void *which) {
+  (void)vcpu;
+  count[(uintptr_t)which]++;
+}
+
+// userdata: instructions in the block << 1 | kernel
+static void count_block(unsigned vcpu, void *data) {
+  (void)vcpu;
+  const uintptr_t packed = (uintptr_t)data;
+  count[packed & 1 ? C_kernel_instructions : C_user_instructions] += packed >> 1;
+}
+
+// "count REPETITION PHASE COUNTER VALUE": all named counters, and the TLBI operations that
+// occurred.
+static void report(void) {
+  const unsigned repetition = number >> 8, phase = number & 0xFF;
+  for (unsigned c = 0; c < C_TOTAL; c++) {
+    if (c < C_TLBI) {
+      fprintf(out, "count %u %u %s %llu\n", repetition, phase, counter_name[c],
+              (unsigned long long)count[c]);
+    } else if (count[c]) {
+      char name[32];
+      tlbi_name(c - C_TLBI, name, sizeof name);
+      fprintf(out, "count %u %u tlbi.%s %llu\n", repetition, phase, name,
+              (unsigned long long)count[c]);
+    }
+  }
+  fprintf(out, "end %u %u\n", repetition, phase);
+  fflush(out);
+}
+
+static void mark(unsigned vcpu, void *hint) {
+  (void)vcpu;
+  switch ((uintptr_t)hint) {
+    case KT_NUMBER:
+      number = 0;
+      break;
+    case KT_BIT_0:
+      number = number << 1;
+      break;
+    case KT_BIT_1:
+      number = number << 1 | 1;
+      break;
+    case KT_BEGIN:
+      if (active) fprintf(out, "error phase %u begins inside a phase\n", number & 0xFF);
+      active = true;
+      memset(count, 0, sizeof count);
+      break;
+    case KT_END:
+      if (!active) fprintf(out, "error phase %u ends without a begin\n", number & 0xFF);
+      active = false;
+      report();
+      break;
+    case KT_DONE:
+      fprintf(out, "done\n");
+      fflush(out);
+      break;
+  }
+}
+
+static int dsb_counter(uint32_t i) {
+  switch (dsb_domain(i)) {
+    case 11:
+      return C_dsb_ish;
+    case 10:
+      return C_dsb_ishst;
+    case 7:
+      return C_dsb_nsh;
+    case 6:
+      return C_dsb_nshst;
+    default:
+      return C_dsb_other;
+  }
+}
+
+// Which counter a kernel instruction belongs to, -1: none.
+static int kernel_counter(uint32_t i) {
+  if (is_tlbi(i)) return C_TLBI + (int)tlbi_kind(i);
+  if (is_dsb(i)) return dsb_counter(i);
+  if (is_isb(i)) return C_isb;
+  if (is_eret(i)) return C_eret;
+  if (is_msr(i, key_register)) return C_msr_por;
+  if (is_mrs(i, key_register)) return C_mrs_por;
+  if (is_msr(i, TTBR0_EL1)) return C_msr_ttbr0;
+  if (is_msr(i, TTBR1_EL1)) return C_msr_ttbr1;
+  // The GIC driver acknowledges every interrupt exception with one read.
+  if (is_mrs(i, ICC_IAR1_EL1)) return C_irqs;
+  return -1;
+}
+
+static uint32_t instruction_word(const struct qemu_plugin_insn *insn) {
+  uint32_t word = 0;
+#if KT_PLUGIN_API < 3
+  memcpy(&word, qemu_plugin_insn_data(insn), sizeof word);
+#else
+  qemu_plugin_insn_data(insn, &word, sizeof word);
+#endif
+  return word;
+}
+
+static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+  (void)id;
+  const size_t n = qemu_plugin_tb_n_insns(tb);
+  const bool kernel = qemu_plugin_tb_vaddr(tb) >> 63;
+  qemu_plugin_register_vcpu_tb_exec_cb(tb, count_block, QEMU_PLUGIN_CB_NO_REGS,
+                                       (void *)(uintptr_t)(n << 1 | kernel));
+  for (size_t k = 0; k < n; k++) {
+    struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, k);
+    const uint32_t word = instruction_word(insn);
+    if (kernel) {
+      const int c = kernel_counter(word);
+      if (c >= 0)
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, count_one, QEMU_PLUGIN_CB_NO_REGS,
+                                               (void *)(uintptr_t)c);
+    } else if (is_svc(word)) {
+      qemu_plugin_register_vcpu_insn_exec_cb(insn, count_one, QEMU_PLUGIN_CB_NO_REGS,
+                                             (void *)(uintptr_t)C_svc);
+    } else if (is_hint(word) && hint_number(word) >= KT_BIT_0 && hint_number(word) <= KT_DONE) {
+      qemu_plugin_register_vcpu_insn_exec_cb(insn, mark, QEMU_PLUGIN_CB_NO_REGS,
+                                             (void *)(uintptr_t)hint_number(word));
+    }
+  }
+}
+
+static void at_exit(qemu_plugin_id_t id, void *data) {
+  (void)id;
+  (void)data;
+  if (active) fprintf(out, "error the guest stopped inside phase %u\n", number & 0xFF);
+  fclose(out);
+}
+
+static bool set_option(const char *option) {
+  if (strncmp(option, "out=", 4) == 0) {
+    out = fopen(option + 4, "w");
+    if (!out) fprintf(stderr, "kernel-truth plugin: %s: %s\n", option + 4, strerror(errno));
+    return out != NULL;
+  }
+  if (strcmp(option, "key=por_el1") == 0) return key_register = POR_EL1, true;
+  if (strcmp(option, "key=contextidr_el1") == 0) return key_register = CONTEXTIDR_EL1, true;
+  fprintf(stderr, "kernel-truth plugin: unknown option '%s'\n", option);
+  return false;
+}
+
+__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id,
+                                                               const qemu_info_t *info, int argc,
+                                                               char **argv) {
+  key_register = POR_EL1;
+  if (strcmp(info->target_name, "aarch64") != 0) {
+    fprintf(stderr, "kernel-truth plugin: counts aarch64, not %s\n", info->target_name);
+    return -1;
+  }
+  for (int k = 0; k < argc; k++)
+    if (!set_option(argv[k])) return -1;
+  if (!out) {
+    fprintf(stderr, "kernel-truth plugin: option out=FILE is missing\n");
+    return -1;
+  }
+  fprintf(out, "api %d of %d to %d\n", qemu_plugin_version, info->version.min, info->version.cur);
+  fflush(out);
+  qemu_plugin_register_vcpu_tb_trans_cb(id, translate);
+  qemu_plugin_register_atexit_cb(id, at_exit, NULL);
+  return 0;
+}
