@@ -105,7 +105,7 @@ int run(int argc, char** argv) {
              "per page");
   double low = 0, high = 0;
   for (const std::uint64_t megabytes : sizes) {
-    const Figure f = measure(megabytes, megabytes <= 1024 ? 5 : 1);
+    const Figure f = measure(megabytes, megabytes <= 512 ? 15 : megabytes <= 8192 ? 5 : 2);
     const auto pages = static_cast<double>(megabytes << 8);
     const double ns = 1e9 * f.seconds / pages;
     low = low == 0 ? ns : std::min(low, ns);

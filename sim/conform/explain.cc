@@ -68,7 +68,7 @@ std::string base_line(const mmu::Leaf& leaf, const poe::PermissionControls& cont
       controls.pie ? fmt::format("indirect, PIR_EL1[{0}]={1:#x} PIRE0_EL1[{0}]={2:#x}", index,
                                  (regs.pir >> 4 * index) & 0xf, (regs.pire0 >> 4 * index) & 0xf)
                    : fmt::format("direct, APTable={:02b} UXNTable={} PXNTable={}", leaf.ap_table,
-                                 leaf.uxn_table, leaf.pxn_table);
+                                 leaf.uxn_table ? 1 : 0, leaf.pxn_table ? 1 : 0);
   return fmt::format("  base     privileged {}, unprivileged {}  ({}{}{})\n",
                      rights(c.privileged.rights), rights(c.unprivileged.rights), scheme,
                      controls.wxn ? ", WXN" : "", controls.pan ? ", PAN" : "");
