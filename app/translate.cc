@@ -11,6 +11,8 @@
 #include "sim/conform/explain.h"
 #include "sim/conform/vector.h"
 #include "sim/mmu/regime.h"
+#include "sim/workload/driver.h"
+#include "sim/workload/size.h"
 
 namespace kpksim::app {
 namespace po = boost::program_options;
@@ -44,15 +46,77 @@ void add_word(conform::Words& memory, const std::string& text) {
   memory.emplace_back(pa, conform::parse_number(value, "--mem"));
 }
 
+// A workload stopped before an operation, whose machine is then looked at.
+struct Pause {
+  std::string workload, at, policy, core, kernel, memory;
+};
+
+// Cuts the workload off before "PHASE:OP" (OP counts from 0) and returns that operation.
+workload::Operation cut(workload::Workload& workload, const std::string& at) {
+  const std::size_t colon = at.rfind(':');
+  if (colon == std::string::npos) {
+    throw InputError(fmt::format("--at: '{}': expected PHASE:OP, for example fork:0", at));
+  }
+  const std::uint64_t index = conform::parse_number(at.substr(colon + 1), "--at");
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < workload.phases.size(); ++i) {
+    workload::Phase& phase = workload.phases[i];
+    names.push_back(phase.name);
+    if (phase.name != at.substr(0, colon)) continue;
+    if (index >= phase.steps.size()) {
+      throw InputError(fmt::format("--at: phase '{}' has operations 0 to {}", phase.name,
+                                   phase.steps.size() - 1));
+    }
+    const workload::Operation next = phase.steps[index].op;
+    phase.steps.resize(index);
+    workload.phases.resize(i + 1);
+    return next;
+  }
+  throw InputError(fmt::format("--at: '{}' is not a phase of {}{}", at.substr(0, colon),
+                               workload.name, suggest(at.substr(0, colon), names)));
+}
+
+std::string cached_line(const char* name, const mmu::Tlb& tlb, VirtAddr va, Asid asid) {
+  const std::uint32_t i = tlb.locate(mmu::TlbTag::probe(va, asid));
+  if (i == mmu::Tlb::kMiss) return fmt::format("  {}  no entry\n", name);
+  return fmt::format("  {}  {:#018x}, {:#x} bytes at {:#x}\n", name, tlb[i].leaf.descriptor.raw,
+                     1ull << tlb[i].leaf.page_bits, tlb[i].va().value);
+}
+
+int translate_paused(const Pause& pause, const std::string& va_text, const poe::Access& access,
+                     bool pan) {
+  workload::Workload workload = read_workload(pause.workload);
+  const workload::Operation next = cut(workload, pause.at);
+  kernel::Config config = parse_policy(pause.policy);
+  config.memory_bytes = workload::parse_size(pause.memory, "--memory");
+  kernel::check(config);
+  kernel::Kernel kernel(read_core(pause.core), read_kernel(pause.kernel), config);
+  workload::Driver driver(kernel);
+  driver.run(workload);
+  std::optional<VirtAddr> va = driver.place_of(next);
+  if (!va_text.empty()) va = VirtAddr(conform::parse_number(va_text, "--va"));
+  if (!va) throw InputError("--at: this operation has no address yet; give one with --va");
+  cpu::Machine& machine = kernel.system().machine;
+  const mmu::Mmu& mmu = machine.core(0).mmu();
+  std::cout << conform::explain({mmu.registers(), machine.memory(), *va, access, pan});
+  const Asid asid = mmu.registers().asid();
+  std::cout << cached_line("L1I TLB", mmu.l1i(), *va, asid)
+            << cached_line("L1D TLB", mmu.l1d(), *va, asid)
+            << cached_line("L2 TLB ", mmu.l2(), *va, asid);
+  return 0;
+}
+
 }  // namespace
 
 int translate(const std::vector<std::string>& arguments) {
   po::options_description options(
       "kpksim translate --input FILE [options]\n"
       "kpksim translate --va ADDRESS --reg NAME=VALUE... --mem ADDRESS=DESCRIPTOR... [options]\n"
+      "kpksim translate --workload NAME --at PHASE:OP [--va ADDRESS] [options]\n"
       "Shows each level of one translation. Options override what the file says");
   std::string input, va, kind;
   std::vector<std::string> regs, words;
+  Pause pause;
   unsigned el = 1;
   options.add_options()("help,h", "this text")(
       "input,i", po::value(&input), "a JSON vector: regs, mem, access (as kpksim conform reads)")(
@@ -63,13 +127,34 @@ int translate(const std::vector<std::string>& arguments) {
                                                                 "PSTATE.PAN = 1")(
       "reg,r", po::value(&regs)->composing(),
       "tcr, tcr2, sctlr (default: 1, MMU on), ttbr0, ttbr1, pir, pire0, por_el1, por_el0, mair")(
-      "mem,m", po::value(&words)->composing(), "a descriptor; all other memory reads as 0");
+      "mem,m", po::value(&words)->composing(), "a descriptor; all other memory reads as 0")(
+      "workload,w", po::value(&pause.workload),
+      "a workload, paused; its machine's core 0 is shown")(
+      "at", po::value(&pause.at), "PHASE:OP: before this operation (from 0); its address is shown")(
+      "policy,p", po::value(&pause.policy)->default_value(default_policies().back()),
+      "of the workload's kernel")("core", po::value(&pause.core)->default_value("neoverse-v1"),
+                                  "core profile")(
+      "kernel", po::value(&pause.kernel)->default_value("linux-6.12"), "kernel profile")(
+      "memory", po::value(&pause.memory)->default_value("8G"), "physical memory");
   po::variables_map values;
   po::store(po::command_line_parser(arguments).options(options).positional({}).run(), values);
   po::notify(values);
   if (values.count("help") != 0) {
     std::cout << options;
     return 0;
+  }
+  if (el > 1) throw InputError("--el: expected 0 or 1");
+  if (!pause.workload.empty() || !pause.at.empty()) {
+    if (pause.workload.empty() || pause.at.empty()) {
+      throw InputError("--workload and --at need each other");
+    }
+    if (!input.empty() || !regs.empty() || !words.empty()) {
+      throw InputError("--workload brings its own registers and memory");
+    }
+    return translate_paused(pause, va,
+                            {conform::parse_kind(kind.empty() ? "R" : kind, "--kind"),
+                             static_cast<std::uint8_t>(el), values["unprivileged"].as<bool>()},
+                            values["pan"].as<bool>());
   }
   conform::Translation t;
   t.regs.sctlr = 1;
@@ -88,7 +173,6 @@ int translate(const std::vector<std::string>& arguments) {
   for (const std::string& text : words) add_word(t.memory, text);
   if (!va.empty()) t.va = VirtAddr(conform::parse_number(va, "--va"));
   if (!kind.empty()) t.access.kind = conform::parse_kind(kind, "--kind");
-  if (el > 1) throw InputError("--el: expected 0 or 1");
   if (values.count("el") != 0) t.access.el = static_cast<std::uint8_t>(el);
   t.access.unprivileged |= values["unprivileged"].as<bool>();
   t.pan |= values["pan"].as<bool>();

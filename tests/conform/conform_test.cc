@@ -109,6 +109,24 @@ TEST_F(ConformCommand, TranslateShowsEachLevelAndTheResult) {
   EXPECT_TRUE(said("did you mean 'tcr'")) << said_;
 }
 
+TEST_F(ConformCommand, TranslateShowsAWorkloadPausedBetweenOperations) {
+  const std::string path = (folder_ / "w.json").string();
+  std::ofstream(path) << R"({"name":"w","phases":[{"name":"all","ops":[
+    {"op":"spawn","task":"p"},
+    {"op":"mmap","task":"p","region":"h","size":"64K","prot":"rw"},
+    {"op":"touch","task":"p","region":"h","access":"write"},
+    {"op":"munmap","task":"p","region":"h"}]}]})";
+  EXPECT_EQ(run("translate --memory 1G --el 0 -w " + path + " --at all:2"), 0) << said_;
+  EXPECT_TRUE(said("translation fault")) << said_;
+  EXPECT_EQ(run("translate --memory 1G --el 0 --kind W -w " + path + " --at all:3"), 0) << said_;
+  EXPECT_TRUE(said("page of 4KB")) << said_;
+  EXPECT_TRUE(said("unprivileged RW-")) << said_;
+  EXPECT_EQ(run("translate --memory 1G -w " + path + " --at al:1"), 2);
+  EXPECT_TRUE(said("did you mean 'all'")) << said_;
+  EXPECT_EQ(run("translate --memory 1G -w " + path + " --at all:4"), 2);
+  EXPECT_TRUE(said("operations 0 to 3")) << said_;
+}
+
 TEST(IllegalFields, AHalfThatIsNeverWalkedIsNotJudged) {
   kpksim::mmu::Registers regs;
   regs.tcr = 0x500180010;  // TG1 = 0b00 is reserved
