@@ -17,6 +17,7 @@ constexpr const char* kUsage =
     "usage: kpksim COMMAND ...\n"
     "  compare WORKLOAD...   one table: the workload under several policies\n"
     "  run WORKLOAD          the workload under one policy\n"
+    "  validate kernel       the kernel model against a real kernel's counts\n"
     "  list policies|cores|kernels|workloads\n"
     "  conform FILE...       replay vectors of the architecture (JSON lines, plain, .gz, .zst)\n"
     "  translate             one translation, level by level, from registers and descriptors\n"
@@ -28,6 +29,7 @@ int dispatch(const std::vector<std::string>& arguments) {
                                       arguments.end());
   if (command == "compare") return kpksim::app::compare(rest);
   if (command == "run") return kpksim::app::run(rest);
+  if (command == "validate") return kpksim::app::validate(rest);
   if (command == "list") return kpksim::app::list(rest);
   if (command == "conform") return kpksim::app::conform(rest);
   if (command == "translate") return kpksim::app::translate(rest);
@@ -39,9 +41,9 @@ int dispatch(const std::vector<std::string>& arguments) {
     std::cerr << kUsage;
     return 2;
   }
-  throw kpksim::InputError(
-      fmt::format("'{}' is not a command{}", command,
-                  kpksim::suggest(command, {"compare", "run", "list", "conform", "translate"})));
+  throw kpksim::InputError(fmt::format(
+      "'{}' is not a command{}", command,
+      kpksim::suggest(command, {"compare", "run", "validate", "list", "conform", "translate"})));
 }
 
 }  // namespace

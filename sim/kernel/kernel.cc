@@ -23,6 +23,7 @@ Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const
     : system_(core, profile, (check(config), config)),
       vmalloc_(system_),
       current_(config.cores),
+      mm_on_(config.cores),
       stack_cache_(config.cores),
       asids_(core.asid_bits, config.cores) {}
 
@@ -81,7 +82,9 @@ cpu::Core& Kernel::run_on(Task& t) {
     const Because because(core, Cause::kSwitch);
     core.execute(system_.path().context_switch);
     current_[t.cpu] = t.id;
-    switch_mm(*t.mm, core);
+    if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
+    core.dsb_ish();  // __switch_to(): the thread may go on elsewhere
+    for (unsigned i = 0; i < system_.profile.switch_isb; ++i) core.isb();
   }
   return core;
 }
@@ -91,7 +94,8 @@ void Kernel::switch_mm(Mm& mm, cpu::Core& core) {
   const std::uint64_t ttbr1 =
       mmu::ttbr::kAsid.set(address_of(system_.linear_map.root()).value, mm.asid.value);
   core.msr_ttbr(address_of(mm.root()).value, ttbr1);
-  core.isb();
+  for (unsigned i = 0; i < system_.profile.switch_mm_isb; ++i) core.isb();
+  mm_on_[core.id()] = &mm;
 }
 
 std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
@@ -135,18 +139,25 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   }
   mm.finish_stack(program_.stack_base(), ProgramImage::kStackTop, core);
   Vma text;
-  text.read = text.exec = text.file = true;
+  text.read = text.file = true;
   text.file_id = kProgramFile;
-  mm.mmap(text, program_.text_bytes, ProgramImage::kTextBase, core);
+  const auto segment = [&](Vma vma, std::uint64_t start, std::uint64_t bytes) {
+    vma.file_offset = start - ProgramImage::kBase;
+    if (bytes != 0) mm.mmap(vma, bytes, start, core);
+  };
+  segment(text, ProgramImage::kBase, program_.header_bytes);
+  segment(text, program_.rodata_base(), program_.rodata_bytes);
+  text.exec = true;
+  segment(text, program_.text_base(), program_.text_bytes);
   Vma data = text;
   data.exec = false;
   data.write = true;
-  data.file_offset = program_.data_base() - ProgramImage::kTextBase;
-  mm.mmap(data, program_.data_bytes, program_.data_base(), core);
+  segment(data, program_.data_base(), program_.data_bytes);
   Vma bss;
   bss.read = bss.write = true;
-  mm.mmap(bss, program_.bss_bytes, program_.bss_base(), core);
+  segment(bss, program_.bss_base(), program_.bss_bytes);
   mm.brk_start = mm.brk = program_.heap_base();
+  if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);
   Vma vdso = text;  // arch_setup_additional_pages()
   vdso.file_id = kVdsoFile;
   const std::uint64_t at = mm.mmap(vdso, kPageSize, 0, core);
@@ -186,6 +197,9 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
       core.msr_ttbr(address_of(system_.zero_page).value, regs.ttbr1);
       core.isb();
     }
+    for (const Mm*& on : mm_on_) {
+      if (on == mm.get()) on = nullptr;
+    }
     mm->exit(core);
   }
   mm.reset();
@@ -220,6 +234,14 @@ void Kernel::wait(std::uint32_t id, std::uint32_t child) {
     throw InputError(fmt::format("task {} waits for {}, which has not exited", id, child));
   }
   tasks_.erase(it);
+}
+
+void Kernel::exit_all() {
+  std::vector<std::uint32_t> ids;
+  for (const auto& [id, t] : tasks_) {
+    if (!t.dead) ids.push_back(id);
+  }
+  for (const std::uint32_t id : ids) exit(id);
 }
 
 void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
@@ -278,7 +300,8 @@ std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_
 void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
   Syscall call(*this, id);
   Mm& mm = *task(id).mm;
-  if (mm.brk == program_.heap_base() && address > mm.brk + kPudSize * 4) {
+  const bool untouched = mm.brk == program_.heap_base() + program_.heap_bytes;
+  if (untouched && address > mm.brk + kPudSize * 4) {
     // A recorded break lies where the recorded program had its heap: the heap starts there.
     mm.brk_start = mm.brk = align_up(address, kPageSize);
     return;
@@ -317,7 +340,6 @@ void Kernel::vm_unmap_ram(std::uint64_t address) {
 std::uint64_t Kernel::pressure() {
   cpu::Core& core = system_.machine.core(0);
   const Because because(core, Cause::kShrink);
-  vmalloc_.purge(core);
   std::uint64_t freed = 0;
   for (std::uint64_t now = 1; now != 0;) {
     now = system_.allocator->shrink(
@@ -331,7 +353,7 @@ void Kernel::fragment(unsigned percent, std::uint64_t seed) {
   const std::uint64_t target = system_.buddy.free_pages() * percent / 100;
   std::mt19937_64 random(seed);
   std::vector<Pfn> taken;
-  while (const auto pfn = system_.buddy.allocate(0)) taken.push_back(*pfn);
+  while (const auto pfn = system_.buddy.allocate(0, Mobility::kMovable)) taken.push_back(*pfn);
   for (std::size_t i = taken.size(); i > 1; --i) std::swap(taken[i - 1], taken[random() % i]);
   for (std::size_t i = target; i < taken.size(); ++i) system_.buddy.free(taken[i], 0);
   taken.resize(std::min<std::size_t>(target, taken.size()));

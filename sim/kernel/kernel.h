@@ -49,6 +49,8 @@ class Kernel {
   void exec(std::uint32_t id);
   void exit(std::uint32_t id);
   void wait(std::uint32_t id, std::uint32_t child);
+  // Every task that is left ends.
+  void exit_all();
   bool alive(std::uint32_t id) const;
   void switch_to(std::uint32_t id);
   void null_syscall(std::uint32_t id);
@@ -104,6 +106,7 @@ class Kernel {
   Vmalloc vmalloc_;
   std::map<std::uint32_t, Task> tasks_;
   std::vector<std::uint32_t> current_;                   // task on each core, 0: none
+  std::vector<const Mm*> mm_on_;                         // whose tables each core uses
   std::vector<std::vector<std::uint64_t>> stack_cache_;  // NR_CACHED_STACKS per core
   AsidAllocator asids_;
   ProgramImage program_;

@@ -20,13 +20,13 @@ void LinearMap::build(mmu::PhysicalMemory& memory, Buddy& buddy) {
   const auto new_table = [&] {
     // On a block map early tables come from one 2 MB range, keyed in one go later ("ppa").
     if (boot_range_left_ > 0) return boot_range_ + (kEntriesPerTable - boot_range_left_--);
-    const auto pfn = buddy.allocate(0);
+    const auto pfn = buddy.allocate(0, Mobility::kUnmovable);
     if (!pfn) throw InputError("memory is too small for its own linear map");
     return *pfn;
   };
   root_ = new_table();  // swapper_pg_dir: read-only after boot, never keyed
   if (granularity_ == Granularity::kBlock) {
-    const auto run = buddy.allocate(9);
+    const auto run = buddy.allocate(9, Mobility::kUnmovable);
     if (!run) throw InputError("memory is too small for its own linear map");
     boot_range_ = *run;
     boot_range_left_ = kEntriesPerTable;
@@ -95,6 +95,14 @@ void LinearMap::clear_contiguous(cpu::Core& core, const Entry& entry) {
   }
 }
 
+// Is `va` where a leaf, or a run of contiguous ones, begins?
+bool LinearMap::is_boundary(cpu::Core& core, VirtAddr va) const {
+  if (va == end_) return true;
+  const Entry leaf = leaf_of(core, va);
+  const std::uint64_t entries = leaf.descriptor.contiguous() ? kContiguousEntries : 1;
+  return is_aligned(va.value, entries << mmu::level_shift(leaf.level));
+}
+
 // split_kernel_leaf_mapping() for one end of a range: makes `boundary` a boundary of leaves.
 void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
   if (is_aligned(boundary.value, kPudSize)) return;
@@ -126,7 +134,7 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
   statistics_.pages += count;
   const VirtAddr start = linear_va(address_of(first));
   const VirtAddr end = start + count * kPageSize;
-  if (granularity_ != Granularity::kPte) {
+  if (granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end))) {
     const LazySection lazy(tables_, core);
     split_at(core, start);
     if (end < end_) split_at(core, end);

@@ -66,6 +66,7 @@ class LinearMap {
     unsigned level;
   };
   Entry leaf_of(cpu::Core& core, VirtAddr va) const;
+  bool is_boundary(cpu::Core& core, VirtAddr va) const;
   void split_at(cpu::Core& core, VirtAddr boundary);
   void split_block(cpu::Core& core, const Entry& block);
   void clear_contiguous(cpu::Core& core, const Entry& entry);

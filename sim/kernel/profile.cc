@@ -21,6 +21,8 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.huge_pages = static_cast<HugePages>(
       in.choice("behaviour", "transparent_hugepages", {"never", "madvise", "always"}));
   profile.fault_around_pages = in.count("behaviour", "fault_around_pages");
+  profile.switch_isb = in.count("behaviour", "switch_isb");
+  profile.switch_mm_isb = in.count("behaviour", "switch_mm_isb");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {
     in.fail("/behaviour/fault_around_pages/value", "expected a power of two up to 512");
   }

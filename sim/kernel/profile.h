@@ -63,6 +63,8 @@ struct KernelProfile {
   bool skip_unchanged_register = false;  // a guard that would not change POR_EL1 does not write it
   HugePages huge_pages = HugePages::kAlways;  // /sys/kernel/mm/transparent_hugepage/enabled
   unsigned fault_around_pages = 16;           // a power of two
+  unsigned switch_isb = 5;                    // ISB of a context switch to another thread
+  unsigned switch_mm_isb = 2;                 // and those of a switch to another address space
   PathLengths path{};
 };
 

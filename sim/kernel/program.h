@@ -1,6 +1,7 @@
 #pragma once
-// The image of a small, statically linked program, as execve() maps it: text, data and bss from
-// 0x400000 on, the heap behind them, the vdso below the mmap base, the stack at the top.
+// The image of a small, statically linked program, as execve() maps it: header, text, read-only
+// data, data and bss from 0x400000 on, the heap behind them, the vdso below the mmap base, the
+// stack at the top.
 
 #include <cstdint>
 
@@ -9,16 +10,21 @@
 namespace kpksim::kernel {
 
 struct ProgramImage {
-  std::uint64_t text_bytes = 64 << 10;  // executable, of the program's file
-  std::uint64_t data_bytes = 16 << 10;  // writable, of the program's file
-  std::uint64_t bss_bytes = 16 << 10;   // anonymous
+  std::uint64_t header_bytes = 4 << 10;   // readable, of the program's file
+  std::uint64_t text_bytes = 64 << 10;    // executable
+  std::uint64_t rodata_bytes = 16 << 10;  // readable
+  std::uint64_t data_bytes = 16 << 10;    // writable, of the program's file
+  std::uint64_t bss_bytes = 16 << 10;     // anonymous
+  std::uint64_t heap_bytes = 0;           // grown by the program's start
   std::uint64_t stack_bytes = 132 << 10;
   std::uint64_t exec_stack_pages = 2;  // arguments and environment, written by execve()
 
-  static constexpr std::uint64_t kTextBase = 0x400000;
+  static constexpr std::uint64_t kBase = 0x400000;
   static constexpr std::uint64_t kStackTop = 0xfffffffff000;
 
-  std::uint64_t data_base() const { return kTextBase + align_up(text_bytes, 64 << 10); }
+  std::uint64_t text_base() const { return kBase + header_bytes; }
+  std::uint64_t rodata_base() const { return text_base() + text_bytes; }
+  std::uint64_t data_base() const { return align_up(rodata_base() + rodata_bytes, 64 << 10); }
   std::uint64_t bss_base() const { return data_base() + data_bytes; }
   std::uint64_t heap_base() const { return bss_base() + bss_bytes + kPageSize; }
   std::uint64_t stack_base() const { return kStackTop - stack_bytes; }

@@ -102,7 +102,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
 }
 
 std::optional<Pfn> System::try_allocate_folio(unsigned order) {
-  const auto pfn = buddy.allocate(order);
+  const auto pfn = buddy.allocate(order, Mobility::kMovable);
   if (!pfn) return std::nullopt;
   for (std::uint32_t i = 0; i < 1u << order; ++i) {
     page(*pfn + i) = {};

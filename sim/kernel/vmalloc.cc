@@ -40,7 +40,9 @@ std::uint64_t Vmalloc::reserve(std::uint64_t bytes, std::uint64_t alignment) {
 Vmalloc::Area Vmalloc::build(std::uint64_t pages, unsigned order) {
   Area area;
   while (pages > 0) {
-    if (const auto run = pages >= 1ull << order ? system_.buddy.allocate(order) : std::nullopt) {
+    if (const auto run = pages >= 1ull << order
+                             ? system_.buddy.allocate(order, Mobility::kUnmovable)
+                             : std::nullopt) {
       area.runs.push_back({*run, order});
       pages -= 1ull << order;
       continue;

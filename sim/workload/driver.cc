@@ -55,7 +55,11 @@ void Driver::advance(std::uint64_t steps) {
 Driver::Region Driver::segment_of(const kernel::ProgramImage& p, Segment segment) {
   switch (segment) {
     case Segment::kText:
-      return {kernel::ProgramImage::kTextBase, p.text_bytes};
+      return {p.text_base(), p.text_bytes};
+    case Segment::kRodata:
+      return {p.rodata_base(), p.rodata_bytes};
+    case Segment::kHeap:
+      return {p.heap_base(), p.heap_bytes};
     case Segment::kData:
       return {p.data_base(), p.data_bytes};
     case Segment::kBss:

@@ -27,6 +27,11 @@ std::uint64_t steps_of(const Workload& workload);
 
 class Driver {
  public:
+  struct Region {
+    std::uint64_t address = 0, length = 0;
+  };
+  static Region segment_of(const kernel::ProgramImage& program, Segment segment);
+
   explicit Driver(kernel::Kernel& kernel) : kernel_(kernel) {}
 
   // Called now and then with the number of steps done since the last call.
@@ -49,11 +54,6 @@ class Driver {
   }
 
  private:
-  struct Region {
-    std::uint64_t address = 0, length = 0;
-  };
-
-  static Region segment_of(const kernel::ProgramImage& program, Segment segment);
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
   void execute(const Operation& op);
   void advance(std::uint64_t steps);

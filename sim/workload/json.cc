@@ -7,6 +7,7 @@
 
 #include "sim/base/error.h"
 #include "sim/base/types.h"
+#include "sim/workload/driver.h"
 #include "sim/workload/json_document.h"
 #include "sim/workload/schema.h"
 #include "sim/workload/size.h"
@@ -44,11 +45,10 @@ const std::map<std::string, Advice> kAdvice = {
     {"free", Advice::kFree},         {"dontfork", Advice::kDontFork},
     {"dofork", Advice::kDoFork}};
 
-const std::map<std::string, Segment> kSegments = {{"@text", Segment::kText},
-                                                  {"@data", Segment::kData},
-                                                  {"@bss", Segment::kBss},
-                                                  {"@stack", Segment::kStack},
-                                                  {"@vdso", Segment::kVdso}};
+const std::map<std::string, Segment> kSegments = {
+    {"@text", Segment::kText}, {"@rodata", Segment::kRodata}, {"@data", Segment::kData},
+    {"@bss", Segment::kBss},   {"@heap", Segment::kHeap},     {"@stack", Segment::kStack},
+    {"@vdso", Segment::kVdso}};
 
 const std::map<std::string, Order> kOrder = {{"ascending", Order::kAscending},
                                              {"descending", Order::kDescending},
@@ -66,11 +66,12 @@ class Reader {
     workload.description = root.value("description", "");
     workload.source = path_;
     workload.program = program(root);
-    tasks_.set_image({{"@text", workload.program.text_bytes},
-                      {"@data", workload.program.data_bytes},
-                      {"@bss", workload.program.bss_bytes},
-                      {"@stack", workload.program.stack_bytes},
-                      {"@vdso", kPageSize}});
+    std::vector<std::pair<std::string, std::uint64_t>> regions;
+    for (const auto& [name, segment] : kSegments) {
+      const std::uint64_t size = Driver::segment_of(workload.program, segment).length;
+      if (size != 0) regions.emplace_back(name, size);
+    }
+    tasks_.set_image(std::move(regions));
     for (const auto& [name, segment] : kSegments) {
       workload.segments.emplace_back(region_id(name), segment);
     }
@@ -90,7 +91,10 @@ class Reader {
     const auto size = [&](const char* key, std::uint64_t& bytes) {
       if (from.has(key)) bytes = from.pages(key);
     };
+    size("header", image.header_bytes);
     size("text", image.text_bytes);
+    size("rodata", image.rodata_bytes);
+    size("heap", image.heap_bytes);
     size("data", image.data_bytes);
     size("bss", image.bss_bytes);
     size("stack", image.stack_bytes);
@@ -109,7 +113,7 @@ class Reader {
       if (list[i].contains("repeat")) {
         result.push_back(repeat(list[i], at, depth + 1));
       } else {
-        operation(list[i], at, result);
+        operations(list[i], at, result);
       }
     }
     return result;
@@ -225,6 +229,22 @@ class Reader {
     }
     if (op.kind != OpKind::kMunmap && !region.covers(op.address, op.length)) {
       from.fail("region", "a part of that range has been unmapped; give offset and size");
+    }
+  }
+
+  // With "every", the operation is done again that many bytes further on, to the region's end.
+  void operations(const json& object, const std::string& pointer, std::vector<Step>& out) {
+    if (!object.contains("every")) return operation(object, pointer, out);
+    const Source from{object, fmt::format("{}: {}", path_, pointer)};
+    const std::uint64_t step = from.pages("every");
+    if (!from.has("size")) from.fail("every", "needs the size of each");
+    tasks_.check_runs(from.text("task"), from.at("task"));
+    const std::uint64_t end =
+        tasks_.region(from.text("task"), from.text("region"), from.at("region")).size;
+    for (std::uint64_t at = from.page_offset("offset"); at < end; at += step) {
+      json one = object;
+      one["offset"] = at;
+      operation(one, pointer, out);
     }
   }
 

@@ -96,7 +96,7 @@ struct Phase {
 };
 
 // The parts of the program image that operations may name, as regions that every process has.
-enum class Segment : std::uint8_t { kText, kData, kBss, kStack, kVdso };
+enum class Segment : std::uint8_t { kText, kRodata, kData, kBss, kHeap, kStack, kVdso };
 
 struct Workload {
   std::string name;

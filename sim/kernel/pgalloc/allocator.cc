@@ -23,7 +23,7 @@ void PageTableAllocator::free(cpu::Core& core, Pfn pfn) {
 }
 
 Pfn PageTableAllocator::page(unsigned order) {
-  const auto pfn = context_.buddy.allocate(order);
+  const auto pfn = context_.buddy.allocate(order, Mobility::kUnmovable);
   if (!pfn)
     throw InputError("out of memory: no page for a page table (give the machine more --memory)");
   return *pfn;
@@ -43,7 +43,7 @@ void PageTableAllocator::key_boot_tables(cpu::Core& core) {
 
 const std::vector<PolicyInfo>& allocators() {
   static const std::vector<PolicyInfo> all = {
-      {"buddy", "plain pages, never keyed: with kpkeys-poe the register is switched and nothing protected"},
+      {"buddy", "plain pages, never keyed (with kpkeys-poe: sections that protect nothing)"},
       {"per-page", "each page keyed at allocation and unkeyed at free"},
       {"pba", "keyed pages cached, refilled by runs of 512, 16 or 4 pages (pkeys block allocator)"},
   };

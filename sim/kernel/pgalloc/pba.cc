@@ -79,7 +79,7 @@ class Pba final : public PageTableAllocator {
 
   void refill(cpu::Core& core) {
     for (const unsigned order : {9u, 4u, 2u}) {
-      const auto run = context_.buddy.allocate(order);
+      const auto run = context_.buddy.allocate(order, Mobility::kUnmovable);
       if (!run) continue;
       ++(order == 9 ? statistics_.refill9 : order == 4 ? statistics_.refill4 : statistics_.refill2);
       const std::uint64_t pages = 1ull << order;

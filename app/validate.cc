@@ -1,0 +1,224 @@
+// kpksim validate kernel: the kernel model against a real kernel's counts.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/program_options.hpp>
+#include <filesystem>
+#include <iostream>
+#include <set>
+#include <thread>
+
+#include "app/options.h"
+#include "app/progress.h"
+#include "sim/base/error.h"
+#include "sim/validate/kernel_check.h"
+#include "sim/workload/json.h"
+
+namespace kpksim::app {
+namespace {
+
+namespace po = boost::program_options;
+using validate::Measurement;
+
+struct Request {
+  std::vector<std::string> files;
+  std::string phase, variant;
+  bool all = false;
+  unsigned jobs = 1;
+};
+
+bool parse(const std::vector<std::string>& arguments, Request& request) {
+  po::options_description options(
+      "kpksim validate kernel [options] [FILE...]\n"
+      "Holds the kernel model to what a real kernel executed, phase by phase; without FILE to the\n"
+      "shipped measurements. Exit status 1 if a count is off");
+  options.add_options()("help,h", "this text")("phase", po::value(&request.phase),
+                                               "this phase alone")(
+      "variant", po::value(&request.variant), "this variant alone")(
+      "all,a", po::bool_switch(&request.all), "print all counters, not only those that are off")(
+      "jobs,j",
+      po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
+      "threads");
+  po::options_description hidden;
+  hidden.add(options).add_options()("file", po::value(&request.files));
+  po::positional_options_description positional;
+  positional.add("file", -1);
+  po::variables_map values;
+  po::store(po::command_line_parser(arguments).options(hidden).positional(positional).run(),
+            values);
+  po::notify(values);
+  if (values.count("help") != 0) {
+    std::cout << options;
+    return false;
+  }
+  return true;
+}
+
+// Workloads of workloads/kernel-truth by the phases that they have.
+std::map<std::string, std::string> workload_of_phase() {
+  std::map<std::string, std::string> out;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(data_path("workloads/kernel-truth"))) {
+    const std::string path = entry.path().string();
+    for (const auto& phase : workload::read_json_workload(path).phases) out[phase.name] = path;
+  }
+  return out;
+}
+
+std::vector<std::string> shipped_counts() {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(data_path("tests/kernel-truth"))) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+// One run of a workload serves all its phases.
+struct Job {
+  std::string workload, cpu, variant, kernel;
+  std::vector<const Measurement*> measurements;
+};
+
+void print(const validate::PhaseCheck& check, bool all) {
+  const Measurement& m = *check.measurement;
+  std::string text;
+  for (const validate::Row& row : check.rows) {
+    if (!all && row.verdict != validate::Verdict::kOff) continue;
+    constexpr std::string_view kNames[] = {"exact", "within", "OFF"};
+    text += fmt::format("  {:<24} real {:<22} model {:>10}  {}\n", row.counter,
+                        fmt::format("{}", fmt::join(row.real, " ")), row.model,
+                        kNames[static_cast<unsigned>(row.verdict)]);
+  }
+  if (!text.empty()) std::cout << fmt::format("{} {} {}\n", m.phase, m.cpu, m.variant) << text;
+}
+
+int validate_kernel(const std::vector<std::string>& arguments) {
+  Request request;
+  if (!parse(arguments, request)) return 0;
+  if (!request.variant.empty()) validate::config_of(request.variant);
+  const auto workloads = workload_of_phase();
+  std::vector<validate::CountsFile> files;
+  if (request.files.empty()) request.files = shipped_counts();
+  for (const std::string& path : request.files) files.push_back(validate::read_counts(path));
+
+  std::set<std::string> phases, without;
+  std::map<std::string, Job> jobs;
+  for (const validate::CountsFile& file : files) {
+    for (const Measurement& m : file.measurements) {
+      phases.insert(m.phase);
+      if (!request.phase.empty() && m.phase != request.phase) continue;
+      if (!request.variant.empty() && m.variant != request.variant) continue;
+      const auto workload = workloads.find(m.phase);
+      if (workload == workloads.end()) {
+        without.insert(m.phase);
+        continue;
+      }
+      const std::string kernel = file.variants ? "linux-6.12-kpkeys" : "linux-6.12";
+      Job& job = jobs[workload->second + m.cpu + m.variant + kernel];
+      job.workload = workload->second;
+      job.cpu = m.cpu;
+      job.variant = m.variant;
+      job.kernel = kernel;
+      job.measurements.push_back(&m);
+    }
+  }
+  if (!request.phase.empty() && !phases.contains(request.phase)) {
+    throw InputError(fmt::format("--phase: '{}' is in none of the files{}", request.phase,
+                                 suggest(request.phase, {phases.begin(), phases.end()})));
+  }
+  if (!request.variant.empty()) {
+    const auto& known = validate::known_variants();
+    if (std::find(known.begin(), known.end(), request.variant) == known.end()) {
+      throw InputError(fmt::format("--variant: '{}' is not a variant{}", request.variant,
+                                   suggest(request.variant, known)));
+    }
+  }
+
+  // Phases whose copy-on-write faults differ from boot to boot, or within one.
+  std::set<std::string> chance;
+  for (const validate::CountsFile& file : files) {
+    for (const Measurement& m : file.measurements) {
+      const auto vale = m.counts.find("tlbi.VALE1IS");
+      if (vale == m.counts.end()) continue;
+      const auto& v = vale->second;
+      if (*std::max_element(v.begin(), v.end()) != *std::min_element(v.begin(), v.end()) &&
+          m.variant == "off") {
+        chance.insert(m.phase);
+      }
+    }
+  }
+
+  const std::map<std::string, cpu::CoreProfile> cores = {{"max", read_core("neoverse-v1")},
+                                                         {"a76", read_core("cortex-a76")}};
+  std::vector<const Job*> order;
+  for (const auto& [key, job] : jobs) order.push_back(&job);
+  std::vector<std::vector<validate::PhaseCheck>> checks(order.size());
+  std::vector<std::exception_ptr> errors(order.size());
+  std::atomic<std::size_t> next = 0;
+  Progress progress("validate", order.size());
+  const auto work = [&] {
+    for (std::size_t i; (i = next++) < order.size();) {
+      try {
+        const Job& job = *order[i];
+        kernel::Kernel kernel(cores.at(job.cpu), read_kernel(job.kernel),
+                              validate::config_of(job.variant));
+        // Twice in one boot, as the measurements were made: the second time is compared, or the
+        // first with those that were made once.
+        const workload::Workload w = workload::read_json_workload(job.workload);
+        const auto once = workload::Driver(kernel).run(w);
+        kernel.exit_all();
+        const auto again = workload::Driver(kernel).run(w);
+        for (const Measurement* m : job.measurements) {
+          const bool single = m->counts.begin()->second.size() == 1;
+          const std::vector<workload::PhaseResult>& results = single ? once : again;
+          for (std::size_t p = 0; p < results.size(); ++p) {
+            if (results[p].name != m->phase) continue;
+            // Tables freed in this phase or the one before may have waited for RCU over its
+            // borders.
+            const std::uint64_t moved =
+                results[p].allocator.freed + (p == 0 ? 0 : results[p - 1].allocator.freed);
+            checks[i].push_back(
+                validate::compare(*m, results[p], moved, chance.contains(m->phase)));
+          }
+        }
+        progress.add(1);
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned i = 1; i < request.jobs; ++i) threads.emplace_back(work);
+    work();
+  }
+  std::size_t verdicts[3] = {};
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (errors[i]) std::rethrow_exception(errors[i]);
+    for (const validate::PhaseCheck& check : checks[i]) {
+      print(check, request.all);
+      for (const validate::Row& row : check.rows) ++verdicts[static_cast<unsigned>(row.verdict)];
+    }
+  }
+  for (const std::string& phase : without) std::cout << "no workload for phase " << phase << "\n";
+  std::cout << fmt::format("{} of {} counts exact, {} within tolerance, {} off\n", verdicts[0],
+                           verdicts[0] + verdicts[1] + verdicts[2], verdicts[1], verdicts[2]);
+  return verdicts[2] == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int validate(const std::vector<std::string>& arguments) {
+  const std::string what = arguments.empty() ? "" : arguments[0];
+  if (what != "kernel") {
+    throw InputError(
+        fmt::format("validate: '{}' cannot be validated{}", what, suggest(what, {"kernel"})));
+  }
+  return validate_kernel({arguments.begin() + 1, arguments.end()});
+}
+
+}  // namespace kpksim::app

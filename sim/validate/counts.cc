@@ -1,0 +1,139 @@
+#include "sim/validate/counts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "sim/base/error.h"
+
+namespace kpksim::validate {
+namespace {
+
+using nlohmann::json;
+
+const std::vector<std::string> kCounters = {"msr_por",
+                                            "mrs_por",
+                                            "isb",
+                                            "dsb_ish",
+                                            "dsb_ishst",
+                                            "dsb_nsh",
+                                            "dsb_nshst",
+                                            "dsb_other",
+                                            "eret",
+                                            "svc",
+                                            "irqs",
+                                            "msr_ttbr0",
+                                            "msr_ttbr1",
+                                            "kernel_instructions",
+                                            "user_instructions",
+                                            "page_table_writes"};
+
+class Reader {
+ public:
+  explicit Reader(const std::string& path) { file_.path = path; }
+
+  CountsFile read() {
+    std::ifstream in(file_.path);
+    std::ostringstream text;
+    if (!in || !(text << in.rdbuf())) {
+      throw InputError(fmt::format("{}: cannot be read, or is empty", file_.path));
+    }
+    json root;
+    try {
+      root = json::parse(text.str());
+    } catch (const json::parse_error& e) {
+      throw InputError(fmt::format("{}: byte {}: not JSON", file_.path, e.byte));
+    }
+    if (!root.is_object() || !root.contains("phases") || !root["phases"].is_array()) {
+      fail("/phases", "expected the phases that a kernel was counted in");
+    }
+    file_.variants = root.contains("variants");
+    for (std::size_t i = 0; i < root["phases"].size(); ++i) {
+      phase(root["phases"][i], fmt::format("/phases/{}", i));
+    }
+    return std::move(file_);
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& pointer, const std::string& what) const {
+    throw InputError(fmt::format("{}: {}: {}", file_.path, pointer, what));
+  }
+
+  void check(const std::string& name, const std::vector<std::string>& known, const char* what,
+             const std::string& pointer) const {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      fail(pointer, fmt::format("'{}' is not a {}{}", name, what, suggest(name, known)));
+    }
+  }
+
+  void phase(const json& p, const std::string& pointer) {
+    if (!p.is_object() || !p.contains("name") || !p["name"].is_string() || !p.contains("cpu")) {
+      fail(pointer, "expected a phase with name and cpu");
+    }
+    for (const auto& [cpu, of_cpu] : p["cpu"].items()) {
+      check(cpu, known_cpus(), "CPU model", pointer + "/cpu");
+      const std::string name = p["name"].get<std::string>();
+      if (!file_.variants) {
+        add({name, cpu, "off", {}}, of_cpu, pointer + "/cpu/" + cpu);
+        continue;
+      }
+      for (const auto& [variant, of_variant] : of_cpu.items()) {
+        check(variant, known_variants(), "variant", pointer + "/cpu/" + cpu);
+        add({name, cpu, variant, {}}, of_variant, pointer + "/cpu/" + cpu + "/" + variant);
+      }
+    }
+  }
+
+  void add(Measurement m, const json& counters, const std::string& pointer) {
+    if (!counters.is_object()) fail(pointer, "expected counters by name");
+    for (const auto& [name, value] : counters.items()) {
+      const std::string at = pointer + "/" + name;
+      if (name == "deterministic") continue;
+      if (name == "tlbi" || name == "allocator_after") {
+        if (value.is_null()) continue;
+        const std::string group = name == "tlbi" ? "tlbi." : "allocator.";
+        for (const auto& [key, values] : value.items()) {
+          m.counts[group + key] = numbers(values, at + "/" + key);
+        }
+        continue;
+      }
+      check(name, kCounters, "counter", pointer);
+      m.counts[name] = numbers(value, at);
+    }
+    file_.measurements.push_back(std::move(m));
+  }
+
+  std::vector<std::uint64_t> numbers(const json& value, const std::string& pointer) const {
+    const json list = value.is_array() ? value : json::array({value});
+    std::vector<std::uint64_t> out;
+    for (const json& n : list) {
+      if (!n.is_number_unsigned()) fail(pointer, "expected whole numbers, found " + n.dump());
+      out.push_back(n.get<std::uint64_t>());
+    }
+    if (out.empty()) fail(pointer, "no value");
+    return out;
+  }
+
+  CountsFile file_;
+};
+
+}  // namespace
+
+const std::vector<std::string>& known_cpus() {
+  static const std::vector<std::string> all = {"max", "a76"};
+  return all;
+}
+
+const std::vector<std::string>& known_variants() {
+  static const std::vector<std::string> all = {
+      "off",       "switch-only",    "switch-only-batched",    "keyed", "keyed-batched",
+      "off-block", "per-page-block", "per-page-block-batched", "pba",   "pba-batched"};
+  return all;
+}
+
+CountsFile read_counts(const std::string& path) { return Reader(path).read(); }
+
+}  // namespace kpksim::validate
