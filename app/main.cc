@@ -19,6 +19,8 @@ constexpr const char* kUsage =
     "  run WORKLOAD          the workload under one policy\n"
     "  validate kernel       the kernel model against a real kernel's counts\n"
     "  list policies|cores|kernels|workloads\n"
+    "  conform FILE...       replay vectors of the architecture (JSON lines, plain, .gz, .zst)\n"
+    "  translate             one translation, level by level, from registers and descriptors\n"
     "kpksim COMMAND --help shows a command's options.\n";
 
 int dispatch(const std::vector<std::string>& arguments) {
@@ -29,6 +31,8 @@ int dispatch(const std::vector<std::string>& arguments) {
   if (command == "run") return kpksim::app::run(rest);
   if (command == "validate") return kpksim::app::validate(rest);
   if (command == "list") return kpksim::app::list(rest);
+  if (command == "conform") return kpksim::app::conform(rest);
+  if (command == "translate") return kpksim::app::translate(rest);
   if (command == "--help" || command == "-h" || command == "help") {
     std::cout << kUsage;
     return 0;
@@ -37,9 +41,9 @@ int dispatch(const std::vector<std::string>& arguments) {
     std::cerr << kUsage;
     return 2;
   }
-  throw kpksim::InputError(
-      fmt::format("'{}' is not a command{}", command,
-                  kpksim::suggest(command, {"compare", "run", "validate", "list"})));
+  throw kpksim::InputError(fmt::format(
+      "'{}' is not a command{}", command,
+      kpksim::suggest(command, {"compare", "run", "validate", "list", "conform", "translate"})));
 }
 
 }  // namespace

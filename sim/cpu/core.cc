@@ -10,6 +10,7 @@ constexpr poe::Access kKernelWrite{poe::AccessKind::kWrite, 1, false};
 
 Core::Core(Machine& machine, unsigned id)
     : machine_(machine),
+      memory_(machine.memory()),
       id_(id),
       cost_(machine.profile().millicycles),
       mmu_(machine.profile().mmu, machine.memory()) {}
@@ -26,6 +27,7 @@ void Core::count_translation(const mmu::Translation& t) {
   if (t.source == mmu::Source::kWalk) {
     count(Event::kWalk);
     count(Event::kWalkRead, t.walk_reads);
+    if (t.updated) count(Event::kHardwareUpdate);
   }
   switch (t.fault.kind) {
     case mmu::FaultKind::kNone:
@@ -45,30 +47,25 @@ void Core::count_translation(const mmu::Translation& t) {
   }
 }
 
-LoadResult Core::load64(VirtAddr va) {
-  count(Event::kLoad);
+LoadResult Core::load_slow(VirtAddr va) {
   const mmu::Translation t = translate(va, kKernelRead);
-  if (t.fault) [[unlikely]]
-    return {t.fault, 0};
-  return {{}, machine_.memory().read64(t.pa)};
+  if (t.fault) return {t.fault, 0};
+  return {{}, memory_.read64(t.pa)};
 }
 
-mmu::Fault Core::store64(VirtAddr va, std::uint64_t value) {
-  count(Event::kStore);
+mmu::Fault Core::store_slow(VirtAddr va, std::uint64_t value) {
   const mmu::Translation t = translate(va, kKernelWrite);
-  if (!t.fault) [[likely]]
-    machine_.memory().write64(t.pa, value);
+  if (!t.fault) memory_.write64(t.pa, value);
   return t.fault;
 }
 
-mmu::Fault Core::user_access(VirtAddr va, poe::AccessKind kind) {
-  count(Event::kUserAccess);
-  return translate(va, {kind, 0, false}).fault;
-}
-
-mmu::Fault Core::unprivileged_access(VirtAddr va, poe::AccessKind kind) {
-  count(Event::kUserAccess);
-  return translate(va, {kind, 1, true}).fault;
+Counters Core::counters() const {
+  Counters out;
+  out.count = counts_;
+  for (std::size_t e = 0; e < kEvents; ++e) {
+    for (std::size_t c = 0; c < kCauses; ++c) out.millicycles[e][c] = counts_[e][c] * cost_[e];
+  }
+  return out;
 }
 
 void Core::msr_por_el1(std::uint64_t value) {
@@ -102,35 +99,46 @@ void Core::isb() {
   synchronise();
 }
 
-void Core::dsb_ish() {
-  count(Event::kDsbIsh);
-  for (const auto& [effect, domain] : outstanding_) {
+void Core::complete_tlbis(mmu::Domain reach) {
+  std::erase_if(outstanding_, [&](const auto& pending) {
+    const auto& [effect, domain] = pending;
+    if (domain > reach) return false;
     if (domain == mmu::Domain::kLocal) {
       mmu_.invalidate(effect);
-      continue;
+    } else {
+      for (std::size_t i = 0; i < machine_.core_count(); ++i) {
+        machine_.core(i).mmu_.invalidate(effect);
+      }
     }
-    for (std::size_t i = 0; i < machine_.core_count(); ++i) {
-      machine_.core(i).mmu_.invalidate(effect);
-    }
-  }
-  outstanding_.clear();
+    return true;
+  });
+}
+
+void Core::dsb_ish() {
+  count(Event::kDsbIsh);
+  complete_tlbis(mmu::Domain::kInner);
 }
 
 void Core::dsb_ishst() { count(Event::kDsbIshst); }
 
 void Core::dsb_nsh() {
   count(Event::kDsbNsh);
-  std::erase_if(outstanding_, [&](const auto& pending) {
-    if (pending.second != mmu::Domain::kLocal) return false;
-    mmu_.invalidate(pending.first);
-    return true;
-  });
+  complete_tlbis(mmu::Domain::kLocal);
+}
+
+void Core::dsb_osh() {
+  count(Event::kDsbOsh);
+  complete_tlbis(mmu::Domain::kOuter);
 }
 
 void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt) {
   count(tlbi_event(op.kind));
-  outstanding_.emplace_back(mmu::decode(op.kind, xt), op.domain);
+  mmu::TlbiEffect effect = mmu::decode(op.kind, xt);
+  if (mmu::tcr::kAs.get(mmu_.registers().tcr) == 0) effect.asid.value &= 0xff;  // 8-bit ASIDs
+  outstanding_.emplace_back(effect, op.domain);
 }
+
+void Core::at(mmu::AtOp op, VirtAddr va) { par_el1_ = mmu::par_of(mmu_, op, va, pan_); }
 
 void Core::take_exception() {
   count(el_ == 0 ? Event::kExceptionEl0 : Event::kExceptionEl1);

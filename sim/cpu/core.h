@@ -12,6 +12,7 @@
 
 #include "sim/cpu/profile.h"
 #include "sim/cpu/statistics.h"
+#include "sim/mmu/at.h"
 #include "sim/mmu/mmu.h"
 
 namespace kpksim::cpu {
@@ -30,18 +31,37 @@ class Core {
 
   unsigned id() const { return id_; }
   unsigned el() const { return el_; }
-  Cycles clock() const { return Cycles(clock_millicycles_ / 1000); }
-  const Counters& counters() const { return counters_; }
+  Cycles clock() const { return Cycles(counters().total_millicycles() / 1000); }
+  // Events and their costs so far. An access counts events only; the costs are made here.
+  Counters counters() const;
   mmu::Mmu& mmu() { return mmu_; }
   const mmu::Mmu& mmu() const { return mmu_; }
 
-  // Privileged accesses to the aligned 64-bit word at `va`.
-  LoadResult load64(VirtAddr va);
-  mmu::Fault store64(VirtAddr va, std::uint64_t value);
+  // Privileged accesses to the aligned 64-bit word at `va`. The hot path: what happens millions of
+  // times a second is these lines; everything rare is behind load_slow() and store_slow().
+  LoadResult load64(VirtAddr va) {
+    count(Event::kLoad);
+    PhysAddr pa;
+    if (!mmu_.try_fast(va, {privileged(), poe::kMayRead}, pa)) [[unlikely]]
+      return load_slow(va);
+    return {{}, memory_.read64(pa)};
+  }
+  mmu::Fault store64(VirtAddr va, std::uint64_t value) {
+    count(Event::kStore);
+    PhysAddr pa;
+    if (!mmu_.try_fast(va, {privileged(), poe::kMayWrite}, pa)) [[unlikely]]
+      return store_slow(va, value);
+    memory_.write64(pa, value);
+    return {};
+  }
   // A user access without data: user memory has no contents that matter.
-  mmu::Fault user_access(VirtAddr va, poe::AccessKind kind);
+  mmu::Fault user_access(VirtAddr va, poe::AccessKind kind) {
+    return dataless_access(va, {kind, 0, false});
+  }
   // LDTR/STTR: an unprivileged access from EL1 (copy_to_user and friends).
-  mmu::Fault unprivileged_access(VirtAddr va, poe::AccessKind kind);
+  mmu::Fault unprivileged_access(VirtAddr va, poe::AccessKind kind) {
+    return dataless_access(va, {kind, 1, true});
+  }
 
   // System registers. A written POR_EL1 is not visible to accesses before a context
   // synchronisation: ISB, exception entry or return (Arm ARM D19.1).
@@ -55,7 +75,11 @@ class Core {
   void dsb_ish();    // completes this core's TLBIs on every core
   void dsb_ishst();  // orders stores; the model's stores are visible at once
   void dsb_nsh();    // completes this core's local TLBIs
+  void dsb_osh();    // as dsb_ish, and the outer-shareable TLBIs too
   void tlbi(mmu::TlbiOp op, std::uint64_t xt);
+  // AT: PAR_EL1 says what an access would find.
+  void at(mmu::AtOp op, VirtAddr va);
+  std::uint64_t par_el1() const { return par_el1_; }
 
   void take_exception();  // from the current level to EL1
   void eret(unsigned to_el);
@@ -70,20 +94,32 @@ class Core {
   friend class CauseScope;
 
   void count(Event event, std::uint64_t n = 1) {
-    const std::uint64_t cost = n * cost_[static_cast<std::size_t>(event)];
-    counters_.add(event, cause_, n, cost);
-    clock_millicycles_ += cost;
+    counts_[static_cast<std::size_t>(event)][cause_] += n;
   }
   void count_translation(const mmu::Translation& t);
   void synchronise();
+  // Completes the outstanding TLBIs of the domains up to `reach`.
+  void complete_tlbis(mmu::Domain reach);
+  mmu::Side privileged() const { return pan_ ? mmu::Side::kPrivilegedPan : mmu::Side::kPrivileged; }
+  mmu::Fault dataless_access(VirtAddr va, const poe::Access& access) {
+    count(Event::kUserAccess);
+    PhysAddr pa;
+    if (access.kind != poe::AccessKind::kExecute &&
+        mmu_.try_fast(va, mmu::Need::of(access, pan_), pa)) [[likely]]
+      return {};
+    return translate(va, access).fault;
+  }
+  LoadResult load_slow(VirtAddr va);
+  mmu::Fault store_slow(VirtAddr va, std::uint64_t value);
   mmu::Translation translate(VirtAddr va, const poe::Access& access);
 
   Machine& machine_;
+  mmu::PhysicalMemory& memory_;
   const unsigned id_;
   const std::array<std::uint64_t, kEvents>& cost_;
   mmu::Mmu mmu_;
-  Counters counters_;
-  std::uint64_t clock_millicycles_ = 0;
+  Counters::ByCause counts_{};
+  std::uint64_t par_el1_ = 0;
   std::uint64_t por_el1_written_ = 0;  // the last MSR; in force after a synchronisation
   unsigned el_ = 1;
   bool pan_ = true;

@@ -35,6 +35,7 @@ CoreProfile read_core_profile(const std::string& path) {
   cost(Event::kDsbIsh, "dsb_ish");
   cost(Event::kDsbIshst, "dsb_ishst");
   cost(Event::kDsbNsh, "dsb_nsh");
+  cost(Event::kDsbOsh, "dsb_ish");
   cost(Event::kMsrPor, "msr_por_el1");
   cost(Event::kMrsPor, "mrs_por_el1");
   cost(Event::kMsrTtbr, "msr_ttbr");
@@ -47,6 +48,7 @@ CoreProfile read_core_profile(const std::string& path) {
   cost(Event::kL2TlbHit, "l2_tlb_hit");
   cost(Event::kWalk, "walk");
   cost(Event::kWalkRead, "walk_read");
+  cost(Event::kHardwareUpdate, "walk_read");
   cost(Event::kInstruction, "instruction");
   cost(Event::kPageZero, "page_zero");
   cost(Event::kPageCopy, "page_copy");

@@ -18,6 +18,7 @@ enum class Event : std::uint8_t {
   kDsbIsh,
   kDsbIshst,
   kDsbNsh,
+  kDsbOsh,
   kMsrPor,
   kMrsPor,
   kMsrTtbr,
@@ -30,6 +31,7 @@ enum class Event : std::uint8_t {
   kL2TlbHit,
   kWalk,
   kWalkRead,
+  kHardwareUpdate,
   kFaultTranslation,
   kFaultAccessFlag,
   kFaultPermission,
@@ -60,6 +62,7 @@ inline constexpr std::array<EventInfo, kEvents> kEventInfo = {{
     {"dsb_ish", "instructions", "DSB ISH: completes TLBIs"},
     {"dsb_ishst", "instructions", "DSB ISHST: orders page-table stores"},
     {"dsb_nsh", "instructions", "DSB NSH: completes local TLBIs"},
+    {"dsb_osh", "instructions", "DSB OSH: completes outer-shareable TLBIs too"},
     {"msr_por_el1", "instructions", "writes of POR_EL1"},
     {"mrs_por_el1", "instructions", "reads of POR_EL1"},
     {"msr_ttbr", "instructions", "writes of TTBR0_EL1 or TTBR1_EL1"},
@@ -72,6 +75,7 @@ inline constexpr std::array<EventInfo, kEvents> kEventInfo = {{
     {"l2_tlb_hit", "accesses", "L1 TLB misses that hit the L2 TLB"},
     {"walk", "walks", "table walks"},
     {"walk_read", "accesses", "descriptors that the walker read"},
+    {"hardware_update", "accesses", "access flags and dirty states that the walker wrote"},
     {"fault_translation", "faults", "translation faults"},
     {"fault_access_flag", "faults", "access flag faults"},
     {"fault_permission", "faults", "permission faults without the overlay bit"},
@@ -91,13 +95,10 @@ using CauseId = std::uint8_t;
 inline constexpr std::size_t kCauses = 32;
 
 struct Counters {
-  std::array<std::array<std::uint64_t, kCauses>, kEvents> count{};
-  std::array<std::array<std::uint64_t, kCauses>, kEvents> millicycles{};
+  using ByCause = std::array<std::array<std::uint64_t, kCauses>, kEvents>;
+  ByCause count{};
+  ByCause millicycles{};
 
-  void add(Event event, CauseId cause, std::uint64_t n, std::uint64_t cost) {
-    count[static_cast<std::size_t>(event)][cause] += n;
-    millicycles[static_cast<std::size_t>(event)][cause] += cost;
-  }
   std::uint64_t total(Event event) const {
     std::uint64_t sum = 0;
     for (const std::uint64_t n : count[static_cast<std::size_t>(event)]) sum += n;

@@ -394,7 +394,7 @@ AuditResult Kernel::audit() const {
           continue;
         if (!point_at(entry.va(), entry.asid)) continue;
         ++result.checked;
-        const mmu::Leaf now = mmu::walk(machine.memory(), regs, entry.va());
+        const mmu::WalkResult now = mmu::walk(machine.memory(), regs, entry.va());
         const std::uint64_t offset = entry.va().value;
         const bool same_page =
             !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==
@@ -415,9 +415,9 @@ AuditResult Kernel::audit() const {
         ++result.stale_tables;  // its tables were freed, the walker may still read them
         continue;
       }
-      mmu::WalkState state = mmu::walk_start(regs, entry.va());
       bool found = false;
-      mmu::walk_from(machine.memory(), regs, entry.va(), state, [&](const mmu::WalkState& next) {
+      const poe::Access read{poe::AccessKind::kRead, 1, false};
+      mmu::walk(machine.memory(), regs, entry.va(), read, [&](const mmu::WalkState& next) {
         found |= next.level == entry.next.level && next.table == entry.next.table;
       });
       if (!found) ++result.stale_tables;

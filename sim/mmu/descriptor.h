@@ -41,6 +41,9 @@ struct Descriptor {
   constexpr bool not_global() const { return field::kNotGlobal.get(raw) != 0; }
   constexpr bool access_flag() const { return field::kAccessFlag.get(raw) != 0; }
   constexpr PhysAddr output() const { return PhysAddr(raw & field::kOutputAddress.mask()); }
+  // Of a table, page or block whose address field starts at bit `low`. (Bits below it are not
+  // address bits: with a 64 KB granule [15:12] are, with FEAT_LPA only, bits [51:48].)
+  constexpr PhysAddr output(unsigned low) const { return PhysAddr(raw & Field{47, low}.mask()); }
   constexpr Pfn pfn() const { return frame_of(output()); }
   constexpr PkeyIndex po_index() const {
     return PkeyIndex(static_cast<std::uint8_t>(field::kPoIndex.get(raw)));

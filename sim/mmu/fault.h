@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "sim/base/bits.h"
 #include "sim/base/types.h"
 #include "sim/poe/permission.h"
 
@@ -24,6 +25,17 @@ struct Fault {
   explicit operator bool() const { return kind != FaultKind::kNone; }
 };
 
+namespace esr {                        // ESR_EL1 of a data or instruction abort
+inline constexpr Field kStatus{5, 0};  // DFSC or IFSC
+inline constexpr Field kWnr{6, 6};
+inline constexpr Field kIl{25, 25};
+inline constexpr Field kEc{31, 26};
+inline constexpr Field kDirtyBit{37, 37};  // ISS2[5]
+inline constexpr Field kOverlay{38, 38};   // ISS2[6]
+}  // namespace esr
+
+// The fault status code: DFSC, IFSC and PAR_EL1.FST.
+std::uint64_t status_of(const Fault& fault);
 // ESR_EL1 of `fault`: EC, IL, ISS2 and ISS (DFSC or IFSC, WnR).
 std::uint64_t esr_of(const Fault& fault, const poe::Access& access);
 

@@ -1,73 +1,159 @@
 #include "sim/mmu/mmu.h"
 
 namespace kpksim::mmu {
+namespace {
+
+bool same_base_permissions(const Registers& a, const Registers& b) {
+  return a.tcr == b.tcr && a.tcr2 == b.tcr2 && a.sctlr == b.sctlr && a.pir == b.pir &&
+         a.pire0 == b.pire0;
+}
+
+bool is_fetch(const poe::Access& access) { return access.kind == poe::AccessKind::kExecute; }
+
+PhysAddr output_of(const Leaf& leaf, VirtAddr va) {
+  return leaf.base + (va.value & ((1ull << leaf.page_bits) - 1));
+}
+
+Fault permission_fault(const Leaf& leaf, const poe::Verdict& verdict, VirtAddr va) {
+  return {FaultKind::kPermission, leaf.level, verdict.overlay, verdict.dirty, va, verdict.write};
+}
+
+}  // namespace
 
 void Mmu::set_registers(const Registers& regs) {
+  const bool renew = !same_base_permissions(regs, regs_);
   regs_ = regs;
+  regime_ = decode_regime(regs);
   asid_ = regs.asid();
-  controls_ = {};
-  controls_.pie = tcr2::kPie.get(regs.tcr2) != 0;
-  controls_.poe = tcr2::kPoe.get(regs.tcr2) != 0;
-  controls_.e0poe = tcr2::kE0Poe.get(regs.tcr2) != 0;
-  controls_.wxn = sctlr::kWxn.get(regs.sctlr) != 0;
-  controls_.epan = sctlr::kEpan.get(regs.sctlr) != 0;
-  controls_.hw_access_flag = tcr::kHa.get(regs.tcr) != 0;
-  controls_.hw_dirty = controls_.hw_access_flag && tcr::kHd.get(regs.tcr) != 0;
-  controls_.pir = regs.pir;
-  controls_.pire0 = regs.pire0;
-  controls_.por_el1 = regs.por_el1;
-  controls_.por_el0 = regs.por_el0;
+  controls_ = permission_controls(regs);
+  probe_ = enabled() ? TlbTag::kAsid.set(0, asid_.value) : TlbTag::kNoProbe;
+  overlays_ = {Overlays::of(regs.por_el1), Overlays::of(regs.por_el0)};
+  if (renew) {
+    for (Tlb* tlb : {&l1i_, &l1d_, &l2_}) {
+      tlb->renew_fast([&](const TlbEntry& entry) { return fast_of(entry.leaf, entry.va()); });
+    }
+  }
 }
 
-Translation Mmu::permitted(const Leaf& leaf, VirtAddr va, const poe::Access& access, bool pan,
-                           Source source) {
-  Translation result;
-  result.source = source;
+poe::Verdict Mmu::check(const Leaf& leaf, const poe::Access& access, bool pan) {
   controls_.pan = pan;
-  const poe::Verdict verdict = poe::check(leaf.permission, controls_, access);
-  if (!verdict.allowed) [[unlikely]] {
-    result.fault = {FaultKind::kPermission, leaf.level, verdict.overlay,
-                    verdict.dirty,          va,         verdict.write};
+  return poe::check(leaf.permission(), controls_, access);
+}
+
+Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
+  Translation result;
+  result.pa = PhysAddr(va.value);
+  if (!enabled()) return result;  // stage 1 off: flat
+  // A tagged address matches the entries of the plain one, if its tag is ignored.
+  if (without_tag(va) != va) {
+    result.fault = address_fault(regime_, va, access);
+    if (result.fault) return result;
+  }
+  Tlb& l1 = is_fetch(access) ? l1i_ : l1d_;
+  const std::uint64_t probe = probe_of(va);
+  std::uint32_t i = l1.find(probe);
+  if (i == Tlb::kMiss) {
+    const std::uint32_t second = l2_.find(probe);
+    if (second == Tlb::kMiss) return walk(va, access, pan, l1);
+    result.source = Source::kL2;
+    i = l1.fill(va, asid_, l2_[second].leaf, l2_.fast(second));
+  }
+  l1.set_hint(probe, i);
+  if (l1.fast(i).grants(Need::of(access, pan), overlays_)) {
+    result.pa = PhysAddr(without_tag(va).value + l1.fast(i).distance);
     return result;
   }
-  result.pa = leaf.base + (va.value & ((1ull << leaf.page_bits) - 1));
+  result.fault = address_fault(regime_, va, access);
+  if (result.fault) return result;
+  const Leaf& leaf = l1[i].leaf;
+  const poe::Verdict verdict = check(leaf, access, pan);
+  // A clean entry does not satisfy a write: the walk that marks the page dirty is made.
+  if (verdict.update_descriptor) {
+    l1.drop(probe);
+    l2_.drop(probe);
+    return walk(va, access, pan, l1);
+  }
+  if (!verdict.allowed) result.fault = permission_fault(leaf, verdict, va);
+  result.pa = output_of(leaf, va);
   return result;
 }
 
-Translation Mmu::translate_slow(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1) {
-  if (sctlr::kM.get(regs_.sctlr) == 0) {  // stage 1 off: flat
-    Translation flat;
-    flat.pa = PhysAddr(va.value);
-    return flat;
+Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1) {
+  Translation result;
+  result.source = Source::kWalk;
+  result.fault = start_fault(regime_, va, access);
+  if (result.fault) return result;
+  const Half& half = regime_.half(va);
+  const WalkState* cached = walk_cache_.find(probe_of(va), half);
+  const WalkResult found =
+      walk_from(memory_, regime_, va, cached != nullptr ? *cached : walk_start(half),
+                controls_.hw_access_flag,
+                [&](const WalkState& next) { walk_cache_.fill(va, asid_, *half.granule, next); });
+  result.walk_reads = found.reads;
+  result.fault = found.fault;
+  if (result.fault) return result;  // never cached
+  Leaf leaf = found;
+  const VirtAddr start(align_down(without_tag(va).value, 1ull << leaf.page_bits));
+  FastLeaf fast = fast_of(leaf, start);
+  result.pa = output_of(leaf, va);
+  if (!leaf.descriptor.access_flag() || !fast.grants(Need::of(access, pan), overlays_)) {
+    const poe::Verdict verdict = check(leaf, access, pan);
+    if (verdict.allowed) {
+      update_descriptor(found, verdict, leaf);
+    } else {
+      result.fault = permission_fault(leaf, verdict, va);
+    }
+    result.updated = leaf.descriptor != found.descriptor;
+    // Without the access flag (hardware sets it on an access that is allowed) there is no entry.
+    if (!leaf.descriptor.access_flag()) return result;
+    if (result.updated) fast = fast_of(leaf, start);
   }
-  if (const TlbEntry* entry = l2_.find(va, asid_)) {
-    const Leaf leaf = entry->leaf;
-    l1.fill(va, entry->asid, leaf);
-    return permitted(leaf, va, access, pan, Source::kL2);
-  }
-  Translation failed;
-  failed.source = Source::kWalk;
-  const bool disabled = (upper_half(va) ? tcr::kEpd1 : tcr::kEpd0).get(regs_.tcr) != 0;
-  if (!canonical(va) || disabled) {
-    failed.fault = {FaultKind::kTranslation, 0, false, false, va, false};
-    return failed;
-  }
-  const WalkState* cached = walk_cache_.find(va, asid_);
-  const WalkState start = cached != nullptr ? *cached : walk_start(regs_, va);
-  const bool kernel_half = upper_half(va);
-  const Leaf leaf = walk_from(memory_, regs_, va, start, [&](const WalkState& next) {
-    walk_cache_.fill(va, asid_, kernel_half, next);
-  });
-  if (leaf.fault) {  // never cached
-    failed.fault = leaf.fault;
-    failed.walk_reads = static_cast<std::uint8_t>(leaf.fault.level - start.level + 1);
-    return failed;
-  }
-  l1.fill(va, asid_, leaf);
-  l2_.fill(va, asid_, leaf);
-  Translation result = permitted(leaf, va, access, pan, Source::kWalk);
-  result.walk_reads = static_cast<std::uint8_t>(leaf.level - start.level + 1);
+  l1.set_hint(probe_of(va), l1.fill(va, asid_, leaf, fast));
+  l2_.fill(va, asid_, leaf, fast);
   return result;
+}
+
+void Mmu::update_descriptor(const WalkResult& found, const poe::Verdict& verdict, Leaf& leaf) {
+  std::uint64_t raw = verdict.update_descriptor ? verdict.updated_descriptor : leaf.descriptor.raw;
+  raw |= field::kAccessFlag.mask();
+  if (raw == leaf.descriptor.raw) return;
+  memory_.write64(found.address, raw);
+  leaf.descriptor.raw = raw;
+}
+
+Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf_out) const {
+  Translation result;
+  result.pa = PhysAddr(va.value);
+  if (!enabled()) return result;
+  result.fault = address_fault(regime_, va, access);
+  if (result.fault) return result;
+  const Leaf* entry = cached(va, is_fetch(access));
+  WalkResult found;
+  if (entry == nullptr) {
+    result.source = Source::kWalk;
+    result.fault = start_fault(regime_, va, access);
+    if (result.fault) return result;
+    found = walk_from(memory_, regime_, va, walk_start(regime_.half(va)), controls_.hw_access_flag,
+                      [] {});
+    result.fault = found.fault;
+    if (result.fault) return result;
+    entry = &found;
+  }
+  poe::PermissionControls controls = controls_;
+  controls.pan = pan;
+  const poe::Verdict verdict = poe::check(entry->permission(), controls, access);
+  if (!verdict.allowed) result.fault = permission_fault(*entry, verdict, va);
+  result.pa = output_of(*entry, va);
+  if (leaf_out != nullptr) *leaf_out = *entry;
+  return result;
+}
+
+const Leaf* Mmu::cached(VirtAddr va, bool fetch) const {
+  const std::uint64_t probe = probe_of(va);
+  const Tlb& l1 = fetch ? l1i() : l1d();
+  if (const std::uint32_t i = l1.locate(probe); i != Tlb::kMiss) return &l1[i].leaf;
+  if (const std::uint32_t i = l2_.locate(probe); i != Tlb::kMiss) return &l2_[i].leaf;
+  return nullptr;
 }
 
 void Mmu::invalidate(const TlbiEffect& effect) {

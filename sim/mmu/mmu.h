@@ -1,13 +1,17 @@
 #pragma once
 // The MMU of one core: L1 instruction and data TLB, shared L2 TLB, walk cache and walker.
-// translate() is the hot path: a TLB hit and the permission check under the current registers.
+// try_fast() is the hot path: an L1 hit whose rights need no further thought. All else is
+// translate(), which is written to be read.
 
 #include <cstdint>
 
+#include "sim/mmu/fast_leaf.h"
 #include "sim/mmu/fault.h"
 #include "sim/mmu/physical_memory.h"
+#include "sim/mmu/regime.h"
 #include "sim/mmu/registers.h"
 #include "sim/mmu/tlb.h"
+#include "sim/mmu/walk_cache.h"
 #include "sim/poe/permission.h"
 
 namespace kpksim::mmu {
@@ -24,32 +28,51 @@ struct Translation {
   PhysAddr pa;
   Source source = Source::kL1;
   std::uint8_t walk_reads = 0;  // descriptors that the walker read
+  bool updated = false;         // hardware wrote the access flag or the dirty state
 };
 
 class Mmu {
  public:
-  Mmu(const MmuGeometry& geometry, const PhysicalMemory& memory)
+  Mmu(const MmuGeometry& geometry, PhysicalMemory& memory)
       : memory_(memory),
         l1i_(geometry.l1i),
         l1d_(geometry.l1d),
         l2_(geometry.l2),
         walk_cache_(geometry.walk_cache_entries) {}
 
-  // Translates `va` for `access`. PSTATE.PAN is part of the machine's state, not of the registers.
-  Translation translate(VirtAddr va, const poe::Access& access, bool pan) {
-    Tlb& l1 = access.kind == poe::AccessKind::kExecute ? l1i_ : l1d_;
-    const TlbEntry* entry = l1.find(va, asid_);
-    if (entry == nullptr) [[unlikely]]
-      return translate_slow(va, access, pan, l1);
-    return permitted(entry->leaf, va, access, pan, Source::kL1);
+  // A data access to `va`. True: `pa` is its address. False: translate() must say. Inlined into
+  // Core's loads and stores.
+  bool try_fast(VirtAddr va, Need need, PhysAddr& pa) {
+    if (without_tag(va) != va) [[unlikely]]
+      return false;
+    std::uint32_t i;
+    if (!l1d_.find_hinted(probe_of(va), i)) [[unlikely]]
+      return false;
+    const FastLeaf& leaf = l1d_.fast(i);
+    if (!leaf.grants(need, overlays_)) [[unlikely]]
+      return false;
+    pa = PhysAddr(va.value + leaf.distance);
+    return true;
   }
+
+  // Translates `va` for `access`. PSTATE.PAN is part of the machine's state, not of the registers.
+  Translation translate(VirtAddr va, const poe::Access& access, bool pan);
+  // What translate() would find now, without leaving a trace: no fill, no use counted, no hardware
+  // update (the AT instructions).
+  Translation peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf = nullptr) const;
 
   // Every register write goes through here, because the decoded copies follow.
   void set_registers(const Registers& regs);
-  void set_por_el1(std::uint64_t value) { regs_.por_el1 = controls_.por_el1 = value; }
+  void set_por_el1(std::uint64_t value) {
+    regs_.por_el1 = controls_.por_el1 = value;
+    overlays_.privileged = Overlays::of(value);
+  }
   const Registers& registers() const { return regs_; }
 
   void invalidate(const TlbiEffect& effect);
+
+  // The leaf that the TLBs hold for a data access or a fetch of `va` under the current ASID.
+  const Leaf* cached(VirtAddr va, bool fetch) const;
 
   const Tlb& l1i() const { return l1i_; }
   const Tlb& l1d() const { return l1d_; }
@@ -57,14 +80,24 @@ class Mmu {
   const WalkCache& walk_cache() const { return walk_cache_; }
 
  private:
-  Translation translate_slow(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1);
-  Translation permitted(const Leaf& leaf, VirtAddr va, const poe::Access& access, bool pan,
-                        Source source);
+  std::uint64_t probe_of(VirtAddr va) const { return TlbTag::kVa.get(va.value >> 12) | probe_; }
+  FastLeaf fast_of(const Leaf& leaf, VirtAddr start) const {
+    return make_fast(leaf, start, controls_, regime_.half(start).e0pd);
+  }
+  bool enabled() const { return sctlr::kM.get(regs_.sctlr) != 0; }
 
-  const PhysicalMemory& memory_;
+  Translation walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1);
+  // Sets the access flag and, if the verdict says so, the dirty state, in memory and in `leaf`.
+  void update_descriptor(const WalkResult& found, const poe::Verdict& verdict, Leaf& leaf);
+  poe::Verdict check(const Leaf& leaf, const poe::Access& access, bool pan);
+
+  PhysicalMemory& memory_;
   Registers regs_;
+  Regime regime_;
   poe::PermissionControls controls_{};
   Asid asid_;
+  std::uint64_t probe_ = TlbTag::kNoProbe;  // the ASID's part of each probe
+  Overlays overlays_;
   Tlb l1i_;
   Tlb l1d_;
   Tlb l2_;

@@ -24,6 +24,10 @@ inline constexpr Field kHa{39, 39};
 inline constexpr Field kHd{40, 40};
 inline constexpr Field kHpd0{41, 41};
 inline constexpr Field kHpd1{42, 42};
+inline constexpr Field kTbid0{51, 51};
+inline constexpr Field kTbid1{52, 52};
+inline constexpr Field kE0Pd0{55, 55};
+inline constexpr Field kE0Pd1{56, 56};
 }  // namespace tcr
 namespace tcr2 {  // TCR2_EL1
 inline constexpr Field kPie{1, 1};
@@ -50,11 +54,14 @@ struct Registers {
   std::uint64_t pire0 = 0;
   std::uint64_t por_el1 = 0;
   std::uint64_t por_el0 = 0;
+  std::uint64_t mair = 0;  // MAIR_EL1: only PAR_EL1.ATTR shows it
 
+  // TTBRn.ASID as A1 selects; with TCR_EL1.AS = 0 only its low 8 bits count.
   Asid asid() const {
-    return Asid(
-        static_cast<std::uint16_t>(ttbr::kAsid.get(tcr::kA1.get(tcr) != 0 ? ttbr1 : ttbr0)));
+    const std::uint64_t field = ttbr::kAsid.get(tcr::kA1.get(tcr) != 0 ? ttbr1 : ttbr0);
+    return Asid(static_cast<std::uint16_t>(tcr::kAs.get(tcr) != 0 ? field : field & 0xff));
   }
+  bool operator==(const Registers&) const = default;
 };
 
 }  // namespace kpksim::mmu

@@ -1,95 +1,77 @@
 #include "sim/mmu/tlb.h"
 
-#include <algorithm>
-
 namespace kpksim::mmu {
 
-void Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf) {
-  const std::uint64_t page = va.value >> leaf.page_bits;
-  TlbEntry* const first = set_of(page);
-  TlbEntry* const end = first + geometry_.ways;
-  TlbEntry* victim = first;
-  for (TlbEntry* entry = first; entry != end; ++entry) {
-    if (entry->valid && entry->page == page && entry->leaf.page_bits == leaf.page_bits &&
-        (entry->asid == asid || (entry->leaf.global && leaf.global))) {
-      victim = entry;  // the same translation again: replace, never duplicate
-      break;
-    }
-    if (victim->valid && (!entry->valid || entry->used < victim->used)) victim = entry;
+Tlb::Tlb(TlbGeometry geometry)
+    : geometry_(geometry),
+      set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
+      tags_(std::size_t{geometry.sets} * geometry.ways),
+      used_(tags_.size()),
+      fast_(tags_.size()),
+      entries_(tags_.size()) {}
+
+std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf& fast) {
+  const TlbTag tag = TlbTag::of(va, asid, leaf.page_bits, leaf.global);
+  const std::uint64_t probe = TlbTag::probe(va, asid);
+  const std::uint32_t first = set_of(probe, leaf.page_bits);
+  // An invalid way, whose time is 0, or the least recently used.
+  std::uint32_t victim = first;
+  std::uint64_t oldest = used_[first];
+  for (std::uint32_t i = first + 1; i < first + geometry_.ways; ++i) {
+    const bool older = used_[i] < oldest;
+    victim = older ? i : victim;
+    oldest = older ? used_[i] : oldest;
   }
-  *victim = {page, ++time_, leaf, asid, true};
+  const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
+  tags_[victim] = tag;
+  entries_[victim] = {VirtAddr(without_tag(va).value & ~inside), leaf, asid, true};
+  fast_[victim] = fast;
+  touch(victim);
   sizes_ |= 1ull << leaf.page_bits;
+  return victim;
+}
+
+void Tlb::remove(std::uint32_t i) {
+  tags_[i] = {};
+  used_[i] = 0;
+  entries_[i].valid = false;
+}
+
+void Tlb::drop(std::uint64_t probe) {
+  for (std::uint32_t i = locate(probe); i != kMiss; i = locate(probe)) remove(i);
+}
+
+void Tlb::invalidate_set(std::uint32_t first, const TlbiEffect& effect) {
+  for (std::uint32_t i = first; i < first + geometry_.ways; ++i) {
+    if (entries_[i].valid && effect.drops_leaf(entries_[i].range())) remove(i);
+  }
 }
 
 void Tlb::invalidate(const TlbiEffect& effect) {
-  const bool one_page = !effect.all_addresses && effect.end - effect.start == kPageSize;
-  if (!one_page) {
-    for (TlbEntry& entry : entries_) {
-      if (entry.valid && effect.drops(entry.va().value, entry.leaf.page_bits, entry.asid,
-                                      entry.leaf.global, entry.leaf.level)) {
-        entry.valid = false;
-      }
+  if (effect.nothing) return;
+  if (effect.all_addresses && !effect.by_asid) return clear();
+  // By address: visit the sets that can hold the range, for each page size that was ever filled.
+  for (std::uint64_t sizes = effect.all_addresses ? 0 : sizes_; sizes != 0; sizes &= sizes - 1) {
+    const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
+    const std::uint64_t first = effect.start >> bits;
+    const std::uint64_t last = (effect.end - 1) >> bits;
+    if (last - first >= geometry_.sets - 1) return invalidate_every_set(effect);
+    for (std::uint64_t page = first; page <= last; ++page) {
+      invalidate_set(set_of(TlbTag::probe(VirtAddr(page << bits), Asid(0)), bits), effect);
     }
-    return;
   }
-  for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
-    TlbEntry* entry = set_of(effect.start >> __builtin_ctzll(sizes));
-    for (unsigned way = 0; way < geometry_.ways; ++way, ++entry) {
-      if (entry->valid && effect.drops(entry->va().value, entry->leaf.page_bits, entry->asid,
-                                       entry->leaf.global, entry->leaf.level)) {
-        entry->valid = false;
-      }
-    }
+  if (effect.all_addresses) invalidate_every_set(effect);
+}
+
+void Tlb::invalidate_every_set(const TlbiEffect& effect) {
+  for (std::uint32_t set = 0; set < geometry_.sets; ++set) {
+    invalidate_set(set * geometry_.ways, effect);
   }
 }
 
 void Tlb::clear() {
-  for (TlbEntry& entry : entries_) entry.valid = false;
-}
-
-const WalkState* WalkCache::find(VirtAddr va, Asid asid) {
-  Entry* best = nullptr;
-  for (Entry& entry : entries_) {
-    if (entry.valid && va.value >> entry.bits() == entry.prefix &&
-        (entry.global || entry.asid == asid) &&
-        (best == nullptr || entry.next.level > best->next.level)) {
-      best = &entry;
-    }
-  }
-  if (best == nullptr) return nullptr;
-  best->used = ++time_;
-  return &best->next;
-}
-
-void WalkCache::fill(VirtAddr va, Asid asid, bool global, const WalkState& next) {
-  const std::uint64_t prefix = va.value >> level_shift(next.level - 1u);
-  Entry* victim = &entries_.front();
-  for (Entry& entry : entries_) {
-    if (entry.valid && entry.prefix == prefix && entry.next.level == next.level &&
-        entry.asid == asid) {
-      victim = &entry;
-      break;
-    }
-    if (victim->valid && (!entry.valid || entry.used < victim->used)) victim = &entry;
-  }
-  *victim = {prefix, ++time_, next, asid, global, true};
-}
-
-void WalkCache::invalidate(const TlbiEffect& effect) {
-  if (effect.last_level) return;
-  for (Entry& entry : entries_) {
-    // A TTL hint names the level of the leaf; the tables above it go with it.
-    TlbiEffect any_level = effect;
-    any_level.ttl_level = 0;
-    if (entry.valid &&
-        any_level.drops(entry.va().value, entry.bits(), entry.asid, entry.global, 0)) {
-      entry.valid = false;
-    }
-  }
-}
-
-void WalkCache::clear() {
-  for (Entry& entry : entries_) entry.valid = false;
+  for (std::uint32_t i = 0; i < tags_.size(); ++i) remove(i);
+  sizes_ = 0;
 }
 
 }  // namespace kpksim::mmu

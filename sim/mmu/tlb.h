@@ -1,10 +1,18 @@
 #pragma once
 // One TLB: set-associative, page sizes mixed, least recently used entry replaced. Changed by fills,
 // evictions and TLBI only. POR is not part of an entry; the leaf's POIndex and PIIndex are.
+//
+// An entry is kept in three parts, by how often they are looked at: tag, time of use, and fast leaf
+// at every access; the rest for TLBIs, faults and audits. Tags lie apart from what they guard, so
+// that a look-up touches 16 bytes a way: an entry matches if key and probe agree in the bits of its
+// mask. The mask leaves out the address bits inside the page, block or run and, for a global entry,
+// the ASID.
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
+#include "sim/mmu/fast_leaf.h"
 #include "sim/mmu/tlbi.h"
 #include "sim/mmu/walker.h"
 
@@ -15,81 +23,122 @@ struct TlbGeometry {
   unsigned ways = 1;
 };
 
+// VA[55:12] in bits [43:0], the ASID in [59:44]; bit 63 is set in no probe.
+struct TlbTag {
+  static constexpr Field kVa{43, 0};
+  static constexpr Field kAsid{59, 44};
+  static constexpr std::uint64_t kNoProbe = 1ull << 62;  // of a regime that is off: matches nothing
+  static constexpr std::uint64_t kInvalid = 1ull << 63;
+
+  std::uint64_t key = kInvalid;
+  std::uint64_t mask = kInvalid;
+
+  static constexpr std::uint64_t probe(VirtAddr va, Asid asid) {
+    return kVa.get(va.value >> kPageShift) | kAsid.set(0, asid.value);
+  }
+  constexpr bool matches(std::uint64_t probe) const { return ((key ^ probe) & mask) == 0; }
+  static constexpr TlbTag of(VirtAddr va, Asid asid, unsigned bits, bool global) {
+    TlbTag tag;
+    tag.mask = kInvalid | kNoProbe | (kVa.mask() & (~0ull << (bits - kPageShift)));
+    if (!global) tag.mask |= kAsid.mask();
+    tag.key = probe(va, asid) & tag.mask;
+    return tag;
+  }
+};
+
 struct TlbEntry {
-  std::uint64_t page = 0;  // va >> page_bits
-  std::uint64_t used = 0;  // time of the last hit or fill
+  VirtAddr start;  // first address mapped, VA[63:56] as VA[55]
   Leaf leaf;
   Asid asid;
   bool valid = false;
 
-  VirtAddr va() const { return VirtAddr(page << leaf.page_bits); }
+  VirtAddr va() const { return start; }
+  CachedRange range() const {
+    return {start.value, leaf.page_bits, asid, leaf.global, leaf.level, leaf.granule_shift};
+  }
 };
 
 class Tlb {
  public:
-  explicit Tlb(TlbGeometry geometry)
-      : geometry_(geometry), entries_(std::size_t{geometry.sets} * geometry.ways) {}
+  static constexpr std::uint32_t kMiss = ~0u;
 
-  // The entry that maps `va` for `asid`, or nullptr.
-  TlbEntry* find(VirtAddr va, Asid asid) {
+  explicit Tlb(TlbGeometry geometry);
+
+  // The place of the entry that maps the probe's address for its ASID, now the most recently used,
+  // or kMiss. (If software broke break-before-make there may be several: it is one of them.)
+  std::uint32_t find(std::uint64_t probe) {
+    const std::uint32_t i = locate(probe);
+    if (i != kMiss) touch(i);
+    return i;
+  }
+  // The same for an onlooker: nothing changes.
+  std::uint32_t locate(std::uint64_t probe) const {
+    if (geometry_.sets == 1) return search(0, probe);
     for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
       const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
-      const std::uint64_t page = va.value >> bits;
-      TlbEntry* entry = set_of(page);
-      for (unsigned way = 0; way < geometry_.ways; ++way, ++entry) {
-        if (entry->page == page && entry->valid && entry->leaf.page_bits == bits &&
-            (entry->leaf.global || entry->asid == asid)) {
-          entry->used = ++time_;
-          return entry;
-        }
-      }
+      const std::uint32_t i = search(set_of(probe, bits), probe);
+      if (i != kMiss) return i;
     }
-    return nullptr;
+    return kMiss;
   }
+  // The hot path's find(): looks only where an address of this page number was found last, so that
+  // a fully associative TLB need not be searched. The tag there decides; false means: ask find().
+  bool find_hinted(std::uint64_t probe, std::uint32_t& i) {
+    i = hints_[probe % kHints];
+    if (!tags_[i].matches(probe)) [[unlikely]]
+      return false;
+    touch(i);
+    return true;
+  }
+  void set_hint(std::uint64_t probe, std::uint32_t i) { hints_[probe % kHints] = i; }
 
-  void fill(VirtAddr va, Asid asid, const Leaf& leaf);
+  const TlbEntry& operator[](std::uint32_t i) const { return entries_[i]; }
+  const FastLeaf& fast(std::uint32_t i) const { return fast_[i]; }
+  // For an address that find() does not find: a TLB holds one entry for it. Returns its place.
+  std::uint32_t fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf& fast);
+  // After a change of the registers that fast leaves are made from: `make(entry)` for each.
+  template <class Make>
+  void renew_fast(Make&& make) {
+    for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i].valid) fast_[i] = make(entries_[i]);
+    }
+  }
+  // Drops what maps the probe's address for its ASID.
+  void drop(std::uint64_t probe);
   void invalidate(const TlbiEffect& effect);
   void clear();
 
   const std::vector<TlbEntry>& entries() const { return entries_; }
 
  private:
-  TlbEntry* set_of(std::uint64_t page) { return &entries_[page % geometry_.sets * geometry_.ways]; }
+  static constexpr std::size_t kHints = 128;
+
+  void touch(std::uint32_t i) { used_[i] = ++time_; }
+  // The first way of the set of a page of 2^bits bytes.
+  std::uint32_t set_of(std::uint64_t probe, unsigned bits) const {
+    const std::uint64_t page = TlbTag::kVa.get(probe) >> (bits - kPageShift);
+    const std::uint64_t set = set_mask_ != 0 ? page & set_mask_ : page % geometry_.sets;
+    return static_cast<std::uint32_t>(set) * geometry_.ways;
+  }
+  std::uint32_t search(std::uint32_t first, std::uint64_t probe) const {
+    const TlbTag* const tags = tags_.data() + first;
+    for (std::uint32_t way = 0; way < geometry_.ways; ++way) {
+      if (tags[way].matches(probe)) return first + way;
+    }
+    return kMiss;
+  }
+  void remove(std::uint32_t i);
+  void invalidate_set(std::uint32_t first, const TlbiEffect& effect);
+  void invalidate_every_set(const TlbiEffect& effect);
 
   TlbGeometry geometry_;
+  std::uint64_t set_mask_;  // sets - 1 if that is a power of two, else 0
+  std::vector<TlbTag> tags_;
+  std::vector<std::uint64_t> used_;  // time of the last hit or fill
+  std::vector<FastLeaf> fast_;
   std::vector<TlbEntry> entries_;
+  std::array<std::uint32_t, kHints> hints_{};
   std::uint64_t sizes_ = 0;  // bit n: an entry of 2^n bytes may be present
-  std::uint64_t time_ = 0;
-};
-
-// Caches the tables found on walks, so that a miss starts at the last level's table if it can. An
-// entry covers the addresses below one table descriptor.
-class WalkCache {
- public:
-  struct Entry {
-    std::uint64_t prefix = 0;  // va >> level_shift(level of the descriptor)
-    std::uint64_t used = 0;
-    WalkState next;
-    Asid asid;
-    bool global = false;
-    bool valid = false;
-
-    unsigned bits() const { return level_shift(next.level - 1u); }
-    VirtAddr va() const { return VirtAddr(prefix << bits()); }
-  };
-
-  explicit WalkCache(unsigned entries) : entries_(entries) {}
-
-  // The deepest cached state for `va`, or nullptr.
-  const WalkState* find(VirtAddr va, Asid asid);
-  void fill(VirtAddr va, Asid asid, bool global, const WalkState& next);
-  void invalidate(const TlbiEffect& effect);
-  void clear();
-
-  const std::vector<Entry>& entries() const { return entries_; }
-
- private:
-  std::vector<Entry> entries_;
   std::uint64_t time_ = 0;
 };
 

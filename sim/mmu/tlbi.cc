@@ -11,12 +11,17 @@ std::uint64_t sign_extend_va(std::uint64_t va) {
 }
 
 constexpr std::uint64_t kRangeLimit = 1ull << 52;
+constexpr unsigned kGranuleShifts[] = {0, 12, 14, 16};  // by TG, and by TTL[3:2]
+
+// The level of a TTL hint; 0, no hint, for the encodings that without FEAT_LPA2 are reserved.
+std::uint8_t hinted_level(unsigned granule_shift, std::uint64_t level) {
+  return static_cast<std::uint8_t>(granule_shift == 14 && level == 1 ? 0 : level);
+}
 
 }  // namespace
 
 std::optional<TlbiRange> decode_range(std::uint64_t xt) {
-  constexpr unsigned kShifts[] = {0, 12, 14, 16};
-  const unsigned shift = kShifts[tlbi_range::kTg.get(xt)];
+  const unsigned shift = kGranuleShifts[tlbi_range::kTg.get(xt)];
   if (shift == 0) return std::nullopt;
   TlbiRange range;
   range.granule_shift = shift;
@@ -43,18 +48,21 @@ TlbiEffect decode(TlbiKind kind, std::uint64_t xt) {
   if (!what.by_va) return effect;
   if (what.range) {
     const std::optional<TlbiRange> range = decode_range(xt);
-    if (!range || range->granule_shift != kPageShift) {
+    if (!range) {
       effect.nothing = true;
       return effect;
     }
     effect.start = range->start;
     effect.end = range->end;
-    effect.ttl_level = static_cast<std::uint8_t>(tlbi_range::kTtl.get(xt));
+    effect.granule_shift = static_cast<std::uint8_t>(range->granule_shift);
+    effect.ttl_level = hinted_level(range->granule_shift, tlbi_range::kTtl.get(xt));
   } else {
     effect.start = sign_extend_va(tlbi_va::kVa.get(xt) << kPageShift);
     effect.end = effect.start + kPageSize;
-    const std::uint64_t ttl = tlbi_va::kTtl.get(xt);  // 0b01LL: 4 KB granule, level LL
-    if ((ttl >> 2) == 1) effect.ttl_level = static_cast<std::uint8_t>(ttl & 3);
+    const std::uint64_t ttl = tlbi_va::kTtl.get(xt);  // 0bGGLL: granule, level
+    const unsigned granule = kGranuleShifts[ttl >> 2];
+    effect.ttl_level = granule == 0 ? 0 : hinted_level(granule, ttl & 3);
+    if (effect.ttl_level != 0) effect.granule_shift = static_cast<std::uint8_t>(granule);
   }
   return effect;
 }

@@ -73,24 +73,44 @@ struct TlbiRange {
 };
 std::optional<TlbiRange> decode_range(std::uint64_t xt);
 
+// What a cached entry says about itself.
+struct CachedRange {
+  std::uint64_t va = 0;  // VA[63:56] as VA[55]
+  unsigned bits = 0;     // log2 of the bytes it covers
+  Asid asid;
+  bool global = false;  // never true of a table
+  unsigned level = 0;   // of the leaf
+  unsigned granule_shift = kPageShift;
+};
+
 // The entries that an operation names.
 struct TlbiEffect {
   bool nothing = false;
   bool all_addresses = false;
   bool by_asid = false;
-  bool last_level = false;     // leaf entries only, walk caches stay
-  std::uint8_t ttl_level = 0;  // 0: no hint; else only entries of this level
+  bool last_level = false;  // leaf entries only, walk caches stay
+  // TTL: 0: no hint; else only leaves of this level need to go, and only they do: a wrong hint is a
+  // software error that the model shows.
+  std::uint8_t ttl_level = 0;
+  std::uint8_t granule_shift = 0;  // 0: any; else only entries of this granule
   Asid asid;
   std::uint64_t start = 0;  // [start, end) with VA[63:56] as VA[55]
   std::uint64_t end = 0;
 
-  // Does an entry for [va, va + 2^bits) of this ASID and level go?
-  bool drops(std::uint64_t va, unsigned bits, Asid entry_asid, bool global, unsigned level) const {
-    if (nothing || (ttl_level != 0 && level != ttl_level)) return false;
-    if (by_asid && !global && entry_asid != asid) return false;
-    if (all_addresses) return !(by_asid && global);  // ASIDE1 leaves global entries
-    const std::uint64_t last = va + ((1ull << bits) - 1);
-    return va <= end - 1 && last >= start;
+  bool drops_leaf(const CachedRange& entry) const {
+    return (ttl_level == 0 || entry.level == ttl_level) && names(entry);
+  }
+  // A TTL hint names the level of the leaf; the tables above it go with it.
+  bool drops_table(const CachedRange& entry) const { return !last_level && names(entry); }
+
+ private:
+  bool names(const CachedRange& entry) const {
+    if (nothing) return false;
+    if (granule_shift != 0 && entry.granule_shift != granule_shift) return false;
+    if (by_asid && !entry.global && entry.asid != asid) return false;
+    if (all_addresses) return !(by_asid && entry.global);  // ASIDE1 leaves global entries
+    const std::uint64_t last = entry.va + ((1ull << entry.bits) - 1);
+    return entry.va <= end - 1 && last >= start;
   }
 };
 TlbiEffect decode(TlbiKind kind, std::uint64_t xt);

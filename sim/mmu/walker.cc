@@ -2,21 +2,49 @@
 
 namespace kpksim::mmu {
 
-WalkState walk_start(const Registers& regs, VirtAddr va) {
-  WalkState state;
-  const std::uint64_t base = upper_half(va) ? regs.ttbr1 : regs.ttbr0;
-  state.table = PhysAddr(base & field::kOutputAddress.mask());
-  return state;
+Fault address_fault(const Regime& regime, VirtAddr va, const poe::Access& access) {
+  const Half& half = regime.half(va);
+  const bool fetch = access.kind == poe::AccessKind::kExecute;
+  const bool unprivileged = access.el == 0 || access.unprivileged;
+  if (!in_range(half, va, fetch) || (half.e0pd && unprivileged)) {
+    return fault_at(FaultKind::kTranslation, 0, va);
+  }
+  return {};
 }
 
-Leaf walk(const PhysicalMemory& memory, const Registers& regs, VirtAddr va) {
-  const bool disabled = (upper_half(va) ? tcr::kEpd1 : tcr::kEpd0).get(regs.tcr) != 0;
-  if (!canonical(va) || disabled) {
-    Leaf leaf;
-    leaf.fault = {FaultKind::kTranslation, 0, false, false, va, false};
-    return leaf;
-  }
-  return walk_from(memory, regs, va, walk_start(regs, va), [](const WalkState&) {});
+Fault start_fault(const Regime& regime, VirtAddr va, const poe::Access& access) {
+  if (const Fault fault = address_fault(regime, va, access)) return fault;
+  const Half& half = regime.half(va);
+  if (half.epd) return fault_at(FaultKind::kTranslation, 0, va);
+  if (half.table.value >> regime.pa_bits != 0) return fault_at(FaultKind::kAddressSize, 0, va);
+  return {};
+}
+
+void make_leaf(const Half& half, unsigned pa_bits, VirtAddr va, const WalkState& state,
+               Descriptor d, Leaf& leaf) {
+  const unsigned shift = half.granule->level_shift(state.level);
+  leaf.descriptor = d;
+  leaf.level = state.level;
+  leaf.granule_shift = half.granule->shift;
+  leaf.global = !d.not_global();
+  leaf.ap_table = state.ap_table;
+  leaf.uxn_table = state.uxn_table;
+  leaf.pxn_table = state.pxn_table;
+  leaf.page_bits = static_cast<std::uint8_t>(shift);
+  leaf.base = d.output(shift);
+  if (!d.contiguous()) return;
+  // The place of a page in its contiguous run comes from the VA alone. A run that does not lie in
+  // the address spaces, input and output, is misprogrammed: it maps the page asked for only.
+  const unsigned run = shift + half.granule->run_bits[state.level];
+  const PhysAddr first(align_down(leaf.base.value, 1ull << run));
+  const std::uint64_t inside = va.value & ((1ull << run) - (1ull << shift));
+  const bool fits = run <= half.input_bits && (first.value | ((1ull << run) - 1)) >> pa_bits == 0;
+  leaf.base = fits ? first : first + inside;
+  if (fits) leaf.page_bits = static_cast<std::uint8_t>(run);
+}
+
+WalkResult walk(const PhysicalMemory& memory, const Registers& regs, VirtAddr va) {
+  return walk(memory, regs, va, {poe::AccessKind::kRead, 1, false}, [] {});
 }
 
 }  // namespace kpksim::mmu

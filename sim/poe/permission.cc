@@ -48,7 +48,6 @@ Base indirect(std::uint64_t pir, unsigned index) {
 // Is the privileged data access removed by PAN, given the unprivileged side?
 bool pan_removes(const LeafPermission& leaf, const PermissionControls& c,
                  const Base& unprivileged) {
-  if (!c.pan) return false;
   if (c.pie) return ((c.pire0 >> (4 * pi_index(leaf.descriptor))) & 0xf) != 0;
   const Rights& u = unprivileged.rights;
   return u.r || u.w || (u.x && c.epan);
@@ -96,7 +95,7 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
   const bool as_user = access.el == 0 || access.unprivileged;
   Base base = as_user ? composition.unprivileged : composition.privileged;
   const bool fetch = access.kind == AccessKind::kExecute;
-  if (!as_user && !fetch && pan_removes(leaf, c, composition.unprivileged)) {
+  if (c.pan && !as_user && !fetch && pan_removes(leaf, c, composition.unprivileged)) {
     base.rights.r = base.rights.w = false;
   }
   const bool overlay = (as_user ? c.e0poe : c.poe) && base.overlay_applies;
@@ -131,6 +130,25 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
   }
   v.allowed = true;
   return v;
+}
+
+FastRights fast_rights(const LeafPermission& leaf, const PermissionControls& c) {
+  const Composition composition = compose(leaf, c);
+  const bool clean = bit(leaf.descriptor, kNDirtyBit) && (c.pie || c.hw_dirty);
+  const auto bits = [&](const Base& base) {
+    Rights r = base.rights;
+    if (base.wxn_choice && (c.pie || c.wxn)) r.w = r.x = false;
+    if (clean) r.w = false;
+    return static_cast<std::uint8_t>((r.r ? kMayRead : 0) | (r.w ? kMayWrite : 0) |
+                                     (r.x ? kMayExecute : 0));
+  };
+  FastRights fast;
+  fast.privileged = fast.privileged_pan = bits(composition.privileged);
+  if (pan_removes(leaf, c, composition.unprivileged)) fast.privileged_pan &= kMayExecute;
+  fast.unprivileged = bits(composition.unprivileged);
+  fast.privileged_overlay = c.poe && composition.privileged.overlay_applies;
+  fast.unprivileged_overlay = c.e0poe && composition.unprivileged.overlay_applies;
+  return fast;
 }
 
 }  // namespace kpksim::poe

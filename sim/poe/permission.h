@@ -62,4 +62,23 @@ struct Verdict {
 };
 Verdict check(const LeafPermission& leaf, const PermissionControls& controls, const Access& access);
 
+// What a TLB may decide by itself with one AND: bits as in a POR field (R, X, W), so that an
+// overlay field masks them. A bit is set only if check() would allow it without a descriptor update
+// under any overlay that grants it; a clear bit means: ask check().
+inline constexpr std::uint8_t kMayRead = 1, kMayExecute = 2, kMayWrite = 4;
+struct FastRights {
+  std::uint8_t privileged = 0;      // PSTATE.PAN = 0
+  std::uint8_t privileged_pan = 0;  // PSTATE.PAN = 1
+  std::uint8_t unprivileged = 0;
+  bool privileged_overlay = false;  // does the overlay apply to that side?
+  bool unprivileged_overlay = false;
+};
+FastRights fast_rights(const LeafPermission& leaf, const PermissionControls& controls);
+
+// POR fields 0 to 7 with the reserved encodings (1xxx) as none.
+constexpr std::uint64_t without_reserved(std::uint64_t por) {
+  const std::uint64_t reserved = (por & 0x88888888) >> 3;
+  return por & 0xffffffff & ~(reserved * 0xf);
+}
+
 }  // namespace kpksim::poe

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -44,6 +45,13 @@ class Driver {
   // Calls of a trace that named ranges the model does not have, and touches of such pages.
   std::uint64_t ignored() const { return ignored_; }
   std::uint64_t stale_seen() const { return stale_; }
+
+  // Where `op` begins to act; nullopt if its region is not mapped now.
+  std::optional<VirtAddr> place_of(const Operation& op) const {
+    const auto it = regions_.find(op.region);
+    if (it == regions_.end()) return std::nullopt;
+    return VirtAddr(it->second.address + op.address);
+  }
 
  private:
   void run_steps(const std::vector<Step>& steps, const Workload& workload);

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "sim/base/error.h"
+#include "sim/base/text_input.h"
 #include "sim/base/types.h"
 #include "sim/workload/strace_reader.h"
-#include "sim/workload/text_input.h"
 
 namespace kpksim::workload {
 namespace {

@@ -3,10 +3,10 @@
 
 #include <string>
 
-namespace kpksim::workload {
+namespace kpksim {
 
 // The whole text. InputError names the file and, for compressed data, the byte: not readable,
 // empty, compressed in another way, truncated or corrupt.
 std::string read_text_file(const std::string& path);
 
-}  // namespace kpksim::workload
+}  // namespace kpksim

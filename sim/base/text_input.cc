@@ -1,4 +1,4 @@
-#include "sim/workload/text_input.h"
+#include "sim/base/text_input.h"
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -13,7 +13,7 @@
 
 #include "sim/base/error.h"
 
-namespace kpksim::workload {
+namespace kpksim {
 namespace {
 
 std::string from_zstd(const std::string& packed, const std::string& path) {
@@ -96,4 +96,4 @@ std::string read_text_file(const std::string& path) {
   return text;
 }
 
-}  // namespace kpksim::workload
+}  // namespace kpksim

@@ -1,0 +1,134 @@
+// The core's instructions on real tables: barriers and domains, AT, and a hot path without the
+// heap.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+
+#include "bench/address_space.h"
+#include "sim/cpu/core.h"
+
+namespace {
+std::uint64_t allocations = 0;
+}
+
+// Counts every allocation of the test binary.
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* p = std::malloc(size)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+namespace kpksim::cpu {
+namespace {
+
+CoreProfile profile() {
+  return read_core_profile(KPKSIM_SOURCE_DIR "/profiles/cores/neoverse-v1.json");
+}
+VirtAddr page(std::uint64_t n) { return VirtAddr(bench::kFirstPage + n * kPageSize); }
+
+class CoreTest : public testing::Test {
+ protected:
+  // The descriptor of page n, changed behind the TLB's back.
+  void change_leaf(std::uint64_t n, Field field, std::uint64_t value) {
+    const mmu::WalkResult leaf =
+        mmu::walk(space_.machine().memory(), core_.mmu().registers(), page(n));
+    space_.machine().memory().write64(leaf.address, field.set(leaf.descriptor.raw, value));
+  }
+
+  bench::AddressSpace space_{profile(), 5000};
+  Core& core_{space_.core()};
+};
+
+TEST_F(CoreTest, SteadyState_AllocatesNothing) {
+  const auto sweep = [&] {
+    for (std::uint64_t i = 0; i < 20000; ++i) {
+      const std::uint64_t n = i * 7919 % 5000;  // L1 hits, L2 hits and walks
+      ASSERT_FALSE(core_.load64(page(n)).fault);
+      ASSERT_FALSE(core_.store64(page(n % 64), i));
+      core_.msr_por_el1(i % 2 == 0 ? 0x57 : 0x77);
+      core_.isb();
+      core_.tlbi({mmu::TlbiKind::kVale1}, mmu::encode_va(page(n), Asid(0), 3));
+      core_.dsb_ish();
+    }
+  };
+  sweep();
+  const std::uint64_t before = allocations;
+  sweep();
+  EXPECT_EQ(allocations, before);
+  EXPECT_GT(before, 0u);
+}
+
+TEST_F(CoreTest, PorWrite_IsSeenAfterIsbOnly) {
+  ASSERT_FALSE(core_.store64(page(0), 1));
+  core_.msr_por_el1(0x17);  // key 1: read only
+  EXPECT_FALSE(core_.store64(page(0), 2));
+  core_.isb();
+  const mmu::Fault fault = core_.store64(page(0), 3);
+  EXPECT_EQ(fault.kind, mmu::FaultKind::kPermission);
+  EXPECT_TRUE(fault.overlay);
+}
+
+TEST_F(CoreTest, OuterShareableTlbi_IsNotCompletedByDsbIsh) {
+  ASSERT_FALSE(core_.load64(page(0)).fault);
+  change_leaf(0, mmu::field::kValid, 0);
+  core_.tlbi({mmu::TlbiKind::kVaae1, mmu::Domain::kOuter}, mmu::encode_va(page(0), Asid(0), 0));
+  core_.dsb_ish();
+  EXPECT_FALSE(core_.load64(page(0)).fault) << "the old entry may still be used";
+  core_.dsb_osh();
+  EXPECT_EQ(core_.load64(page(0)).fault.kind, mmu::FaultKind::kTranslation);
+}
+
+TEST_F(CoreTest, NxsForms_DropTheSameEntries) {
+  ASSERT_FALSE(core_.load64(page(0)).fault);
+  change_leaf(0, mmu::field::kValid, 0);
+  core_.tlbi({mmu::TlbiKind::kVale1, mmu::Domain::kLocal, true},
+             mmu::encode_va(page(0), Asid(0), 0));
+  core_.dsb_nsh();
+  EXPECT_TRUE(core_.load64(page(0)).fault);
+}
+
+TEST_F(CoreTest, At_ReportsAddressAndAttributes) {
+  mmu::Registers regs = core_.mmu().registers();
+  regs.mair = 0xff;
+  core_.set_registers(regs);
+  change_leaf(3, mmu::field::kShareability, 3);
+  core_.at(mmu::AtOp::kS1E1R, page(3) + 0x128);
+  EXPECT_EQ(core_.par_el1(), 0xff00'0000'1000'3980u);  // ATTR 0xff, PA, RES1, SH 0b11, F 0
+  EXPECT_EQ(core_.mmu().cached(page(3), false), nullptr) << "AT left an entry";
+}
+
+TEST_F(CoreTest, At_ReportsOverlayFault) {
+  core_.msr_por_el1(0x17);
+  core_.isb();
+  core_.at(mmu::AtOp::kS1E1W, page(0));
+  EXPECT_EQ(core_.par_el1(), 1u | 0b001111u << 1 | 1u << 11 | 1u << 14);
+  core_.at(mmu::AtOp::kS1E0R, page(0));  // no unprivileged access, and E0POE is off
+  EXPECT_EQ(core_.par_el1(), 1u | 0b001111u << 1 | 1u << 11);
+  change_leaf(0, mmu::field::kValid, 0);
+  core_.at(mmu::AtOp::kS1E1R, page(0));
+  EXPECT_EQ(core_.par_el1(), 1u | 0b000111u << 1 | 1u << 11);
+}
+
+TEST_F(CoreTest, HardwareMarksDirty_OnceAndThroughTheTlb) {
+  mmu::Registers regs = core_.mmu().registers();
+  regs.tcr = mmu::tcr::kHd.set(mmu::tcr::kHa.set(regs.tcr, 1), 1);
+  core_.set_registers(regs);
+  change_leaf(0, mmu::field::kAp2, 1);
+  change_leaf(0, mmu::field::kDbm, 1);
+  change_leaf(0, mmu::field::kAccessFlag, 0);
+  ASSERT_FALSE(core_.load64(page(0)).fault);  // access flag; the entry is clean
+  ASSERT_FALSE(core_.store64(page(0), 1));    // the clean entry does not satisfy the write
+  ASSERT_FALSE(core_.store64(page(0), 2));
+  EXPECT_EQ(core_.counters().total(Event::kHardwareUpdate), 2u);
+  const mmu::WalkResult leaf =
+      mmu::walk(space_.machine().memory(), core_.mmu().registers(), page(0));
+  EXPECT_EQ(mmu::field::kAp2.get(leaf.descriptor.raw), 0u);
+  EXPECT_TRUE(leaf.descriptor.access_flag());
+}
+
+}  // namespace
+}  // namespace kpksim::cpu
