@@ -108,7 +108,9 @@ class Mm {
   Pfn withdraw_table();
 
   // Faults.
-  void map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, bool writable,
+  // Read-only; writable when hardware has marked it dirty; writable and dirty.
+  enum class Rights : std::uint8_t { kReadOnly, kClean, kDirty };
+  void map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, Rights rights,
                 cpu::Core& core);
   void write_fault(Vma& vma, PhysAddr entry, mmu::Descriptor old, std::uint64_t va,
                    cpu::Core& core);

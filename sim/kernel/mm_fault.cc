@@ -9,14 +9,16 @@ namespace kpksim::kernel {
 using mmu::Descriptor;
 namespace field = mmu::field;
 
-void Mm::map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, bool writable,
+void Mm::map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, Rights rights,
                   cpu::Core& core) {
   Page& head = system_.page(system_.head_of(pfn));
   if (!head.reserved) {
     ++head.mapcount;
     ++head.refs;
   }
-  set_ptes(entry, va, user_leaf(address_of(pfn), 3, writable, vma.exec), 1, core);
+  Descriptor d = user_leaf(address_of(pfn), 3, rights != Rights::kReadOnly, vma.exec);
+  if (rights == Rights::kClean) d = made_clean(d);
+  set_ptes(entry, va, d, 1, core);
 }
 
 // do_wp_page(): a write to a page that the entry does not let be written.
@@ -45,7 +47,7 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   clear_ptes(entry, va, 1, core);  // ptep_clear_flush()
   system_.flush.page(core, FlushSite::kCowBreak, asid, VirtAddr(va));
   system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPageSize));
-  map_page(entry, va, copy, vma, true, core);
+  map_page(entry, va, copy, vma, Rights::kDirty, core);
   if (folio.reserved) return;
   --folio.mapcount;
   system_.put_folio(head, 1);
@@ -55,14 +57,14 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
   core.execute(system_.path().anon_fault);
   if (!write) {
-    map_page(entry, va, system_.zero_page, vma, false, core);
+    map_page(entry, va, system_.zero_page, vma, Rights::kReadOnly, core);
     return;
   }
   prepare_anon_vma(vma);
   const Pfn pfn = system_.allocate_page();
   system_.page(pfn).exclusive = true;
   core.count_page_zero();
-  map_page(entry, va, pfn, vma, vma.write, core);
+  map_page(entry, va, pfn, vma, Rights::kDirty, core);
 }
 
 void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
@@ -74,7 +76,8 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     const Pfn copy = system_.allocate_page();
     system_.page(copy).exclusive = true;
     core.count_page_copy();
-    map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, copy, vma, true, core);
+    map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, copy, vma, Rights::kDirty,
+             core);
     return;
   }
   if (!write && !vma.special) {
@@ -90,15 +93,18 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
       const PhysAddr entry = pte(frame_of(table), at);
       if (!pfn || !is_none(read(core, entry))) continue;
       core.execute(system_.path().map_file_page);
-      map_page(entry, at, *pfn, vma, vma.shmem && vma.write, core);
+      map_page(entry, at, *pfn, vma, vma.shmem && vma.write ? Rights::kClean : Rights::kReadOnly,
+               core);
       mapped |= at == va;
     }
     if (mapped) return;
   }
   // do_read_fault() of a page that was not there, do_shared_fault()
   const Pfn pfn = vma.special ? system_.zero_page : cache_.get(system_, core, vma, index);
-  const bool writable = vma.write && (write || vma.shmem);
-  map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, pfn, vma, writable, core);
+  const Rights rights = write                    ? Rights::kDirty
+                        : vma.shmem && vma.write ? Rights::kClean
+                                                 : Rights::kReadOnly;
+  map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, pfn, vma, rights, core);
 }
 
 FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core& core) {

@@ -12,12 +12,15 @@
 namespace kpksim::kernel {
 namespace {
 
-mmu::Registers boot_registers(const Protection& protection, Pfn swapper, unsigned asid_bits) {
+mmu::Registers boot_registers(const Protection& protection, Pfn swapper,
+                              const cpu::CoreProfile& core) {
   mmu::Registers regs;
   regs.tcr = mmu::tcr::kT0Sz.set(mmu::tcr::kT1Sz.set(0, 16), 16);
   regs.tcr = mmu::tcr::kTg1.set(regs.tcr, 0b10);   // 4 KB
   regs.tcr = mmu::tcr::kIps.set(regs.tcr, 0b101);  // 48 bits
-  regs.tcr = mmu::tcr::kAs.set(mmu::tcr::kA1.set(regs.tcr, 1), asid_bits == 16 ? 1 : 0);
+  regs.tcr = mmu::tcr::kAs.set(mmu::tcr::kA1.set(regs.tcr, 1), core.asid_bits == 16 ? 1 : 0);
+  regs.tcr =
+      mmu::tcr::kHa.set(mmu::tcr::kHd.set(regs.tcr, core.hafdbs ? 1 : 0), core.hafdbs ? 1 : 0);
   regs.sctlr = mmu::sctlr::kM.set(0, 1);
   regs.ttbr0 = regs.ttbr1 = address_of(swapper).value;
   protection.boot(regs);
@@ -92,7 +95,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   allocator = make_allocator(cfg.allocator, {buddy, linear_map, tables, machine.memory()});
   linear_map.set_table_source([this](cpu::Core& c) { return allocator->allocate_for_split(c); });
   for (std::size_t i = 0; i < machine.core_count(); ++i) {
-    machine.core(i).set_registers(boot_registers(*protection, linear_map.root(), core.asid_bits));
+    machine.core(i).set_registers(boot_registers(*protection, linear_map.root(), core));
   }
   const Because boot(machine.core(0), Cause::kBoot);
   zero_page = allocate_page();

@@ -32,10 +32,16 @@ std::map<std::string, std::uint64_t> model_counts(const workload::PhaseResult& p
 // The configuration that a variant's name stands for.
 kernel::Config config_of(const std::string& variant);
 
-// The rows of one phase: the counters that the file has and the model predicts. `moved`: page-table
-// pages whose free may have waited for RCU into this phase or out of it. `chance`: the phase ends
-// amid the copy-on-write faults of a forked child.
+// What else is known of a phase when its counts are compared.
+struct Surroundings {
+  std::uint64_t moved_tables =
+      0;                  // page-table pages whose free may have waited for RCU over a border
+  bool chance = false;    // it ends amid the copy-on-write faults of a forked child
+  double scheduling = 0;  // how far apart readings of many processes at once lie, relative
+};
+
+// The rows of one phase: the counters that the file has and the model predicts.
 PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& model,
-                   std::uint64_t moved, bool chance);
+                   const Surroundings& surroundings);
 
 }  // namespace kpksim::validate

@@ -134,5 +134,28 @@ TEST(DirectStore, SucceedsUnderNone) {
   EXPECT_FALSE(direct_store(kNone, false, 2));
 }
 
+// MADV_FREE leaves clean pages that stay writable: hardware marks them dirty again, without a
+// fault.
+TEST(HardwareDirty, WriteAfterMadvFreeTakesNoFault) {
+  Kernel k(core_profile(), kernel_profile(), kNone);
+  k.spawn(1);
+  const std::uint64_t at = map_and_write(k, 1, 64 << 10);
+  k.madvise_free(1, at, 64 << 10);
+  const cpu::Counters before = k.system().machine.core(0).counters();
+  EXPECT_TRUE(k.touch(1, at, poe::AccessKind::kWrite));
+  EXPECT_EQ((k.system().machine.core(0).counters() - before).total(cpu::Event::kExceptionEl0), 0u);
+  cpu::CoreProfile plain = core_profile();
+  plain.hafdbs = false;
+  Kernel software(plain, kernel_profile(), kNone);
+  software.spawn(1);
+  const std::uint64_t there = map_and_write(software, 1, 64 << 10);
+  software.madvise_free(1, there, 64 << 10);
+  const cpu::Counters earlier = software.system().machine.core(0).counters();
+  EXPECT_TRUE(software.touch(1, there, poe::AccessKind::kWrite));
+  EXPECT_EQ(
+      (software.system().machine.core(0).counters() - earlier).total(cpu::Event::kExceptionEl0),
+      1u);
+}
+
 }  // namespace
 }  // namespace kpksim::kernel
