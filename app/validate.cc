@@ -85,21 +85,33 @@ struct Job {
   std::vector<const Measurement*> measurements;
 };
 
-// Phases with many processes at once were read once and depend on scheduling: how far apart, in
-// parts of the larger one, readings of the same scheme (batched or not) lie, and a tenth at least.
-double spread_of(const std::vector<validate::CountsFile>& files, const Measurement& of) {
-  const std::string scheme = of.variant.substr(0, of.variant.find("-batched"));
-  double least = 1e18, most = 0;
+// Phases with many processes at once were read once and depend on scheduling: the readings of the
+// same scheme, batched or not, give a range for what batching does not change; how far apart its
+// keying TLBIs lie, and a tenth more, is the room of all counters.
+void add_ranges(const std::vector<validate::CountsFile>& files, const Measurement& of,
+                validate::Surroundings& around) {
+  const auto scheme = [](const Measurement& m) {
+    return m.variant.substr(0, m.variant.find("-batched"));
+  };
   for (const validate::CountsFile& file : files) {
     for (const Measurement& m : file.measurements) {
-      const auto n = m.counts.find("tlbi.VAALE1IS");
-      if (m.phase != of.phase || n == m.counts.end()) continue;
-      if (m.variant.substr(0, m.variant.find("-batched")) != scheme) continue;
-      least = std::min(least, static_cast<double>(n->second[0]));
-      most = std::max(most, static_cast<double>(n->second[0]));
+      if (m.phase != of.phase || m.cpu != of.cpu || scheme(m) != scheme(of)) continue;
+      for (const auto& [name, values] : m.counts) {
+        if (!name.starts_with("tlbi.") && !name.starts_with("dsb_") &&
+            !name.starts_with("allocator.")) {
+          continue;
+        }
+        const auto [it, first] = around.ranges.try_emplace(name, values[0], values[0]);
+        it->second.first = std::min(it->second.first, values[0]);
+        it->second.second = std::max(it->second.second, values[0]);
+      }
     }
   }
-  return std::max(0.1, most == 0 ? 0 : 1 - least / most);
+  around.scheduling = 0.1;
+  if (const auto keying = around.ranges.find("tlbi.VAALE1IS"); keying != around.ranges.end()) {
+    const auto [least, most] = keying->second;
+    if (most != 0) around.scheduling += 1 - static_cast<double>(least) / static_cast<double>(most);
+  }
 }
 
 void print(const validate::PhaseCheck& check, bool all) {
@@ -188,6 +200,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
         // Twice in one boot, as the measurements were made: the second time is compared, or the
         // first with those that were made once.
         const workload::Workload w = workload::read_json_workload(job.workload);
+        const kernel::AllocatorStatistics boot = kernel.system().allocator->statistics();
         const auto once = workload::Driver(kernel).run(w);
         kernel.exit_all();
         const auto again = workload::Driver(kernel).run(w);
@@ -202,7 +215,10 @@ int validate_kernel(const std::vector<std::string>& arguments) {
             around.moved_tables =
                 results[p].allocator.freed + (p == 0 ? 0 : results[p - 1].allocator.freed);
             around.chance = chance.contains(m->phase);
-            if (single) around.scheduling = spread_of(files, *m);
+            if (single) {
+              add_ranges(files, *m, around);
+              around.totals = validate::allocator_totals(boot, once, p);
+            }
             checks[i].push_back(validate::compare(*m, results[p], around));
           }
         }

@@ -72,7 +72,7 @@ bool Kernel::alive(std::uint32_t id) const {
 Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
   const auto [it, fresh] = tasks_.try_emplace(id);
   if (!fresh && !it->second.dead) throw InputError(fmt::format("task {} exists already", id));
-  it->second = {id, std::move(mm), cpu, 0, false, nullptr};
+  it->second = {id, std::move(mm), cpu, 0, false, {}};
   return it->second;
 }
 
@@ -171,9 +171,22 @@ void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
   const Because because(call.core(), Cause::kFork);
   const Task& p = task(parent);
   const std::uint64_t stack = allocate_stack(call.core(), p.cpu);
+  std::vector<Pfn> slab = process_pages();
   auto mm = std::make_shared<Mm>(system_, cache_, call.core());
   p.mm->fork_into(*mm, call.core());
-  add_task(child, std::move(mm), next_cpu_++ % system_.config.cores).stack = stack;
+  Task& c = add_task(child, std::move(mm), next_cpu_++ % system_.config.cores);
+  c.stack = stack;
+  c.slab = std::move(slab);
+}
+
+std::vector<Pfn> Kernel::process_pages() {
+  std::vector<Pfn> pages;
+  for (unsigned i = 0; i < system_.profile.process_pages; ++i) {
+    const auto pfn = system_.buddy.allocate(0, Mobility::kUnmovable);
+    if (!pfn) throw InputError("out of memory: no pages for a process (give more --memory)");
+    pages.push_back(*pfn);
+  }
+  return pages;
 }
 
 void Kernel::vfork(std::uint32_t parent, std::uint32_t child) { clone_thread(parent, child); }
@@ -223,6 +236,8 @@ void Kernel::exit(std::uint32_t id) {
   Task& t = task(id);
   drop_mm(t.mm, call.core());
   free_stack(t.stack, call.core(), t.cpu);
+  for (const Pfn pfn : t.slab) system_.buddy.free(pfn, 0);
+  t.slab.clear();
   t.dead = true;
   current_[t.cpu] = 0;
 }

@@ -19,9 +19,9 @@ struct Task {
   std::uint32_t id = 0;
   std::shared_ptr<Mm> mm;
   unsigned cpu = 0;
-  std::uint64_t stack = 0;       // VMAP_STACK address
-  bool dead = false;             // exited, not reaped
-  std::shared_ptr<Mm> vfork_of;  // shares the parent's mm until exec or exit
+  std::uint64_t stack = 0;  // VMAP_STACK address
+  bool dead = false;        // exited, not reaped
+  std::vector<Pfn> slab;    // pages of its kernel objects: they lie between page tables
 };
 
 struct AuditResult {
@@ -101,6 +101,7 @@ class Kernel {
   void free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu);
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
   void load_program(Task& t, cpu::Core& core);
+  std::vector<Pfn> process_pages();
 
   System system_;
   PageCache cache_;

@@ -23,6 +23,7 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.fault_around_pages = in.count("behaviour", "fault_around_pages");
   profile.switch_isb = in.count("behaviour", "switch_isb");
   profile.switch_mm_isb = in.count("behaviour", "switch_mm_isb");
+  profile.process_pages = in.count("behaviour", "process_pages");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {
     in.fail("/behaviour/fault_around_pages/value", "expected a power of two up to 512");
   }

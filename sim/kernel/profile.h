@@ -65,6 +65,7 @@ struct KernelProfile {
   unsigned fault_around_pages = 16;           // a power of two
   unsigned switch_isb = 5;                    // ISB of a context switch to another thread
   unsigned switch_mm_isb = 2;                 // and those of a switch to another address space
+  unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
   PathLengths path{};
 };
 
