@@ -13,14 +13,21 @@ namespace {
 std::uint64_t allocations = 0;
 }
 
-// Counts every allocation of the test binary.
+// Counts every allocation of the test binary. (Seeing malloc and free through the replaced
+// operators, GCC 12 takes them for a mismatch.)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(std::size_t size) {
   ++allocations;
   if (void* p = std::malloc(size)) return p;
   throw std::bad_alloc();
 }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(size);
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
 
 namespace kpksim::cpu {
 namespace {

@@ -18,15 +18,15 @@ class LazyArray {
 
  public:
   explicit LazyArray(std::size_t size) : size_(size) {
-    void* const memory = mmap(nullptr, size * sizeof(T), PROT_READ | PROT_WRITE,
+    void* const memory = mmap(nullptr, size * kElement, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     // A huge page for each lonely element would cost what the array is there to save.
-    madvise(memory, size * sizeof(T), MADV_NOHUGEPAGE);
+    madvise(memory, size * kElement, MADV_NOHUGEPAGE);
     data_ = static_cast<T*>(memory);
   }
   ~LazyArray() {
-    if (data_ != nullptr) munmap(data_, size_ * sizeof(T));
+    if (data_ != nullptr) munmap(data_, size_ * kElement);
   }
   LazyArray(LazyArray&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
@@ -38,6 +38,8 @@ class LazyArray {
   const T& operator[](std::size_t i) const { return data_[i]; }
 
  private:
+  static constexpr std::size_t kElement = sizeof(T);  // NOLINT(bugprone-sizeof-expression)
+
   T* data_ = nullptr;
   std::size_t size_;
 };

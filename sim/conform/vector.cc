@@ -213,6 +213,7 @@ std::uint64_t* register_by_name(mmu::Registers& regs, std::string_view name) {
 
 std::vector<std::string> register_names() {
   std::vector<std::string> names;
+  names.reserve(kRegisters.size());
   for (const auto& [name, unused] : kRegisters) names.emplace_back(name);
   return names;
 }
