@@ -186,6 +186,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
   const std::map<std::string, cpu::CoreProfile> cores = {{"max", read_core("neoverse-v1")},
                                                          {"a76", read_core("cortex-a76")}};
   std::vector<const Job*> order;
+  order.reserve(jobs.size());
   for (const auto& [key, job] : jobs) order.push_back(&job);
   std::vector<std::vector<validate::PhaseCheck>> checks(order.size());
   std::vector<std::exception_ptr> errors(order.size());

@@ -55,12 +55,14 @@ bool Buddy::steal(unsigned order, Mobility mobility) {
     if (from < kBlockOrder) {
       const std::uint32_t start = i >> kBlockOrder << kBlockOrder;
       for (std::uint32_t at = start; at < start + (1u << kBlockOrder) && at < count_;) {
-        const int free = nodes_[at].free_order;
-        if (free >= 0) {
-          rest.emplace_back(at, static_cast<unsigned>(free));
-          remove(at);
+        if (nodes_[at].free_order < 0) {
+          ++at;
+          continue;
         }
-        at += free >= 0 ? 1u << free : 1u;
+        const unsigned free = static_cast<unsigned char>(nodes_[at].free_order);
+        rest.emplace_back(at, free);
+        remove(at);
+        at += 1u << free;
       }
     }
     for (std::uint32_t b = 0; b < blocks; ++b) block_type_[(i >> kBlockOrder) + b] = mobility;

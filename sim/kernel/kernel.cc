@@ -244,6 +244,7 @@ void Kernel::exit(std::uint32_t id) {
 
 void Kernel::wait(std::uint32_t id, std::uint32_t child) {
   Syscall call(*this, id);
+  call.core().execute(system_.path().wait);
   const auto it = tasks_.find(child);
   if (it == tasks_.end() || !it->second.dead) {
     throw InputError(fmt::format("task {} waits for {}, which has not exited", id, child));

@@ -131,6 +131,7 @@ void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
 
 void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key) {
   ++statistics_.set_memory_pkey;
+  core.execute(instructions_);
   statistics_.pages += count;
   const VirtAddr start = linear_va(address_of(first));
   const VirtAddr end = start + count * kPageSize;

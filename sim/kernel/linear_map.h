@@ -34,8 +34,10 @@ inline constexpr std::array<Statistic<LinearMapStatistics>, 6> kLinearMapStatist
 
 class LinearMap {
  public:
-  LinearMap(Granularity granularity, PageTables& tables, TlbFlush& flush)
-      : granularity_(granularity), tables_(tables), flush_(flush) {}
+  // `instructions`: of one set_memory_pkey() call.
+  LinearMap(Granularity granularity, PageTables& tables, TlbFlush& flush,
+            std::uint64_t instructions)
+      : granularity_(granularity), tables_(tables), flush_(flush), instructions_(instructions) {}
 
   // Before the MMU is on: writes the tables of all of `buddy`'s memory, taking frames from it.
   void build(mmu::PhysicalMemory& memory, Buddy& buddy);
@@ -74,6 +76,7 @@ class LinearMap {
   Granularity granularity_;
   PageTables& tables_;
   TlbFlush& flush_;
+  const std::uint64_t instructions_;
   Pfn root_;
   VirtAddr end_;
   std::vector<Pfn> boot_tables_;

@@ -7,8 +7,6 @@
 namespace kpksim::kernel {
 
 using mmu::Descriptor;
-namespace field = mmu::field;
-
 void Mm::map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, Rights rights,
                   cpu::Core& core) {
   Page& head = system_.page(system_.head_of(pfn));

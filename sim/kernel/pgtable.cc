@@ -15,6 +15,7 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
   const bool guard = !(lazy_ && protection_.batches());
+  if (protection_.keys_pages()) core.execute(guard ? options_.section : options_.section_open);
   if (guard) protection_.begin_write(core);
   const mmu::Fault fault = core.store64(linear_va(entry), value);
   if (guard) protection_.end_write(core);
@@ -23,7 +24,7 @@ void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
 }
 
 void PageTables::barriers(cpu::Core& core) {
-  if (lazy_ && lazy_barriers_) {
+  if (lazy_ && options_.lazy_barriers) {
     barriers_pending_ = true;
     return;
   }

@@ -30,9 +30,14 @@ class KernelOops : public std::runtime_error {
 
 class PageTables {
  public:
-  // lazy_barriers: the barriers that a kernel mapping needs wait for the end of a lazy section.
-  PageTables(Protection& protection, bool lazy_barriers)
-      : protection_(protection), lazy_barriers_(lazy_barriers) {}
+  struct Options {
+    // The barriers that a kernel mapping needs wait for the end of a lazy section.
+    bool lazy_barriers = false;
+    // Instructions of a guard that opens a section, and of one that finds it open.
+    std::uint64_t section = 0, section_open = 0;
+  };
+  PageTables(Protection& protection, const Options& options)
+      : protection_(protection), options_(options) {}
 
   std::uint64_t read(cpu::Core& core, PhysAddr entry) const;
 
@@ -56,7 +61,7 @@ class PageTables {
   void barriers(cpu::Core& core);
 
   Protection& protection_;
-  const bool lazy_barriers_;
+  const Options options_;
   bool lazy_ = false;
   bool barriers_pending_ = false;
   std::uint64_t writes_ = 0;

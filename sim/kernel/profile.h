@@ -17,13 +17,13 @@ struct PathLengths {
       huge_fault;
   std::uint64_t vma_call, zap_page, free_page, protect_page, move_page, table;
   std::uint64_t fork, fork_vma, fork_page, thread, exec, exit, wait, context_switch;
-  std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, set_memory_pkey;
+  std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, set_memory_pkey;
 };
 struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 27> kPaths = {{
+inline constexpr std::array<PathInfo, 28> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
@@ -50,6 +50,7 @@ inline constexpr std::array<PathInfo, 27> kPaths = {{
     {"vmalloc_page", &PathLengths::vmalloc_page},
     {"vm_map_ram", &PathLengths::vm_map_ram},
     {"section", &PathLengths::section},
+    {"section_open", &PathLengths::section_open},
     {"set_memory_pkey", &PathLengths::set_memory_pkey},
 }};
 
