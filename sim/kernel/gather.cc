@@ -55,7 +55,8 @@ void Gather::flush(cpu::Core& core) {
   if (!tables_.empty()) system_.free_tables_rcu(std::move(tables_));
   tables_.clear();
   for (const FolioPages& f : folios_) {
-    core.execute(system_.path().free_page * f.count);
+    const bool huge = system_.page(f.head).order > 0;
+    core.execute(huge ? system_.path().free_huge : system_.path().free_folio);
     system_.put_folio(f.head, f.count);
   }
   folios_.clear();

@@ -35,7 +35,7 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
       if (is_none(read(core, entry))) continue;
-      core.execute(system_.path().protect_page);
+      core.execute(system_.path().protect_page + (vma.write ? system_.path().protect_writable : 0));
       const Descriptor old = clear_ptes(entry, va, 1, core);          // ptep_modify_prot_start()
       set_ptes(entry, va, changed_protection(vma, old, 3), 1, core);  // and _commit()
       gather.changed(va, kPageSize, 3);
@@ -69,7 +69,7 @@ bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x
 
 void Mm::madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const Because because(core, Cause::kMadvise);
-  core.execute(system_.path().vma_call);
+  core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
     zap(gather, it->second, std::max(start, it->second.start), std::min(end, it->second.end), core);
@@ -81,7 +81,7 @@ void Mm::madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& cor
 // unless they are written before.
 void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const Because because(core, Cause::kMadvise);
-  core.execute(system_.path().vma_call);
+  core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
     if (vma.file || vma.special || vma.shared) continue;

@@ -44,7 +44,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
       flush |= page.file && vma.shared && is_dirty(d);
       clear_ptes(entry, va, n, core);
       gather.changed(va, n * kPageSize, 3);
-      core.execute(system_.path().zap_page * n);
+      core.execute(system_.path().zap_folio + system_.path().zap_page * n);
       if (!vma.special && !page.reserved) {
         const Pfn head = system_.head_of(d.pfn());
         system_.page(head).mapcount -= n;
@@ -60,7 +60,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
 void Mm::zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
   const Descriptor old = system_.tables.get_and_clear(core, pmd);
   gather.changed(va, kPmdSize, 2);
-  core.execute(system_.path().zap_page);
+  core.execute(system_.path().zap_folio);
   system_.allocator->free(core, withdraw_table());  // zap_deposited_table()
   Page& folio = system_.page(old.pfn());
   if (folio.reserved) return;

@@ -15,15 +15,16 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 struct PathLengths {
   std::uint64_t syscall, fault, anon_fault, file_fault, map_file_page, cow_copy, cow_reuse,
       huge_fault;
-  std::uint64_t vma_call, zap_page, free_page, protect_page, move_page, table;
-  std::uint64_t fork, fork_vma, fork_page, thread, exec, exit, wait, context_switch;
+  std::uint64_t vma_call, madvise, zap_folio, zap_page, free_folio, free_huge, protect_page,
+      protect_writable, move_page, table;
+  std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, set_memory_pkey;
 };
 struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 28> kPaths = {{
+inline constexpr std::array<PathInfo, 33> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
@@ -33,13 +34,18 @@ inline constexpr std::array<PathInfo, 28> kPaths = {{
     {"cow_reuse", &PathLengths::cow_reuse},
     {"huge_fault", &PathLengths::huge_fault},
     {"vma_call", &PathLengths::vma_call},
+    {"madvise", &PathLengths::madvise},
+    {"zap_folio", &PathLengths::zap_folio},
     {"zap_page", &PathLengths::zap_page},
-    {"free_page", &PathLengths::free_page},
+    {"free_folio", &PathLengths::free_folio},
+    {"free_huge", &PathLengths::free_huge},
     {"protect_page", &PathLengths::protect_page},
+    {"protect_writable", &PathLengths::protect_writable},
     {"move_page", &PathLengths::move_page},
     {"table", &PathLengths::table},
     {"fork", &PathLengths::fork},
     {"fork_vma", &PathLengths::fork_vma},
+    {"fork_folio", &PathLengths::fork_folio},
     {"fork_page", &PathLengths::fork_page},
     {"thread", &PathLengths::thread},
     {"exec", &PathLengths::exec},
