@@ -315,14 +315,7 @@ std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_
 
 void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
   Syscall call(*this, id);
-  Mm& mm = *task(id).mm;
-  const bool untouched = mm.brk == program_.heap_base() + program_.heap_bytes;
-  if (untouched && address > mm.brk + kPudSize * 4) {
-    // A recorded break lies where the recorded program had its heap: the heap starts there.
-    mm.brk_start = mm.brk = align_up(address, kPageSize);
-    return;
-  }
-  mm.set_brk(address, call.core());
+  task(id).mm->set_brk(address, call.core());
 }
 
 bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {

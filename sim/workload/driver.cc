@@ -171,6 +171,7 @@ void Driver::execute(const Operation& op) {
       vma.write = w;
       vma.exec = x;
       vma.shared = op.shared;
+      vma.grows_down = op.grows_down;
       vma.file = op.file;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
@@ -219,10 +220,8 @@ void Driver::execute(const Operation& op) {
       break;
     }
     case OpKind::kBrk:
-      if (op.region != 0 && !regions_.contains(op.region)) {
-        regions_[op.region] = {kernel_.brk(op.task), 0};
-      }
-      kernel_.set_brk(op.task, op.length != 0 ? kernel_.brk(op.task) + op.length : op.address);
+      if (!regions_.contains(op.region)) regions_[op.region] = {kernel_.brk(op.task), 0};
+      kernel_.set_brk(op.task, kernel_.brk(op.task) + op.length);
       break;
     case OpKind::kFork:
       kernel_.fork(op.task, op.child);

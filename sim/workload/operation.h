@@ -20,7 +20,7 @@ enum class OpKind : std::uint8_t {
   kMprotect,     // to `prot`
   kMadvise,      // `advice`
   kMremap,       // [address, +length) to new_length, at new_address (0: kernel chooses or stays)
-  kBrk,          // sets the break to `address` (absolute); with region: grows by `length`
+  kBrk,          // the heap, remembered as `region`, grows by `length`
   kFork,         // of `task`; the child is `child`
   kVfork,        // fork sharing the address space until exec or exit of the child
   kCloneThread,  // a thread `child` of `task`'s process
