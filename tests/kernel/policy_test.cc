@@ -129,6 +129,21 @@ TEST(DirectStore, ToAnyTableFaultsWithOverlayUnderKpkeys) {
   }
 }
 
+// The tables of the linear map itself, where they are pages and where they are blocks.
+TEST(DirectStore, ToATableOfTheLinearMapFaultsUnderKpkeys) {
+  for (const Config& c : {kNone, kKeyed, kBatched, kPba}) {
+    Kernel k(core_profile(), kernel_profile(), c);
+    const unsigned level = c.linear_map == Granularity::kPte ? 3 : 2;
+    const std::uint64_t va = linear_va(PhysAddr(kPhysOffset + (64 << 20))).value;
+    const PhysAddr at = entry(k, k.system().linear_map.root(), va, level);
+    cpu::Core& core = k.system().machine.core(0);
+    const std::uint64_t now = k.system().machine.memory().read64(at);
+    const mmu::Fault fault = core.store64(linear_va(at), now);
+    EXPECT_EQ(static_cast<bool>(fault), c.protection != "none") << c.allocator;
+    EXPECT_EQ(fault.overlay, c.protection != "none");
+  }
+}
+
 TEST(DirectStore, SucceedsUnderNone) {
   EXPECT_FALSE(direct_store(kNone, true, 3));
   EXPECT_FALSE(direct_store(kNone, false, 2));

@@ -29,7 +29,7 @@ class Pba final : public PageTableAllocator {
   }
 
   Pfn allocate_for_split(cpu::Core&) override {
-    if (cached_.empty()) return page();  // the first refill: nothing is cached yet
+    if (cached_.empty()) throw InputError("out of memory: pba has no page for a split");
     return pop();
   }
 
@@ -83,15 +83,22 @@ class Pba final : public PageTableAllocator {
       if (!run) continue;
       ++(order == 9 ? statistics_.refill9 : order == 4 ? statistics_.refill4 : statistics_.refill2);
       const std::uint64_t pages = 1ull << order;
+      // The first refill feeds the split of its own block: its pages are keyed with the rest of it.
+      const bool first = cached_.empty();
+      if (first) cache(*run, order);
       context_.linear_map.set_memory_pkey(core, *run, pages, kPkeyPgtables);
-      if (order == 9) blocks_[*run] = kBlockPages;
-      // split_page(): the pages are single ones from now on; the first is handed out first
-      for (std::uint64_t i = pages; i-- > 0;) cached_.push_front(*run + i);
+      if (!first) cache(*run, order);
       statistics_.cached = cached_.size();
       return;
     }
     if (cached_.size() > 0) return;  // eats into the reserve before it gives up
     throw InputError("out of memory: pba cannot refill (give the machine more --memory)");
+  }
+
+  // split_page(): the pages are single ones from now on; the first is handed out first
+  void cache(Pfn run, unsigned order) {
+    if (order == 9) blocks_[run] = kBlockPages;
+    for (std::uint64_t i = 1ull << order; i-- > 0;) cached_.push_front(run + i);
   }
 
   static Pfn block_of(Pfn pfn) { return Pfn(align_down(pfn.value, kBlockPages)); }
