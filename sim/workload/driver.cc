@@ -172,6 +172,7 @@ void Driver::execute(const Operation& op) {
       vma.exec = x;
       vma.shared = op.shared;
       vma.grows_down = op.grows_down;
+      if (op.advice == Advice::kNoHugepage) vma.huge = kernel::HugeAdvice::kNoHugepage;
       vma.file = op.file;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;

@@ -327,8 +327,9 @@ void StraceReader::finish() {
           rule_.fork_pages, rule_.store_pages),
       fmt::format("a new thread writes {} pages of its stack", rule_.stack_pages),
       fmt::format("transparent huge pages: {}",
-                  rule_.huge_pages ? "always, for private anonymous mappings of 2 MB and more"
-                                   : "only where the program asks for them"),
+                  rule_.huge_pages
+                      ? "as the kernel profile has them, unless the program switches them off"
+                      : "only where the program asks for them"),
       fmt::format("the order of the lines is the schedule, in turns of up to {} calls",
                   rule_.turn_calls)};
   for (const auto& [kind, n] : not_understood_) workload_.not_understood.emplace_back(kind, n);

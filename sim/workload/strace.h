@@ -50,7 +50,8 @@ struct TouchRule {
   // kernel lets one run on. A task's calls are taken together in turns of up to this many, as far
   // as forks, execs, exits and waits allow. 1: strictly in the order of the lines.
   unsigned turn_calls = 50;
-  // Transparent huge pages are "always": anonymous private mappings of 2 MB and more get them.
+  // Transparent huge pages are as the kernel profile has them, unless a program switches them off
+  // (PR_SET_THP_DISABLE). False: none has them.
   bool huge_pages = true;
 };
 

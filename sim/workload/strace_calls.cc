@@ -84,10 +84,8 @@ void StraceReader::map(StraceArea area, std::uint32_t file, std::uint64_t offset
   op.file = area.file;
   op.file_id = file;
   op.file_offset = offset;
-  if (rule_.huge_pages && !space().no_huge_pages && !area.file && !area.shared && !area.stack &&
-      op.length >= kPmdSize) {
-    op.advice = Advice::kHugepage;
-  }
+  const bool huge_pages = rule_.huge_pages && !space().no_huge_pages;
+  if (!huge_pages && !area.file && !area.shared) op.advice = Advice::kNoHugepage;
   space().map(area);
 }
 

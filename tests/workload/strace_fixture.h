@@ -24,7 +24,6 @@ inline TouchRule silent() {
   rule.image_text_kb = rule.image_data_kb = rule.image_zero_kb = 0;
   rule.fork_pages = rule.store_pages = rule.stack_pages = 0;
   rule.turn_calls = 1;
-  rule.huge_pages = false;
   return rule;
 }
 
@@ -40,7 +39,7 @@ inline std::string text_of(const Operation& op) {
                          (op.prot & kProtExec) != 0 ? "x" : "",
                          std::string(op.shared ? " shared" : "") +
                              (op.file ? fmt::format(" file {}", op.file_id) : "") +
-                             (op.advice == Advice::kHugepage ? " huge" : ""));
+                             (op.advice == Advice::kNoHugepage ? " small pages" : ""));
     case OpKind::kMunmap:
       return "munmap " + range;
     case OpKind::kMprotect:

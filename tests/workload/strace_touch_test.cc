@@ -95,17 +95,43 @@ TEST_F(Strace, AThreadWritesTheTopOfItsStack) {
             "write 6 0x7f000000e000+0x2000 by 0x1000");
 }
 
-TEST_F(Strace, HugePagesAreForLargePrivateMemoryUnlessSwitchedOff) {
+TEST_F(Strace, HugePagesAreTheKernelsUnlessSwitchedOff) {
   TouchRule rule = silent();
-  rule.huge_pages = true;
   const std::string large =
       "5 mmap(NULL, 2097152, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000\n";
-  EXPECT_EQ(ops(large, rule).back(), "mmap 5 0x7f0000000000+0x200000 r huge");
+  EXPECT_EQ(ops(large, rule).back(), "mmap 5 0x7f0000000000+0x200000 r");
   EXPECT_EQ(
       ops("5 prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) = 0\n5 execve(\"/x\", [], 0x1) = 0\n" + large,
           rule)
           .back(),
-      "mmap 5 0x7f0000000000+0x200000 r");
+      "mmap 5 0x7f0000000000+0x200000 r small pages");
+  rule.huge_pages = false;
+  EXPECT_EQ(ops(large, rule).back(), "mmap 5 0x7f0000000000+0x200000 r small pages");
+}
+
+// What the reader says of huge pages reaches the kernel: 512 faults, or one.
+TEST(HugePages, OfAMappingWithoutThem_AreNotUsed) {
+  const auto faults = [](Advice advice) {
+    Workload w;
+    w.phases.push_back({"p", std::vector<Step>(3)});
+    std::vector<Step>& steps = w.phases[0].steps;
+    for (Step& step : steps) step.op.task = 1;
+    steps[0].op.kind = OpKind::kSpawn;
+    steps[1].op.kind = OpKind::kMmap;
+    steps[1].op.prot = kProtRead | kProtWrite;
+    steps[1].op.advice = advice;
+    steps[2].op.kind = OpKind::kTouch;
+    steps[2].op.write = true;
+    for (const std::size_t i : {1u, 2u}) {
+      steps[i].op.address = 0x7f0000000000;
+      steps[i].op.length = kPmdSize;
+    }
+    kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(), keyed());
+    const auto result = Driver(kernel).run(w);
+    return result[0].cores[0].total(cpu::Event::kFaultTranslation);
+  };
+  EXPECT_EQ(faults(Advice::kNoHugepage), 512u);
+  EXPECT_EQ(faults(Advice::kOther), 1u);
 }
 
 TEST_F(Strace, WhatExecveMapsIsAssumedOrTakenFromAProgramLine) {
