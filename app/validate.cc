@@ -114,8 +114,8 @@ void add_ranges(const std::vector<validate::CountsFile>& files, const Measuremen
   }
 }
 
-// Randomised addresses: a stack that exec moves by a multiple of 2 MB goes with its whole table, one
-// that stays in its table frees none; either happens to one move in 512.
+// Randomised addresses: a stack that exec moves by a multiple of 2 MB goes with its whole table,
+// one that stays in its table frees none; either happens to one move in 512.
 void add_coincidences(const Measurement& of, validate::Surroundings& around) {
   constexpr std::uint64_t kMoves = 3;  // of the 50 of a phase, at most
   for (const char* name : {"tlbi.ASIDE1IS", "tlbi.VAE1IS", "tlbi.RVAE1IS"}) {
@@ -123,6 +123,39 @@ void add_coincidences(const Measurement& of, validate::Surroundings& around) {
     if (real == of.counts.end()) continue;
     const auto [least, most] = std::minmax_element(real->second.begin(), real->second.end());
     around.ranges[name] = {*least - std::min(*least, kMoves), *most + kMoves};
+  }
+}
+
+// zap_pte_range() stops where a timer interrupt made a reschedule due, and then dirty pages of a
+// file are flushed in two parts: as often as the real kernel has more flushes than the model.
+void add_stops(const Measurement& of, const workload::PhaseResult& model,
+               validate::Surroundings& around) {
+  const auto counts = validate::model_counts(model);
+  const auto real = [&](const char* name) {
+    const auto it = of.counts.find(name);
+    return it == of.counts.end() ? std::vector<std::uint64_t>{0} : it->second;
+  };
+  const auto excess = [&](const char* name) {
+    const std::vector<std::uint64_t> v = real(name);
+    const std::uint64_t most = *std::max_element(v.begin(), v.end());
+    return most - std::min(most, counts.at(name));
+  };
+  const std::uint64_t stops = std::min({excess("dsb_ishst"), excess("eret"), model.forced_flushes});
+  if (stops == 0) return;
+  // Of a table's 512 pages a part needs up to five range operations and a page, or 512 pages.
+  struct Room {
+    const char* counter;
+    std::uint64_t more, less;
+  };
+  constexpr Room kRooms[] = {{"dsb_ishst", 1, 0},
+                             {"tlbi.RVALE1IS", 5, 0},
+                             {"tlbi.VALE1IS", 512 + 2, 0},
+                             {"tlbi.ASIDE1IS", 0, 1}};
+  for (const Room& room : kRooms) {
+    const std::vector<std::uint64_t> v = real(room.counter);
+    const auto [least, most] = std::minmax_element(v.begin(), v.end());
+    around.ranges[room.counter] = {*least - std::min(*least, stops * room.more),
+                                   *most + stops * room.less};
   }
 }
 
@@ -229,6 +262,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
                 results[p].allocator.freed + (p == 0 ? 0 : results[p - 1].allocator.freed);
             around.chance = chance.contains(m->phase);
             if (w.program.randomize) add_coincidences(*m, around);
+            add_stops(*m, results[p], around);
             if (single) {
               add_ranges(files, *m, around);
               around.totals = validate::allocator_totals(boot, once, p);

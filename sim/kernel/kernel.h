@@ -67,6 +67,10 @@ class Kernel {
   void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, HugeAdvice advice);
   void madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool dont_fork);
+  void madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  void madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool write);
+  // Of the file mapped at `start`; false if there is none.
+  bool punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   std::uint64_t mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                        std::uint64_t new_length, std::uint64_t new_address);
   void set_brk(std::uint32_t id, std::uint64_t address);
@@ -106,6 +110,8 @@ class Kernel {
   std::vector<Pfn> process_pages();
 
   System system_;
+  const bool pauth_;
+  std::uint64_t switch_millis_ = 0;  // of ISB, owed by context switches
   PageCache cache_;
   Vmalloc vmalloc_;
   std::map<std::uint32_t, Task> tasks_;
