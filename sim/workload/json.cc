@@ -84,7 +84,8 @@ class Reader {
     for (std::size_t i = 0; i < root["phases"].size(); ++i) {
       const json& phase = root["phases"][i];
       workload.phases.push_back({phase["name"].get<std::string>(),
-                                 steps(phase["ops"], fmt::format("/phases/{}/ops", i), 0)});
+                                 steps(phase["ops"], fmt::format("/phases/{}/ops", i), 0),
+                                 phase.value("also", std::vector<std::string>{})});
     }
     return workload;
   }

@@ -103,6 +103,7 @@ struct Step {
 struct Phase {
   std::string name;
   std::vector<Step> steps;
+  std::vector<std::string> also = {};  // what other measurements call it
 };
 
 // The parts of the program image that operations may name, as regions that every process has.
