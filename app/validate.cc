@@ -125,7 +125,7 @@ void add_ranges(const std::vector<validate::CountsFile>& files, const Measuremen
 // one that stays in its table frees none; either happens to one move in 512.
 void add_coincidences(const Measurement& of, validate::Surroundings& around) {
   constexpr std::uint64_t kMoves = 3;  // of the 50 of a phase, at most
-  for (const char* name : {"tlbi.ASIDE1IS", "tlbi.VAE1IS", "tlbi.RVAE1IS"}) {
+  for (const char* name : {"dsb_ishst", "tlbi.ASIDE1IS", "tlbi.VAE1IS", "tlbi.RVAE1IS"}) {
     const auto real = of.counts.find(name);
     if (real == of.counts.end()) continue;
     const auto [least, most] = std::minmax_element(real->second.begin(), real->second.end());
