@@ -25,6 +25,7 @@ CoreProfile read_core_profile(const std::string& path) {
   profile.tlb_range = in.flag("core", "tlb_range");
   profile.hafdbs = in.flag("core", "hafdbs");
   profile.repeat_tlbi = in.flag("core", "repeat_tlbi");
+  profile.pauth = in.flag("core", "pauth");
   profile.asid_bits = in.choice("core", "asid_bits", {"8", "16"}) == 0 ? 8 : 16;
   const auto cost = [&](Event event, const std::string& name) {
     profile.millicycles[static_cast<std::size_t>(event)] =
