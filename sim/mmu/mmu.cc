@@ -106,10 +106,21 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   if (result.fault) return result;
   const Half& half = regime_.half(va);
   const WalkState* cached = walk_cache_.find(probe_of(va), half);
+  // Notes each descriptor's address, and fills the walk cache with each table found.
+  struct {
+    Mmu& mmu;
+    VirtAddr va;
+    const Half& half;
+    std::size_t reads = 0;
+
+    void operator()(const WalkStep& step) { mmu.walk_path_[reads++] = step.address; }
+    void operator()(const WalkState& next) {
+      mmu.walk_cache_.fill(va, mmu.asid_, *half.granule, next);
+    }
+  } see{*this, va, half};
   const WalkResult found =
       walk_from(memory_, regime_, va, cached != nullptr ? *cached : walk_start(half),
-                controls_.hw_access_flag,
-                [&](const WalkState& next) { walk_cache_.fill(va, asid_, *half.granule, next); });
+                controls_.hw_access_flag, see);
   result.walk_reads = found.reads;
   result.fault = found.fault;
   if (result.fault) return result;  // never cached

@@ -3,6 +3,7 @@
 // try_fast() is the hot path: an L1 hit whose rights need no further thought. All else is
 // translate(), which is written to be read.
 
+#include <array>
 #include <cstdint>
 
 #include "sim/mmu/fast_leaf.h"
@@ -56,6 +57,9 @@ class Mmu {
   // update (the AT instructions).
   Translation peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf = nullptr) const;
 
+  // Where the last walk read its descriptors, in its order.
+  const std::array<PhysAddr, kLastLevel + 1>& walk_path() const { return walk_path_; }
+
   // Every register write goes through here, because the decoded copies follow.
   void set_registers(const Registers& regs);
   void set_por_el1(std::uint64_t value) {
@@ -100,6 +104,7 @@ class Mmu {
   Tlb l1d_;
   Tlb l2_;
   WalkCache walk_cache_;
+  std::array<PhysAddr, kLastLevel + 1> walk_path_;
 };
 
 }  // namespace kpksim::mmu
