@@ -283,13 +283,27 @@ void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
 
 void Kernel::null_syscall(std::uint32_t id) { Syscall call(*this, id); }
 
-std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address) {
+std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
+                           bool populate) {
   Syscall call(*this, id);
   if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
     vma.file = vma.shmem = true;
     vma.file_id = next_shmem_++;
   }
-  return task(id).mm->mmap(vma, length, address, call.core());
+  Mm& mm = *task(id).mm;
+  const std::uint64_t at = mm.mmap(vma, length, address, call.core());
+  if (populate) mm.populate(at, at + length, vma.write && !vma.shared, call.core());
+  return at;
+}
+
+void Kernel::mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool lock) {
+  Syscall call(*this, id);
+  task(id).mm->mlock(start, start + length, lock, call.core());
+}
+
+void Kernel::madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  task(id).mm->madvise_collapse(start, start + length, call.core());
 }
 
 bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
