@@ -91,6 +91,7 @@ cpu::Core& Kernel::run_on(Task& t) {
     core.execute(system_.path().context_switch);
     current_[t.cpu] = t.id;
     if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
+    if (system_.profile.switch_reads_register) system_.protection->save(core);
     core.dsb_ish();          // __switch_to(): the thread may go on elsewhere
     if (pauth_) core.isb();  // cpu_switch_to(): the kernel's key of the new thread
     for (switch_millis_ += system_.profile.switch_milli_isb; switch_millis_ >= 1000;
@@ -189,6 +190,7 @@ void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
   Syscall call(*this, parent);
   const Because because(call.core(), Cause::kFork);
   const Task& p = task(parent);
+  if (system_.profile.switch_reads_register) system_.protection->save(call.core());
   const std::uint64_t stack = allocate_stack(call.core(), p.cpu);
   std::vector<Pfn> slab = process_pages();
   auto mm = std::make_shared<Mm>(system_, cache_, call.core());
@@ -215,6 +217,7 @@ void Kernel::clone_thread(std::uint32_t parent, std::uint32_t child) {
   const Because because(call.core(), Cause::kFork);
   call.core().execute(system_.path().thread);
   const Task& p = task(parent);
+  if (system_.profile.switch_reads_register) system_.protection->save(call.core());
   const std::uint64_t stack = allocate_stack(call.core(), p.cpu);
   ++p.mm->users;
   std::shared_ptr<Mm> mm = p.mm;
@@ -291,13 +294,27 @@ void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {
   run_on(task(id)).execute_user(instructions);
 }
 
-std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address) {
+std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
+                           bool populate) {
   Syscall call(*this, id);
   if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
     vma.file = vma.shmem = true;
     vma.file_id = next_shmem_++;
   }
-  return task(id).mm->mmap(vma, length, address, call.core());
+  Mm& mm = *task(id).mm;
+  const std::uint64_t at = mm.mmap(vma, length, address, call.core());
+  if (populate) mm.populate(at, at + length, vma.write && !vma.shared, call.core());
+  return at;
+}
+
+void Kernel::mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool lock) {
+  Syscall call(*this, id);
+  task(id).mm->mlock(start, start + length, lock, call.core());
+}
+
+void Kernel::madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  task(id).mm->madvise_collapse(start, start + length, call.core());
 }
 
 bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length) {

@@ -62,7 +62,8 @@ class Kernel {
   void compute(std::uint32_t id, std::uint64_t instructions);
 
   // Memory calls of task `id`.
-  std::uint64_t mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address);
+  std::uint64_t mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
+                     bool populate = false);
   bool munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   bool mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
                 bool x);
@@ -70,6 +71,8 @@ class Kernel {
   void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, HugeAdvice advice);
   void madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool dont_fork);
+  void mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool lock);
+  void madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool write);
   // Of the file mapped at `start`; false if there is none.

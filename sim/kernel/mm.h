@@ -53,6 +53,8 @@ class Mm {
   bool mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core);
   void madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  void mlock(std::uint64_t start, std::uint64_t end, bool lock, cpu::Core& core);
+  void madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   // Faults without exceptions, as the kernel does them for a caller (MADV_POPULATE_READ, _WRITE).
   void populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core);
@@ -126,6 +128,7 @@ class Mm {
   bool huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
   bool huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  void collapse(const Vma& vma, std::uint64_t va, cpu::Core& core);
   void split_huge_at(std::uint64_t va, cpu::Core& core);
   void copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,

@@ -17,6 +17,7 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
     core.execute(system_.path().fork_vma);
     if (vma.dont_fork) continue;
     Vma copy = vma;
+    copy.locked = false;
     if (vma.anon_vma != 0) {  // anon_vma_fork()
       copy.anon_vma = ++system_.last_anon_vma;
       copy.anon_vma_chained = true;

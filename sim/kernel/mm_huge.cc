@@ -75,6 +75,47 @@ bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& c
   return false;
 }
 
+// collapse_huge_page(): a table's pages are copied into a huge page, whose table it then is. The
+// translations go first, whole: small and large ones must not be cached together.
+void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
+  if (vma.file || vma.special) return;
+  const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
+  const Descriptor old = pmd.value == 0 ? Descriptor{0} : read(core, pmd);
+  if (!old.valid() || old.block()) return;
+  const PhysAddr first = address_of(old.pfn());
+  bool writable = false;  // hpage_collapse_scan_pmd(): SCAN_PAGE_RO
+  for (unsigned i = 0; i < kEntriesPerTable; ++i) {
+    const Descriptor d = read(core, first + i * 8);
+    if (!is_none(d) && !d.valid()) return;
+    writable |= d.valid() && is_writable(d);
+  }
+  if (!writable) return;
+  const auto folio = system_.try_allocate_folio(kPmdShift - kPageShift);
+  if (!folio) return;
+  core.execute(system_.path().huge_fault);
+  system_.tables.get_and_clear(core, pmd);  // pmdp_collapse_flush()
+  system_.flush.range(core, FlushSite::kThpCollapse, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+                      kPageSize, false, 0);
+  system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPmdSize));
+  for (unsigned i = 0; i < kEntriesPerTable; ++i) {
+    const PhysAddr entry = first + i * 8;
+    if (is_none(read(core, entry))) {
+      core.count_page_zero();
+      continue;
+    }
+    core.count_page_copy();
+    const Pfn head = system_.head_of(clear_ptes(entry, va + i * kPageSize, 1, core).pfn());
+    if (system_.page(head).reserved) continue;
+    --system_.page(head).mapcount;
+    system_.put_folio(head, 1);
+  }
+  Page& page = system_.page(*folio);
+  page.mapcount = page.refs = kEntriesPerTable;
+  page.exclusive = true;
+  deposited_.push_back(old.pfn());
+  system_.tables.set_pte(core, pmd, user_leaf(address_of(*folio), 2, vma.write, vma.exec), false);
+}
+
 void Mm::split_huge_at(std::uint64_t va, cpu::Core& core) {
   if (is_aligned(va, kPmdSize)) return;
   const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);

@@ -16,8 +16,10 @@ Descriptor Mm::changed_protection(const Vma& vma, Descriptor old, unsigned level
   const bool dirty = field::kAp2.get(old.raw) == 0 || field::kSoftware.get(old.raw) != 0;
   const bool writable = vma.write && (vma.shared ? vma.shmem || dirty : dirty && folio.exclusive);
   Descriptor d = user_leaf(old.output(), level, writable, vma.exec);
-  // A page that was written stays dirty, whether it may be written now or not.
+  // A page that was written stays dirty, whether it may be written now or not; one that was not
+  // stays clean.
   if (!writable && dirty) d = d.with(field::kSoftware, kSoftwareDirty);
+  if (writable && !dirty) d = made_clean(d);
   const bool none = !vma.read && !vma.write && !vma.exec;
   return d.with(field::kValid, none ? 0 : 1);
 }
@@ -102,6 +104,31 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
              });
     gather.end_vma(core);
     gather.flush(core);
+  }
+}
+
+// apply_vma_lock_flags() and __mm_populate()
+void Mm::mlock(std::uint64_t start, std::uint64_t end, bool lock, cpu::Core& core) {
+  core.execute(system_.path().vma_call);
+  isolate(start, end, core);
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    it->second.locked = lock;
+    const Vma vma = it->second;
+    if (lock) populate(vma.start, vma.end, vma.write && !vma.shared, core);
+  }
+  for (const std::uint64_t at : {start, end}) {
+    if (vmas_.all().contains(at)) vmas_.merge(at);
+  }
+}
+
+void Mm::madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  const Because because(core, Cause::kMadvise);
+  core.execute(system_.path().madvise);
+  const Vma* vma = vmas_.find(start);
+  if (vma == nullptr || vma->huge == HugeAdvice::kNoHugepage) return;
+  for (std::uint64_t va = align_up(start, kPmdSize); va + kPmdSize <= std::min(end, vma->end);
+       va += kPmdSize) {
+    collapse(*vma, va, core);
   }
 }
 

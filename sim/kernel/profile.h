@@ -67,6 +67,7 @@ struct KernelProfile {
   bool vmalloc_lazy = false;   // vmalloc's loops over entries are lazy MMU sections
   bool vmalloc_contiguous = false;       // huge vmalloc maps 64 KB runs with the contiguous bit
   bool kernel_range_tlbi = false;        // flush_tlb_kernel_range() uses range operations
+  bool switch_reads_register = false;    // a context switch saves POR_EL1, fork copies it
   bool skip_unchanged_register = false;  // a guard that would not change POR_EL1 does not write it
   HugePages huge_pages = HugePages::kAlways;  // /sys/kernel/mm/transparent_hugepage/enabled
   unsigned fault_around_pages = 16;           // a power of two

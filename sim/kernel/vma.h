@@ -20,6 +20,7 @@ struct Vma {
   bool shmem = false;       // shared anonymous memory: pages appear when they are touched
   bool special = false;     // VM_PFNMAP: the kernel's own pages (vdso data)
   bool dont_fork = false;   // MADV_DONTFORK
+  bool locked = false;      // mlock()
   bool grows_down = false;  // the stack
   HugeAdvice huge = HugeAdvice::kDefault;
   std::uint32_t anon_vma = 0;     // private pages may exist (0: no); fork must copy

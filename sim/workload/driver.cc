@@ -207,7 +207,7 @@ void Driver::execute(const Operation& op) {
       vma.shmem = op.shmem;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
-      const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at);
+      const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at, op.populate);
       if (op.region != 0) regions_[op.region] = {address, op.length};
       break;
     }
@@ -241,6 +241,9 @@ void Driver::execute(const Operation& op) {
         case Advice::kCold:
           kernel_.madvise_cold(op.task, at, op.length);
           break;
+        case Advice::kCollapse:
+          kernel_.madvise_collapse(op.task, at, op.length);
+          break;
         case Advice::kPopulateRead:
           kernel_.madvise_populate(op.task, at, op.length, false);
           break;
@@ -251,6 +254,10 @@ void Driver::execute(const Operation& op) {
           kernel_.null_syscall(op.task);
           break;
       }
+      break;
+    case OpKind::kMlock:
+    case OpKind::kMunlock:
+      kernel_.mlock(op.task, at, op.length, op.kind == OpKind::kMlock);
       break;
     case OpKind::kMremap: {
       const std::uint64_t to =

@@ -48,6 +48,7 @@ const std::map<std::string, Advice> kAdvice = {{"other", Advice::kOther},
                                                {"dontfork", Advice::kDontFork},
                                                {"dofork", Advice::kDoFork},
                                                {"cold", Advice::kCold},
+                                               {"collapse", Advice::kCollapse},
                                                {"populate_read", Advice::kPopulateRead},
                                                {"populate_write", Advice::kPopulateWrite}};
 
@@ -305,6 +306,8 @@ class Reader {
         {"munmap", {OpKind::kMunmap, &Reader::munmap}},
         {"mprotect", {OpKind::kMprotect, &Reader::mprotect}},
         {"madvise", {OpKind::kMadvise, &Reader::madvise}},
+        {"mlock", {OpKind::kMlock, &Reader::part}},
+        {"munlock", {OpKind::kMunlock, &Reader::part}},
         {"mremap", {OpKind::kMremap, &Reader::mremap}},
         {"brk", {OpKind::kBrk, &Reader::brk}},
         {"fork", {OpKind::kFork, &Reader::new_task}},
@@ -321,7 +324,7 @@ class Reader {
         {"vm_map_ram", {OpKind::kVmMapRam, &Reader::kernel_map}},
         {"vm_unmap_ram", {OpKind::kVmUnmapRam, &Reader::kernel_unmap}},
         {"pressure", {OpKind::kPressure, &Reader::nothing}},
-        {"punch_hole", {OpKind::kPunchHole, &Reader::punch_hole}},
+        {"punch_hole", {OpKind::kPunchHole, &Reader::part}},
         {"hugepages", {OpKind::kHugepages, &Reader::hugepages}},
         {"fragment", {OpKind::kFragment, &Reader::fragment}},
         {"unfragment", {OpKind::kUnfragment, &Reader::unfragment}},
@@ -343,6 +346,7 @@ class Reader {
     op.prot = prot_of(from.text("prot", "rw"));
     op.shared = from.object.value("shared", false);
     op.fixed = from.object.value("fixed", false);
+    op.populate = from.object.value("populate", false);
     op.grows_down = from.object.value("stack", false);
     op.file = from.has("file");
     if (op.file) op.file_id = file_ids_[from.text("file")];
@@ -367,7 +371,11 @@ class Reader {
 
   void madvise(From from, Task task, Operation& op) {
     range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
-    op.advice = kAdvice.at(from.text("advice"));
+    if (from.text("advice") == "remove") {  // MADV_REMOVE is fallocate()
+      op.kind = OpKind::kPunchHole;
+    } else {
+      op.advice = kAdvice.at(from.text("advice"));
+    }
   }
 
   void mremap(From from, Task task, Operation& op) {
@@ -387,7 +395,8 @@ class Reader {
     tasks_.map(task, result, op.new_length, from.at(named_by));
   }
 
-  void punch_hole(From from, Task task, Operation& op) {
+  // An operation on a region or a part of it.
+  void part(From from, Task task, Operation& op) {
     range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
   }
 

@@ -20,6 +20,8 @@ enum class OpKind : std::uint8_t {
   kMunmap,       // [address, address + length)
   kMprotect,     // to `prot`
   kMadvise,      // `advice`
+  kMlock,        // [address, +length): its pages come and stay
+  kMunlock,      // and may go again
   kMremap,       // [address, +length) to new_length, at new_address (0: kernel chooses or stays)
   kBrk,          // the heap, remembered as `region`, grows by `length`, or shrinks
   kFork,         // of `task`; the child is `child`
@@ -53,6 +55,7 @@ enum class Advice : std::uint8_t {
   kDontFork,
   kDoFork,
   kCold,
+  kCollapse,
   kPopulateRead,
   kPopulateWrite
 };
@@ -68,6 +71,7 @@ struct Operation {
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
   bool file = false;        // file mapping (page cache), else anonymous
   bool shmem = false;       // of a file mapping: a file in memory (memfd, tmpfs)
+  bool populate = false;    // of kMmap: MAP_POPULATE
   bool shrink = false;      // of kBrk
   bool write = false;       // of kTouch
   bool execute = false;     // of kTouch: an instruction fetch

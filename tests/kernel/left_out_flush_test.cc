@@ -131,6 +131,16 @@ cpu::CoreProfile small_asids() {
   return core;
 }
 
+void collapse(Life& l) {
+  Vma vma = rw();
+  const std::uint64_t at = l.k.mmap(1, vma, kPmdSize, 0x900000000);
+  for (std::uint64_t i = 0; i < kPmdSize; i += 2 * kPageSize) l.k.touch(1, at + i, kWrite);
+  l.k.madvise_huge(1, at, kPmdSize, HugeAdvice::kHugepage);
+  l.k.madvise_collapse(1, at, kPmdSize);
+  l.k.touch(1, at + kPageSize, kWrite);
+  l.audit();
+}
+
 void make_cold(Life& l) {
   const std::uint64_t at = map_and_write(l.k, 1, kPageSize, 0x800000000);
   l.k.madvise_cold(1, at, kPageSize);  // old, but a cached entry would not mark the next use
@@ -141,8 +151,8 @@ std::uint64_t stale_after_life(FlushSite left_out) {
   try {
     Life life(left_out);
     for (const auto scene :
-         {fork_and_copy, reuse_after_fork, protect_and_unmap, free_lazily, make_cold, move,
-          split_huge_page, unfold_contiguous_run, free_kernel_memory}) {
+         {fork_and_copy, reuse_after_fork, protect_and_unmap, free_lazily, collapse, make_cold,
+          move, split_huge_page, unfold_contiguous_run, free_kernel_memory}) {
       scene(life);
     }
     Life many(left_out, small_asids());

@@ -103,6 +103,7 @@ TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
     {"op":"vm_unmap_ram","region":"r"}, {"op":"fragment","percent":30}, {"op":"pressure"},
     {"op":"unfragment"}, {"op":"hugepages","size":"64K","enabled":"always"},
     {"op":"mmap","task":"a","region":"f","size":"1M","file":"f","in_memory":true},
+    {"op":"mlock","task":"a","region":"f"}, {"op":"munlock","task":"a","region":"f"},
     {"op":"punch_hole","task":"a","region":"f","offset":"4K","size":"8K"})");
   std::set<OpKind> kinds;
   collect(workload.phases[0].steps, kinds);

@@ -33,6 +33,7 @@ class KpkeysPoe final : public Protection {
     core.msr_por_el1(pkrs::por_default(kPkeyPgtables));
     if (!synchronised) core.isb();
   }
+  void save(cpu::Core& core) override { core.mrs_por_el1(); }
   bool batches() const override { return batching_; }
   bool keys_pages() const override { return true; }
 

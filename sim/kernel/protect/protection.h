@@ -25,6 +25,8 @@ class Protection {
   // Around a lazy MMU section. `synchronised`: an ISB follows the leave anyway.
   virtual void enter_lazy(cpu::Core& core) = 0;
   virtual void leave_lazy(cpu::Core& core, bool synchronised) = 0;
+  // The register is saved for a thread that stops, or copied for one that is created.
+  virtual void save(cpu::Core&) {}
   // True if the lazy section itself keeps the window open, so that writes inside need none.
   virtual bool batches() const = 0;
   // True if page-table pages carry a key of their own in the linear map.
