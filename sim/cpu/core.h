@@ -89,7 +89,8 @@ class Core {
   void hvc();
   void send_ipi(unsigned to);
 
-  // Instructions of the kernel: of a path, and of a loop over entries or pages, which runs faster.
+  // Instructions of the kernel: of a path; of a loop over entries or pages, which runs faster; of a
+  // guard, on which nothing waits.
   void execute(std::uint64_t instructions) {
     count(Event::kInstruction, instructions);
     in_flight_ += instructions;
@@ -97,6 +98,10 @@ class Core {
   }
   void execute_loop(std::uint64_t instructions) {
     count(Event::kLoopInstruction, instructions);
+    in_flight_ += instructions;
+  }
+  void execute_guard(std::uint64_t instructions) {
+    count(Event::kGuardInstruction, instructions);
     in_flight_ += instructions;
   }
   // Instructions of a program. They displace kernel code from the L1I.

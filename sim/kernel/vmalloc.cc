@@ -141,14 +141,16 @@ void Vmalloc::purge(cpu::Core& core) {
 
 std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core) {
   const Because because(core, Cause::kVmalloc);
-  core.execute(system_.path().vmalloc);
-  core.execute_loop(system_.path().vmalloc_page * pages);
   unsigned order = 0;
   if (huge && pages >= 1ull << kBlockOrder) {
     order = kBlockOrder;
   } else if (huge && pages >= 1ull << kRunOrder && system_.profile.vmalloc_contiguous) {
     order = kRunOrder;
   }
+  core.execute(system_.path().vmalloc);
+  core.execute_loop(system_.path().vmalloc_page * pages);
+  // Runs come from the buddy allocator and go back to it page by page, where they merge again.
+  if (order == kRunOrder) core.execute(system_.path().vmalloc_run_page * pages);
   Area area = build(pages, order);
   for (const Run& run : area.runs) {
     for (unsigned i = 0; i < 1u << run.order; ++i) system_.touch_page(core, run.first + i);

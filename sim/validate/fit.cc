@@ -61,7 +61,7 @@ std::vector<Anchor> anchors(const Published& published) {
       {"rfc-v5", "fork h:0", false},          {"rfc-v5", "fork h:1", false},
       {"rfc-v5", "munmap h:0", false},        {"rfc-v5", "munmap h:1", false},
       {"rfc-v5", "vmalloc p:256 h:0", false}, {"rfc-v5", "vmalloc p:1 h:0", true},
-      {"rfc-v5-amended", "fork h:0", true},
+      {"rfc-v5-amended", "fork h:1", true},
   };
   std::vector<Anchor> out;
   for (const Named& named : kCells) {

@@ -78,7 +78,8 @@ workload::Workload with_instructions(workload::Workload recording, const Instruc
                                      const kernel::KernelProfile& kernel) {
   const RunCounts plain = simulate(recording, core, kernel, {});
   const std::uint64_t modelled = plain.events[static_cast<std::size_t>(Event::kInstruction)] +
-                                 plain.events[static_cast<std::size_t>(Event::kLoopInstruction)];
+                                 plain.events[static_cast<std::size_t>(Event::kLoopInstruction)] +
+      plain.events[static_cast<std::size_t>(Event::kGuardInstruction)];
   std::uint64_t calls = 0, places = 0;
   const auto each = [&](const auto& use) {
     for (workload::Phase& phase : recording.phases) for_operations(phase.steps, 1, use);
