@@ -18,7 +18,8 @@ struct PathLengths {
   std::uint64_t vma_call, madvise, zap_folio, zap_page, free_folio, free_huge, protect_page,
       protect_writable, move_page, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
-  std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open, set_memory_pkey;
+  std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
+      set_memory_pkey;
 };
 struct PathInfo {
   std::string_view name;

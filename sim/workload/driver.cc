@@ -261,12 +261,14 @@ void Driver::execute(const Operation& op) {
       break;
     case OpKind::kVmalloc:
       regions_[op.region] = {kernel_.vmalloc(op.count, op.huge), op.count << kPageShift};
+      if (op.write) kernel_.write_kernel(regions_[op.region].address);
       break;
     case OpKind::kVfree:
       kernel_.vfree(at);
       break;
     case OpKind::kVmMapRam:
       regions_[op.region] = {kernel_.vm_map_ram(op.count), op.count << kPageShift};
+      if (op.write) kernel_.write_kernel(regions_[op.region].address);
       break;
     case OpKind::kVmUnmapRam:
       kernel_.vm_unmap_ram(at);

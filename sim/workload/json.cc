@@ -404,6 +404,7 @@ class Reader {
   void kernel_map(From from, Task, Operation& op) {
     op.count = from.object["pages"].get<std::uint64_t>();
     op.huge = from.object.value("huge", false);
+    op.write = from.object.value("write", false);
     tasks_.map_kernel(from.text("region"), from.text("op"), from.at("region"));
   }
 

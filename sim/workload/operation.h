@@ -61,10 +61,10 @@ struct Operation {
   bool fixed = false;       // MAP_FIXED
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
   bool file = false;        // file mapping (page cache), else anonymous
-  bool write = false;       // of kTouch
-  bool execute = false;     // of kTouch: an instruction fetch
-  bool huge = false;        // of kVmalloc
-  bool may_fail = false;    // a trace's call whose range the model may not know in full
+  bool write = false;     // of kTouch; of kVmalloc and kVmMapRam: the kernel writes its first byte
+  bool execute = false;   // of kTouch: an instruction fetch
+  bool huge = false;      // of kVmalloc
+  bool may_fail = false;  // a trace's call whose range the model may not know in full
   Order order = Order::kAscending;
   TaskId task = 0;
   TaskId child = 0;
