@@ -30,8 +30,22 @@ void policies() {
   std::cout << "\n";
 }
 
-void cores() {
-  for (const std::string& name : shipped_cores()) line(name, read_core(name).description);
+// Every number of a core profile: what it is, how far it may lie off, and who says so.
+void numbers(const cpu::CoreProfile& core) {
+  for (const ProfileEntry& e : core.entries) {
+    const std::string range =
+        e.range ? fmt::format("{} to {}", e.range->first, e.range->second) : std::string();
+    std::cout << fmt::format("    {:<26} {:<10} {:<16} {:<10}  {}\n", e.group + "/" + e.name,
+                             e.value, range, e.confidence, e.source);
+  }
+}
+
+void cores(bool verbose) {
+  for (const std::string& name : shipped_cores()) {
+    const cpu::CoreProfile core = read_core(name);
+    line(name, core.description);
+    if (verbose) numbers(core);
+  }
 }
 
 void kernels() {
@@ -46,10 +60,15 @@ void workloads() {
 
 int list(const std::vector<std::string>& arguments) {
   const std::string what = arguments.empty() ? "" : arguments[0];
+  const bool verbose = arguments.size() == 2 && what == "cores" && arguments[1] == "--verbose";
+  if (arguments.size() > 1 && !verbose) {
+    throw InputError(fmt::format("list {}: '{}' is not an option{}", what, arguments[1],
+                                 suggest(arguments[1], {"--verbose"})));
+  }
   if (what == "policies") {
     policies();
   } else if (what == "cores") {
-    cores();
+    cores(verbose);
   } else if (what == "kernels") {
     kernels();
   } else if (what == "workloads") {

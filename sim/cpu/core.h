@@ -89,7 +89,9 @@ class Core {
   void hvc();
   void send_ipi(unsigned to);
 
-  // Instructions of the kernel: of a path, and of a loop over entries or pages, which runs faster.
+  // Instructions of the kernel: of a path; of a loop over entries or pages, which runs faster; of
+  // code that takes pages off lists and counts them, which runs slower, as each update waits for
+  // the one before; of a guard, for which nothing waits.
   void execute(std::uint64_t instructions) {
     count(Event::kInstruction, instructions);
     in_flight_ += instructions;
@@ -97,6 +99,15 @@ class Core {
   }
   void execute_loop(std::uint64_t instructions) {
     count(Event::kLoopInstruction, instructions);
+    in_flight_ += instructions;
+  }
+  void execute_lists(std::uint64_t instructions) {
+    count(Event::kListInstruction, instructions);
+    in_flight_ += instructions;
+    if (displaced_ != 0) fetch_code(instructions);
+  }
+  void execute_guard(std::uint64_t instructions) {
+    count(Event::kGuardInstruction, instructions);
     in_flight_ += instructions;
   }
   // Instructions of a program. They displace kernel code from the L1I.

@@ -92,6 +92,8 @@ const std::vector<Price>& prices() {
       {"walk_read", {Event::kWalkRead, Event::kHardwareUpdate}},
       {"instruction", {Event::kInstruction}},
       {"loop_instruction", {Event::kLoopInstruction}},
+      {"list_instruction", {Event::kListInstruction}},
+      {"guard_instruction", {Event::kGuardInstruction}},
       {"user_instruction", {Event::kUserInstruction}},
       {"code_line", {Event::kCodeLine}},
       {"page_zero", {Event::kPageZero}},

@@ -59,9 +59,10 @@ void Gather::flush(cpu::Core& core) {
     if (huge) {
       core.execute_loop(system_.path().free_huge);
     } else {
-      core.execute(system_.path().free_folio);
+      core.execute_lists(system_.path().free_folio);
     }
     system_.atomic_page(core, f.head, 1);  // folio_put_testzero()
+    system_.atomics(core, 1);              // css_put() of the memory cgroup
     for (unsigned i = 1; i < f.count; ++i) system_.touch_page(core, f.head + i);
     system_.put_folio(f.head, f.count);
   }

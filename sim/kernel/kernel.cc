@@ -416,6 +416,13 @@ void Kernel::vm_unmap_ram(std::uint64_t address) {
   vmalloc_.unmap_ram(address, system_.machine.core(0));
 }
 
+void Kernel::write_kernel(std::uint64_t address) {
+  cpu::Core& core = system_.machine.core(0);
+  const Because because(core, Cause::kVmalloc);
+  const mmu::Fault fault = core.store64(VirtAddr(align_down(address, 8)), 0);
+  if (fault) throw KernelOops("a store to mapped kernel memory refused", fault);
+}
+
 std::uint64_t Kernel::pressure() {
   cpu::Core& core = system_.machine.core(0);
   const Because because(core, Cause::kShrink);

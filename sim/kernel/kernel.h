@@ -90,6 +90,8 @@ class Kernel {
   void vfree(std::uint64_t address);
   std::uint64_t vm_map_ram(std::uint64_t pages);
   void vm_unmap_ram(std::uint64_t address);
+  // A store to kernel memory, by the same.
+  void write_kernel(std::uint64_t address);
   // drop_caches' loop: shrinkers run until they free almost nothing.
   std::uint64_t pressure();
   // Takes `percent` of the free memory in single, scattered pages; and gives them back.

@@ -54,8 +54,7 @@ void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {
           d = write_protected(d);
         }
         child.set_ptes(to, va, d, n, core);
-        core.execute(system_.path().fork_folio);
-        core.execute_loop(system_.path().fork_page * n);
+        core.execute_loop(system_.path().fork_folio + system_.path().fork_page * n);
       }
       va += n * kPageSize;
       from += n * 8;

@@ -16,7 +16,8 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
   const bool guard = !(lazy_ && protection_.batches());
-  if (protection_.keys_pages()) core.execute_loop(guard ? options_.section : options_.section_open);
+  if (protection_.keys_pages())
+    core.execute_guard(guard ? options_.section : options_.section_open);
   if (guard) protection_.begin_write(core);
   const mmu::Fault fault = core.store64(linear_va(entry), value);
   if (guard) protection_.end_write(core);

@@ -18,13 +18,14 @@ struct PathLengths {
   std::uint64_t vma_call, madvise, zap_folio, zap_page, free_folio, free_huge, protect_page,
       protect_writable, move_page, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
-  std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, set_memory_pkey;
+  std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
+      set_memory_pkey;
 };
 struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 33> kPaths = {{
+inline constexpr std::array<PathInfo, 34> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
@@ -54,6 +55,7 @@ inline constexpr std::array<PathInfo, 33> kPaths = {{
     {"context_switch", &PathLengths::context_switch},
     {"vmalloc", &PathLengths::vmalloc},
     {"vmalloc_page", &PathLengths::vmalloc_page},
+    {"vmalloc_run_page", &PathLengths::vmalloc_run_page},
     {"vm_map_ram", &PathLengths::vm_map_ram},
     {"section", &PathLengths::section},
     {"section_open", &PathLengths::section_open},

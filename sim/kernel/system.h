@@ -79,6 +79,10 @@ class System {
   void atomic_page(cpu::Core& core, Pfn pfn, unsigned n) const {
     for (unsigned i = 0; i < n; ++i) core.atomic(struct_page(pfn));
   }
+  // `n` locks, slab fast paths or counters of the kernel: atomic, on lines that are always cached.
+  void atomics(cpu::Core& core, unsigned n) const {
+    for (unsigned i = 0; i < n; ++i) core.atomic(address_of(kernel_data));
+  }
   Pfn head_of(Pfn pfn) { return pfn - page(pfn).offset; }
   // /sys/kernel/mm/transparent_hugepage: which sizes of folios anonymous memory gets.
   HugePages huge_pages(unsigned order) const { return huge_pages_[order]; }

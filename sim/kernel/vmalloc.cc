@@ -139,10 +139,17 @@ void Vmalloc::purge(cpu::Core& core) {
   waiting_pages_ = 0;
 }
 
+// Half of what an allocation and its free do with each page; which half is longer is not measured.
+void Vmalloc::work_on_pages(const Area& area, std::uint64_t pages, cpu::Core& core) const {
+  const PathLengths& path = system_.path();
+  core.execute_loop(path.vmalloc_page * pages / 2);
+  // Runs come from the buddy allocator and go back to it page by page, where they merge again.
+  const bool runs = !area.runs.empty() && area.runs.front().order == kRunOrder;
+  if (runs) core.execute_lists(path.vmalloc_run_page * pages / 2);
+}
+
 std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core) {
   const Because because(core, Cause::kVmalloc);
-  core.execute(system_.path().vmalloc);
-  core.execute_loop(system_.path().vmalloc_page * pages);
   unsigned order = 0;
   if (huge && pages >= 1ull << kBlockOrder) {
     order = kBlockOrder;
@@ -150,6 +157,10 @@ std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core)
     order = kRunOrder;
   }
   Area area = build(pages, order);
+  core.execute(system_.path().vmalloc / 2);
+  work_on_pages(area, pages, core);
+  // area, address range and page array from slab and pool, busy list, page lists, nr_vmalloc_pages
+  system_.atomics(core, 6);
   for (const Run& run : area.runs) {
     for (unsigned i = 0; i < 1u << run.order; ++i) system_.touch_page(core, run.first + i);
   }
@@ -166,10 +177,17 @@ void Vmalloc::free(std::uint64_t address, cpu::Core& core) {
   if (it == areas_.end()) throw InputError("vfree of an address that vmalloc did not give");
   const Area area = std::move(it->second);
   areas_.erase(it);
+  core.execute(system_.path().vmalloc / 2);
   unmap(address, area.bytes >> kPageShift, core);
-  for (const Run& run : area.runs) {  // __free_page() of each
-    for (unsigned i = 0; i < 1u << run.order; ++i) system_.atomic_page(core, run.first + i, 1);
+  for (const Run& run : area.runs) {  // __free_page() of each, with the lock of the page lists
+    for (unsigned i = 0; i < 1u << run.order; ++i) {
+      system_.atomic_page(core, run.first + i, 1);
+      system_.atomics(core, 1);
+    }
   }
+  // busy and lazy list, vmap_lazy_nr, nr_vmalloc_pages, page array and area back to slab
+  system_.atomics(core, 6);
+  work_on_pages(area, (area.bytes >> kPageShift) - 1, core);
   release(area);
   defer(address, area.bytes, core);
 }
@@ -177,7 +195,8 @@ void Vmalloc::free(std::uint64_t address, cpu::Core& core) {
 std::uint64_t Vmalloc::map_ram(std::uint64_t pages, cpu::Core& core) {
   if (pages > kRamMaxPages) return allocate(pages, false, core);
   const Because because(core, Cause::kVmalloc);
-  core.execute(system_.path().vm_map_ram);
+  core.execute(system_.path().vm_map_ram / 2);
+  system_.atomics(core, 1);  // vb_alloc(): the block's lock
   const std::uint64_t rounded = std::bit_ceil(pages);
   auto block = blocks_.begin();
   while (block != blocks_.end() && block->second.free < rounded) ++block;
@@ -201,6 +220,8 @@ void Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
   const Area area = std::move(it->second);
   ram_.erase(it);
   const std::uint64_t pages = area.bytes >> kPageShift;
+  core.execute(system_.path().vm_map_ram / 2);
+  system_.atomics(core, 2);  // vb_free(): the block's lock, twice
   unmap(address, pages, core);
   release(area);
   const auto block = std::prev(blocks_.upper_bound(address));

@@ -48,6 +48,7 @@ class Vmalloc {
   void map(std::uint64_t va, const Area& area, cpu::Core& core);
   void unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core);
   void release(const Area& area);
+  void work_on_pages(const Area& area, std::uint64_t pages, cpu::Core& core) const;
   void defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
 
   System& system_;

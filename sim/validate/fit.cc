@@ -38,9 +38,8 @@ double tolerance(double published) { return std::max(std::abs(published) * 0.2, 
 const std::vector<FreePrice>& free_prices() {
   static const std::vector<FreePrice> all = {
       {"isb", 10'000, 60'000},           // a front end refilled: 28 on Apple M1, 33 on Neoverse N1
-      {"in_flight", 0, 1'000},           // at most one instruction a cycle drains
-      {"dvm_core", 0, 60'000},           // nothing is published
-      {"atomic", 2'000, 30'000},         // in the L1D
+      {"dsb_ishst", 5'000, 300'000},     // stores drained; nothing is published
+      {"list_instruction", 200, 1'000},  // 1 to 5 a cycle
       {"instruction", 200, 1'000},       // 1 to 5 a cycle
       {"loop_instruction", 140, 1'000},  // 1 to 7 a cycle
   };
@@ -60,8 +59,7 @@ std::vector<Anchor> anchors(const Published& published) {
   constexpr Named kCells[] = {
       {"rfc-v5", "fork h:0", false},          {"rfc-v5", "fork h:1", false},
       {"rfc-v5", "munmap h:0", false},        {"rfc-v5", "munmap h:1", false},
-      {"rfc-v5", "vmalloc p:256 h:0", false}, {"rfc-v5", "vmalloc p:1 h:0", true},
-      {"rfc-v5-amended", "fork h:0", true},
+      {"rfc-v5", "vmalloc p:256 h:0", false}, {"rfc-v5", "vm_map_ram", false},
   };
   std::vector<Anchor> out;
   for (const Named& named : kCells) {

@@ -1,5 +1,6 @@
 #pragma once
-// Fits a few prices of a core profile to a few published cells. All other cells are predictions.
+// Fits five prices of a core profile to six published cells and one time. All other cells are
+// predictions.
 
 #include <cstdint>
 #include <string>

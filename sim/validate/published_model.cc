@@ -77,8 +77,11 @@ workload::Workload with_instructions(workload::Workload recording, const Instruc
                                      const cpu::CoreProfile& core,
                                      const kernel::KernelProfile& kernel) {
   const RunCounts plain = simulate(recording, core, kernel, {});
-  const std::uint64_t modelled = plain.events[static_cast<std::size_t>(Event::kInstruction)] +
-                                 plain.events[static_cast<std::size_t>(Event::kLoopInstruction)];
+  std::uint64_t modelled = 0;
+  for (const Event e : {Event::kInstruction, Event::kLoopInstruction, Event::kListInstruction,
+                        Event::kGuardInstruction}) {
+    modelled += plain.events[static_cast<std::size_t>(e)];
+  }
   std::uint64_t calls = 0, places = 0;
   const auto each = [&](const auto& use) {
     for (workload::Phase& phase : recording.phases) for_operations(phase.steps, 1, use);

@@ -302,12 +302,14 @@ void Driver::execute(const Operation& op) {
     case OpKind::kVmalloc: {
       const std::uint64_t pages = op.up_to == 0 ? op.count : draw(op);
       regions_[op.region] = {kernel_.vmalloc(pages, op.huge), pages << kPageShift};
+      if (op.write) kernel_.write_kernel(regions_[op.region].address);
     } break;
     case OpKind::kVfree:
       kernel_.vfree(at);
       break;
     case OpKind::kVmMapRam:
       regions_[op.region] = {kernel_.vm_map_ram(op.count), op.count << kPageShift};
+      if (op.write) kernel_.write_kernel(regions_[op.region].address);
       break;
     case OpKind::kVmUnmapRam:
       kernel_.vm_unmap_ram(at);

@@ -450,6 +450,7 @@ class Reader {
       if (op.up_to < op.count) from.fail("up_to", "less than pages");
       op.seed = from.object.value("seed", seed_);
     }
+    op.write = from.object.value("write", false);
     tasks_.map_kernel(from.text("region"), from.text("op"), from.at("region"));
   }
 
