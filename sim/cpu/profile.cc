@@ -111,8 +111,9 @@ void CoreProfile::set_price(std::string_view what, std::uint64_t price) {
   throw ModelError("no such price: " + std::string(what));
 }
 
-CoreProfile read_core_profile(const std::string& path) {
-  ProfileReader in(path, ProfileReader::Ranges::kOfGuesses);
+namespace {
+
+CoreProfile read(ProfileReader in) {
   CoreProfile profile;
   profile.name = in.name();
   profile.description = in.description();
@@ -126,6 +127,7 @@ CoreProfile read_core_profile(const std::string& path) {
   profile.tlb_range = in.flag("core", "tlb_range");
   profile.hafdbs = in.flag("core", "hafdbs");
   profile.repeat_tlbi = in.flag("core", "repeat_tlbi");
+  profile.pauth = in.flag("core", "pauth");
   constexpr unsigned kAsidBits[] = {8, 12, 16};  // 12: PCIDs
   profile.asid_bits = kAsidBits[in.choice("core", "asid_bits", {"8", "12", "16"})];
   const auto tlb = [&](const std::string& name) {
@@ -150,6 +152,18 @@ CoreProfile read_core_profile(const std::string& path) {
   in.refuse_unknown();
   profile.entries = in.entries();
   return profile;
+}
+
+}  // namespace
+
+CoreProfile read_core_profile(const std::string& path) {
+  return read(ProfileReader(path, ProfileReader::Ranges::kOfGuesses));
+}
+
+CoreProfile draw_core_profile(const std::string& path, std::uint64_t seed) {
+  ProfileReader in(path, ProfileReader::Ranges::kOfGuesses);
+  in.draw(seed);
+  return read(std::move(in));
 }
 
 }  // namespace kpksim::cpu

@@ -34,6 +34,7 @@ struct CoreProfile {
   double clock_ghz = 0;
   bool tlb_range = true;                             // FEAT_TLBIRANGE
   bool repeat_tlbi = false;                          // needs ARM64_WORKAROUND_REPEAT_TLBI
+  bool pauth = false;                                // FEAT_PAuth
   unsigned asid_bits = 16;                           // ID_AA64MMFR0_EL1.ASIDBits
   bool hafdbs = true;                                // hardware sets access flag and dirty state
   std::array<std::uint64_t, kEvents> millicycles{};  // cost of one event
@@ -45,5 +46,8 @@ struct CoreProfile {
 
 // Reads `path`. InputError names the file and the JSON pointer.
 CoreProfile read_core_profile(const std::string& path);
+// The same with the prices and latencies that have a range drawn from it. What shapes the core
+// (geometry, window) stays.
+CoreProfile draw_core_profile(const std::string& path, std::uint64_t seed);
 
 }  // namespace kpksim::cpu

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "sim/kernel/asid.h"
@@ -41,6 +42,7 @@ class Kernel {
   // What spawn and exec load from now on.
   void set_program(const ProgramImage& program) { program_ = program; }
   const ProgramImage& program() const { return program_; }
+  const ProgramPlacement& placement(std::uint32_t id) { return task(id).mm->placement; }
 
   // Tasks. InputError for an unknown or already used id.
   void spawn(std::uint32_t id);
@@ -68,6 +70,10 @@ class Kernel {
   void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, HugeAdvice advice);
   void madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool dont_fork);
+  void madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  void madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool write);
+  // Of the file mapped at `start`; false if there is none.
+  bool punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   std::uint64_t mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                        std::uint64_t new_length, std::uint64_t new_address);
   void set_brk(std::uint32_t id, std::uint64_t address);
@@ -109,6 +115,8 @@ class Kernel {
   std::vector<Pfn> process_pages();
 
   System system_;
+  const bool pauth_;
+  std::uint64_t switch_millis_ = 0;  // of ISB, owed by context switches
   PageCache cache_;
   Vmalloc vmalloc_;
   std::map<std::uint32_t, Task> tasks_;
@@ -117,6 +125,7 @@ class Kernel {
   std::vector<std::vector<std::uint64_t>> stack_cache_;  // NR_CACHED_STACKS per core
   AsidAllocator asids_;
   ProgramImage program_;
+  std::mt19937_64 random_;  // of address randomisation
   unsigned next_cpu_ = 0;
   std::vector<Pfn> fragments_;
   std::uint32_t next_shmem_ = 1u << 22;

@@ -32,6 +32,15 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
   return it->second;
 }
 
+void PageCache::drop(System& system, const FileRange& range) {
+  for (std::uint64_t index = range.first; index < range.last; ++index) {
+    const auto it = pages_.find(std::uint64_t{range.file_id} << 40 | index);
+    if (it == pages_.end()) continue;
+    system.put_folio(it->second, 1);
+    pages_.erase(it);
+  }
+}
+
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
     : system_(system), cache_(cache), root_(system.allocator->allocate(core)) {}
 
@@ -137,15 +146,17 @@ void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
   brk = address;
 }
 
-void Mm::finish_stack(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
-  Vma* stack = vmas_.find(end - 1);
-  if (stack == nullptr) throw ModelError("exec has no stack");
+void Mm::finish_stack(std::uint64_t top, std::uint64_t bytes, cpu::Core& core) {
+  if (vmas_.empty()) throw ModelError("exec has no stack");
+  const Vma stack = vmas_.all().rbegin()->second;
   Gather gather(system_, asid, false, FlushSite::kMprotect);
-  change_protection(gather, *stack, stack->start, stack->end, core);
+  change_protection(gather, stack, stack.start, stack.end, core);
   gather.flush(core);
-  Vma grown = *stack;  // expand_stack()
+  if (top != stack.end) move_stack(top, core);
+  placement.stack_top = top;
+  Vma grown = vmas_.all().rbegin()->second;  // expand_stack()
   vmas_.erase(grown.start);
-  grown.start = start;
+  grown.start = top - bytes;
   vmas_.insert(grown);
 }
 

@@ -20,16 +20,17 @@ Pfn Mm::withdraw_table() {
 }
 
 // thp_vma_allowable_order() and thp_vma_suitable_order()
-bool Mm::huge_allowed(const Vma& vma, std::uint64_t base) const {
+bool Mm::folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const {
   if (vma.file || vma.special || vma.grows_down) return false;
-  if (base < vma.start || base + kPmdSize > vma.end) return false;
+  const std::uint64_t size = kPageSize << order, base = align_down(va, size);
+  if (base < vma.start || base + size > vma.end) return false;
   switch (vma.huge) {
     case HugeAdvice::kNoHugepage:
       return false;
     case HugeAdvice::kHugepage:
-      return system_.profile.huge_pages != HugePages::kNever;
+      return system_.huge_pages(order) != HugePages::kNever;
     case HugeAdvice::kDefault:
-      return system_.profile.huge_pages == HugePages::kAlways;
+      return system_.huge_pages(order) == HugePages::kAlways;
   }
   return false;
 }
@@ -37,7 +38,7 @@ bool Mm::huge_allowed(const Vma& vma, std::uint64_t base) const {
 // do_huge_pmd_anonymous_page(); false: with small pages, then.
 bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const std::uint64_t base = align_down(va, kPmdSize);
-  if (!huge_allowed(vma, base)) return false;
+  if (!folio_allowed(vma, va, kPmdShift - kPageShift)) return false;
   const auto folio =
       write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
   if (!folio) return false;

@@ -100,6 +100,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       flush({core.tlb_range, core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
       linear_map(cfg.linear_map, tables, flush, kernel.path.set_memory_pkey),
       pages(cfg.memory_bytes >> kPageShift) {
+  set_huge_pages(kPmdSize, profile.huge_pages);
   linear_map.build(machine.memory(), buddy);
   allocator = make_allocator(cfg.allocator, {buddy, linear_map, tables, machine.memory()});
   linear_map.set_table_source([this](cpu::Core& c) { return allocator->allocate_for_split(c); });

@@ -2,6 +2,8 @@
 // What all parts of the kernel model share: the machine, memory, the page-table helpers, the
 // linear map and the allocators. Built once from a configuration; torn down with it.
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -82,6 +84,11 @@ class System {
     for (unsigned i = 0; i < n; ++i) core.atomic(address_of(kernel_data));
   }
   Pfn head_of(Pfn pfn) { return pfn - page(pfn).offset; }
+  // /sys/kernel/mm/transparent_hugepage: which sizes of folios anonymous memory gets.
+  HugePages huge_pages(unsigned order) const { return huge_pages_[order]; }
+  void set_huge_pages(std::uint64_t bytes, HugePages enabled) {
+    huge_pages_[static_cast<unsigned>(std::countr_zero(bytes)) - kPageShift] = enabled;
+  }
   // A folio of 2^order frames for users: nullopt, or InputError when memory is exhausted.
   std::optional<Pfn> try_allocate_folio(unsigned order);
   Pfn allocate_page();
@@ -97,6 +104,8 @@ class System {
   // Break before make: between an entry's removal and the next of another size or for another
   // page, no core may have the old one cached. Counts it as a violation if one does.
   void check_broken(Asid asid, VirtAddr start, VirtAddr end);
+  // Flushes that a page table's dirty pages of a file forced (zap_pte_range()).
+  std::uint64_t forced_flushes = 0;
   std::uint64_t bbm_violations() const { return bbm_violations_; }
 
   // Tables whose free waits for RCU; a quiescent state (the end of a system call) frees them.
@@ -113,6 +122,7 @@ class System {
   std::vector<Pfn> rcu_;
   std::uint64_t bbm_violations_ = 0;
   std::optional<Pfn> huge_zero_;
+  std::array<HugePages, kPmdShift - kPageShift + 1> huge_pages_{};
 };
 
 }  // namespace kpksim::kernel
