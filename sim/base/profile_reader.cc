@@ -76,6 +76,9 @@ void ProfileReader::note(const std::string& group, const std::string& name) {
     fail(pointer + "/confidence", fmt::format("'{}' is not a confidence{}", entry.confidence,
                                               suggest(entry.confidence, kConfidences)));
   }
+  if (at["value"].is_number() && at["value"] < 0) {
+    fail(pointer + "/value", "must not be negative");
+  }
   if (at.contains("range")) {
     const json& range = at["range"];
     if (!range.is_array() || range.size() != 2 || !range[0].is_number() || !range[1].is_number() ||
@@ -104,7 +107,6 @@ double ProfileReader::written(const std::string& group, const std::string& name)
   const json& at = value(group, name);
   const std::string pointer = fmt::format("/{}/{}/value", group, name);
   if (!at.is_number()) fail(pointer, "expected a number, found " + at.dump());
-  if (at.get<double>() < 0) fail(pointer, "must not be negative");
   return at.get<double>();
 }
 

@@ -445,12 +445,12 @@ class Reader {
   void kernel_map(From from, Task, Operation& op) {
     op.count = from.object["pages"].get<std::uint64_t>();
     op.huge = from.object.value("huge", false);
+    op.write = from.object.value("write", false);
     op.up_to = from.object.value("up_to", std::uint64_t{0});
     if (op.up_to != 0) {
       if (op.up_to < op.count) from.fail("up_to", "less than pages");
       op.seed = from.object.value("seed", seed_);
     }
-    op.write = from.object.value("write", false);
     tasks_.map_kernel(from.text("region"), from.text("op"), from.at("region"));
   }
 

@@ -73,10 +73,10 @@ struct Operation {
   bool shmem = false;       // of a file mapping: a file in memory (memfd, tmpfs)
   bool populate = false;    // of kMmap: MAP_POPULATE
   bool shrink = false;      // of kBrk
-  bool write = false;     // of kTouch; of kVmalloc and kVmMapRam: the kernel writes its first byte
-  bool execute = false;   // of kTouch: an instruction fetch
-  bool huge = false;      // of kVmalloc
-  bool may_fail = false;  // a trace's call whose range the model may not know in full
+  bool write = false;       // of kTouch; of kVmalloc and kVmMapRam: the kernel writes a byte
+  bool execute = false;     // of kTouch: an instruction fetch
+  bool huge = false;        // of kVmalloc
+  bool may_fail = false;    // a trace's call whose range the model may not know in full
   Order order = Order::kAscending;
   TaskId task = 0;
   TaskId child = 0;

@@ -1,0 +1,219 @@
+// The cost model: what things cost depends on what was there before, and every cycle has a cause.
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "sim/base/error.h"
+#include "sim/cpu/core.h"
+
+namespace kpksim::cpu {
+namespace {
+
+const std::string kProfile = KPKSIM_SOURCE_DIR "/profiles/cores/neoverse-v1.json";
+
+std::uint64_t total(const Core& core, Event event) { return core.counters().total(event); }
+
+RC_GTEST_PROP(Cache, KeepsTheLinesUsedLast, ()) {
+  const auto sets = *rc::gen::inRange<std::uint32_t>(1, 5);
+  const auto ways = *rc::gen::inRange<std::uint32_t>(1, 5);
+  Cache cache({sets, ways});
+  std::vector<std::deque<std::uint64_t>> reference(sets);  // from least to most recently used
+  for (const auto line :
+       *rc::gen::container<std::vector<std::uint64_t>>(rc::gen::inRange<std::uint64_t>(0, 40))) {
+    auto& set = reference[line % sets];
+    const auto at = std::find(set.begin(), set.end(), line);
+    RC_ASSERT(cache.access(line) == (at != set.end()));
+    if (at != set.end()) set.erase(at);
+    set.push_back(line);
+    if (set.size() > ways) set.pop_front();
+  }
+}
+
+TEST(StreamPrefetcher, ForeseesTheThirdLineOfAStream) {
+  StreamPrefetcher prefetcher;
+  EXPECT_FALSE(prefetcher.predicts(1000));
+  EXPECT_FALSE(prefetcher.predicts(5000));  // another stream between
+  EXPECT_FALSE(prefetcher.predicts(1001));
+  EXPECT_TRUE(prefetcher.predicts(1002));
+  EXPECT_FALSE(prefetcher.predicts(4999));  // downwards
+  EXPECT_TRUE(prefetcher.predicts(4998));
+  EXPECT_FALSE(prefetcher.predicts(1004));  // a line left out
+}
+
+TEST(DataCaches, FindALineWhereItIs) {
+  Cache llc({64, 4});
+  DataCaches caches({2, 1}, {4, 2}, llc);
+  const auto line = [](std::uint64_t n) { return PhysAddr(n * 1024 << kLineShift); };  // one set
+  EXPECT_EQ(caches.access(line(1)), MemoryLevel::kDram);
+  EXPECT_EQ(caches.access(line(1)), MemoryLevel::kL1);
+  EXPECT_EQ(caches.access(line(3)), MemoryLevel::kDram);
+  EXPECT_EQ(caches.access(line(1)), MemoryLevel::kL2);
+  EXPECT_EQ(caches.access(line(5)), MemoryLevel::kDram);
+  EXPECT_EQ(caches.access(line(7)), MemoryLevel::kDram);
+  EXPECT_EQ(caches.access(line(1)), MemoryLevel::kLlc);
+}
+
+class Cost : public testing::Test {
+ protected:
+  Machine machine_{read_core_profile(kProfile), 4};
+  Core& core_ = machine_.core(0);
+};
+
+TEST_F(Cost, OfAnIsb_DependsOnTheWorkInFlight) {
+  core_.execute(100);
+  core_.isb();
+  EXPECT_EQ(total(core_, Event::kInFlight), 100u);
+  core_.isb();  // nothing since the last one
+  EXPECT_EQ(total(core_, Event::kInFlight), 100u);
+  core_.execute(100'000);  // more than the pipeline holds
+  core_.isb();
+  EXPECT_EQ(total(core_, Event::kInFlight), 100u + machine_.profile().window);
+}
+
+TEST_F(Cost, OfADsb_GrowsWithTheCoresThatMustAnswer) {
+  core_.dsb_ish();  // nothing to wait for
+  core_.tlbi({mmu::TlbiKind::kVmalle1, mmu::Domain::kLocal}, 0);
+  core_.dsb_ish();
+  EXPECT_EQ(total(core_, Event::kDvmSync), 0u);
+  core_.tlbi({mmu::TlbiKind::kVmalle1}, 0);
+  core_.tlbi({mmu::TlbiKind::kVmalle1}, 0);
+  core_.dsb_ish();
+  EXPECT_EQ(total(core_, Event::kDvmSync), 1u);
+  EXPECT_EQ(total(core_, Event::kDvmCore), 3u);
+  EXPECT_EQ(total(core_, Event::kDvmRival), 0u);
+}
+
+TEST_F(Cost, OfADsb_GrowsWithTheCoresThatBroadcastToo) {
+  const auto broadcast = [&](unsigned core) {
+    machine_.core(core).tlbi({mmu::TlbiKind::kVmalle1}, 0);
+    machine_.core(core).dsb_ish();
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (const unsigned core : {0u, 1u, 2u}) broadcast(core);
+  }
+  EXPECT_EQ(total(core_, Event::kDvmRival), 2u);
+  broadcast(0);
+  broadcast(0);  // alone again
+  EXPECT_EQ(total(core_, Event::kDvmRival), 4u);
+}
+
+TEST_F(Cost, OfKernelCode_IsHigherAfterUserCode) {
+  core_.execute(16'000);
+  EXPECT_EQ(total(core_, Event::kCodeLine), 0u);
+  core_.execute_user(10'000'000);  // displaces all of the L1I
+  core_.execute(1600);
+  const std::uint64_t cold = total(core_, Event::kCodeLine);
+  EXPECT_EQ(cold, 100u);  // a line for each 16 instructions
+  core_.execute_loop(1'000'000);
+  EXPECT_EQ(total(core_, Event::kCodeLine), cold);
+  core_.execute(10'000'000);
+  EXPECT_LE(total(core_, Event::kCodeLine), machine_.profile().l1i.lines());
+}
+
+TEST_F(Cost, OfAnInterprocessorInterrupt_IsPaidByBoth) {
+  core_.send_ipi(2);
+  core_.hvc();
+  EXPECT_EQ(total(core_, Event::kIpi), 1u);
+  EXPECT_EQ(total(core_, Event::kHvc), 1u);
+  EXPECT_EQ(total(machine_.core(2), Event::kExceptionEl1), 1u);
+  EXPECT_EQ(total(machine_.core(2), Event::kEret), 1u);
+}
+
+RC_GTEST_PROP(Cycles, SumExactlyOverCausesAndEvents, ()) {
+  Machine machine(read_core_profile(kProfile), 2);
+  Core& core = machine.core(0);
+  std::array<std::uint64_t, kCauses> by_cause{};
+  for (const auto step :
+       *rc::gen::container<std::vector<unsigned>>(rc::gen::inRange<unsigned>(0, 7 * 16))) {
+    const auto cause = static_cast<CauseId>(step % 16);
+    const std::uint64_t before = core.counters().total_millicycles();
+    {
+      const CauseScope scope(core, cause);
+      switch (step / 16) {
+        case 0:
+          core.execute(step * 37);
+          break;
+        case 1:
+          core.execute_user(step * 1000);
+          break;
+        case 2:
+          core.isb();
+          break;
+        case 3:
+          core.touch_line(PhysAddr(step * 4096));
+          break;
+        case 4:
+          core.tlbi({mmu::TlbiKind::kVmalle1}, 0);
+          break;
+        case 5:
+          core.dsb_ish();
+          break;
+        default:
+          core.atomic(PhysAddr(step));
+          break;
+      }
+    }
+    by_cause[cause] += core.counters().total_millicycles() - before;
+  }
+  const Counters counters = core.counters();
+  std::uint64_t sum = 0;
+  for (std::size_t c = 0; c < kCauses; ++c) {
+    std::uint64_t of_cause = 0;
+    for (std::size_t e = 0; e < kEvents; ++e) {
+      RC_ASSERT(counters.millicycles[e][c] ==
+                counters.count[e][c] * machine.profile().millicycles[e]);
+      of_cause += counters.millicycles[e][c];
+    }
+    RC_ASSERT(of_cause == by_cause[c]);
+    sum += of_cause;
+  }
+  RC_ASSERT(sum == counters.total_millicycles());
+}
+
+// A shipped profile with one number changed, and the message that refuses it.
+class BadProfile : public testing::Test {
+ protected:
+  std::string refusal(const char* pointer, const nlohmann::json& value) {
+    auto profile = nlohmann::json::parse(std::ifstream(kProfile));
+    const nlohmann::json::json_pointer at(pointer);
+    if (value.is_null()) {
+      profile[at.parent_pointer()].erase(at.back());
+    } else {
+      profile[at] = value;
+    }
+    const std::string path = testing::TempDir() + "bad-profile.json";
+    std::ofstream(path) << profile;
+    try {
+      read_core_profile(path);
+    } catch (const InputError& e) {
+      const std::string text = e.what();
+      EXPECT_EQ(text.find(path + ": "), 0u) << text;
+      return text.substr(path.size() + 2);
+    }
+    return "accepted";
+  }
+};
+
+TEST_F(BadProfile, IsRefusedWithItsPointer) {
+  EXPECT_EQ(refusal("/cycles/isb", nullptr), "/cycles/isb: missing");
+  EXPECT_EQ(refusal("/cycles/eret/value", -1), "/cycles/eret/value: must not be negative");
+  EXPECT_EQ(refusal("/cache/l2_kib/value", 32),
+            "/cache/l2_kib/value: the L2 is smaller than the L1D");
+  EXPECT_EQ(refusal("/cache/llc_latency/range", nullptr),
+            "/cache/llc_latency/range: missing: a number that is estimated needs a range");
+  EXPECT_EQ(refusal("/cache/l2_latency/value", 3),
+            "/cache/l2_latency/value: expected more than at the level before, l1d_latency");
+  EXPECT_EQ(refusal("/cycles/eret/range", {50, 90}),
+            "/cycles/eret/range: expected two numbers with the value between them");
+  EXPECT_EQ(refusal("/core/clock_ghz/value", 0),
+            "/core/clock_ghz/value: expected more than 0, up to 10");
+}
+
+}  // namespace
+}  // namespace kpksim::cpu
