@@ -1,5 +1,7 @@
 // kpksim validate kernel: the kernel model against a real kernel's counts.
 
+#include "app/validate.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -309,11 +311,13 @@ int validate_kernel(const std::vector<std::string>& arguments) {
 
 int validate(const std::vector<std::string>& arguments) {
   const std::string what = arguments.empty() ? "" : arguments[0];
-  if (what != "kernel") {
-    throw InputError(
-        fmt::format("validate: '{}' cannot be validated{}", what, suggest(what, {"kernel"})));
-  }
-  return validate_kernel({arguments.begin() + 1, arguments.end()});
+  const auto rest = [&] {
+    return std::vector<std::string>(arguments.begin() + 1, arguments.end());
+  };
+  if (what == "kernel") return validate_kernel(rest());
+  if (what == "published") return validate_published(rest());
+  throw InputError(fmt::format("validate: '{}' cannot be validated{}", what,
+                               suggest(what, {"kernel", "published"})));
 }
 
 }  // namespace kpksim::app

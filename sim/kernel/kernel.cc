@@ -284,7 +284,15 @@ void Kernel::exit_all() {
 
 void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
 
-void Kernel::null_syscall(std::uint32_t id) { Syscall call(*this, id); }
+void Kernel::null_syscall(std::uint32_t id, std::uint64_t instructions) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kSyscall);
+  call.core().execute(instructions);
+}
+
+void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {
+  run_on(task(id)).execute_user(instructions);
+}
 
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
                            bool populate) {

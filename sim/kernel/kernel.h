@@ -56,7 +56,10 @@ class Kernel {
   void exit_all();
   bool alive(std::uint32_t id) const;
   void switch_to(std::uint32_t id);
-  void null_syscall(std::uint32_t id);
+  // A system call without effect on memory, of so many instructions beside entry and exit.
+  void null_syscall(std::uint32_t id, std::uint64_t instructions = 0);
+  // The program runs.
+  void compute(std::uint32_t id, std::uint64_t instructions);
 
   // Memory calls of task `id`.
   std::uint64_t mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,

@@ -13,6 +13,9 @@ void Mm::map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, Rig
   if (!head.reserved) {
     ++head.mapcount;
     ++head.refs;
+    // A new anonymous page's counts are plain stores, those of a page of a file are atomic.
+    system_.atomic_page(core, pfn, head.file ? 2 : 0);
+    system_.touch_page(core, pfn);
   }
   Descriptor d = user_leaf(address_of(pfn), 3, rights != Rights::kReadOnly, vma.exec);
   if (rights == Rights::kClean) d = made_clean(d);
@@ -133,7 +136,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
       const auto pfn = cache_.find(system_, core, vma, vma.page_index(at));
       const PhysAddr entry = pte(frame_of(table), at);
       if (!pfn || !is_none(read(core, entry))) continue;
-      core.execute(system_.path().map_file_page);
+      core.execute_loop(system_.path().map_file_page);
       map_page(entry, at, *pfn, vma, untouched, core);
       mapped |= at == va;
     }
@@ -191,7 +194,7 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
       } else if (write && !is_dirty(old)) {  // ptep_set_access_flags()
         set_writable(entry, va, core);
       } else if (mmu::field::kAccessFlag.get(old.raw) == 0) {  // pte_mkyoung(): nothing to flush
-        system_.tables.update(core, entry, old.with(mmu::field::kAccessFlag, 1));
+        system_.tables.exchange(core, entry, old.with(mmu::field::kAccessFlag, 1));
       }
       return FaultResult::kHandled;  // or another core was first
     }

@@ -42,7 +42,7 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const auto folio =
       write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
   if (!folio) return false;
-  core.execute(system_.path().huge_fault);
+  core.execute_loop(system_.path().huge_fault);
   const Pfn table = system_.allocator->allocate(core);
   if (write) {
     prepare_anon_vma(vma);
@@ -67,7 +67,7 @@ bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& c
   if (!folio.reserved && !vma.shared && ours) {  // pmdp_set_access_flags()
     folio.exclusive = true;
     core.execute(system_.path().cow_reuse);
-    system_.tables.update(core, pmd, made_writable(old));
+    system_.tables.exchange(core, pmd, made_writable(old));
     system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(align_down(va, kPmdSize)));
     return true;
   }
@@ -157,7 +157,7 @@ void Mm::copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
     folio.refs += kEntriesPerTable;
     folio.exclusive = false;
     d = write_protected(d);
-    system_.tables.update(core, pmd, d);  // pmdp_set_wrprotect()
+    system_.tables.exchange(core, pmd, d);  // pmdp_set_wrprotect()
   }
   system_.tables.set_pte(core, to, d, false);
 }

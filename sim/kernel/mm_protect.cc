@@ -37,7 +37,8 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
       if (is_none(read(core, entry))) continue;
-      core.execute(system_.path().protect_page + (vma.write ? system_.path().protect_writable : 0));
+      core.execute_loop(system_.path().protect_page +
+                        (vma.write ? system_.path().protect_writable : 0));
       const Descriptor old = clear_ptes(entry, va, 1, core);          // ptep_modify_prot_start()
       set_ptes(entry, va, changed_protection(vma, old, 3), 1, core);  // and _commit()
       gather.changed(va, kPageSize, 3);
@@ -97,7 +98,7 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
                  const PhysAddr entry = pte(table, va);
                  const Descriptor d = read(core, entry);
                  if (!d.valid() || !(is_dirty(d) || is_young(d))) continue;
-                 system_.tables.update(core, entry, made_clean(made_old(d)));
+                 system_.tables.exchange(core, entry, made_clean(made_old(d)));
                  gather.changed(va, kPageSize, 3);
                }
              });
@@ -149,7 +150,7 @@ void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
                if (block.block()) {
                  if (shared(system_.page(block.pfn())) || next - va != kPmdSize) return;
                  if (!is_young(block)) return;
-                 system_.tables.update(core, pmd, made_old(block));
+                 system_.tables.exchange(core, pmd, made_old(block));
                  gather.changed(va, kPmdSize, 2);
                  return;
                }

@@ -48,10 +48,12 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
       flush |= page.file && vma.shared && is_dirty(d);
       clear_ptes(entry, va, n, core);
       gather.changed(va, n * kPageSize, 3);
-      core.execute(system_.path().zap_folio + system_.path().zap_page * n);
+      core.execute(system_.path().zap_folio);
+      core.execute_loop(system_.path().zap_page * n);
       if (!vma.special && !page.reserved) {
         const Pfn head = system_.head_of(d.pfn());
         system_.page(head).mapcount -= n;
+        for (unsigned i = 0; i < n; ++i) system_.atomic_page(core, d.pfn() + i, 1);  // _mapcount
         full = gather.remove_folio(head, n);
       }
       va += n * kPageSize;

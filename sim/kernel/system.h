@@ -73,6 +73,12 @@ class System {
   const PathLengths& path() const { return profile.path; }
 
   Page& page(Pfn pfn) { return pages[pfn - buddy.first()]; }
+  // The access of a path to struct page, whose lines go through the caches: plain, or `n` atomic
+  // read-modify-writes of its counts and flags.
+  void touch_page(cpu::Core& core, Pfn pfn) const { core.touch_line(struct_page(pfn)); }
+  void atomic_page(cpu::Core& core, Pfn pfn, unsigned n) const {
+    for (unsigned i = 0; i < n; ++i) core.atomic(struct_page(pfn));
+  }
   Pfn head_of(Pfn pfn) { return pfn - page(pfn).offset; }
   // /sys/kernel/mm/transparent_hugepage: which sizes of folios anonymous memory gets.
   HugePages huge_pages(unsigned order) const { return huge_pages_[order]; }
@@ -103,6 +109,12 @@ class System {
   void rcu_quiesce(cpu::Core& core);
 
  private:
+  // The memory map (vmemmap) has 64 bytes for each frame. It lies above what the model's memory
+  // holds, as its contents are `pages`.
+  PhysAddr struct_page(Pfn pfn) const {
+    return address_of(buddy.first() + buddy.size()) + (pfn - buddy.first()) * 64;
+  }
+
   std::vector<Pfn> rcu_;
   std::uint64_t bbm_violations_ = 0;
   std::optional<Pfn> huge_zero_;

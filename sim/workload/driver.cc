@@ -39,6 +39,10 @@ std::uint64_t offset_of(const Operation& op, std::uint64_t i, std::uint64_t n,
 
 }  // namespace
 
+std::uint64_t places_of(const Operation& op) {
+  return op.kind == OpKind::kTouch ? accesses(op) : 1;
+}
+
 std::uint64_t steps_of(const Workload& workload) {
   std::uint64_t sum = 0;
   for (const Phase& phase : workload.phases) sum += steps_of(phase.steps);
@@ -162,6 +166,7 @@ void Driver::touch(const Operation& op) {
   std::mt19937_64 random(op.seed);
   for (std::uint64_t i = 0; i < n; ++i) {
     advance(1);
+    if (op.computes != 0) kernel_.compute(op.task, op.computes);
     if (kernel_.touch(op.task, base + offset_of(op, i, n, random), kind)) continue;
     if (!op.may_fail) {
       throw InputError(fmt::format("task {} touches {:#x}, which its mappings do not allow",
@@ -177,6 +182,9 @@ void Driver::execute(const Operation& op) {
     if (!op.may_fail) throw InputError(what);
     ++ignored_;
   };
+  if (op.computes != 0 && op.kind != OpKind::kTouch && kernel_.alive(op.task)) {
+    kernel_.compute(op.task, op.computes);
+  }
   const std::uint64_t at = op.kind == OpKind::kMmap || op.kind == OpKind::kVmalloc ||
                                    op.kind == OpKind::kVmMapRam || op.kind == OpKind::kBrk
                                ? op.address
@@ -289,7 +297,7 @@ void Driver::execute(const Operation& op) {
       kernel_.switch_to(op.task);
       break;
     case OpKind::kSyscall:
-      kernel_.null_syscall(op.task);
+      kernel_.null_syscall(op.task, op.count);
       break;
     case OpKind::kVmalloc: {
       const std::uint64_t pages = op.up_to == 0 ? op.count : draw(op);

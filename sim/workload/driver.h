@@ -23,6 +23,8 @@ struct PhaseResult {
   kernel::AuditResult audit;
 };
 
+// How often a program gets to run for an operation: once, or before each access of a touch.
+std::uint64_t places_of(const Operation& op);
 // Length of a workload: each operation is one step, each access of a touch one more.
 std::uint64_t steps_of(const Workload& workload);
 

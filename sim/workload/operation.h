@@ -87,8 +87,9 @@ struct Operation {
   std::uint64_t new_address = 0;
   std::uint64_t new_length = 0;
   std::uint64_t stride = 4096;  // of kTouch
-  std::uint64_t count = 0;      // pages, percent
+  std::uint64_t count = 0;      // pages, percent, kernel instructions of kSyscall
   std::uint64_t up_to = 0;      // pages, of kVmalloc: not `count` but drawn from count to here
+  std::uint64_t computes = 0;   // instructions of the program before it, or before each access
   kernel::HugePages setting = kernel::HugePages::kNever;
   std::uint64_t seed = 0;
   std::uint32_t file_id = 0;  // which file's page cache
