@@ -10,6 +10,7 @@
 #include <iostream>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include "app/options.h"
 #include "app/progress.h"
@@ -79,39 +80,91 @@ std::vector<std::string> shipped_counts() {
   return files;
 }
 
-// One run of a workload serves all its phases.
-struct Job {
-  std::string workload, cpu, variant, kernel;
-  std::vector<const Measurement*> measurements;
-};
-
 // Phases with many processes at once were read once and depend on scheduling: the readings of the
-// same scheme, batched or not, give a range for what batching does not change; how far apart its
-// keying TLBIs lie, and a tenth more, is the room of all counters.
-void add_ranges(const std::vector<validate::CountsFile>& files, const Measurement& of,
-                validate::Surroundings& around) {
+// same scheme, batched or not, give a range for what batching does not change.
+std::map<std::string, validate::Range> ranges_of(const validate::CountsFile& file,
+                                                 const Measurement& of) {
   const auto scheme = [](const Measurement& m) {
     return m.variant.substr(0, m.variant.find("-batched"));
   };
-  for (const validate::CountsFile& file : files) {
-    for (const Measurement& m : file.measurements) {
-      if (m.phase != of.phase || m.cpu != of.cpu || scheme(m) != scheme(of)) continue;
-      for (const auto& [name, values] : m.counts) {
-        if (!name.starts_with("tlbi.") && !name.starts_with("dsb_") &&
-            !name.starts_with("allocator.")) {
-          continue;
-        }
-        const auto [it, first] = around.ranges.try_emplace(name, values[0], values[0]);
-        it->second.first = std::min(it->second.first, values[0]);
-        it->second.second = std::max(it->second.second, values[0]);
+  std::map<std::string, validate::Range> ranges;
+  for (const Measurement& m : file.measurements) {
+    if (m.phase != of.phase || m.cpu != of.cpu || scheme(m) != scheme(of)) continue;
+    for (const auto& [name, values] : m.counts) {
+      if (!name.starts_with("tlbi.") && !name.starts_with("dsb_") &&
+          !name.starts_with("allocator.")) {
+        continue;
       }
+      const auto [it, first] = ranges.try_emplace(name, values[0], values[0]);
+      it->second.first = std::min(it->second.first, values[0]);
+      it->second.second = std::max(it->second.second, values[0]);
     }
   }
-  around.scheduling = 0.1;
-  if (const auto keying = around.ranges.find("tlbi.VAALE1IS"); keying != around.ranges.end()) {
-    const auto [least, most] = keying->second;
-    if (most != 0) around.scheduling += 1 - static_cast<double>(least) / static_cast<double>(most);
+  return ranges;
+}
+
+// One run of a workload serves all its phases.
+struct Job {
+  std::string workload, cpu, variant, kernel;
+  const validate::CountsFile* file = nullptr;
+  std::vector<const Measurement*> measurements;
+};
+
+struct Outcome {
+  std::vector<validate::PhaseCheck> checks;
+  std::map<std::string, std::uint64_t> instructions;  // of each measured phase
+};
+
+// Twice in one boot, as the measurements were made: the second time is compared, with as many timer
+// interrupts as the real phase had, or the first with those that were made once.
+Outcome run(const Job& job, const cpu::CoreProfile& core) {
+  const kernel::KernelProfile profile = read_kernel(job.kernel);
+  kernel::Kernel kernel(core, profile, validate::config_of(job.variant));
+  const workload::Workload w = workload::read_json_workload(job.workload);
+  const kernel::AllocatorStatistics boot = kernel.system().allocator->statistics();
+  kernel.set_timer(profile.timer_instructions);
+  const auto once = workload::Driver(kernel).run(w);
+  kernel.exit_all();
+
+  std::map<std::string, const Measurement*> measured;
+  for (const Measurement* m : job.measurements) measured[m->phase] = m;
+  std::map<std::string, std::uint64_t> interval;
+  for (const workload::PhaseResult& phase : once) {
+    interval[phase.name] = profile.timer_instructions;
+    const auto m = measured.find(phase.name);
+    if (m == measured.end()) continue;
+    const validate::ModelCounts counts = validate::model_counts(phase);
+    const auto without = [&](const char* name) {
+      return counts.all.at(name) - counts.timer.at(name);
+    };
+    const double n = validate::interrupts(*m->second, without("eret"));
+    const auto instructions = static_cast<double>(without("kernel_instructions"));
+    // Those of the phase lie within it: none at its end.
+    interval[phase.name] = static_cast<std::uint64_t>(instructions / (n + 0.5)) + 1;
   }
+  workload::Driver driver(kernel);
+  driver.before_phase([&](const std::string& name) { kernel.set_timer(interval.at(name)); });
+  const auto again = driver.run(w);
+
+  Outcome out;
+  for (const Measurement* m : job.measurements) {
+    const bool single = m->counts.begin()->second.size() == 1;
+    const std::vector<workload::PhaseResult>& results = single ? once : again;
+    validate::Surroundings around;
+    for (std::size_t p = 0; p < results.size(); ++p) {
+      if (results[p].name == m->phase) {
+        if (single) {
+          around.ranges = ranges_of(*job.file, *m);
+          around.totals = validate::allocator_totals(boot, once, p);
+        }
+        out.checks.push_back(validate::compare(*m, results[p], around, core.repeat_tlbi));
+        out.instructions[m->phase] =
+            validate::model_counts(results[p]).all.at("kernel_instructions");
+      }
+      around.tables_before = results[p].rcu_added;
+    }
+  }
+  return out;
 }
 
 void print(const validate::PhaseCheck& check, bool all) {
@@ -120,11 +173,35 @@ void print(const validate::PhaseCheck& check, bool all) {
   for (const validate::Row& row : check.rows) {
     if (!all && row.verdict != validate::Verdict::kOff) continue;
     constexpr std::string_view kNames[] = {"exact", "within", "OFF"};
-    text += fmt::format("  {:<24} real {:<22} model {:>10}  {}\n", row.counter,
+    text += fmt::format("  {:<28} real {:<22} model {:>10}  {:<7} {}\n", row.counter,
                         fmt::format("{}", fmt::join(row.real, " ")), row.model,
-                        kNames[static_cast<unsigned>(row.verdict)]);
+                        kNames[static_cast<unsigned>(row.verdict)], validate::name_of(row.rule));
   }
   if (!text.empty()) std::cout << fmt::format("{} {} {}\n", m.phase, m.cpu, m.variant) << text;
+}
+
+// What each variant adds to the instructions of "off", of the same workload, CPU and file.
+void add_differences(const std::vector<const Job*>& jobs, std::vector<Outcome>& outcomes) {
+  const auto place = [](const Job& job) { return std::tie(job.workload, job.cpu, job.file); };
+  for (std::size_t off = 0; off < jobs.size(); ++off) {
+    if (jobs[off]->variant != "off") continue;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      if (i == off || place(*jobs[i]) != place(*jobs[off])) continue;
+      for (validate::PhaseCheck& check : outcomes[i].checks) {
+        const std::string& phase = check.measurement->phase;
+        const auto base =
+            std::find_if(jobs[off]->measurements.begin(), jobs[off]->measurements.end(),
+                         [&](const Measurement* m) { return m->phase == phase; });
+        if (base == jobs[off]->measurements.end()) continue;
+        const auto real_off = (*base)->counts.find("kernel_instructions");
+        const auto real = check.measurement->counts.find("kernel_instructions");
+        if (real_off == (*base)->counts.end() || real == check.measurement->counts.end()) continue;
+        check.rows.push_back(
+            validate::compare_difference(real_off->second, outcomes[off].instructions.at(phase),
+                                         real->second, outcomes[i].instructions.at(phase)));
+      }
+    }
+  }
 }
 
 int validate_kernel(const std::vector<std::string>& arguments) {
@@ -149,7 +226,8 @@ int validate_kernel(const std::vector<std::string>& arguments) {
         continue;
       }
       const std::string kernel = file.variants ? "linux-6.12-kpkeys" : "linux-6.12";
-      Job& job = jobs[workload->second + m.cpu + m.variant + kernel];
+      Job& job = jobs[fmt::format("{} {} {} {}", workload->second, m.cpu, m.variant, file.path)];
+      job.file = &file;
       job.workload = workload->second;
       job.cpu = m.cpu;
       job.variant = m.variant;
@@ -169,60 +247,19 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     }
   }
 
-  // Phases whose copy-on-write faults differ from boot to boot, or within one.
-  std::set<std::string> chance;
-  for (const validate::CountsFile& file : files) {
-    for (const Measurement& m : file.measurements) {
-      const auto vale = m.counts.find("tlbi.VALE1IS");
-      if (vale == m.counts.end()) continue;
-      const auto& v = vale->second;
-      if (*std::max_element(v.begin(), v.end()) != *std::min_element(v.begin(), v.end()) &&
-          m.variant == "off") {
-        chance.insert(m.phase);
-      }
-    }
-  }
-
   const std::map<std::string, cpu::CoreProfile> cores = {{"max", read_core("neoverse-v1")},
                                                          {"a76", read_core("cortex-a76")}};
   std::vector<const Job*> order;
   order.reserve(jobs.size());
   for (const auto& [key, job] : jobs) order.push_back(&job);
-  std::vector<std::vector<validate::PhaseCheck>> checks(order.size());
+  std::vector<Outcome> outcomes(order.size());
   std::vector<std::exception_ptr> errors(order.size());
   std::atomic<std::size_t> next = 0;
   Progress progress("validate", order.size());
   const auto work = [&] {
     for (std::size_t i; (i = next++) < order.size();) {
       try {
-        const Job& job = *order[i];
-        kernel::Kernel kernel(cores.at(job.cpu), read_kernel(job.kernel),
-                              validate::config_of(job.variant));
-        // Twice in one boot, as the measurements were made: the second time is compared, or the
-        // first with those that were made once.
-        const workload::Workload w = workload::read_json_workload(job.workload);
-        const kernel::AllocatorStatistics boot = kernel.system().allocator->statistics();
-        const auto once = workload::Driver(kernel).run(w);
-        kernel.exit_all();
-        const auto again = workload::Driver(kernel).run(w);
-        for (const Measurement* m : job.measurements) {
-          const bool single = m->counts.begin()->second.size() == 1;
-          const std::vector<workload::PhaseResult>& results = single ? once : again;
-          for (std::size_t p = 0; p < results.size(); ++p) {
-            if (results[p].name != m->phase) continue;
-            // Tables freed in this phase or the one before may have waited for RCU over its
-            // borders.
-            validate::Surroundings around;
-            around.moved_tables =
-                results[p].allocator.freed + (p == 0 ? 0 : results[p - 1].allocator.freed);
-            around.chance = chance.contains(m->phase);
-            if (single) {
-              add_ranges(files, *m, around);
-              around.totals = validate::allocator_totals(boot, once, p);
-            }
-            checks[i].push_back(validate::compare(*m, results[p], around));
-          }
-        }
+        outcomes[i] = run(*order[i], cores.at(order[i]->cpu));
         progress.add(1);
       } catch (...) {
         errors[i] = std::current_exception();
@@ -234,10 +271,13 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     for (unsigned i = 1; i < request.jobs; ++i) threads.emplace_back(work);
     work();
   }
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+  add_differences(order, outcomes);
   std::size_t verdicts[3] = {};
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (errors[i]) std::rethrow_exception(errors[i]);
-    for (const validate::PhaseCheck& check : checks[i]) {
+  for (const Outcome& outcome : outcomes) {
+    for (const validate::PhaseCheck& check : outcome.checks) {
       print(check, request.all);
       for (const validate::Row& row : check.rows) ++verdicts[static_cast<unsigned>(row.verdict)];
     }

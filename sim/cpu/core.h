@@ -6,6 +6,7 @@
 // CauseScope. Costs are the profile's.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -82,9 +83,21 @@ class Core {
   std::uint64_t par_el1() const { return par_el1_; }
 
   void take_exception();  // from the current level to EL1
+  unsigned level() const { return el_; }
+  // The software at `el` runs on, without an exception or a return of its own.
+  void continue_at(unsigned el) { el_ = el; }
   void eret(unsigned to_el);
 
-  void execute(std::uint64_t instructions) { count(Event::kInstruction, instructions); }
+  void execute(std::uint64_t instructions) {
+    count(Event::kInstruction, instructions);
+    if (instructions >= until_timer_) [[unlikely]] {
+      expire(instructions - until_timer_);
+    } else {
+      until_timer_ -= instructions;
+    }
+  }
+  // Calls `handler` after each `interval` executed instructions, its own not among them; 0: never.
+  void set_timer(std::uint64_t interval, std::function<void()> handler);
   void count_page_zero() { count(Event::kPageZero); }
   void count_page_copy() { count(Event::kPageCopy); }
 
@@ -100,6 +113,7 @@ class Core {
   void synchronise();
   // Completes the outstanding TLBIs of the domains up to `reach`.
   void complete_tlbis(mmu::Domain reach);
+  void expire(std::uint64_t beyond);
   mmu::Side privileged() const { return pan_ ? mmu::Side::kPrivilegedPan : mmu::Side::kPrivileged; }
   mmu::Fault dataless_access(VirtAddr va, const poe::Access& access) {
     count(Event::kUserAccess);
@@ -122,6 +136,8 @@ class Core {
   std::uint64_t par_el1_ = 0;
   std::uint64_t por_el1_written_ = 0;  // the last MSR; in force after a synchronisation
   unsigned el_ = 1;
+  std::uint64_t timer_interval_ = 0, until_timer_ = ~0ull;
+  std::function<void()> timer_;
   bool pan_ = true;
   CauseId cause_ = 0;
   std::vector<std::pair<mmu::TlbiEffect, mmu::Domain>> outstanding_;  // TLBIs before their DSB

@@ -28,7 +28,7 @@ void Gather::remove_table(cpu::Core& core, Pfn table, std::uint64_t va, unsigned
   tables_.push_back(table);
   if (tables_.size() == kTables) {  // tlb_table_flush()
     flush_tlb(core);
-    system_.free_tables_rcu(std::move(tables_));
+    system_.rcu.call(std::move(tables_));
     tables_.clear();
   }
 }
@@ -52,7 +52,7 @@ void Gather::flush_tlb(cpu::Core& core) {
 
 void Gather::flush(cpu::Core& core) {
   flush_tlb(core);
-  if (!tables_.empty()) system_.free_tables_rcu(std::move(tables_));
+  if (!tables_.empty()) system_.rcu.call(std::move(tables_));
   tables_.clear();
   for (const FolioPages& f : folios_) {
     const bool huge = system_.page(f.head).order > 0;

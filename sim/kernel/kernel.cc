@@ -31,15 +31,17 @@ class Kernel::Syscall {
  public:
   Syscall(Kernel& kernel, std::uint32_t id)
       : kernel_(kernel), core_(kernel.run_on(kernel.task(id))) {
+    kernel.first_return(kernel.task(id), core_);
     const Because because(core_, Cause::kSyscall);
     kernel_.enter_kernel(core_);
     core_.execute(kernel_.system_.path().syscall);
   }
   ~Syscall() noexcept(false) {
-    kernel_.system_.rcu_quiesce(core_);
+    kernel_.softirq(core_);
     const Because because(core_, Cause::kSyscall);
-    kernel_.leave_kernel(core_);
+    if (returns_) kernel_.leave_kernel(core_);
   }
+  void does_not_return() { returns_ = false; }
   Syscall(const Syscall&) = delete;
   Syscall& operator=(const Syscall&) = delete;
   cpu::Core& core() { return core_; }
@@ -47,6 +49,7 @@ class Kernel::Syscall {
  private:
   Kernel& kernel_;
   cpu::Core& core_;
+  bool returns_ = true;
 };
 
 void Kernel::enter_kernel(cpu::Core& core) {
@@ -55,6 +58,38 @@ void Kernel::enter_kernel(cpu::Core& core) {
 }
 
 void Kernel::leave_kernel(cpu::Core& core) { core.eret(0); }
+
+// RCU_SOFTIRQ: what a grace period has passed for. Without timer interrupts one passes at once.
+void Kernel::softirq(cpu::Core& core) {
+  system_.free_tables(core, timer_ ? system_.rcu.take_ready() : system_.rcu.take_all());
+}
+
+// The tick, as it hits the kernel: also the kernel thread that it wakes runs at once.
+void Kernel::timer_interrupt(cpu::Core& core) {
+  const Because because(core, Cause::kTimer);
+  const KernelProfile& profile = system_.profile;
+  const unsigned level = core.level();
+  core.continue_at(1);
+  core.take_exception();
+  const std::uint64_t saved = system_.protection->exception_entry(core);
+  core.execute(profile.path.timer);
+  for (unsigned i = 0; i < profile.timer_isb; ++i) core.isb();
+  for (unsigned runs = system_.rcu.tick(); runs > 0; --runs) {
+    core.execute(profile.path.kernel_thread);
+    for (unsigned i = 0; i < 2; ++i) thread_switch(core);  // there and back
+  }
+  system_.protection->exception_return(core, saved);
+  core.eret(1);
+  core.continue_at(level);
+}
+
+void Kernel::set_timer(std::uint64_t instructions) {
+  timer_ = instructions != 0;
+  for (std::size_t c = 0; c < system_.machine.core_count(); ++c) {
+    cpu::Core& core = system_.machine.core(c);
+    core.set_timer(instructions, [this, &core] { timer_interrupt(core); });
+  }
+}
 
 Task& Kernel::task(std::uint32_t id) {
   const auto it = tasks_.find(id);
@@ -72,7 +107,7 @@ bool Kernel::alive(std::uint32_t id) const {
 Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
   const auto [it, fresh] = tasks_.try_emplace(id);
   if (!fresh && !it->second.dead) throw InputError(fmt::format("task {} exists already", id));
-  it->second = {id, std::move(mm), cpu, 0, false, {}};
+  it->second = {id, std::move(mm), cpu, 0, true, false, {}};
   return it->second;
 }
 
@@ -83,10 +118,18 @@ cpu::Core& Kernel::run_on(Task& t) {
     core.execute(system_.path().context_switch);
     current_[t.cpu] = t.id;
     if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
-    core.dsb_ish();  // __switch_to(): the thread may go on elsewhere
-    for (unsigned i = 0; i < system_.profile.switch_isb; ++i) core.isb();
+    thread_switch(core);
+    core.continue_at(t.fresh ? 1 : 0);
   }
   return core;
+}
+
+// __switch_to(): the thread may go on elsewhere, and has keys of its own for pointer
+// authentication.
+void Kernel::thread_switch(cpu::Core& core) {
+  core.dsb_ish();
+  const unsigned keys = system_.machine.profile().pauth ? 1 : 0;
+  for (unsigned i = 0; i < system_.profile.switch_isb + keys; ++i) core.isb();
 }
 
 void Kernel::switch_mm(Mm& mm, cpu::Core& core) {
@@ -123,6 +166,7 @@ void Kernel::spawn(std::uint32_t id) {
   run_on(t);
   load_program(t, core);
   leave_kernel(core);
+  t.fresh = false;
 }
 
 // bprm_mm_init(), setup_arg_pages() and load_elf_binary()
@@ -137,13 +181,13 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   for (std::uint64_t va = top; va < ProgramImage::kStackTop; va += kPageSize) {
     mm.handle_fault(VirtAddr(va), true, false, core);
   }
-  mm.finish_stack(program_.stack_base(), ProgramImage::kStackTop, core);
+  mm.finish_stack(program_.stack_base(), ProgramImage::kStackTop);
   Vma text;
   text.read = text.file = true;
   text.file_id = kProgramFile;
   const auto segment = [&](Vma vma, std::uint64_t start, std::uint64_t bytes) {
     vma.file_offset = start - ProgramImage::kBase;
-    if (bytes != 0) mm.mmap(vma, bytes, start, core);
+    if (bytes != 0) mm.mmap(vma, align_up(bytes, kPageSize), start, core);
   };
   segment(text, ProgramImage::kBase, program_.header_bytes);
   segment(text, program_.rodata_base(), program_.rodata_bytes);
@@ -156,6 +200,9 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   Vma bss;
   bss.read = bss.write = true;
   segment(bss, program_.bss_base(), program_.bss_bytes);
+  if (program_.bss_bytes != 0 && !is_aligned(program_.data_bytes, kPageSize)) {  // padzero()
+    touch_by_kernel(t.id, program_.data_base() + program_.data_bytes, poe::AccessKind::kWrite);
+  }
   mm.brk_start = mm.brk = program_.heap_base();
   if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);
   Vma vdso = text;  // arch_setup_additional_pages()
@@ -208,7 +255,6 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
     const mmu::Registers& regs = core.mmu().registers();
     if (regs.ttbr0 == address_of(mm->root()).value) {
       core.msr_ttbr(address_of(system_.zero_page).value, regs.ttbr1);
-      core.isb();
     }
     for (const Mm*& on : mm_on_) {
       if (on == mm.get()) on = nullptr;
@@ -240,6 +286,9 @@ void Kernel::exit(std::uint32_t id) {
   t.slab.clear();
   t.dead = true;
   current_[t.cpu] = 0;
+  system_.rcu.call();  // delayed_put_task_struct()
+  for (unsigned i = 0; i < system_.profile.task_isb; ++i) call.core().isb();
+  call.does_not_return();
 }
 
 void Kernel::wait(std::uint32_t id, std::uint32_t child) {
@@ -318,16 +367,29 @@ void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
   task(id).mm->set_brk(address, call.core());
 }
 
+void Kernel::first_return(Task& t, cpu::Core& core) {
+  if (!t.fresh) return;
+  t.fresh = false;
+  const Because because(core, Cause::kFork);
+  leave_kernel(core);  // ret_from_fork
+}
+
+FaultResult Kernel::fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core) {
+  const FaultResult result = t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
+                                                kind == poe::AccessKind::kExecute, core);
+  softirq(core);
+  return result;
+}
+
 bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
   Task& t = task(id);
   cpu::Core& core = run_on(t);
+  first_return(t, core);
   for (int attempt = 0; attempt < 4; ++attempt) {
     if (!core.user_access(VirtAddr(address), kind)) return true;
     const Because because(core, Cause::kFault);
     enter_kernel(core);
-    const FaultResult result =
-        t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
-                           kind == poe::AccessKind::kExecute, core);
+    const FaultResult result = fault(t, address, kind, core);
     leave_kernel(core);
     if (result == FaultResult::kSegv) break;
   }
@@ -335,7 +397,30 @@ bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind
   return false;
 }
 
+bool Kernel::touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
+  Task& t = task(id);
+  cpu::Core& core = run_on(t);
+  const unsigned level = core.level();
+  core.continue_at(1);
+  bool done = false;
+  for (int attempt = 0; attempt < 4 && !done; ++attempt) {
+    done = !core.unprivileged_access(VirtAddr(address), kind);
+    if (done) break;
+    const Because because(core, Cause::kFault);
+    core.take_exception();
+    const std::uint64_t saved = system_.protection->exception_entry(core);
+    const FaultResult result = fault(t, address, kind, core);
+    system_.protection->exception_return(core, saved);
+    core.eret(1);
+    if (result == FaultResult::kSegv) break;
+  }
+  core.continue_at(level);
+  if (!done) ++segv_;
+  return done;
+}
+
 std::uint64_t Kernel::vmalloc(std::uint64_t pages, bool huge) {
+  softirq(system_.machine.core(0));
   return vmalloc_.allocate(pages, huge, system_.machine.core(0));
 }
 void Kernel::vfree(std::uint64_t address) { vmalloc_.free(address, system_.machine.core(0)); }

@@ -20,6 +20,7 @@ struct Task {
   std::shared_ptr<Mm> mm;
   unsigned cpu = 0;
   std::uint64_t stack = 0;  // VMAP_STACK address
+  bool fresh = true;        // has not returned to EL0 yet
   bool dead = false;        // exited, not reaped
   std::vector<Pfn> slab;    // pages of its kernel objects: they lie between page tables
 };
@@ -72,6 +73,11 @@ class Kernel {
 
   // One user access; false: the program would be killed (SIGSEGV).
   bool touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind);
+  // The same by the kernel on behalf of the task (put_user): a fault is taken from EL1.
+  bool touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::AccessKind kind);
+
+  // A timer interrupt after each `instructions` on each core; 0: none.
+  void set_timer(std::uint64_t instructions);
 
   // Kernel memory, by the task that runs on core 0 (or the boot context).
   std::uint64_t vmalloc(std::uint64_t pages, bool huge);
@@ -96,7 +102,12 @@ class Kernel {
   cpu::Core& run_on(Task& t);
   void enter_kernel(cpu::Core& core);
   void leave_kernel(cpu::Core& core);
+  void first_return(Task& t, cpu::Core& core);
+  void timer_interrupt(cpu::Core& core);
+  void softirq(cpu::Core& core);
+  FaultResult fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core);
   void switch_mm(Mm& mm, cpu::Core& core);
+  void thread_switch(cpu::Core& core);
   std::uint64_t allocate_stack(cpu::Core& core, unsigned cpu);
   void free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu);
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
@@ -113,6 +124,7 @@ class Kernel {
   AsidAllocator asids_;
   ProgramImage program_;
   unsigned next_cpu_ = 0;
+  bool timer_ = false;
   std::vector<Pfn> fragments_;
   std::uint32_t next_shmem_ = 1u << 22;
   std::uint64_t segv_ = 0;

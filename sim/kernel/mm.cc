@@ -55,6 +55,7 @@ void Mm::isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     if (vma == nullptr || vma->start == at) continue;
     split_huge_at(at, core);  // vma_adjust_trans_huge()
     vmas_.split(at);
+    system_.rcu.call();  // nodes of the maple tree
   }
 }
 
@@ -112,6 +113,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
        it = vmas_.first_above(start)) {
     vmas_.erase(it->first);
   }
+  system_.rcu.call();  // vm_area_free(), and nodes of the maple tree
   return true;
 }
 
@@ -121,6 +123,7 @@ void Mm::exit(cpu::Core& core) {
   free_tables(gather, 0, kUserEnd, 0, 0, core);
   gather.flush(core);
   vmas_.clear();
+  system_.rcu.call();
   if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
   system_.allocator->free(core, root_);
 }
@@ -137,13 +140,10 @@ void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
   brk = address;
 }
 
-void Mm::finish_stack(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+void Mm::finish_stack(std::uint64_t start, std::uint64_t end) {
   Vma* stack = vmas_.find(end - 1);
   if (stack == nullptr) throw ModelError("exec has no stack");
-  Gather gather(system_, asid, false, FlushSite::kMprotect);
-  change_protection(gather, *stack, stack->start, stack->end, core);
-  gather.flush(core);
-  Vma grown = *stack;  // expand_stack()
+  Vma grown = *stack;  // expand_stack(); mprotect_fixup() finds the flags as they are
   vmas_.erase(grown.start);
   grown.start = start;
   vmas_.insert(grown);

@@ -54,8 +54,8 @@ class Mm {
   void fork_into(Mm& child, cpu::Core& core);
   // exit_mmap(): everything goes, in one gather of the full mm; then the root itself.
   void exit(cpu::Core& core);
-  // setup_arg_pages(): the stack that exec has written to gets its final protection.
-  void finish_stack(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  // setup_arg_pages(): the stack that exec has written to gets its final size.
+  void finish_stack(std::uint64_t start, std::uint64_t end);
 
   // handle_mm_fault(): the access may be repeated, or is a SIGSEGV.
   FaultResult handle_fault(VirtAddr va, bool write, bool exec, cpu::Core& core);

@@ -53,12 +53,14 @@ void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
 }
 
 void PageTables::enter_lazy(cpu::Core& core) {
+  if (interrupt_) return;
   if (lazy_) throw ModelError("lazy MMU sections do not nest");
   protection_.enter_lazy(core);
   lazy_ = true;
 }
 
 void PageTables::leave_lazy(cpu::Core& core) {
+  if (interrupt_) return;
   lazy_ = false;
   if (barriers_pending_) core.dsb_ishst();
   protection_.leave_lazy(core, barriers_pending_);

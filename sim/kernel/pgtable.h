@@ -53,6 +53,9 @@ class PageTables {
   void enter_lazy(cpu::Core& core);
   void leave_lazy(cpu::Core& core);
 
+  // In interrupts lazy MMU sections do nothing, and each write is guarded by itself.
+  void set_interrupt(bool interrupt) { interrupt_ = interrupt; }
+
   Protection& protection() { return protection_; }
   std::uint64_t writes() const { return writes_; }
 
@@ -63,6 +66,7 @@ class PageTables {
   Protection& protection_;
   const Options options_;
   bool lazy_ = false;
+  bool interrupt_ = false;
   bool barriers_pending_ = false;
   std::uint64_t writes_ = 0;
 };
@@ -79,6 +83,17 @@ class LazySection {
  private:
   PageTables& tables_;
   cpu::Core& core_;
+};
+
+class InterruptContext {
+ public:
+  explicit InterruptContext(PageTables& tables) : tables_(tables) { tables_.set_interrupt(true); }
+  ~InterruptContext() { tables_.set_interrupt(false); }
+  InterruptContext(const InterruptContext&) = delete;
+  InterruptContext& operator=(const InterruptContext&) = delete;
+
+ private:
+  PageTables& tables_;
 };
 
 }  // namespace kpksim::kernel

@@ -23,6 +23,9 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.fault_around_pages = in.count("behaviour", "fault_around_pages");
   profile.switch_isb = in.count("behaviour", "switch_isb");
   profile.switch_mm_isb = in.count("behaviour", "switch_mm_isb");
+  profile.task_isb = in.count("behaviour", "task_isb");
+  profile.timer_instructions = in.count("behaviour", "timer_instructions");
+  profile.timer_isb = in.count("behaviour", "timer_isb");
   profile.process_pages = in.count("behaviour", "process_pages");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {
     in.fail("/behaviour/fault_around_pages/value", "expected a power of two up to 512");

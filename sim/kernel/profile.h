@@ -18,13 +18,14 @@ struct PathLengths {
   std::uint64_t vma_call, madvise, zap_folio, zap_page, free_folio, free_huge, protect_page,
       protect_writable, move_page, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
-  std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, set_memory_pkey;
+  std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, set_memory_pkey, timer,
+      kernel_thread;
 };
 struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 33> kPaths = {{
+inline constexpr std::array<PathInfo, 35> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
@@ -58,6 +59,8 @@ inline constexpr std::array<PathInfo, 33> kPaths = {{
     {"section", &PathLengths::section},
     {"section_open", &PathLengths::section_open},
     {"set_memory_pkey", &PathLengths::set_memory_pkey},
+    {"timer", &PathLengths::timer},
+    {"kernel_thread", &PathLengths::kernel_thread},
 }};
 
 struct KernelProfile {
@@ -70,8 +73,11 @@ struct KernelProfile {
   bool skip_unchanged_register = false;  // a guard that would not change POR_EL1 does not write it
   HugePages huge_pages = HugePages::kAlways;  // /sys/kernel/mm/transparent_hugepage/enabled
   unsigned fault_around_pages = 16;           // a power of two
-  unsigned switch_isb = 5;                    // ISB of a context switch to another thread
-  unsigned switch_mm_isb = 2;                 // and those of a switch to another address space
+  unsigned switch_isb = 4;     // ISB of a context switch, besides that of pointer authentication
+  unsigned switch_mm_isb = 2;  // and those of a switch to another address space
+  unsigned task_isb = 5;       // ISB of a task's creation and end
+  unsigned timer_isb = 10;     // ISB of a timer interrupt
+  unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
   PathLengths path{};
 };

@@ -170,13 +170,9 @@ void System::check_broken(Asid asid, VirtAddr start, VirtAddr end) {
   }
 }
 
-void System::free_tables_rcu(std::vector<Pfn> freed) {
-  rcu_.insert(rcu_.end(), freed.begin(), freed.end());
-}
-
-void System::rcu_quiesce(cpu::Core& core) {
-  for (const Pfn table : rcu_) allocator->free(core, table);
-  rcu_.clear();
+void System::free_tables(cpu::Core& core, const std::vector<Pfn>& freed) {
+  const InterruptContext softirq(tables);
+  for (const Pfn table : freed) allocator->free(core, table);
 }
 
 }  // namespace kpksim::kernel

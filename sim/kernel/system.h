@@ -15,6 +15,7 @@
 #include "sim/kernel/pgtable.h"
 #include "sim/kernel/profile.h"
 #include "sim/kernel/protect/protection.h"
+#include "sim/kernel/rcu.h"
 #include "sim/kernel/tlbflush.h"
 
 namespace kpksim::kernel {
@@ -63,6 +64,7 @@ class System {
   TlbFlush flush;
   LinearMap linear_map;
   std::unique_ptr<PageTableAllocator> allocator;
+  Rcu rcu;
   std::vector<Page> pages;
   Pfn zero_page;
   std::uint32_t last_anon_vma = 0;
@@ -89,12 +91,10 @@ class System {
   void check_broken(Asid asid, VirtAddr start, VirtAddr end);
   std::uint64_t bbm_violations() const { return bbm_violations_; }
 
-  // Tables whose free waits for RCU; a quiescent state (the end of a system call) frees them.
-  void free_tables_rcu(std::vector<Pfn> tables);
-  void rcu_quiesce(cpu::Core& core);
+  // Frees tables whose grace period is over; the kernel does it in the RCU softirq.
+  void free_tables(cpu::Core& core, const std::vector<Pfn>& tables);
 
  private:
-  std::vector<Pfn> rcu_;
   std::uint64_t bbm_violations_ = 0;
   std::optional<Pfn> huge_zero_;
 };

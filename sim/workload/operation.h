@@ -63,6 +63,7 @@ struct Operation {
   bool file = false;        // file mapping (page cache), else anonymous
   bool write = false;       // of kTouch
   bool execute = false;     // of kTouch: an instruction fetch
+  bool by_kernel = false;   // of kTouch: on the task's behalf
   bool huge = false;        // of kVmalloc
   bool may_fail = false;    // a trace's call whose range the model may not know in full
   Order order = Order::kAscending;

@@ -25,6 +25,10 @@ class Protection {
   // Around a lazy MMU section. `synchronised`: an ISB follows the leave anyway.
   virtual void enter_lazy(cpu::Core& core) = 0;
   virtual void leave_lazy(cpu::Core& core, bool synchronised) = 0;
+  // Around an exception taken from EL1: the register is saved, and the level is the default one
+  // meanwhile. exception_return() gets what exception_entry() gave.
+  virtual std::uint64_t exception_entry(cpu::Core&) { return 0; }
+  virtual void exception_return(cpu::Core&, std::uint64_t) {}
   // True if the lazy section itself keeps the window open, so that writes inside need none.
   virtual bool batches() const = 0;
   // True if page-table pages carry a key of their own in the linear map.
