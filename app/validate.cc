@@ -10,7 +10,6 @@
 #include <iostream>
 #include <set>
 #include <thread>
-#include <tuple>
 
 #include "app/options.h"
 #include "app/progress.h"
@@ -110,14 +109,16 @@ struct Job {
   std::vector<const Measurement*> measurements;
 };
 
+// What the model did in one measured phase.
 struct Outcome {
-  std::vector<validate::PhaseCheck> checks;
-  std::map<std::string, std::uint64_t> instructions;  // of each measured phase
+  const Measurement* measurement = nullptr;
+  workload::PhaseResult model;
+  validate::Surroundings around;
 };
 
 // Twice in one boot, as the measurements were made: the second time is compared, with as many timer
 // interrupts as the real phase had, or the first with those that were made once.
-Outcome run(const Job& job, const cpu::CoreProfile& core) {
+std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core) {
   const kernel::KernelProfile profile = read_kernel(job.kernel);
   kernel::Kernel kernel(core, profile, validate::config_of(job.variant));
   const workload::Workload w = workload::read_json_workload(job.workload);
@@ -138,33 +139,54 @@ Outcome run(const Job& job, const cpu::CoreProfile& core) {
       return counts.all.at(name) - counts.timer.at(name);
     };
     const double n = validate::interrupts(*m->second, without("eret"));
-    const auto instructions = static_cast<double>(without("kernel_instructions"));
+    std::uint64_t instructions = without("kernel_instructions");
+    for (const cpu::Counters& c : phase.cores) {
+      instructions += kernel::Kernel::kTouchInstructions * c.total(cpu::Event::kUserAccess);
+    }
     // Those of the phase lie within it: none at its end.
-    interval[phase.name] = static_cast<std::uint64_t>(instructions / (n + 0.5)) + 1;
+    interval[phase.name] =
+        static_cast<std::uint64_t>(static_cast<double>(instructions) / (n + 0.5)) + 1;
   }
   workload::Driver driver(kernel);
   driver.before_phase([&](const std::string& name) { kernel.set_timer(interval.at(name)); });
   const auto again = driver.run(w);
 
-  Outcome out;
+  std::vector<Outcome> out;
   for (const Measurement* m : job.measurements) {
     const bool single = m->counts.begin()->second.size() == 1;
     const std::vector<workload::PhaseResult>& results = single ? once : again;
-    validate::Surroundings around;
     for (std::size_t p = 0; p < results.size(); ++p) {
-      if (results[p].name == m->phase) {
-        if (single) {
-          around.ranges = ranges_of(*job.file, *m);
-          around.totals = validate::allocator_totals(boot, once, p);
-        }
-        out.checks.push_back(validate::compare(*m, results[p], around, core.repeat_tlbi));
-        out.instructions[m->phase] =
-            validate::model_counts(results[p]).all.at("kernel_instructions");
+      if (results[p].name != m->phase) continue;
+      validate::Surroundings around;
+      if (p > 0) around.tables_before = results[p - 1].rcu_added;
+      if (p > 0) around.after_fork = validate::forks_once(results[p - 1]);
+      if (single) {
+        around.ranges = ranges_of(*job.file, *m);
+        around.totals = validate::allocator_totals(boot, once, p);
       }
-      around.tables_before = results[p].rcu_added;
+      out.push_back({m, results[p], std::move(around)});
     }
   }
   return out;
+}
+
+// The measured phases of one file, CPU and variant follow each other, and the first follows the
+// last: what RCU puts off in one may fall into the next.
+void add_neighbours(const validate::CountsFile& file,
+                    const std::map<const Measurement*, Outcome*>& outcomes) {
+  std::map<std::pair<std::string, std::string>, std::vector<Outcome*>> chains;
+  for (const Measurement& m : file.measurements) {
+    if (const auto it = outcomes.find(&m); it != outcomes.end()) {
+      chains[{m.cpu, m.variant}].push_back(it->second);
+    }
+  }
+  for (const auto& [of, chain] : chains) {
+    for (std::size_t i = 0; i < chain.size(); ++i) {
+      const Outcome& before = *chain[(i + chain.size() - 1) % chain.size()];
+      std::uint64_t& tables = chain[i]->around.tables_before;
+      tables = std::max(tables, before.model.rcu_added);
+    }
+  }
 }
 
 void print(const validate::PhaseCheck& check, bool all) {
@@ -180,27 +202,22 @@ void print(const validate::PhaseCheck& check, bool all) {
   if (!text.empty()) std::cout << fmt::format("{} {} {}\n", m.phase, m.cpu, m.variant) << text;
 }
 
-// What each variant adds to the instructions of "off", of the same workload, CPU and file.
-void add_differences(const std::vector<const Job*>& jobs, std::vector<Outcome>& outcomes) {
-  const auto place = [](const Job& job) { return std::tie(job.workload, job.cpu, job.file); };
-  for (std::size_t off = 0; off < jobs.size(); ++off) {
-    if (jobs[off]->variant != "off") continue;
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      if (i == off || place(*jobs[i]) != place(*jobs[off])) continue;
-      for (validate::PhaseCheck& check : outcomes[i].checks) {
-        const std::string& phase = check.measurement->phase;
-        const auto base =
-            std::find_if(jobs[off]->measurements.begin(), jobs[off]->measurements.end(),
-                         [&](const Measurement* m) { return m->phase == phase; });
-        if (base == jobs[off]->measurements.end()) continue;
-        const auto real_off = (*base)->counts.find("kernel_instructions");
-        const auto real = check.measurement->counts.find("kernel_instructions");
-        if (real_off == (*base)->counts.end() || real == check.measurement->counts.end()) continue;
-        check.rows.push_back(
-            validate::compare_difference(real_off->second, outcomes[off].instructions.at(phase),
-                                         real->second, outcomes[i].instructions.at(phase)));
-      }
-    }
+// What a variant adds to the instructions of "off", of the same file, phase and CPU.
+void add_difference(const Outcome& variant, const std::vector<const Outcome*>& all,
+                    validate::PhaseCheck& check) {
+  const Measurement& m = *variant.measurement;
+  for (const Outcome* off : all) {
+    const Measurement& o = *off->measurement;
+    if (o.phase != m.phase || o.cpu != m.cpu) continue;
+    const auto real_off = o.counts.find("kernel_instructions");
+    const auto real = m.counts.find("kernel_instructions");
+    if (real_off == o.counts.end() || real == m.counts.end()) return;
+    const auto instructions = [](const Outcome& of) {
+      return validate::model_counts(of.model).all.at("kernel_instructions");
+    };
+    check.rows.push_back(validate::compare_difference(real_off->second, instructions(*off),
+                                                      real->second, instructions(variant)));
+    return;
   }
 }
 
@@ -252,7 +269,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
   std::vector<const Job*> order;
   order.reserve(jobs.size());
   for (const auto& [key, job] : jobs) order.push_back(&job);
-  std::vector<Outcome> outcomes(order.size());
+  std::vector<std::vector<Outcome>> outcomes(order.size());
   std::vector<std::exception_ptr> errors(order.size());
   std::atomic<std::size_t> next = 0;
   Progress progress("validate", order.size());
@@ -274,10 +291,21 @@ int validate_kernel(const std::vector<std::string>& arguments) {
   for (const std::exception_ptr& error : errors) {
     if (error) std::rethrow_exception(error);
   }
-  add_differences(order, outcomes);
+  std::map<const Measurement*, Outcome*> by_measurement;
+  std::map<const validate::CountsFile*, std::vector<const Outcome*>> off;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (Outcome& outcome : outcomes[i]) {
+      by_measurement[outcome.measurement] = &outcome;
+      if (order[i]->variant == "off") off[order[i]->file].push_back(&outcome);
+    }
+  }
+  for (const validate::CountsFile& file : files) add_neighbours(file, by_measurement);
   std::size_t verdicts[3] = {};
-  for (const Outcome& outcome : outcomes) {
-    for (const validate::PhaseCheck& check : outcome.checks) {
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (const Outcome& outcome : outcomes[i]) {
+      validate::PhaseCheck check = validate::compare(
+          *outcome.measurement, outcome.model, outcome.around, cores.at(order[i]->cpu).repeat_tlbi);
+      if (order[i]->variant != "off") add_difference(outcome, off[order[i]->file], check);
       print(check, request.all);
       for (const validate::Row& row : check.rows) ++verdicts[static_cast<unsigned>(row.verdict)];
     }

@@ -90,6 +90,10 @@ class Core {
 
   void execute(std::uint64_t instructions) {
     count(Event::kInstruction, instructions);
+    pass(instructions);
+  }
+  // Time passes for the timer: instructions that are not the kernel's.
+  void pass(std::uint64_t instructions) {
     if (instructions >= until_timer_) [[unlikely]] {
       expire(instructions - until_timer_);
     } else {

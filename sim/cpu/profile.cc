@@ -24,6 +24,7 @@ CoreProfile read_core_profile(const std::string& path) {
   profile.clock_ghz = in.number("core", "clock_ghz");
   profile.tlb_range = in.flag("core", "tlb_range");
   profile.pauth = in.flag("core", "pauth");
+  profile.sve = in.flag("core", "sve");
   profile.hafdbs = in.flag("core", "hafdbs");
   profile.repeat_tlbi = in.flag("core", "repeat_tlbi");
   profile.asid_bits = in.choice("core", "asid_bits", {"8", "16"}) == 0 ? 8 : 16;

@@ -20,6 +20,7 @@ struct CoreProfile {
   bool repeat_tlbi = false;                          // needs ARM64_WORKAROUND_REPEAT_TLBI
   unsigned asid_bits = 16;                           // ID_AA64MMFR0_EL1.ASIDBits
   bool pauth = true;                                 // FEAT_PAuth
+  bool sve = true;                                   // FEAT_SVE
   bool hafdbs = true;                                // hardware sets access flag and dirty state
   std::array<std::uint64_t, kEvents> millicycles{};  // cost of one event
 };

@@ -31,7 +31,7 @@ class Kernel::Syscall {
  public:
   Syscall(Kernel& kernel, std::uint32_t id)
       : kernel_(kernel), core_(kernel.run_on(kernel.task(id))) {
-    kernel.first_return(kernel.task(id), core_);
+    kernel.begin_user(kernel.task(id), core_);
     const Because because(core_, Cause::kSyscall);
     kernel_.enter_kernel(core_);
     core_.execute(kernel_.system_.path().syscall);
@@ -64,23 +64,31 @@ void Kernel::softirq(cpu::Core& core) {
   system_.free_tables(core, timer_ ? system_.rcu.take_ready() : system_.rcu.take_all());
 }
 
-// The tick, as it hits the kernel: also the kernel thread that it wakes runs at once.
+void Kernel::run_kernel_thread(cpu::Core& core) {
+  const Because because(core, Cause::kTimer);
+  core.execute(system_.path().kernel_thread);
+  for (unsigned i = 0; i < 2; ++i) thread_switch(core);  // there and back
+  for (unsigned i = 0; i < system_.profile.kernel_thread_isb; ++i) core.isb();
+}
+
+// The tick. The kernel threads that it wakes run at once.
 void Kernel::timer_interrupt(cpu::Core& core) {
   const Because because(core, Cause::kTimer);
-  const KernelProfile& profile = system_.profile;
-  const unsigned level = core.level();
-  core.continue_at(1);
+  const bool user = core.level() == 0;
   core.take_exception();
-  const std::uint64_t saved = system_.protection->exception_entry(core);
-  core.execute(profile.path.timer);
-  for (unsigned i = 0; i < profile.timer_isb; ++i) core.isb();
-  for (unsigned runs = system_.rcu.tick(); runs > 0; --runs) {
-    core.execute(profile.path.kernel_thread);
-    for (unsigned i = 0; i < 2; ++i) thread_switch(core);  // there and back
+  std::uint64_t saved = 0;
+  if (user) {
+    core.isb();
+  } else {
+    saved = system_.protection->exception_entry(core);
   }
-  system_.protection->exception_return(core, saved);
-  core.eret(1);
-  core.continue_at(level);
+  core.execute(system_.path().timer);
+  for (unsigned i = 0; i < system_.profile.timer_isb; ++i) core.isb();
+  unsigned runs = system_.rcu.tick();
+  if (++ticks_ % system_.profile.background_ticks == 0) ++runs;
+  while (runs-- > 0) run_kernel_thread(core);
+  if (!user) system_.protection->exception_return(core, saved);
+  core.eret(user ? 0 : 1);
 }
 
 void Kernel::set_timer(std::uint64_t instructions) {
@@ -107,7 +115,7 @@ bool Kernel::alive(std::uint32_t id) const {
 Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
   const auto [it, fresh] = tasks_.try_emplace(id);
   if (!fresh && !it->second.dead) throw InputError(fmt::format("task {} exists already", id));
-  it->second = {id, std::move(mm), cpu, 0, true, false, {}};
+  it->second = {id, std::move(mm), cpu, 0, true, false, false, {}};
   return it->second;
 }
 
@@ -153,8 +161,8 @@ std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
 void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
   if (stack_cache_[cpu].size() < kCachedStacks)
     stack_cache_[cpu].push_back(stack);
-  else
-    vmalloc_.free(stack, core);
+  else if (vmalloc_.free(stack, core))
+    run_kernel_thread(core);
 }
 
 void Kernel::spawn(std::uint32_t id) {
@@ -171,6 +179,7 @@ void Kernel::spawn(std::uint32_t id) {
 
 // bprm_mm_init(), setup_arg_pages() and load_elf_binary()
 void Kernel::load_program(Task& t, cpu::Core& core) {
+  t.sve_trap = system_.machine.profile().sve;
   core.execute(system_.path().exec);
   Mm& mm = *t.mm;
   Vma stack;
@@ -367,11 +376,20 @@ void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
   task(id).mm->set_brk(address, call.core());
 }
 
-void Kernel::first_return(Task& t, cpu::Core& core) {
-  if (!t.fresh) return;
-  t.fresh = false;
-  const Because because(core, Cause::kFork);
-  leave_kernel(core);  // ret_from_fork
+// What a task's first instructions bring.
+void Kernel::begin_user(Task& t, cpu::Core& core) {
+  if (t.fresh) {
+    t.fresh = false;
+    const Because because(core, Cause::kFork);
+    leave_kernel(core);  // ret_from_fork
+  }
+  if (t.sve_trap) {  // do_sve_acc(): the C library uses it at once
+    t.sve_trap = false;
+    const Because because(core, Cause::kExec);
+    enter_kernel(core);
+    core.execute(system_.path().syscall);
+    leave_kernel(core);
+  }
 }
 
 FaultResult Kernel::fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core) {
@@ -384,7 +402,8 @@ FaultResult Kernel::fault(Task& t, std::uint64_t address, poe::AccessKind kind, 
 bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
   Task& t = task(id);
   cpu::Core& core = run_on(t);
-  first_return(t, core);
+  begin_user(t, core);
+  core.pass(kTouchInstructions);
   for (int attempt = 0; attempt < 4; ++attempt) {
     if (!core.user_access(VirtAddr(address), kind)) return true;
     const Because because(core, Cause::kFault);
@@ -419,16 +438,27 @@ bool Kernel::touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::Acces
   return done;
 }
 
-std::uint64_t Kernel::vmalloc(std::uint64_t pages, bool huge) {
-  softirq(system_.machine.core(0));
-  return vmalloc_.allocate(pages, huge, system_.machine.core(0));
+// These run in the kernel, within a call that the workload does not show.
+cpu::Core& Kernel::kernel_context() {
+  cpu::Core& core = system_.machine.core(0);
+  core.continue_at(1);
+  softirq(core);
+  return core;
 }
-void Kernel::vfree(std::uint64_t address) { vmalloc_.free(address, system_.machine.core(0)); }
+
+std::uint64_t Kernel::vmalloc(std::uint64_t pages, bool huge) {
+  return vmalloc_.allocate(pages, huge, kernel_context());
+}
+void Kernel::vfree(std::uint64_t address) {
+  cpu::Core& core = kernel_context();
+  if (vmalloc_.free(address, core)) run_kernel_thread(core);
+}
 std::uint64_t Kernel::vm_map_ram(std::uint64_t pages) {
-  return vmalloc_.map_ram(pages, system_.machine.core(0));
+  return vmalloc_.map_ram(pages, kernel_context());
 }
 void Kernel::vm_unmap_ram(std::uint64_t address) {
-  vmalloc_.unmap_ram(address, system_.machine.core(0));
+  cpu::Core& core = kernel_context();
+  if (vmalloc_.unmap_ram(address, core)) run_kernel_thread(core);
 }
 
 std::uint64_t Kernel::pressure() {

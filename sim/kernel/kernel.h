@@ -21,6 +21,7 @@ struct Task {
   unsigned cpu = 0;
   std::uint64_t stack = 0;  // VMAP_STACK address
   bool fresh = true;        // has not returned to EL0 yet
+  bool sve_trap = false;    // its first use of SVE traps
   bool dead = false;        // exited, not reaped
   std::vector<Pfn> slab;    // pages of its kernel objects: they lie between page tables
 };
@@ -34,6 +35,10 @@ struct AuditResult {
 
 class Kernel {
  public:
+  // Instructions of a program for each access: a loop over pages, as fault_64m of
+  // tools/kernel-truth (131,080 user instructions for 16,384 pages). For the timer only.
+  static constexpr std::uint64_t kTouchInstructions = 8;
+
   Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const Config& config);
 
   System& system() { return system_; }
@@ -102,9 +107,11 @@ class Kernel {
   cpu::Core& run_on(Task& t);
   void enter_kernel(cpu::Core& core);
   void leave_kernel(cpu::Core& core);
-  void first_return(Task& t, cpu::Core& core);
+  void begin_user(Task& t, cpu::Core& core);
+  cpu::Core& kernel_context();
   void timer_interrupt(cpu::Core& core);
   void softirq(cpu::Core& core);
+  void run_kernel_thread(cpu::Core& core);
   FaultResult fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core);
   void switch_mm(Mm& mm, cpu::Core& core);
   void thread_switch(cpu::Core& core);
@@ -125,6 +132,7 @@ class Kernel {
   ProgramImage program_;
   unsigned next_cpu_ = 0;
   bool timer_ = false;
+  std::uint64_t ticks_ = 0;
   std::vector<Pfn> fragments_;
   std::uint32_t next_shmem_ = 1u << 22;
   std::uint64_t segv_ = 0;

@@ -101,6 +101,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   if (first == vmas_.end() || first->first >= end) return false;
   const Because because(core, Cause::kMunmap);
   core.execute(system_.path().vma_call);
+  system_.rcu.call();  // nodes of the maple tree
   const std::uint64_t floor = vmas_.end_below(first->first);
   const std::uint64_t ceiling = vmas_.start_above(end).value_or(0);  // 0: the top
   Gather gather(system_, asid, false, FlushSite::kUnmap);
@@ -113,7 +114,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
        it = vmas_.first_above(start)) {
     vmas_.erase(it->first);
   }
-  system_.rcu.call();  // vm_area_free(), and nodes of the maple tree
+  system_.rcu.call();  // vm_area_free()
   return true;
 }
 

@@ -88,6 +88,7 @@ std::uint64_t Mm::mremap(std::uint64_t start, std::uint64_t length, std::uint64_
   // move_vma()
   Vma moved = *vma;
   const std::uint64_t target = mmap(moved, new_length, new_address, core);
+  system_.rcu.call();  // nodes of the maple tree
   move_tables(start, target, length, core);
   munmap(start, start + length, core);
   return target;

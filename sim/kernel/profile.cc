@@ -25,6 +25,8 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.switch_mm_isb = in.count("behaviour", "switch_mm_isb");
   profile.task_isb = in.count("behaviour", "task_isb");
   profile.timer_instructions = in.count("behaviour", "timer_instructions");
+  profile.kernel_thread_isb = in.count("behaviour", "kernel_thread_isb");
+  profile.background_ticks = in.count("behaviour", "background_ticks");
   profile.timer_isb = in.count("behaviour", "timer_isb");
   profile.process_pages = in.count("behaviour", "process_pages");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {

@@ -77,6 +77,8 @@ struct KernelProfile {
   unsigned switch_mm_isb = 2;  // and those of a switch to another address space
   unsigned task_isb = 5;       // ISB of a task's creation and end
   unsigned timer_isb = 10;     // ISB of a timer interrupt
+  unsigned kernel_thread_isb = 2;         // of a kernel thread's wake-up, besides two switches
+  unsigned background_ticks = 24;         // every so many a kernel thread runs that no call woke
   unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
   PathLengths path{};

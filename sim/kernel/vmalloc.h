@@ -20,10 +20,11 @@ class Vmalloc {
   // Address of `pages` mapped pages (plus an unmapped guard page). `huge`: 2 MB blocks, and 64 KB
   // runs where the kernel has them, are used if the size allows (VM_ALLOW_HUGE_VMAP).
   std::uint64_t allocate(std::uint64_t pages, bool huge, cpu::Core& core);
-  void free(std::uint64_t address, cpu::Core& core);
+  // True if that led to a purge, which a kernel thread (drain_vmap_work) does.
+  bool free(std::uint64_t address, cpu::Core& core);
   // Up to 64 pages come from blocks of 1,024 pages (vb_alloc), more are areas of their own.
   std::uint64_t map_ram(std::uint64_t pages, cpu::Core& core);
-  void unmap_ram(std::uint64_t address, cpu::Core& core);
+  bool unmap_ram(std::uint64_t address, cpu::Core& core);
   // Flushes and releases all that is waiting.
   void purge(cpu::Core& core);
 
@@ -48,7 +49,7 @@ class Vmalloc {
   void map(std::uint64_t va, const Area& area, cpu::Core& core);
   void unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core);
   void release(const Area& area);
-  void defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
+  bool defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
 
   System& system_;
   std::map<std::uint64_t, std::uint64_t> free_;     // start -> bytes

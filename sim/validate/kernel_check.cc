@@ -51,15 +51,17 @@ std::uint64_t high(const std::vector<std::uint64_t>& v) {
 // What of a phase decides how far apart its counts may be.
 struct Circumstances {
   bool keyed = false;    // page-table pages are keyed one by one
-  bool block = false;    // on a linear map of blocks
+  double purges = 0;     // of vmalloc
   bool repeats = false;  // each TLBI is repeated
   bool single_fork = false;
+  bool after_fork = false;
   double tables_back = 0;   // page-table pages that the model gave back after RCU
   double tables_other = 0;  // that it may have given back besides
   const std::map<std::string, Range>* ranges = nullptr;
 };
 
-void judge(Row& row, std::uint64_t timer, const Circumstances& c) {
+// `timer`: what interrupts have of the model's count; `faults`: what page faults have.
+void judge(Row& row, std::uint64_t timer, std::uint64_t faults, const Circumstances& c) {
   const double model = static_cast<double>(row.model);
   double least = static_cast<double>(low(row.real)), most = static_cast<double>(high(row.real));
   const bool once = row.real.size() == 1;
@@ -74,12 +76,13 @@ void judge(Row& row, std::uint64_t timer, const Circumstances& c) {
     most += above;
     row.rule = rule;
   };
-  row.rule = least == most ? Rule::kEqual : Rule::kSpread;
+  const bool deterministic = least == most;
+  row.rule = deterministic ? Rule::kEqual : Rule::kSpread;
   // The less particular rules first: the row names the last that applies.
   if (row.counter == "isb" || row.counter == "dsb_ish" || row.counter == "eret") {
     const double room = std::max(kEvents, kTolerance * most);
     widen(Rule::kTolerance, room, room);
-  } else if (row.rule == Rule::kSpread) {
+  } else {
     widen(Rule::kSpread, static_cast<double>(timer), static_cast<double>(timer));
   }
   if (once) {
@@ -95,8 +98,6 @@ void judge(Row& row, std::uint64_t timer, const Circumstances& c) {
     }
     widen(Rule::kScheduling, kScheduling * least, kScheduling * most);
   }
-  const bool splits = row.counter == "dsb_ishst" || row.counter == "msr_por" ||
-                      row.counter == "mrs_por" || row.counter == "isb";
   for (const Weight& w : kWeights) {
     if (row.counter != w.counter) continue;
     if (c.keyed) {
@@ -104,12 +105,14 @@ void judge(Row& row, std::uint64_t timer, const Circumstances& c) {
       // The model may have more than the real kernel by what it gave back here.
       widen(Rule::kRcu, weight * c.tables_other, weight * c.tables_back);
     }
-    if (c.single_fork) {
-      const double room = (c.repeats ? w.repeated_cow : w.cow) * kCowFaults;
-      widen(Rule::kCow, room, room);
-    }
+    const double cow = (c.repeats ? w.repeated_cow : w.cow) * kCowFaults;
+    if (c.single_fork) widen(Rule::kCow, cow, static_cast<double>(faults));
+    if (c.after_fork && !deterministic) widen(Rule::kCow, cow, cow);
   }
-  if (c.keyed && c.block && splits) widen(Rule::kPlacement, 0.0, 0.0);
+  // vmalloc's purge is a kernel thread's work, and comes when that runs; the addresses that it
+  // frees decide how many areas cross from one page table into the next.
+  if (row.counter == "tlbi.VMALLE1IS" && row.model != 0) widen(Rule::kPurge, 1, 1);
+  if (row.counter == "dsb_ishst") widen(Rule::kPurge, 2 * c.purges, 2 * c.purges);
   if (row.counter.starts_with("allocator.split")) {
     widen(Rule::kPlacement, kPlacement * least, kPlacement * most);
   }
@@ -131,8 +134,11 @@ ModelCounts model_counts(const workload::PhaseResult& phase) {
   ModelCounts out;
   const auto add = [&](const std::string& name, Event event) {
     out.all[name] = sum.total(event);
-    out.timer[name] =
-        sum.count[static_cast<std::size_t>(event)][static_cast<std::size_t>(kernel::Cause::kTimer)];
+    const auto of = [&](kernel::Cause cause) {
+      return sum.count[static_cast<std::size_t>(event)][static_cast<std::size_t>(cause)];
+    };
+    out.timer[name] = of(kernel::Cause::kTimer);
+    out.faults[name] = of(kernel::Cause::kFault) + of(kernel::Cause::kCow);
   };
   for (std::size_t kind = 0; kind < 10; ++kind) {
     const auto e = static_cast<Event>(static_cast<std::size_t>(Event::kTlbiFirst) + kind);
@@ -204,6 +210,15 @@ kernel::Config config_of(const std::string& variant) {
   return config;
 }
 
+bool forks_once(const workload::PhaseResult& phase) {
+  std::uint64_t forks = 0;
+  for (const cpu::Counters& core : phase.cores) {
+    forks += core.count[static_cast<std::size_t>(cpu::tlbi_event(mmu::TlbiKind::kAside1))]
+                       [static_cast<std::size_t>(kernel::Cause::kFork)];
+  }
+  return forks == 1;
+}
+
 PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& model,
                    const Surroundings& surroundings, bool repeats) {
   PhaseCheck check;
@@ -212,14 +227,10 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
   const kernel::Config config = config_of(measurement.variant);
   Circumstances c;
   c.keyed = config.allocator == "per-page";
-  c.block = config.linear_map == kernel::Granularity::kBlock;
   c.repeats = repeats;
-  std::uint64_t forks = 0;
-  for (const cpu::Counters& core : model.cores) {
-    forks += core.count[static_cast<std::size_t>(cpu::tlbi_event(mmu::TlbiKind::kAside1))]
-                       [static_cast<std::size_t>(kernel::Cause::kFork)];
-  }
-  c.single_fork = forks == 1;
+  c.single_fork = forks_once(model);
+  c.after_fork = surroundings.after_fork;
+  c.purges = static_cast<double>(counts.all.at("tlbi.VMALLE1IS"));
   const auto back = model.rcu_before + model.rcu_added - model.rcu_after;
   c.tables_back = static_cast<double>(back);
   c.tables_other = static_cast<double>(std::max(model.rcu_before, surroundings.tables_before) +
@@ -229,7 +240,10 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
     const auto real = measurement.counts.find(name);
     const bool tlbi = name.starts_with("tlbi.");
     if (real == measurement.counts.end() && (!tlbi || n == 0)) continue;
-    const auto share = counts.timer.find(name);
+    const auto part = [&](const std::map<std::string, std::uint64_t>& of) {
+      const auto it = of.find(name);
+      return it == of.end() ? 0 : it->second;
+    };
     Row row{name,
             real == measurement.counts.end() ? std::vector<std::uint64_t>{0, 0} : real->second, n,
             Verdict::kExact, Rule::kEqual};
@@ -240,7 +254,7 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
       const auto value = static_cast<double>(n);
       row.verdict = value >= least && value <= most ? Verdict::kWithin : Verdict::kOff;
     } else {
-      judge(row, share == counts.timer.end() ? 0 : share->second, c);
+      judge(row, part(counts.timer), part(counts.faults), c);
     }
     check.rows.push_back(std::move(row));
   }
@@ -248,7 +262,7 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
     const auto real = measurement.counts.find(name);
     if (real == measurement.counts.end()) continue;
     Row row{name, real->second, n, Verdict::kExact, Rule::kEqual};
-    judge(row, 0, c);
+    judge(row, 0, 0, c);
     check.rows.push_back(std::move(row));
   }
   return check;

@@ -45,9 +45,9 @@ struct PhaseCheck {
 };
 
 // Counters of the model for one phase, under the names of the files: all, and what timer interrupts
-// have of them.
+// and page faults have of them.
 struct ModelCounts {
-  std::map<std::string, std::uint64_t> all, timer;
+  std::map<std::string, std::uint64_t> all, timer, faults;
 };
 ModelCounts model_counts(const workload::PhaseResult& phase);
 
@@ -58,12 +58,16 @@ kernel::Config config_of(const std::string& variant);
 // the mean of the repetitions.
 double interrupts(const Measurement& measurement, std::uint64_t eret);
 
+// It forks once: which faults of the two sides it includes is chance.
+bool forks_once(const workload::PhaseResult& phase);
+
 using Range = std::pair<std::uint64_t, std::uint64_t>;
 
 // What else is known of a phase when its counts are compared.
 struct Surroundings {
   // Page-table pages whose free RCU may have put off from before the phase.
   std::uint64_t tables_before = 0;
+  bool after_fork = false;  // the phase before forked once
   // Of phases with many processes at once, read once: the readings of the same scheme.
   std::map<std::string, Range> ranges;
   // The allocator's totals since boot, by the names of the files; empty where what ran before the
