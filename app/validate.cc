@@ -8,6 +8,7 @@
 #include <boost/program_options.hpp>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -116,22 +117,30 @@ struct Outcome {
   validate::Surroundings around;
 };
 
-// Twice in one boot, as the measurements were made: the second time is compared, with as many timer
-// interrupts as the real phase had, or the first with those that were made once.
+// Twice in one boot, as the measurements were made; what was measured once, in a boot of its own.
+// The first run says how many exception returns there are without interrupts, and so how many
+// interrupts the real phase had; the second has as many.
 std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core) {
   const kernel::KernelProfile profile = read_kernel(job.kernel);
-  kernel::Kernel kernel(core, profile, validate::config_of(job.variant));
+  const kernel::Config config = validate::config_of(job.variant);
   const workload::Workload w = workload::read_json_workload(job.workload);
-  const kernel::AllocatorStatistics boot = kernel.system().allocator->statistics();
-  kernel.set_timer(profile.timer_instructions);
-  const auto once = workload::Driver(kernel).run(w);
-  kernel.exit_all();
+  auto kernel = std::make_unique<kernel::Kernel>(core, profile, config);
+  const kernel::AllocatorStatistics boot = kernel->system().allocator->statistics();
+  kernel->set_timer(profile.timer_instructions);
+  const auto first = workload::Driver(*kernel).run(w);
+  const bool once = job.measurements.front()->counts.begin()->second.size() == 1;
+  if (once) {
+    kernel = std::make_unique<kernel::Kernel>(core, profile, config);
+  } else {
+    kernel->exit_all();
+  }
 
   std::map<std::string, const Measurement*> measured;
   for (const Measurement* m : job.measurements) measured[m->phase] = m;
   std::map<std::string, std::uint64_t> interval;
-  for (const workload::PhaseResult& phase : once) {
-    interval[phase.name] = profile.timer_instructions;
+  for (const workload::PhaseResult& phase : first) {
+    // Before a phase that is measured the guest prints its name: much time, few instructions.
+    interval[phase.name] = profile.timer_instructions / 10;
     const auto m = measured.find(phase.name);
     if (m == measured.end()) continue;
     const validate::ModelCounts counts = validate::model_counts(phase);
@@ -147,23 +156,19 @@ std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core) {
     interval[phase.name] =
         static_cast<std::uint64_t>(static_cast<double>(instructions) / (n + 0.5)) + 1;
   }
-  workload::Driver driver(kernel);
-  driver.before_phase([&](const std::string& name) { kernel.set_timer(interval.at(name)); });
-  const auto again = driver.run(w);
+  workload::Driver driver(*kernel);
+  driver.before_phase([&](const std::string& name) { kernel->set_timer(interval.at(name)); });
+  const auto results = driver.run(w);
 
   std::vector<Outcome> out;
   for (const Measurement* m : job.measurements) {
-    const bool single = m->counts.begin()->second.size() == 1;
-    const std::vector<workload::PhaseResult>& results = single ? once : again;
     for (std::size_t p = 0; p < results.size(); ++p) {
       if (results[p].name != m->phase) continue;
       validate::Surroundings around;
       if (p > 0) around.tables_before = results[p - 1].rcu_added;
       if (p > 0) around.after_fork = validate::forks_once(results[p - 1]);
-      if (single) {
-        around.ranges = ranges_of(*job.file, *m);
-        around.totals = validate::allocator_totals(boot, once, p);
-      }
+      around.ranges = ranges_of(*job.file, *m);
+      if (once) around.totals = validate::allocator_totals(boot, results, p);
       out.push_back({m, results[p], std::move(around)});
     }
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 
 #include "sim/base/error.h"
@@ -110,6 +111,11 @@ Task& Kernel::task(std::uint32_t id) {
 bool Kernel::alive(std::uint32_t id) const {
   const auto it = tasks_.find(id);
   return it != tasks_.end() && !it->second.dead;
+}
+
+std::size_t Kernel::task_count() const {
+  return static_cast<std::size_t>(
+      std::count_if(tasks_.begin(), tasks_.end(), [](const auto& t) { return !t.second.dead; }));
 }
 
 Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {

@@ -59,6 +59,7 @@ class Kernel {
   // Every task that is left ends.
   void exit_all();
   bool alive(std::uint32_t id) const;
+  std::size_t task_count() const;  // alive
   void switch_to(std::uint32_t id);
   void null_syscall(std::uint32_t id);
 

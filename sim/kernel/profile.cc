@@ -28,6 +28,7 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.kernel_thread_isb = in.count("behaviour", "kernel_thread_isb");
   profile.background_ticks = in.count("behaviour", "background_ticks");
   profile.timer_isb = in.count("behaviour", "timer_isb");
+  profile.vmalloc_boot_pages = in.count("behaviour", "vmalloc_boot_pages");
   profile.process_pages = in.count("behaviour", "process_pages");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {
     in.fail("/behaviour/fault_around_pages/value", "expected a power of two up to 512");

@@ -81,6 +81,7 @@ struct KernelProfile {
   unsigned background_ticks = 24;         // every so many a kernel thread runs that no call woke
   unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
+  unsigned vmalloc_boot_pages = 0;  // in use since boot
   PathLengths path{};
 };
 

@@ -14,7 +14,9 @@ namespace kpksim::kernel {
 class Vmalloc {
  public:
   explicit Vmalloc(System& system) : system_(system) {
-    free_[kVmallocStart] = kVmallocEnd - kVmallocStart;
+    // Behind what boot has left there.
+    const std::uint64_t start = kVmallocStart + system.profile.vmalloc_boot_pages * kPageSize;
+    free_[start] = kVmallocEnd - start;
   }
 
   // Address of `pages` mapped pages (plus an unmapped guard page). `huge`: 2 MB blocks, and 64 KB

@@ -89,6 +89,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.pt_writes = system.tables.writes();
     result.rcu_before = system.rcu.pending();
     result.rcu_added = system.rcu.tables();
+    result.tasks_before = kernel_.task_count();
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
     run_steps(phase.steps, workload);
@@ -98,6 +99,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.pt_writes = system.tables.writes() - result.pt_writes;
     result.rcu_added = system.rcu.tables() - result.rcu_added;
     result.rcu_after = system.rcu.pending();
+    result.tasks_after = kernel_.task_count();
     result.allocator =
         since(allocator, system.allocator->statistics(), kernel::kAllocatorStatistics);
     result.linear_map =

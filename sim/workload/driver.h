@@ -21,6 +21,7 @@ struct PhaseResult {
   std::uint64_t pt_writes = 0;  // page-table entries written in the phase
   // Page-table pages whose free RCU puts off: at the start, added, and still waiting at the end.
   std::uint64_t rcu_before = 0, rcu_added = 0, rcu_after = 0;
+  std::size_t tasks_before = 0, tasks_after = 0;  // that have not exited
   kernel::AuditResult audit;
 };
 
