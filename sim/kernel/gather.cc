@@ -52,12 +52,16 @@ void Gather::flush_tlb(cpu::Core& core) {
 
 void Gather::flush(cpu::Core& core) {
   flush_tlb(core);
-  if (!tables_.empty()) system_.rcu.call(std::move(tables_));
+  if (!tables_.empty()) {
+    core.execute(system_.path().free_tables);
+    system_.rcu.call(std::move(tables_));
+  }
   tables_.clear();
   for (const FolioPages& f : folios_) {
     const bool huge = system_.page(f.head).order > 0;
     core.execute(huge ? system_.path().free_huge : system_.path().free_folio);
-    system_.put_folio(f.head, f.count);
+    // free_pcppages_bulk()
+    if (system_.put_folio(f.head, f.count)) core.execute(system_.path().free_bulk);
   }
   folios_.clear();
   slots_ = 0;

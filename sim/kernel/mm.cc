@@ -55,6 +55,7 @@ void Mm::isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     if (vma == nullptr || vma->start == at) continue;
     split_huge_at(at, core);  // vma_adjust_trans_huge()
     vmas_.split(at);
+    core.execute(system_.path().vma_split);
     system_.rcu.call();  // nodes of the maple tree
   }
 }
@@ -77,8 +78,12 @@ void Mm::prepare_anon_vma(Vma& vma) {
 }
 
 std::uint64_t Mm::mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core) {
+  core.execute(system_.path().mmap);
+  return map(vma, length, address, core);
+}
+
+std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core) {
   const Because because(core, Cause::kMmap);
-  core.execute(system_.path().vma_call);
   if (address == 0) {
     const bool aligned = !vma.file && is_aligned(length, kPmdSize);
     const auto gap = vmas_.find_gap(length, aligned);
@@ -100,7 +105,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const auto first = vmas_.first_above(start);
   if (first == vmas_.end() || first->first >= end) return false;
   const Because because(core, Cause::kMunmap);
-  core.execute(system_.path().vma_call);
+  core.execute(system_.path().munmap);
   system_.rcu.call();  // nodes of the maple tree
   const std::uint64_t floor = vmas_.end_below(first->first);
   const std::uint64_t ceiling = vmas_.start_above(end).value_or(0);  // 0: the top
@@ -131,12 +136,13 @@ void Mm::exit(cpu::Core& core) {
 
 void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
   address = std::max(align_up(address, kPageSize), brk_start);
+  core.execute(system_.path().brk);
   if (address < brk) {
     munmap(address, brk, core);
   } else if (address > brk) {
     Vma heap;
     heap.read = heap.write = true;
-    mmap(heap, address - brk, brk, core);
+    map(heap, address - brk, brk, core);
   }
   brk = address;
 }

@@ -84,6 +84,7 @@ class Mm {
   // Splits VMAs and huge pages so that [start, end) has boundaries of its own.
   void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void prepare_anon_vma(Vma& vma);
+  std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
 
   // Unmapping.
   void zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core);

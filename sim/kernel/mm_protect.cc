@@ -34,7 +34,10 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
     const LazySection lazy(system_.tables, core);
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
-      if (is_none(read(core, entry))) continue;
+      if (is_none(read(core, entry))) {
+        core.execute(system_.path().protect_none);
+        continue;
+      }
       core.execute(system_.path().protect_page + (vma.write ? system_.path().protect_writable : 0));
       const Descriptor old = clear_ptes(entry, va, 1, core);          // ptep_modify_prot_start()
       set_ptes(entry, va, changed_protection(vma, old, 3), 1, core);  // and _commit()
@@ -46,7 +49,7 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
 
 bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core) {
   const Because because(core, Cause::kMprotect);
-  core.execute(system_.path().vma_call);
+  core.execute(system_.path().mprotect);
   isolate(start, end, core);
   bool any = false;
   Gather gather(system_, asid, false, FlushSite::kMprotect);
@@ -95,6 +98,7 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
                  const PhysAddr entry = pte(table, va);
                  const Descriptor d = read(core, entry);
                  if (is_none(d) || !is_dirty(d)) continue;
+                 core.execute(system_.path().lazy_free_page);
                  system_.tables.update(core, entry, made_clean(d));
                  gather.changed(va, kPageSize, 3);
                }

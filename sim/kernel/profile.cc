@@ -29,6 +29,7 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.background_ticks = in.count("behaviour", "background_ticks");
   profile.timer_isb = in.count("behaviour", "timer_isb");
   profile.vmalloc_boot_pages = in.count("behaviour", "vmalloc_boot_pages");
+  profile.free_list_pages = in.count("behaviour", "free_list_pages");
   profile.process_pages = in.count("behaviour", "process_pages");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {
     in.fail("/behaviour/fault_around_pages/value", "expected a power of two up to 512");

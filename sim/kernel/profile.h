@@ -15,8 +15,9 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 struct PathLengths {
   std::uint64_t syscall, fault, anon_fault, file_fault, map_file_page, cow_copy, cow_reuse,
       huge_fault;
-  std::uint64_t vma_call, madvise, zap_folio, zap_page, free_folio, free_huge, protect_page,
-      protect_writable, move_page, table;
+  std::uint64_t mmap, munmap, mprotect, mremap, brk, vma_split, madvise, zap_folio, zap_page,
+      zap_none, free_folio, free_bulk, free_huge, free_tables, protect_page, protect_none,
+      protect_writable, lazy_free_page, move_page, move_table, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, set_memory_pkey, timer,
       kernel_thread;
@@ -25,7 +26,7 @@ struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 35> kPaths = {{
+inline constexpr std::array<PathInfo, 46> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
@@ -34,15 +35,26 @@ inline constexpr std::array<PathInfo, 35> kPaths = {{
     {"cow_copy", &PathLengths::cow_copy},
     {"cow_reuse", &PathLengths::cow_reuse},
     {"huge_fault", &PathLengths::huge_fault},
-    {"vma_call", &PathLengths::vma_call},
+    {"mmap", &PathLengths::mmap},
+    {"munmap", &PathLengths::munmap},
+    {"mprotect", &PathLengths::mprotect},
+    {"mremap", &PathLengths::mremap},
+    {"brk", &PathLengths::brk},
+    {"vma_split", &PathLengths::vma_split},
     {"madvise", &PathLengths::madvise},
     {"zap_folio", &PathLengths::zap_folio},
     {"zap_page", &PathLengths::zap_page},
+    {"zap_none", &PathLengths::zap_none},
     {"free_folio", &PathLengths::free_folio},
+    {"free_bulk", &PathLengths::free_bulk},
     {"free_huge", &PathLengths::free_huge},
+    {"free_tables", &PathLengths::free_tables},
     {"protect_page", &PathLengths::protect_page},
+    {"protect_none", &PathLengths::protect_none},
     {"protect_writable", &PathLengths::protect_writable},
+    {"lazy_free_page", &PathLengths::lazy_free_page},
     {"move_page", &PathLengths::move_page},
+    {"move_table", &PathLengths::move_table},
     {"table", &PathLengths::table},
     {"fork", &PathLengths::fork},
     {"fork_vma", &PathLengths::fork_vma},
@@ -81,7 +93,8 @@ struct KernelProfile {
   unsigned background_ticks = 24;         // every so many a kernel thread runs that no call woke
   unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
-  unsigned vmalloc_boot_pages = 0;  // in use since boot
+  unsigned free_list_pages = 24576;  // that a core's own lists of free pages hold
+  unsigned vmalloc_boot_pages = 0;   // in use since boot
   PathLengths path{};
 };
 

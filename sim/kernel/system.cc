@@ -118,6 +118,7 @@ std::optional<Pfn> System::try_allocate_folio(unsigned order) {
 Pfn System::allocate_page() {
   const auto pfn = try_allocate_folio(0);
   if (!pfn) throw InputError("out of memory: no free pages left (give the machine more --memory)");
+  if (free_list_ > 0) --free_list_;
   return *pfn;
 }
 
@@ -130,12 +131,17 @@ std::optional<Pfn> System::huge_zero_folio(cpu::Core& core) {
   return huge_zero_;
 }
 
-void System::put_folio(Pfn head, unsigned count) {
+bool System::put_folio(Pfn head, unsigned count) {
   Page& p = page(head);
-  if (p.reserved) return;
+  if (p.reserved) return false;
   if (p.refs < count) throw ModelError("a folio is put more often than it was taken");
   p.refs -= count;
-  if (p.refs == 0) buddy.free(head, p.order);
+  if (p.refs != 0) return false;
+  buddy.free(head, p.order);
+  if (p.order != 0) return false;
+  if (free_list_ == profile.free_list_pages) return true;
+  ++free_list_;
+  return false;
 }
 
 PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {

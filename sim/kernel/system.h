@@ -80,7 +80,8 @@ class System {
   // The folio of 512 zeroed pages that read faults of huge pages map; nullopt: no memory for it.
   std::optional<Pfn> huge_zero_folio(cpu::Core& core);
   // `count` references less; the last one frees the folio.
-  void put_folio(Pfn head, unsigned count);
+  // True if a page was given back beyond what the core's own lists of free pages hold.
+  bool put_folio(Pfn head, unsigned count);
 
   // The address of the entry for `va` at `level` of the tree below `root`; a missing table on the
   // way is allocated if `allocate`, else the result is 0.
@@ -96,6 +97,7 @@ class System {
 
  private:
   std::uint64_t bbm_violations_ = 0;
+  std::uint64_t free_list_ = 0;  // pages of the per-CPU lists
   std::optional<Pfn> huge_zero_;
 };
 
