@@ -58,10 +58,23 @@ void Gather::flush(cpu::Core& core) {
   }
   tables_.clear();
   for (const FolioPages& f : folios_) {
-    const bool huge = system_.page(f.head).order > 0;
-    core.execute(huge ? system_.path().free_huge : system_.path().free_folio);
-    // free_pcppages_bulk()
-    if (system_.put_folio(f.head, f.count)) core.execute(system_.path().free_bulk);
+    const PathLengths& path = system_.path();
+    switch (system_.put_folio(f.head, f.count)) {
+      case System::Put::kKept:
+        break;
+      case System::Put::kBulk:  // free_pcppages_bulk()
+        core.execute(path.free_bulk);
+        [[fallthrough]];
+      case System::Put::kPage:
+        core.execute(path.free_folio);
+        break;
+      case System::Put::kLarge:
+        core.execute(path.free_large);
+        break;
+      case System::Put::kHuge:
+        core.execute(path.free_huge);
+        break;
+    }
   }
   folios_.clear();
   slots_ = 0;

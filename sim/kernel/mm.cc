@@ -118,6 +118,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;
        it = vmas_.first_above(start)) {
     vmas_.erase(it->first);
+    core.execute(system_.path().munmap_vma);
   }
   system_.rcu.call();  // vm_area_free()
   return true;

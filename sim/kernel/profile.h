@@ -13,11 +13,11 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 
 // Instructions of the kernel for one event of each kind.
 struct PathLengths {
-  std::uint64_t syscall, fault, anon_fault, file_fault, map_file_page, cow_copy, cow_reuse,
-      huge_fault;
-  std::uint64_t mmap, munmap, mprotect, mremap, brk, vma_split, madvise, zap_folio, zap_page,
-      zap_none, free_folio, free_bulk, free_huge, free_tables, protect_page, protect_none,
-      protect_writable, lazy_free_page, move_page, move_table, table;
+  std::uint64_t syscall, fault, anon_fault, zero_fault, file_fault, map_file_page, cow_copy,
+      cow_zero, cow_reuse, huge_fault, split_huge;
+  std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, madvise, zap_folio,
+      zap_page, zap_none, free_folio, free_bulk, free_large, free_huge, free_tables, protect_page,
+      protect_none, protect_writable, lazy_free_page, move_page, move_table, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, set_memory_pkey, timer,
       kernel_thread;
@@ -26,17 +26,21 @@ struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 46> kPaths = {{
+inline constexpr std::array<PathInfo, 51> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
+    {"zero_fault", &PathLengths::zero_fault},
     {"file_fault", &PathLengths::file_fault},
     {"map_file_page", &PathLengths::map_file_page},
     {"cow_copy", &PathLengths::cow_copy},
+    {"cow_zero", &PathLengths::cow_zero},
     {"cow_reuse", &PathLengths::cow_reuse},
     {"huge_fault", &PathLengths::huge_fault},
+    {"split_huge", &PathLengths::split_huge},
     {"mmap", &PathLengths::mmap},
     {"munmap", &PathLengths::munmap},
+    {"munmap_vma", &PathLengths::munmap_vma},
     {"mprotect", &PathLengths::mprotect},
     {"mremap", &PathLengths::mremap},
     {"brk", &PathLengths::brk},
@@ -47,6 +51,7 @@ inline constexpr std::array<PathInfo, 46> kPaths = {{
     {"zap_none", &PathLengths::zap_none},
     {"free_folio", &PathLengths::free_folio},
     {"free_bulk", &PathLengths::free_bulk},
+    {"free_large", &PathLengths::free_large},
     {"free_huge", &PathLengths::free_huge},
     {"free_tables", &PathLengths::free_tables},
     {"protect_page", &PathLengths::protect_page},

@@ -107,6 +107,9 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
 std::optional<Pfn> System::try_allocate_folio(unsigned order) {
   const auto pfn = buddy.allocate(order, Mobility::kMovable);
   if (!pfn) return std::nullopt;
+  if (order == 0 || order == kPmdShift - kPageShift) {
+    free_list_ -= std::min<std::uint64_t>(free_list_, 1ull << order);
+  }
   for (std::uint32_t i = 0; i < 1u << order; ++i) {
     page(*pfn + i) = {};
     page(*pfn + i).order = static_cast<std::uint8_t>(order);
@@ -118,7 +121,6 @@ std::optional<Pfn> System::try_allocate_folio(unsigned order) {
 Pfn System::allocate_page() {
   const auto pfn = try_allocate_folio(0);
   if (!pfn) throw InputError("out of memory: no free pages left (give the machine more --memory)");
-  if (free_list_ > 0) --free_list_;
   return *pfn;
 }
 
@@ -131,17 +133,20 @@ std::optional<Pfn> System::huge_zero_folio(cpu::Core& core) {
   return huge_zero_;
 }
 
-bool System::put_folio(Pfn head, unsigned count) {
+System::Put System::put_folio(Pfn head, unsigned count) {
   Page& p = page(head);
-  if (p.reserved) return false;
+  if (p.reserved) return Put::kKept;
   if (p.refs < count) throw ModelError("a folio is put more often than it was taken");
   p.refs -= count;
-  if (p.refs != 0) return false;
+  if (p.refs != 0) return Put::kKept;
   buddy.free(head, p.order);
-  if (p.order != 0) return false;
-  if (free_list_ == profile.free_list_pages) return true;
-  ++free_list_;
-  return false;
+  // Huge pages are kept in these lists too, orders between are not.
+  const bool huge = p.order == kPmdShift - kPageShift;
+  if (p.order != 0 && !huge) return Put::kLarge;
+  const std::uint64_t room = profile.free_list_pages - free_list_;
+  free_list_ += std::min<std::uint64_t>(room, 1ull << p.order);
+  if (huge) return Put::kHuge;
+  return room == 0 ? Put::kBulk : Put::kPage;
 }
 
 PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {

@@ -80,8 +80,10 @@ class System {
   // The folio of 512 zeroed pages that read faults of huge pages map; nullopt: no memory for it.
   std::optional<Pfn> huge_zero_folio(cpu::Core& core);
   // `count` references less; the last one frees the folio.
-  // True if a page was given back beyond what the core's own lists of free pages hold.
-  bool put_folio(Pfn head, unsigned count);
+  // How a folio was given back: not at all, as others still use it; a page, to the core's own lists
+  // of free pages, or beyond what these hold; a larger folio; a huge page.
+  enum class Put : std::uint8_t { kKept, kPage, kBulk, kLarge, kHuge };
+  Put put_folio(Pfn head, unsigned count);
 
   // The address of the entry for `va` at `level` of the tree below `root`; a missing table on the
   // way is allocated if `allocate`, else the result is 0.
