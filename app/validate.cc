@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/program_options.hpp>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -207,23 +208,44 @@ void print(const validate::PhaseCheck& check, bool all) {
   if (!text.empty()) std::cout << fmt::format("{} {} {}\n", m.phase, m.cpu, m.variant) << text;
 }
 
-// What a variant adds to the instructions of "off", of the same file, phase and CPU.
+constexpr const char* kInstructions = "kernel_instructions";
+
+// What a variant adds to the instructions of "off", of the same file, phase and CPU. "off-block"
+// runs the same code on another linear map: its difference is what two boots differ by.
 void add_difference(const Outcome& variant, const std::vector<const Outcome*>& all,
                     validate::PhaseCheck& check) {
   const Measurement& m = *variant.measurement;
-  for (const Outcome* off : all) {
-    const Measurement& o = *off->measurement;
-    if (o.phase != m.phase || o.cpu != m.cpu) continue;
-    const auto real_off = o.counts.find("kernel_instructions");
-    const auto real = m.counts.find("kernel_instructions");
-    if (real_off == o.counts.end() || real == m.counts.end()) return;
-    const auto instructions = [](const Outcome& of) {
-      return validate::model_counts(of.model).all.at("kernel_instructions");
+  const auto find = [&](const char* name) -> const Outcome* {
+    for (const Outcome* o : all) {
+      const Measurement& other = *o->measurement;
+      if (other.variant == name && other.phase == m.phase && other.cpu == m.cpu &&
+          other.counts.contains(kInstructions)) {
+        return o;
+      }
+    }
+    return nullptr;
+  };
+  const Outcome* off = find("off");
+  const Outcome* block = find("off-block");
+  if (off == nullptr || !m.counts.contains(kInstructions)) return;
+  const auto& real_off = off->measurement->counts.at(kInstructions);
+  const auto model = [](const Outcome& of) {
+    const validate::ModelCounts counts = validate::model_counts(of.model);
+    return std::pair{counts.all.at(kInstructions) - counts.timer.at(kInstructions),
+                     static_cast<double>(counts.timer.at(kInstructions))};
+  };
+  const auto [of_off, timer_off] = model(*off);
+  const auto [of_variant, timer_variant] = model(variant);
+  double noise = std::max(timer_off, timer_variant);
+  if (block != nullptr) {
+    const auto& real_block = block->measurement->counts.at(kInstructions);
+    const auto least = [](const auto& v) {
+      return static_cast<double>(*std::min_element(v.begin(), v.end()));
     };
-    check.rows.push_back(validate::compare_difference(real_off->second, instructions(*off),
-                                                      real->second, instructions(variant)));
-    return;
+    noise += std::abs(least(real_block) - least(real_off));
   }
+  check.rows.push_back(validate::compare_difference(real_off, of_off, m.counts.at(kInstructions),
+                                                    of_variant, noise));
 }
 
 int validate_kernel(const std::vector<std::string>& arguments) {
@@ -297,11 +319,11 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     if (error) std::rethrow_exception(error);
   }
   std::map<const Measurement*, Outcome*> by_measurement;
-  std::map<const validate::CountsFile*, std::vector<const Outcome*>> off;
+  std::map<const validate::CountsFile*, std::vector<const Outcome*>> off;  // and off-block
   for (std::size_t i = 0; i < order.size(); ++i) {
     for (Outcome& outcome : outcomes[i]) {
       by_measurement[outcome.measurement] = &outcome;
-      if (order[i]->variant == "off") off[order[i]->file].push_back(&outcome);
+      if (order[i]->variant.starts_with("off")) off[order[i]->file].push_back(&outcome);
     }
   }
   for (const validate::CountsFile& file : files) add_neighbours(file, by_measurement);
@@ -310,7 +332,8 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     for (const Outcome& outcome : outcomes[i]) {
       validate::PhaseCheck check = validate::compare(
           *outcome.measurement, outcome.model, outcome.around, cores.at(order[i]->cpu).repeat_tlbi);
-      if (order[i]->variant != "off") add_difference(outcome, off[order[i]->file], check);
+      if (!order[i]->variant.starts_with("off"))
+        add_difference(outcome, off[order[i]->file], check);
       print(check, request.all);
       for (const validate::Row& row : check.rows) ++verdicts[static_cast<unsigned>(row.verdict)];
     }

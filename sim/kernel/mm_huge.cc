@@ -127,7 +127,7 @@ void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_
   const Descriptor old = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate_ad()
   system_.flush.range(core, FlushSite::kMprotect, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
-  core.execute(system_.path().protect_page);
+  core.execute(system_.path().protect_huge);
   system_.tables.set_pte(core, pmd, changed_protection(vma, old, 2), false);
   gather.changed(va, kPmdSize, 2);
 }

@@ -15,7 +15,8 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
   const bool guard = !(lazy_ && protection_.batches());
-  if (protection_.keys_pages()) core.execute(guard ? options_.section : options_.section_open);
+  if (protection_.batches()) core.execute(options_.section_open);
+  if (guard && protection_.keys_pages()) core.execute(options_.section);
   if (guard) protection_.begin_write(core);
   const mmu::Fault fault = core.store64(linear_va(entry), value);
   if (guard) protection_.end_write(core);
@@ -55,6 +56,7 @@ void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
 void PageTables::enter_lazy(cpu::Core& core) {
   if (interrupt_) return;
   if (lazy_) throw ModelError("lazy MMU sections do not nest");
+  if (protection_.batches()) core.execute(options_.lazy_section);
   protection_.enter_lazy(core);
   lazy_ = true;
 }

@@ -33,8 +33,9 @@ class PageTables {
   struct Options {
     // The barriers that a kernel mapping needs wait for the end of a lazy section.
     bool lazy_barriers = false;
-    // Instructions of a guard that opens a section, and of one that finds it open.
-    std::uint64_t section = 0, section_open = 0;
+    // Instructions of a guard's own section; with batching, of looking whether a lazy section is
+    // open; and of a lazy section.
+    std::uint64_t section = 0, section_open = 0, lazy_section = 0;
   };
   PageTables(Protection& protection, const Options& options)
       : protection_(protection), options_(options) {}

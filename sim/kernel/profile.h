@@ -17,16 +17,16 @@ struct PathLengths {
       cow_zero, cow_reuse, huge_fault, split_huge;
   std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, madvise, zap_folio,
       zap_page, zap_none, free_folio, free_bulk, free_large, free_huge, free_tables, protect_page,
-      protect_none, protect_writable, lazy_free_page, move_page, move_table, table;
+      protect_none, protect_huge, protect_writable, lazy_free_page, move_page, move_table, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
-  std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, set_memory_pkey, timer,
-      kernel_thread;
+  std::uint64_t vmalloc, vmalloc_page, vm_map_ram, section, section_open, lazy_section,
+      set_memory_pkey, timer, kernel_thread;
 };
 struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 51> kPaths = {{
+inline constexpr std::array<PathInfo, 53> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
@@ -56,6 +56,7 @@ inline constexpr std::array<PathInfo, 51> kPaths = {{
     {"free_tables", &PathLengths::free_tables},
     {"protect_page", &PathLengths::protect_page},
     {"protect_none", &PathLengths::protect_none},
+    {"protect_huge", &PathLengths::protect_huge},
     {"protect_writable", &PathLengths::protect_writable},
     {"lazy_free_page", &PathLengths::lazy_free_page},
     {"move_page", &PathLengths::move_page},
@@ -75,6 +76,7 @@ inline constexpr std::array<PathInfo, 51> kPaths = {{
     {"vm_map_ram", &PathLengths::vm_map_ram},
     {"section", &PathLengths::section},
     {"section_open", &PathLengths::section_open},
+    {"lazy_section", &PathLengths::lazy_section},
     {"set_memory_pkey", &PathLengths::set_memory_pkey},
     {"timer", &PathLengths::timer},
     {"kernel_thread", &PathLengths::kernel_thread},

@@ -57,7 +57,7 @@ struct Circumstances {
   bool repeats = false;  // each TLBI is repeated
   bool single_fork = false;
   bool after_fork = false;
-  bool crowd = false;  // many processes at once
+  bool crowd = false;       // many processes at once
   double tables_back = 0;   // page-table pages that the model gave back after RCU
   double tables_other = 0;  // that it may have given back besides
   const std::map<std::string, Range>* ranges = nullptr;
@@ -278,14 +278,15 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
 }
 
 Row compare_difference(const std::vector<std::uint64_t>& off, std::uint64_t model_off,
-                       const std::vector<std::uint64_t>& variant, std::uint64_t model_variant) {
+                       const std::vector<std::uint64_t>& variant, std::uint64_t model_variant,
+                       double noise) {
   const auto signed_difference = [](std::uint64_t a, std::uint64_t b) {
     return static_cast<double>(a) - static_cast<double>(b);
   };
   const double least = signed_difference(low(variant), high(off));
   const double most = signed_difference(high(variant), low(off));
   const double model = signed_difference(model_variant, model_off);
-  const double room = kDifference * std::max(std::abs(least), std::abs(most));
+  const double room = kDifference * std::max(std::abs(least), std::abs(most)) + noise;
   Row row{"kernel_instructions less off", {}, 0, Verdict::kWithin, Rule::kDifference};
   // As they are printed: no less than 0.
   const auto shown = [](double d) { return static_cast<std::uint64_t>(std::max(0.0, d)); };

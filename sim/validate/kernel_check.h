@@ -85,8 +85,10 @@ std::map<std::string, std::uint64_t> allocator_totals(
 PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& model,
                    const Surroundings& surroundings, bool repeats);
 
-// The row of what a variant adds to the instructions of "off".
+// The row of what a variant adds to the instructions of "off". `noise`: by how much two boots
+// differ whose code is the same, and what timer interrupts have of them.
 Row compare_difference(const std::vector<std::uint64_t>& off, std::uint64_t model_off,
-                       const std::vector<std::uint64_t>& variant, std::uint64_t model_variant);
+                       const std::vector<std::uint64_t>& variant, std::uint64_t model_variant,
+                       double noise);
 
 }  // namespace kpksim::validate
