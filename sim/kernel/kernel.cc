@@ -468,8 +468,10 @@ void Kernel::vm_unmap_ram(std::uint64_t address) {
 }
 
 std::uint64_t Kernel::pressure() {
-  cpu::Core& core = system_.machine.core(0);
+  cpu::Core& core = kernel_context();
   const Because because(core, Cause::kShrink);
+  // The page cache is dropped first, which takes longer than a grace period.
+  system_.free_tables(core, system_.rcu.take_all());
   std::uint64_t freed = 0;
   for (std::uint64_t now = 1; now != 0;) {
     now = system_.allocator->shrink(
