@@ -1,9 +1,12 @@
 #include "app/options.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <sstream>
@@ -34,6 +37,16 @@ std::vector<std::string> names_in(const std::string& folder, const std::string& 
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+std::string core_path(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  std::string path = data_path("profiles/cores/" + name + ".json");
+  if (!fs::exists(path)) {
+    throw InputError(
+        fmt::format("--core: '{}' is not a core profile{}", name, suggest(name, shipped_cores())));
+  }
+  return path;
 }
 
 }  // namespace
@@ -80,13 +93,15 @@ std::vector<std::string> shipped_kernels() { return names_in("profiles/kernels",
 std::vector<std::string> shipped_cores() { return names_in("profiles/cores", ".json"); }
 
 cpu::CoreProfile read_core(const std::string& name) {
-  if (name.find('/') != std::string::npos) return cpu::read_core_profile(name);
-  const std::string path = data_path("profiles/cores/" + name + ".json");
-  if (!fs::exists(path)) {
-    throw InputError(
-        fmt::format("--core: '{}' is not a core profile{}", name, suggest(name, shipped_cores())));
+  return cpu::read_core_profile(core_path(name));
+}
+
+std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, unsigned seed) {
+  std::vector<cpu::CoreProfile> draws;
+  for (std::uint64_t i = 0; i < n; ++i) {
+    draws.push_back(cpu::draw_core_profile(core_path(name), std::uint64_t{seed} << 32 | i));
   }
-  return cpu::read_core_profile(path);
+  return draws;
 }
 
 kernel::KernelProfile read_kernel(const std::string& name) {
@@ -147,6 +162,15 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
     if (error) std::rethrow_exception(error);
   }
   return documents;
+}
+
+report::TableStyle terminal_style() {
+  report::TableStyle style;
+  if (isatty(STDOUT_FILENO) == 0) return style;
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.width = size.ws_col;
+  style.colour = std::getenv("NO_COLOR") == nullptr;  // no-color.org
+  return style;
 }
 
 }  // namespace kpksim::app

@@ -6,6 +6,7 @@
 
 #include "sim/kernel/system.h"
 #include "sim/report/result.h"
+#include "sim/report/table.h"
 #include "sim/workload/operation.h"
 
 namespace kpksim::app {
@@ -24,6 +25,8 @@ std::vector<std::string> shipped_kernels();
 
 // A core or kernel profile: a shipped name, or the path (with a '/') of a JSON file.
 cpu::CoreProfile read_core(const std::string& name);
+// `n` draws of its estimated numbers from their ranges.
+std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, unsigned seed);
 kernel::KernelProfile read_kernel(const std::string& name);
 // A workload: a shipped name, a workload file (.json), or a strace recording (anything else; plain,
 // gzip or zstd).
@@ -37,8 +40,12 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
                                             const std::vector<kernel::Config>& configs,
                                             unsigned jobs);
 
+// What the terminal is like, if stdout is one.
+report::TableStyle terminal_style();
+
 int compare(const std::vector<std::string>& arguments);
 int run(const std::vector<std::string>& arguments);
+int explain(const std::vector<std::string>& arguments);
 int validate(const std::vector<std::string>& arguments);
 int conform(const std::vector<std::string>& arguments);
 int translate(const std::vector<std::string>& arguments);

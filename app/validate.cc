@@ -1,5 +1,7 @@
 // kpksim validate kernel: the kernel model against a real kernel's counts.
 
+#include "app/validate.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -59,13 +61,20 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
   return true;
 }
 
-// Workloads of workloads/kernel-truth by the phases that they have.
-std::map<std::string, std::string> workload_of_phase() {
-  std::map<std::string, std::string> out;
+// Where a measured phase is: a workload of workloads/kernel-truth, and its phase.
+struct Place {
+  std::string workload, phase;
+};
+
+std::map<std::string, Place> places_of_phases() {
+  std::map<std::string, Place> out;
   for (const auto& entry :
        std::filesystem::directory_iterator(data_path("workloads/kernel-truth"))) {
     const std::string path = entry.path().string();
-    for (const auto& phase : workload::read_json_workload(path).phases) out[phase.name] = path;
+    for (const workload::Phase& phase : workload::read_json_workload(path).phases) {
+      out[phase.name] = {path, phase.name};
+      for (const std::string& name : phase.also) out[name] = {path, phase.name};
+    }
   }
   return out;
 }
@@ -111,6 +120,51 @@ struct Job {
   std::vector<const Measurement*> measurements;
 };
 
+// Randomised addresses: a stack that exec moves by a multiple of 2 MB goes with its whole table,
+// one that stays in its table frees none; either happens to one move in 512.
+void add_coincidences(const Measurement& of, validate::Surroundings& around) {
+  constexpr std::uint64_t kMoves = 3;  // of the 50 of a phase, at most
+  for (const char* name : {"dsb_ishst", "tlbi.ASIDE1IS", "tlbi.VAE1IS", "tlbi.RVAE1IS"}) {
+    const auto real = of.counts.find(name);
+    if (real == of.counts.end()) continue;
+    const auto [least, most] = std::minmax_element(real->second.begin(), real->second.end());
+    around.stretched[name] = {*least - std::min(*least, kMoves), *most + kMoves};
+  }
+}
+
+// zap_pte_range() stops where a timer interrupt made a reschedule due, and then dirty pages of a
+// file are flushed in two parts: as often as the real kernel has more flushes than the model.
+void add_stops(const Measurement& of, const workload::PhaseResult& model,
+               validate::Surroundings& around) {
+  const auto counts = validate::model_counts(model).all;
+  const auto real = [&](const char* name) {
+    const auto it = of.counts.find(name);
+    return it == of.counts.end() ? std::vector<std::uint64_t>{0} : it->second;
+  };
+  const auto excess = [&](const char* name) {
+    const std::vector<std::uint64_t> v = real(name);
+    const std::uint64_t most = *std::max_element(v.begin(), v.end());
+    return most - std::min(most, counts.at(name));
+  };
+  const std::uint64_t stops = std::min({excess("dsb_ishst"), excess("eret"), model.forced_flushes});
+  if (stops == 0) return;
+  // Of a table's 512 pages a part needs up to five range operations and a page, or 512 pages.
+  struct Room {
+    const char* counter;
+    std::uint64_t more, less;
+  };
+  constexpr Room kRooms[] = {{"dsb_ishst", 1, 0},
+                             {"tlbi.RVALE1IS", 5, 0},
+                             {"tlbi.VALE1IS", 512 + 2, 0},
+                             {"tlbi.ASIDE1IS", 0, 1}};
+  for (const Room& room : kRooms) {
+    const std::vector<std::uint64_t> v = real(room.counter);
+    const auto [least, most] = std::minmax_element(v.begin(), v.end());
+    around.stretched[room.counter] = {*least - std::min(*least, stops * room.more),
+                                      *most + stops * room.less};
+  }
+}
+
 // What the model did in one measured phase.
 struct Outcome {
   const Measurement* measurement = nullptr;
@@ -121,7 +175,8 @@ struct Outcome {
 // Twice in one boot, as the measurements were made; what was measured once, in a boot of its own.
 // The first run says how many exception returns there are without interrupts, and so how many
 // interrupts the real phase had; the second has as many.
-std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core) {
+std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core,
+                         const std::map<std::string, Place>& places) {
   const kernel::KernelProfile profile = read_kernel(job.kernel);
   const kernel::Config config = validate::config_of(job.variant);
   const workload::Workload w = workload::read_json_workload(job.workload);
@@ -137,7 +192,7 @@ std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core) {
   }
 
   std::map<std::string, const Measurement*> measured;
-  for (const Measurement* m : job.measurements) measured[m->phase] = m;
+  for (const Measurement* m : job.measurements) measured[places.at(m->phase).phase] = m;
   std::map<std::string, std::uint64_t> interval;
   for (const workload::PhaseResult& phase : first) {
     // Before a phase that is measured the guest prints its name: much time, few instructions.
@@ -164,11 +219,13 @@ std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core) {
   std::vector<Outcome> out;
   for (const Measurement* m : job.measurements) {
     for (std::size_t p = 0; p < results.size(); ++p) {
-      if (results[p].name != m->phase) continue;
+      if (results[p].name != places.at(m->phase).phase) continue;
       validate::Surroundings around;
       if (p > 0) around.tables_before = results[p - 1].rcu_added;
       if (p > 0) around.after_fork = validate::forks_once(results[p - 1]);
       around.ranges = ranges_of(*job.file, *m);
+      if (w.program.randomize) add_coincidences(*m, around);
+      add_stops(*m, results[p], around);
       if (once) around.totals = validate::allocator_totals(boot, results, p);
       out.push_back({m, results[p], std::move(around)});
     }
@@ -205,7 +262,8 @@ void print(const validate::PhaseCheck& check, bool all) {
                         fmt::format("{}", fmt::join(row.real, " ")), row.model,
                         kNames[static_cast<unsigned>(row.verdict)], validate::name_of(row.rule));
   }
-  if (!text.empty()) std::cout << fmt::format("{} {} {}\n", m.phase, m.cpu, m.variant) << text;
+  if (text.empty()) return;
+  std::cout << fmt::format("{} {} {} ({})\n", m.phase, m.cpu, m.variant, m.kernel) << text;
 }
 
 constexpr const char* kInstructions = "kernel_instructions";
@@ -252,7 +310,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
   Request request;
   if (!parse(arguments, request)) return 0;
   if (!request.variant.empty()) validate::config_of(request.variant);
-  const auto workloads = workload_of_phase();
+  const auto places = places_of_phases();
   std::vector<validate::CountsFile> files;
   if (request.files.empty()) request.files = shipped_counts();
   for (const std::string& path : request.files) files.push_back(validate::read_counts(path));
@@ -264,18 +322,18 @@ int validate_kernel(const std::vector<std::string>& arguments) {
       phases.insert(m.phase);
       if (!request.phase.empty() && m.phase != request.phase) continue;
       if (!request.variant.empty() && m.variant != request.variant) continue;
-      const auto workload = workloads.find(m.phase);
-      if (workload == workloads.end()) {
+      const auto place = places.find(m.phase);
+      if (place == places.end()) {
         without.insert(m.phase);
         continue;
       }
-      const std::string kernel = file.variants ? "linux-6.12-kpkeys" : "linux-6.12";
-      Job& job = jobs[fmt::format("{} {} {} {}", workload->second, m.cpu, m.variant, file.path)];
+      Job& job = jobs[fmt::format("{} {} {} {} {}", place->second.workload, m.cpu, m.variant,
+                                  m.kernel, file.path)];
       job.file = &file;
-      job.workload = workload->second;
+      job.workload = place->second.workload;
       job.cpu = m.cpu;
       job.variant = m.variant;
-      job.kernel = kernel;
+      job.kernel = m.kernel;
       job.measurements.push_back(&m);
     }
   }
@@ -303,7 +361,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
   const auto work = [&] {
     for (std::size_t i; (i = next++) < order.size();) {
       try {
-        outcomes[i] = run(*order[i], cores.at(order[i]->cpu));
+        outcomes[i] = run(*order[i], cores.at(order[i]->cpu), places);
         progress.add(1);
       } catch (...) {
         errors[i] = std::current_exception();
@@ -351,11 +409,13 @@ int validate_kernel(const std::vector<std::string>& arguments) {
 
 int validate(const std::vector<std::string>& arguments) {
   const std::string what = arguments.empty() ? "" : arguments[0];
-  if (what != "kernel") {
-    throw InputError(
-        fmt::format("validate: '{}' cannot be validated{}", what, suggest(what, {"kernel"})));
-  }
-  return validate_kernel({arguments.begin() + 1, arguments.end()});
+  const auto rest = [&] {
+    return std::vector<std::string>(arguments.begin() + 1, arguments.end());
+  };
+  if (what == "kernel") return validate_kernel(rest());
+  if (what == "published") return validate_published(rest());
+  throw InputError(fmt::format("validate: '{}' cannot be validated{}", what,
+                               suggest(what, {"kernel", "published"})));
 }
 
 }  // namespace kpksim::app

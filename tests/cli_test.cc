@@ -100,6 +100,18 @@ TEST_F(CommandLine, TheResultDocumentFollowsItsSchema) {
             "");
 }
 
+TEST_F(CommandLine, UncertaintyIsPartOfTheDocumentAndDependsOnTheSeedOnly) {
+  const std::string workload = write("w.json", kSmall);
+  const std::string options = "compare --memory 1G --uncertainty 20 -f json ";
+  ASSERT_EQ(run(options + workload), 0) << message_;
+  const std::string one = read(file("out"));
+  EXPECT_EQ(violation(one, read(std::string(KPKSIM_SOURCE_DIR) + "/docs/result.schema.json")), "");
+  ASSERT_EQ(run(options + "-j 4 " + workload), 0) << message_;
+  EXPECT_EQ(read(file("out")), one);
+  ASSERT_EQ(run(options + "--seed 2 " + workload), 0) << message_;
+  EXPECT_NE(read(file("out")), one);
+}
+
 TEST_F(CommandLine, CsvHasOneLineForEachFigure) {
   const std::string workload = write("w.json", kSmall);
   ASSERT_EQ(run("run -p none,buddy,pte --memory 1G -f csv " + workload), 0) << message_;
@@ -203,6 +215,17 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"badMemory", "w.json", kSmall, "--memory 64Q", {"--memory", "64Q"}},
         BadInput{"noCores", "w.json", kSmall, "--cores 0", {"cores"}}),
     [](const auto& bad) { return bad.param.name; });
+
+TEST_F(CommandLine, ExplainReadsWhatCompareWrote) {
+  const std::string workload = write("w.json", kSmall);
+  ASSERT_EQ(run("compare --memory 1G -o " + file("a.json") + " " + workload), 0) << message_;
+  ASSERT_EQ(run("explain " + file("a.json") + " all"), 0) << message_;
+  EXPECT_NE(read(file("out")).find("small, phase all"), std::string::npos);
+  EXPECT_EQ(run("explain " + file("a.json") + " al"), 2);
+  EXPECT_NE(message_.find("a.json: workload 'small' has no phase 'al'"), std::string::npos);
+  EXPECT_EQ(run("explain " + workload), 2) << "a workload is no result";
+  EXPECT_NE(message_.find("w.json: /"), std::string::npos) << message_;
+}
 
 TEST_F(CommandLine, OutputThatCannotBeWrittenIsAnError) {
   const std::string workload = write("w.json", kSmall);

@@ -59,6 +59,8 @@ void Gather::flush(cpu::Core& core) {
   tables_.clear();
   for (const FolioPages& f : folios_) {
     const PathLengths& path = system_.path();
+    system_.atomic_page(core, f.head, 1);  // folio_put_testzero()
+    for (unsigned i = 1; i < f.count; ++i) system_.touch_page(core, f.head + i);
     switch (system_.put_folio(f.head, f.count)) {
       case System::Put::kKept:
         break;
@@ -69,10 +71,10 @@ void Gather::flush(cpu::Core& core) {
         core.execute(path.free_folio);
         break;
       case System::Put::kLarge:
-        core.execute(path.free_large);
+        core.execute_loop(path.free_large);
         break;
       case System::Put::kHuge:
-        core.execute(path.free_huge);
+        core.execute_loop(path.free_huge);
         break;
     }
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "sim/base/error.h"
 #include "sim/mmu/walker.h"
@@ -18,10 +19,17 @@ constexpr std::uint32_t kProgramFile = 1u << 23;
 constexpr std::uint32_t kVdsoFile = kProgramFile + 1;
 constexpr std::uint64_t kVvarPages = 2;
 
+// Address randomisation, in pages: STACK_RND_MASK, vm.mmap_rnd_bits (18), arch_randomize_brk(); and
+// the room for the stack (RLIMIT_STACK, stack_guard_gap).
+constexpr std::uint64_t kStackRandom = 1ull << 18, kMmapRandom = 1ull << 18,
+                        kHeapRandom = 1ull << 18;
+constexpr std::uint64_t kStackGap = 9ull << 20;
+
 }  // namespace
 
 Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const Config& config)
     : system_(core, profile, (check(config), config)),
+      pauth_(core.pauth),
       vmalloc_(system_),
       current_(config.cores),
       mm_on_(config.cores),
@@ -142,8 +150,11 @@ cpu::Core& Kernel::run_on(Task& t) {
 // authentication.
 void Kernel::thread_switch(cpu::Core& core) {
   core.dsb_ish();
-  const unsigned keys = system_.machine.profile().pauth ? 1 : 0;
-  for (unsigned i = 0; i < system_.profile.switch_isb + keys; ++i) core.isb();
+  if (pauth_) core.isb();
+  for (switch_millis_ += system_.profile.switch_milli_isb; switch_millis_ >= 1000;
+       switch_millis_ -= 1000) {
+    core.isb();
+  }
 }
 
 void Kernel::switch_mm(Mm& mm, cpu::Core& core) {
@@ -191,12 +202,19 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   Vma stack;
   stack.read = stack.write = stack.grows_down = true;
   // The strings are copied to the new stack before its final size and protection are known.
-  const std::uint64_t top = ProgramImage::kStackTop - program_.exec_stack_pages * kPageSize;
-  mm.mmap(stack, program_.exec_stack_pages * kPageSize, top, core);
-  for (std::uint64_t va = top; va < ProgramImage::kStackTop; va += kPageSize) {
+  const std::uint64_t strings = ProgramImage::kStackTop - program_.exec_stack_pages * kPageSize;
+  mm.mmap(stack, program_.exec_stack_pages * kPageSize, strings, core);
+  for (std::uint64_t va = strings; va < ProgramImage::kStackTop; va += kPageSize) {
     mm.handle_fault(VirtAddr(va), true, false, core);
   }
-  mm.finish_stack(program_.stack_base(), ProgramImage::kStackTop);
+  std::uint64_t stack_top = ProgramImage::kStackTop, heap = program_.heap_base();
+  if (program_.randomize) {
+    mm.set_mmap_base(ProgramImage::kStackTop - kStackGap - kStackRandom * kPageSize -
+                     random_() % kMmapRandom * kPageSize);
+    stack_top -= random_() % kStackRandom * kPageSize;
+    heap += random_() % kHeapRandom * kPageSize;
+  }
+  mm.finish_stack(stack_top, program_.stack_bytes, core);
   Vma text;
   text.read = text.file = true;
   text.file_id = kProgramFile;
@@ -218,14 +236,14 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   if (program_.bss_bytes != 0 && !is_aligned(program_.data_bytes, kPageSize)) {  // padzero()
     touch_by_kernel(t.id, program_.data_base() + program_.data_bytes, poe::AccessKind::kWrite);
   }
-  mm.brk_start = mm.brk = program_.heap_base();
+  mm.brk_start = mm.brk = mm.placement.heap = heap;
   if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);
   Vma vdso = text;  // arch_setup_additional_pages()
   vdso.file_id = kVdsoFile;
-  const std::uint64_t at = mm.mmap(vdso, kPageSize, 0, core);
+  mm.placement.vdso = mm.mmap(vdso, kPageSize, 0, core);
   Vma vvar;
   vvar.read = vvar.special = true;
-  mm.mmap(vvar, kVvarPages * kPageSize, at - kVvarPages * kPageSize, core);
+  mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);
 }
 
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
@@ -326,7 +344,15 @@ void Kernel::exit_all() {
 
 void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
 
-void Kernel::null_syscall(std::uint32_t id) { Syscall call(*this, id); }
+void Kernel::null_syscall(std::uint32_t id, std::uint64_t instructions) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kSyscall);
+  call.core().execute(instructions);
+}
+
+void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {
+  run_on(task(id)).execute_user(instructions);
+}
 
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address) {
   Syscall call(*this, id);
@@ -369,6 +395,32 @@ void Kernel::madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t l
                           bool dont_fork) {
   Syscall call(*this, id);
   task(id).mm->madvise_fork(start, start + length, dont_fork, call.core());
+}
+
+void Kernel::madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  task(id).mm->madvise_cold(start, start + length, call.core());
+}
+
+void Kernel::madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                              bool write) {
+  Syscall call(*this, id);
+  task(id).mm->populate(start, start + length, write, call.core());
+}
+
+// shmem_fallocate(): all mappings of the range first (unmap_mapping_range()), then the pages.
+bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kMunmap);
+  const auto part = task(id).mm->file_range(start, length);
+  if (!part) return false;
+  std::set<const Mm*> done;
+  for (const auto& [unused, t] : tasks_) {
+    if (t.mm == nullptr || !done.insert(t.mm.get()).second) continue;
+    t.mm->unmap_file(*part, call.core());
+  }
+  cache_.drop(system_, *part);
+  return true;
 }
 
 std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
@@ -498,9 +550,9 @@ void Kernel::unfragment() {
 }
 
 AuditResult Kernel::audit() const {
-  constexpr std::uint64_t kCachedRights = mmu::field::kAp1.mask() | mmu::field::kAp2.mask() |
-                                          mmu::field::kUxn.mask() | mmu::field::kPxn.mask() |
-                                          mmu::field::kPoIndex.mask();
+  constexpr std::uint64_t kCachedRights =
+      mmu::field::kAp1.mask() | mmu::field::kAp2.mask() | mmu::field::kUxn.mask() |
+      mmu::field::kPxn.mask() | mmu::field::kPoIndex.mask() | mmu::field::kAccessFlag.mask();
   AuditResult result;
   result.bbm_violations = system_.bbm_violations();
   std::map<std::uint16_t, const Mm*> owner;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "sim/kernel/asid.h"
@@ -47,6 +48,7 @@ class Kernel {
   // What spawn and exec load from now on.
   void set_program(const ProgramImage& program) { program_ = program; }
   const ProgramImage& program() const { return program_; }
+  const ProgramPlacement& placement(std::uint32_t id) { return task(id).mm->placement; }
 
   // Tasks. InputError for an unknown or already used id.
   void spawn(std::uint32_t id);
@@ -61,7 +63,10 @@ class Kernel {
   bool alive(std::uint32_t id) const;
   std::size_t task_count() const;  // alive
   void switch_to(std::uint32_t id);
-  void null_syscall(std::uint32_t id);
+  // A system call without effect on memory, of so many instructions beside entry and exit.
+  void null_syscall(std::uint32_t id, std::uint64_t instructions = 0);
+  // The program runs.
+  void compute(std::uint32_t id, std::uint64_t instructions);
 
   // Memory calls of task `id`.
   std::uint64_t mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address);
@@ -72,6 +77,10 @@ class Kernel {
   void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, HugeAdvice advice);
   void madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool dont_fork);
+  void madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  void madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool write);
+  // Of the file mapped at `start`; false if there is none.
+  bool punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   std::uint64_t mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                        std::uint64_t new_length, std::uint64_t new_address);
   void set_brk(std::uint32_t id, std::uint64_t address);
@@ -123,6 +132,8 @@ class Kernel {
   std::vector<Pfn> process_pages();
 
   System system_;
+  const bool pauth_;
+  std::uint64_t switch_millis_ = 0;  // of ISB, owed by context switches
   PageCache cache_;
   Vmalloc vmalloc_;
   std::map<std::uint32_t, Task> tasks_;
@@ -131,6 +142,7 @@ class Kernel {
   std::vector<std::vector<std::uint64_t>> stack_cache_;  // NR_CACHED_STACKS per core
   AsidAllocator asids_;
   ProgramImage program_;
+  std::mt19937_64 random_;  // of address randomisation
   unsigned next_cpu_ = 0;
   bool timer_ = false;
   std::uint64_t ticks_ = 0;

@@ -32,6 +32,15 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
   return it->second;
 }
 
+void PageCache::drop(System& system, const FileRange& range) {
+  for (std::uint64_t index = range.first; index < range.last; ++index) {
+    const auto it = pages_.find(std::uint64_t{range.file_id} << 40 | index);
+    if (it == pages_.end()) continue;
+    system.put_folio(it->second, 1);
+    pages_.erase(it);
+  }
+}
+
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
     : system_(system), cache_(cache), root_(system.allocator->allocate(core)) {}
 
@@ -148,12 +157,14 @@ void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
   brk = address;
 }
 
-void Mm::finish_stack(std::uint64_t start, std::uint64_t end) {
-  Vma* stack = vmas_.find(end - 1);
-  if (stack == nullptr) throw ModelError("exec has no stack");
-  Vma grown = *stack;  // expand_stack(); mprotect_fixup() finds the flags as they are
+// mprotect_fixup() finds the flags as they are.
+void Mm::finish_stack(std::uint64_t top, std::uint64_t bytes, cpu::Core& core) {
+  if (vmas_.empty()) throw ModelError("exec has no stack");
+  if (top != vmas_.all().rbegin()->second.end) move_stack(top, core);
+  placement.stack_top = top;
+  Vma grown = vmas_.all().rbegin()->second;  // expand_stack()
   vmas_.erase(grown.start);
-  grown.start = start;
+  grown.start = top - bytes;
   vmas_.insert(grown);
 }
 

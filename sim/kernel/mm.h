@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sim/kernel/program.h"
 #include "sim/kernel/prot.h"
 #include "sim/kernel/system.h"
 #include "sim/kernel/vma.h"
@@ -17,14 +18,22 @@ namespace kpksim::kernel {
 
 class Gather;
 
+// Pages [first, last) of a file.
+struct FileRange {
+  std::uint32_t file_id = 0;
+  std::uint64_t first = 0, last = 0;
+};
+
 // The page cache: which page holds which page of which file.
 class PageCache {
  public:
   // The page, if it is there. Files are always read from the disk before (they are there);
-  // shared anonymous memory only has the pages that were touched.
+  // files in memory and shared anonymous memory only have the pages that were touched.
   std::optional<Pfn> find(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
   // The page, allocated at the first use.
   Pfn get(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
+  // The pages leave the file; who has them mapped keeps them.
+  void drop(System& system, const FileRange& range);
 
  private:
   std::unordered_map<std::uint64_t, Pfn> pages_;
@@ -44,6 +53,13 @@ class Mm {
   bool mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core);
   void madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  void madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  // Faults without exceptions, as the kernel does them for a caller (MADV_POPULATE_READ, _WRITE).
+  void populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core);
+  // The pages of a file that are mapped from `start` on; nullopt: no file there.
+  std::optional<FileRange> file_range(std::uint64_t start, std::uint64_t length);
+  // unmap_mapping_range(): the file's own pages, not copies of them, leave this address space.
+  void unmap_file(const FileRange& range, cpu::Core& core);
   void madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice, cpu::Core& core);
   void madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cpu::Core& core);
   // The new address; 0 if `start` is not mapped. new_address 0: in place, or where there is room.
@@ -54,18 +70,20 @@ class Mm {
   void fork_into(Mm& child, cpu::Core& core);
   // exit_mmap(): everything goes, in one gather of the full mm; then the root itself.
   void exit(cpu::Core& core);
-  // setup_arg_pages(): the stack that exec has written to gets its final size.
-  void finish_stack(std::uint64_t start, std::uint64_t end);
+  // setup_arg_pages(): the stack that exec has written to gets its final place and size.
+  void finish_stack(std::uint64_t top, std::uint64_t bytes, cpu::Core& core);
 
   // handle_mm_fault(): the access may be repeated, or is a SIGSEGV.
   FaultResult handle_fault(VirtAddr va, bool write, bool exec, cpu::Core& core);
 
   Pfn root() const { return root_; }
   const VmaTree& vmas() const { return vmas_; }
+  void set_mmap_base(std::uint64_t base) { vmas_.set_mmap_base(base); }
 
   Asid asid;                          // in force while asid_generation is the current one
   std::uint64_t asid_generation = 0;  // 0: never had one
   std::uint64_t brk_start = 0, brk = 0;
+  ProgramPlacement placement;
   unsigned users = 1;  // tasks
 
  private:
@@ -87,18 +105,24 @@ class Mm {
   std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
 
   // Unmapping.
-  void zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  enum class Zap : std::uint8_t { kAll, kFilePages };
+  void zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core,
+           Zap which = Zap::kAll);
   std::uint64_t zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint64_t va,
-                         std::uint64_t end, cpu::Core& core);
+                         std::uint64_t end, Zap which, cpu::Core& core);
   void zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   // The VMAs [first, last) go; their tables too where no VMA outside [floor, ceiling) needs them.
   void free_tables(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
                    std::uint64_t ceiling, cpu::Core& core);
+  void free_range(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
+                  std::uint64_t ceiling, cpu::Core& core);
   bool free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t start, std::uint64_t end,
                   std::uint64_t floor, std::uint64_t ceiling, cpu::Core& core);
 
   // Huge pages.
-  bool huge_allowed(const Vma& vma, std::uint64_t base) const;
+  bool folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const;
+  unsigned folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  bool grow_stack(std::uint64_t va);
   bool huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
   bool huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core);
@@ -124,6 +148,7 @@ class Mm {
   mmu::Descriptor clear_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void wrprotect_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void set_writable(PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  void make_old(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void convert_run(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, cpu::Core& core);
   void unfold(PhysAddr entry, std::uint64_t va, cpu::Core& core);
   void unfold_edges(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
@@ -133,7 +158,10 @@ class Mm {
   mmu::Descriptor changed_protection(const Vma& vma, mmu::Descriptor old, unsigned level);
   void change_protection(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
                          cpu::Core& core);
-  void move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length, cpu::Core& core);
+  void move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length, bool stack,
+                   cpu::Core& core);
+  bool may_align_down(std::uint64_t at, bool stack);
+  void move_stack(std::uint64_t top, cpu::Core& core);
   bool move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core);
 
   System& system_;

@@ -61,6 +61,7 @@ struct Circumstances {
   double tables_back = 0;   // page-table pages that the model gave back after RCU
   double tables_other = 0;  // that it may have given back besides
   const std::map<std::string, Range>* ranges = nullptr;
+  const std::map<std::string, Range>* stretched = nullptr;
 };
 
 // `timer`: what interrupts have of the model's count; `faults`: what page faults have.
@@ -89,6 +90,11 @@ void judge(Row& row, std::uint64_t timer, std::uint64_t faults, const Circumstan
     // An interrupt within a batched section writes the register once more.
     const auto share = static_cast<double>(timer);
     widen(Rule::kSpread, c.batching ? 2 * share : share, share);
+  }
+  if (const auto range = c.stretched->find(row.counter); range != c.stretched->end()) {
+    least = std::min(least, static_cast<double>(range->second.first));
+    most = std::max(most, static_cast<double>(range->second.second));
+    row.rule = Rule::kSpread;
   }
   if (once || c.crowd) {
     if (const auto range = c.ranges->find(row.counter); range != c.ranges->end()) {
@@ -161,6 +167,11 @@ ModelCounts model_counts(const workload::PhaseResult& phase) {
   add("dsb_ishst", Event::kDsbIshst);
   add("eret", Event::kEret);
   add("kernel_instructions", Event::kInstruction);
+  add("loop", Event::kLoopInstruction);
+  for (auto* part : {&out.all, &out.timer, &out.faults}) {
+    (*part)["kernel_instructions"] += (*part)["loop"];
+    part->erase("loop");
+  }
   out.all["page_table_writes"] = phase.pt_writes;
   return out;
 }
@@ -245,6 +256,7 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
   c.tables_other = static_cast<double>(std::max(model.rcu_before, surroundings.tables_before) +
                                        model.rcu_added - back);
   c.ranges = &surroundings.ranges;
+  c.stretched = &surroundings.stretched;
   for (const auto& [name, n] : counts.all) {
     const auto real = measurement.counts.find(name);
     const bool tlbi = name.starts_with("tlbi.");

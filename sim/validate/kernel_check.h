@@ -70,6 +70,8 @@ struct Surroundings {
   bool after_fork = false;  // the phase before forked once
   // Of phases with many processes at once, read once: the readings of the same scheme.
   std::map<std::string, Range> ranges;
+  // What chance makes of a counter besides: addresses drawn, a loop interrupted.
+  std::map<std::string, Range> stretched;
   // The allocator's totals since boot, by the names of the files; empty where what ran before the
   // phase in the same boot is not known.
   std::map<std::string, std::uint64_t> totals;

@@ -39,6 +39,10 @@ std::uint64_t offset_of(const Operation& op, std::uint64_t i, std::uint64_t n,
 
 }  // namespace
 
+std::uint64_t places_of(const Operation& op) {
+  return op.kind == OpKind::kTouch ? accesses(op) : 1;
+}
+
 std::uint64_t steps_of(const Workload& workload) {
   std::uint64_t sum = 0;
   for (const Phase& phase : workload.phases) sum += steps_of(phase.steps);
@@ -52,22 +56,25 @@ void Driver::advance(std::uint64_t steps) {
   new_steps_ = 0;
 }
 
-Driver::Region Driver::segment_of(const kernel::ProgramImage& p, Segment segment) {
+Driver::Region Driver::segment_of(const kernel::ProgramImage& p,
+                                  const kernel::ProgramPlacement& placement, Segment segment) {
   switch (segment) {
     case Segment::kText:
       return {p.text_base(), p.text_bytes};
     case Segment::kRodata:
       return {p.rodata_base(), p.rodata_bytes};
     case Segment::kHeap:
-      return {p.heap_base(), p.heap_bytes};
+      return {placement.heap, p.heap_bytes};
     case Segment::kData:
       return {p.data_base(), align_up(p.data_bytes, kPageSize)};
     case Segment::kBss:
       return {p.bss_base(), p.bss_bytes};
     case Segment::kStack:
-      return {p.stack_base(), p.stack_bytes};
+      return {placement.stack_top - p.stack_bytes, p.stack_bytes};
+    case Segment::kGrowth:
+      return {placement.stack_top - kernel::kStackLimit, kernel::kStackLimit - p.stack_bytes};
     case Segment::kVdso:
-      return {kernel::VmaTree::kMmapBase - kPageSize, kPageSize};
+      return {placement.vdso, kPageSize};
   }
   return {};
 }
@@ -77,7 +84,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
   kernel::System& system = kernel_.system();
   kernel_.set_program(workload.program);
   for (const auto& [region, segment] : workload.segments) {
-    regions_[region] = segment_of(workload.program, segment);
+    segments_[region] = segment;
   }
   for (const Phase& phase : workload.phases) {
     if (before_phase_) before_phase_(phase.name);
@@ -90,6 +97,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.rcu_before = system.rcu.pending();
     result.rcu_added = system.rcu.tables();
     result.tasks_before = kernel_.task_count();
+    result.forced_flushes = system.forced_flushes;
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
     run_steps(phase.steps, workload);
@@ -104,6 +112,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
         since(allocator, system.allocator->statistics(), kernel::kAllocatorStatistics);
     result.linear_map =
         since(linear_map, system.linear_map.statistics(), kernel::kLinearMapStatistics);
+    result.forced_flushes = system.forced_flushes - result.forced_flushes;
     result.audit = kernel_.audit();
     results.push_back(std::move(result));
   }
@@ -131,11 +140,28 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
   }
 }
 
-std::uint64_t Driver::address_of(const Operation& op) {
-  if (op.region == 0) return op.address;
+std::optional<VirtAddr> Driver::place_of(const Operation& op) const {
+  if (const auto it = segments_.find(op.region); it != segments_.end()) {
+    const Region part = segment_of(kernel_.program(), kernel_.placement(op.task), it->second);
+    return VirtAddr(part.address + op.address);
+  }
   const auto it = regions_.find(op.region);
-  if (it == regions_.end()) throw InputError("the region is not mapped at this point");
-  return it->second.address + op.address;
+  if (it == regions_.end()) return std::nullopt;
+  return VirtAddr(it->second.address + op.address);
+}
+
+std::uint64_t Driver::address_of(const Operation& op) const {
+  if (op.region == 0) return op.address;
+  const auto place = place_of(op);
+  if (!place) throw InputError("the region is not mapped at this point");
+  return place->value;
+}
+
+// Numerical Recipes' "quick and dirty" generator: a phase may say which sizes come.
+std::uint64_t Driver::draw(const Operation& op) {
+  std::uint32_t& x = draws_.try_emplace(&op, static_cast<std::uint32_t>(op.seed)).first->second;
+  x = x * 1664525u + 1013904223u;
+  return op.count + (x >> 8) % (op.up_to - op.count + 1);
 }
 
 void Driver::touch(const Operation& op) {
@@ -148,6 +174,7 @@ void Driver::touch(const Operation& op) {
   for (std::uint64_t i = 0; i < n; ++i) {
     advance(1);
     const std::uint64_t address = base + offset_of(op, i, n, random);
+    if (op.computes != 0) kernel_.compute(op.task, op.computes);
     if (op.by_kernel ? kernel_.touch_by_kernel(op.task, address, kind)
                      : kernel_.touch(op.task, address, kind)) {
       continue;
@@ -166,6 +193,9 @@ void Driver::execute(const Operation& op) {
     if (!op.may_fail) throw InputError(what);
     ++ignored_;
   };
+  if (op.computes != 0 && op.kind != OpKind::kTouch && kernel_.alive(op.task)) {
+    kernel_.compute(op.task, op.computes);
+  }
   const std::uint64_t at = op.kind == OpKind::kMmap || op.kind == OpKind::kVmalloc ||
                                    op.kind == OpKind::kVmMapRam || op.kind == OpKind::kBrk
                                ? op.address
@@ -185,6 +215,7 @@ void Driver::execute(const Operation& op) {
       vma.grows_down = op.grows_down;
       if (op.advice == Advice::kNoHugepage) vma.huge = kernel::HugeAdvice::kNoHugepage;
       vma.file = op.file;
+      vma.shmem = op.shmem;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
       const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at);
@@ -218,6 +249,15 @@ void Driver::execute(const Operation& op) {
         case Advice::kDoFork:
           kernel_.madvise_fork(op.task, at, op.length, false);
           break;
+        case Advice::kCold:
+          kernel_.madvise_cold(op.task, at, op.length);
+          break;
+        case Advice::kPopulateRead:
+          kernel_.madvise_populate(op.task, at, op.length, false);
+          break;
+        case Advice::kPopulateWrite:
+          kernel_.madvise_populate(op.task, at, op.length, true);
+          break;
         case Advice::kOther:
           kernel_.null_syscall(op.task);
           break;
@@ -233,7 +273,8 @@ void Driver::execute(const Operation& op) {
     }
     case OpKind::kBrk:
       if (!regions_.contains(op.region)) regions_[op.region] = {kernel_.brk(op.task), 0};
-      kernel_.set_brk(op.task, kernel_.brk(op.task) + op.length);
+      kernel_.set_brk(
+          op.task, op.shrink ? kernel_.brk(op.task) - op.length : kernel_.brk(op.task) + op.length);
       break;
     case OpKind::kFork:
       kernel_.fork(op.task, op.child);
@@ -260,11 +301,12 @@ void Driver::execute(const Operation& op) {
       kernel_.switch_to(op.task);
       break;
     case OpKind::kSyscall:
-      kernel_.null_syscall(op.task);
+      kernel_.null_syscall(op.task, op.count);
       break;
-    case OpKind::kVmalloc:
-      regions_[op.region] = {kernel_.vmalloc(op.count, op.huge), op.count << kPageShift};
-      break;
+    case OpKind::kVmalloc: {
+      const std::uint64_t pages = op.up_to == 0 ? op.count : draw(op);
+      regions_[op.region] = {kernel_.vmalloc(pages, op.huge), pages << kPageShift};
+    } break;
     case OpKind::kVfree:
       kernel_.vfree(at);
       break;
@@ -276,6 +318,12 @@ void Driver::execute(const Operation& op) {
       break;
     case OpKind::kPressure:
       kernel_.pressure();
+      break;
+    case OpKind::kPunchHole:
+      refuse_unless(kernel_.punch_hole(op.task, at, op.length), "no file is mapped in this range");
+      break;
+    case OpKind::kHugepages:
+      kernel_.system().set_huge_pages(op.length, op.setting);
       break;
     case OpKind::kFragment:
       kernel_.fragment(static_cast<unsigned>(op.count), op.seed);

@@ -18,13 +18,16 @@ struct PhaseResult {
   std::vector<cpu::Counters> cores;       // what the phase added, per core
   kernel::AllocatorStatistics allocator;  // running totals after the phase
   kernel::LinearMapStatistics linear_map;
-  std::uint64_t pt_writes = 0;  // page-table entries written in the phase
+  std::uint64_t pt_writes = 0;       // page-table entries written in the phase
+  std::uint64_t forced_flushes = 0;  // of page tables with dirty pages of a file
   // Page-table pages whose free RCU puts off: at the start, added, and still waiting at the end.
   std::uint64_t rcu_before = 0, rcu_added = 0, rcu_after = 0;
   std::size_t tasks_before = 0, tasks_after = 0;  // that have not exited
   kernel::AuditResult audit;
 };
 
+// How often a program gets to run for an operation: once, or before each access of a touch.
+std::uint64_t places_of(const Operation& op);
 // Length of a workload: each operation is one step, each access of a touch one more.
 std::uint64_t steps_of(const Workload& workload);
 
@@ -33,7 +36,8 @@ class Driver {
   struct Region {
     std::uint64_t address = 0, length = 0;
   };
-  static Region segment_of(const kernel::ProgramImage& program, Segment segment);
+  static Region segment_of(const kernel::ProgramImage& program,
+                           const kernel::ProgramPlacement& placement, Segment segment);
 
   explicit Driver(kernel::Kernel& kernel) : kernel_(kernel) {}
 
@@ -52,23 +56,22 @@ class Driver {
   std::uint64_t stale_seen() const { return stale_; }
 
   // Where `op` begins to act; nullopt if its region is not mapped now.
-  std::optional<VirtAddr> place_of(const Operation& op) const {
-    const auto it = regions_.find(op.region);
-    if (it == regions_.end()) return std::nullopt;
-    return VirtAddr(it->second.address + op.address);
-  }
+  std::optional<VirtAddr> place_of(const Operation& op) const;
 
  private:
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
   void execute(const Operation& op);
   void advance(std::uint64_t steps);
   void touch(const Operation& op);
-  std::uint64_t address_of(const Operation& op);
+  std::uint64_t address_of(const Operation& op) const;
+  std::uint64_t draw(const Operation& op);
 
   kernel::Kernel& kernel_;
   std::function<void(std::uint64_t)> progress_;
   std::function<void(const std::string&)> before_phase_;
   std::unordered_map<RegionId, Region> regions_;
+  std::unordered_map<RegionId, Segment> segments_;  // regions that are parts of the program
+  std::unordered_map<const Operation*, std::uint32_t> draws_;
   std::uint64_t new_steps_ = 0, ignored_ = 0, stale_ = 0;
   bool audit_each_ = false;
 };
