@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/program_options.hpp>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -88,40 +90,35 @@ std::vector<std::string> shipped_counts() {
   return files;
 }
 
-// One run of a workload serves all its phases.
-struct Job {
-  std::string workload, cpu, variant, kernel;
-  std::vector<const Measurement*> measurements;
-};
-
 // Phases with many processes at once were read once and depend on scheduling: the readings of the
-// same scheme, batched or not, give a range for what batching does not change; how far apart its
-// keying TLBIs lie, and a tenth more, is the room of all counters.
-void add_ranges(const std::vector<validate::CountsFile>& files, const Measurement& of,
-                validate::Surroundings& around) {
+// same scheme, batched or not, give a range for what batching does not change.
+std::map<std::string, validate::Range> ranges_of(const validate::CountsFile& file,
+                                                 const Measurement& of) {
   const auto scheme = [](const Measurement& m) {
     return m.variant.substr(0, m.variant.find("-batched"));
   };
-  for (const validate::CountsFile& file : files) {
-    for (const Measurement& m : file.measurements) {
-      if (m.phase != of.phase || m.cpu != of.cpu || scheme(m) != scheme(of)) continue;
-      for (const auto& [name, values] : m.counts) {
-        if (!name.starts_with("tlbi.") && !name.starts_with("dsb_") &&
-            !name.starts_with("allocator.")) {
-          continue;
-        }
-        const auto [it, first] = around.ranges.try_emplace(name, values[0], values[0]);
-        it->second.first = std::min(it->second.first, values[0]);
-        it->second.second = std::max(it->second.second, values[0]);
+  std::map<std::string, validate::Range> ranges;
+  for (const Measurement& m : file.measurements) {
+    if (m.phase != of.phase || m.cpu != of.cpu || scheme(m) != scheme(of)) continue;
+    for (const auto& [name, values] : m.counts) {
+      if (!name.starts_with("tlbi.") && !name.starts_with("dsb_") &&
+          !name.starts_with("allocator.")) {
+        continue;
       }
+      const auto [it, first] = ranges.try_emplace(name, values[0], values[0]);
+      it->second.first = std::min(it->second.first, values[0]);
+      it->second.second = std::max(it->second.second, values[0]);
     }
   }
-  around.scheduling = 0.1;
-  if (const auto keying = around.ranges.find("tlbi.VAALE1IS"); keying != around.ranges.end()) {
-    const auto [least, most] = keying->second;
-    if (most != 0) around.scheduling += 1 - static_cast<double>(least) / static_cast<double>(most);
-  }
+  return ranges;
 }
+
+// One run of a workload serves all its phases.
+struct Job {
+  std::string workload, cpu, variant, kernel;
+  const validate::CountsFile* file = nullptr;
+  std::vector<const Measurement*> measurements;
+};
 
 // Randomised addresses: a stack that exec moves by a multiple of 2 MB goes with its whole table,
 // one that stays in its table frees none; either happens to one move in 512.
@@ -131,7 +128,7 @@ void add_coincidences(const Measurement& of, validate::Surroundings& around) {
     const auto real = of.counts.find(name);
     if (real == of.counts.end()) continue;
     const auto [least, most] = std::minmax_element(real->second.begin(), real->second.end());
-    around.ranges[name] = {*least - std::min(*least, kMoves), *most + kMoves};
+    around.stretched[name] = {*least - std::min(*least, kMoves), *most + kMoves};
   }
 }
 
@@ -139,7 +136,7 @@ void add_coincidences(const Measurement& of, validate::Surroundings& around) {
 // file are flushed in two parts: as often as the real kernel has more flushes than the model.
 void add_stops(const Measurement& of, const workload::PhaseResult& model,
                validate::Surroundings& around) {
-  const auto counts = validate::model_counts(model);
+  const auto counts = validate::model_counts(model).all;
   const auto real = [&](const char* name) {
     const auto it = of.counts.find(name);
     return it == of.counts.end() ? std::vector<std::uint64_t>{0} : it->second;
@@ -163,8 +160,95 @@ void add_stops(const Measurement& of, const workload::PhaseResult& model,
   for (const Room& room : kRooms) {
     const std::vector<std::uint64_t> v = real(room.counter);
     const auto [least, most] = std::minmax_element(v.begin(), v.end());
-    around.ranges[room.counter] = {*least - std::min(*least, stops * room.more),
-                                   *most + stops * room.less};
+    around.stretched[room.counter] = {*least - std::min(*least, stops * room.more),
+                                      *most + stops * room.less};
+  }
+}
+
+// What the model did in one measured phase.
+struct Outcome {
+  const Measurement* measurement = nullptr;
+  workload::PhaseResult model;
+  validate::Surroundings around;
+};
+
+// Twice in one boot, as the measurements were made; what was measured once, in a boot of its own.
+// The first run says how many exception returns there are without interrupts, and so how many
+// interrupts the real phase had; the second has as many.
+std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core,
+                         const std::map<std::string, Place>& places) {
+  const kernel::KernelProfile profile = read_kernel(job.kernel);
+  const kernel::Config config = validate::config_of(job.variant);
+  const workload::Workload w = workload::read_json_workload(job.workload);
+  auto kernel = std::make_unique<kernel::Kernel>(core, profile, config);
+  const kernel::AllocatorStatistics boot = kernel->system().allocator->statistics();
+  kernel->set_timer(profile.timer_instructions);
+  const auto first = workload::Driver(*kernel).run(w);
+  const bool once = job.measurements.front()->counts.begin()->second.size() == 1;
+  if (once) {
+    kernel = std::make_unique<kernel::Kernel>(core, profile, config);
+  } else {
+    kernel->exit_all();
+  }
+
+  std::map<std::string, const Measurement*> measured;
+  for (const Measurement* m : job.measurements) measured[places.at(m->phase).phase] = m;
+  std::map<std::string, std::uint64_t> interval;
+  for (const workload::PhaseResult& phase : first) {
+    // Before a phase that is measured the guest prints its name: much time, few instructions.
+    interval[phase.name] = profile.timer_instructions / 10;
+    const auto m = measured.find(phase.name);
+    if (m == measured.end()) continue;
+    const validate::ModelCounts counts = validate::model_counts(phase);
+    const auto without = [&](const char* name) {
+      return counts.all.at(name) - counts.timer.at(name);
+    };
+    const double n = validate::interrupts(*m->second, without("eret"));
+    std::uint64_t instructions = without("kernel_instructions");
+    for (const cpu::Counters& c : phase.cores) {
+      instructions += kernel::Kernel::kTouchInstructions * c.total(cpu::Event::kUserAccess);
+    }
+    // Those of the phase lie within it: none at its end.
+    interval[phase.name] =
+        static_cast<std::uint64_t>(static_cast<double>(instructions) / (n + 0.5)) + 1;
+  }
+  workload::Driver driver(*kernel);
+  driver.before_phase([&](const std::string& name) { kernel->set_timer(interval.at(name)); });
+  const auto results = driver.run(w);
+
+  std::vector<Outcome> out;
+  for (const Measurement* m : job.measurements) {
+    for (std::size_t p = 0; p < results.size(); ++p) {
+      if (results[p].name != places.at(m->phase).phase) continue;
+      validate::Surroundings around;
+      if (p > 0) around.tables_before = results[p - 1].rcu_added;
+      if (p > 0) around.after_fork = validate::forks_once(results[p - 1]);
+      around.ranges = ranges_of(*job.file, *m);
+      if (w.program.randomize) add_coincidences(*m, around);
+      add_stops(*m, results[p], around);
+      if (once) around.totals = validate::allocator_totals(boot, results, p);
+      out.push_back({m, results[p], std::move(around)});
+    }
+  }
+  return out;
+}
+
+// The measured phases of one file, CPU and variant follow each other, and the first follows the
+// last: what RCU puts off in one may fall into the next.
+void add_neighbours(const validate::CountsFile& file,
+                    const std::map<const Measurement*, Outcome*>& outcomes) {
+  std::map<std::pair<std::string, std::string>, std::vector<Outcome*>> chains;
+  for (const Measurement& m : file.measurements) {
+    if (const auto it = outcomes.find(&m); it != outcomes.end()) {
+      chains[{m.cpu, m.variant}].push_back(it->second);
+    }
+  }
+  for (const auto& [of, chain] : chains) {
+    for (std::size_t i = 0; i < chain.size(); ++i) {
+      const Outcome& before = *chain[(i + chain.size() - 1) % chain.size()];
+      std::uint64_t& tables = chain[i]->around.tables_before;
+      tables = std::max(tables, before.model.rcu_added);
+    }
   }
 }
 
@@ -174,12 +258,52 @@ void print(const validate::PhaseCheck& check, bool all) {
   for (const validate::Row& row : check.rows) {
     if (!all && row.verdict != validate::Verdict::kOff) continue;
     constexpr std::string_view kNames[] = {"exact", "within", "OFF"};
-    text += fmt::format("  {:<24} real {:<22} model {:>10}  {}\n", row.counter,
+    text += fmt::format("  {:<28} real {:<22} model {:>10}  {:<7} {}\n", row.counter,
                         fmt::format("{}", fmt::join(row.real, " ")), row.model,
-                        kNames[static_cast<unsigned>(row.verdict)]);
+                        kNames[static_cast<unsigned>(row.verdict)], validate::name_of(row.rule));
   }
   if (text.empty()) return;
   std::cout << fmt::format("{} {} {} ({})\n", m.phase, m.cpu, m.variant, m.kernel) << text;
+}
+
+constexpr const char* kInstructions = "kernel_instructions";
+
+// What a variant adds to the instructions of "off", of the same file, phase and CPU. "off-block"
+// runs the same code on another linear map: its difference is what two boots differ by.
+void add_difference(const Outcome& variant, const std::vector<const Outcome*>& all,
+                    validate::PhaseCheck& check) {
+  const Measurement& m = *variant.measurement;
+  const auto find = [&](const char* name) -> const Outcome* {
+    for (const Outcome* o : all) {
+      const Measurement& other = *o->measurement;
+      if (other.variant == name && other.phase == m.phase && other.cpu == m.cpu &&
+          other.counts.contains(kInstructions)) {
+        return o;
+      }
+    }
+    return nullptr;
+  };
+  const Outcome* off = find("off");
+  const Outcome* block = find("off-block");
+  if (off == nullptr || !m.counts.contains(kInstructions)) return;
+  const auto& real_off = off->measurement->counts.at(kInstructions);
+  const auto model = [](const Outcome& of) {
+    const validate::ModelCounts counts = validate::model_counts(of.model);
+    return std::pair{counts.all.at(kInstructions) - counts.timer.at(kInstructions),
+                     static_cast<double>(counts.timer.at(kInstructions))};
+  };
+  const auto [of_off, timer_off] = model(*off);
+  const auto [of_variant, timer_variant] = model(variant);
+  double noise = std::max(timer_off, timer_variant);
+  if (block != nullptr) {
+    const auto& real_block = block->measurement->counts.at(kInstructions);
+    const auto least = [](const auto& v) {
+      return static_cast<double>(*std::min_element(v.begin(), v.end()));
+    };
+    noise += std::abs(least(real_block) - least(real_off));
+  }
+  check.rows.push_back(validate::compare_difference(real_off, of_off, m.counts.at(kInstructions),
+                                                    of_variant, noise));
 }
 
 int validate_kernel(const std::vector<std::string>& arguments) {
@@ -203,7 +327,9 @@ int validate_kernel(const std::vector<std::string>& arguments) {
         without.insert(m.phase);
         continue;
       }
-      Job& job = jobs[place->second.workload + m.cpu + m.variant + m.kernel];
+      Job& job = jobs[fmt::format("{} {} {} {} {}", place->second.workload, m.cpu, m.variant,
+                                  m.kernel, file.path)];
+      job.file = &file;
       job.workload = place->second.workload;
       job.cpu = m.cpu;
       job.variant = m.variant;
@@ -223,62 +349,19 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     }
   }
 
-  // Phases whose copy-on-write faults differ from boot to boot, or within one.
-  std::set<std::string> chance;
-  for (const validate::CountsFile& file : files) {
-    for (const Measurement& m : file.measurements) {
-      const auto vale = m.counts.find("tlbi.VALE1IS");
-      if (vale == m.counts.end()) continue;
-      const auto& v = vale->second;
-      if (*std::max_element(v.begin(), v.end()) != *std::min_element(v.begin(), v.end()) &&
-          m.variant == "off" && places.contains(m.phase)) {
-        chance.insert(places.at(m.phase).phase);
-      }
-    }
-  }
-
   const std::map<std::string, cpu::CoreProfile> cores = {{"max", read_core("neoverse-v1")},
                                                          {"a76", read_core("cortex-a76")}};
   std::vector<const Job*> order;
   order.reserve(jobs.size());
   for (const auto& [key, job] : jobs) order.push_back(&job);
-  std::vector<std::vector<validate::PhaseCheck>> checks(order.size());
+  std::vector<std::vector<Outcome>> outcomes(order.size());
   std::vector<std::exception_ptr> errors(order.size());
   std::atomic<std::size_t> next = 0;
   Progress progress("validate", order.size());
   const auto work = [&] {
     for (std::size_t i; (i = next++) < order.size();) {
       try {
-        const Job& job = *order[i];
-        kernel::Kernel kernel(cores.at(job.cpu), read_kernel(job.kernel),
-                              validate::config_of(job.variant));
-        // Twice in one boot, as the measurements were made: the second time is compared, or the
-        // first with those that were made once.
-        const workload::Workload w = workload::read_json_workload(job.workload);
-        const kernel::AllocatorStatistics boot = kernel.system().allocator->statistics();
-        const auto once = workload::Driver(kernel).run(w);
-        kernel.exit_all();
-        const auto again = workload::Driver(kernel).run(w);
-        for (const Measurement* m : job.measurements) {
-          const bool single = m->counts.begin()->second.size() == 1;
-          const std::vector<workload::PhaseResult>& results = single ? once : again;
-          for (std::size_t p = 0; p < results.size(); ++p) {
-            if (results[p].name != places.at(m->phase).phase) continue;
-            // Tables freed in this phase or the one before may have waited for RCU over its
-            // borders.
-            validate::Surroundings around;
-            around.moved_tables =
-                results[p].allocator.freed + (p == 0 ? 0 : results[p - 1].allocator.freed);
-            around.chance = chance.contains(results[p].name);
-            if (w.program.randomize) add_coincidences(*m, around);
-            add_stops(*m, results[p], around);
-            if (single) {
-              add_ranges(files, *m, around);
-              around.totals = validate::allocator_totals(boot, once, p);
-            }
-            checks[i].push_back(validate::compare(*m, results[p], around));
-          }
-        }
+        outcomes[i] = run(*order[i], cores.at(order[i]->cpu), places);
         progress.add(1);
       } catch (...) {
         errors[i] = std::current_exception();
@@ -290,10 +373,25 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     for (unsigned i = 1; i < request.jobs; ++i) threads.emplace_back(work);
     work();
   }
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+  std::map<const Measurement*, Outcome*> by_measurement;
+  std::map<const validate::CountsFile*, std::vector<const Outcome*>> off;  // and off-block
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (Outcome& outcome : outcomes[i]) {
+      by_measurement[outcome.measurement] = &outcome;
+      if (order[i]->variant.starts_with("off")) off[order[i]->file].push_back(&outcome);
+    }
+  }
+  for (const validate::CountsFile& file : files) add_neighbours(file, by_measurement);
   std::size_t verdicts[3] = {};
   for (std::size_t i = 0; i < order.size(); ++i) {
-    if (errors[i]) std::rethrow_exception(errors[i]);
-    for (const validate::PhaseCheck& check : checks[i]) {
+    for (const Outcome& outcome : outcomes[i]) {
+      validate::PhaseCheck check = validate::compare(
+          *outcome.measurement, outcome.model, outcome.around, cores.at(order[i]->cpu).repeat_tlbi);
+      if (!order[i]->variant.starts_with("off"))
+        add_difference(outcome, off[order[i]->file], check);
       print(check, request.all);
       for (const validate::Row& row : check.rows) ++verdicts[static_cast<unsigned>(row.verdict)];
     }

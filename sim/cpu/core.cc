@@ -131,6 +131,23 @@ void Core::isb() {
   synchronise();
 }
 
+void Core::set_timer(std::uint64_t interval, std::function<void()> handler) {
+  timer_interval_ = interval;
+  until_timer_ = interval == 0 ? ~0ull : interval;
+  timer_ = std::move(handler);
+}
+
+// `beyond`: how many instructions after the moment at which the timer expired it is now.
+void Core::expire(std::uint64_t beyond) {
+  for (;;) {
+    until_timer_ = ~0ull;  // not while the handler runs
+    timer_();
+    if (beyond < timer_interval_) break;
+    beyond -= timer_interval_;
+  }
+  until_timer_ = timer_interval_ - beyond;
+}
+
 void Core::complete_tlbis(mmu::Domain reach) {
   bool broadcast = false;
   std::erase_if(outstanding_, [&](const auto& pending) {

@@ -6,6 +6,7 @@
 // CauseScope. Costs are the profile's.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -83,6 +84,9 @@ class Core {
   std::uint64_t par_el1() const { return par_el1_; }
 
   void take_exception();  // from the current level to EL1
+  unsigned level() const { return el_; }
+  // The software at `el` runs on, without an exception or a return of its own.
+  void continue_at(unsigned el) { el_ = el; }
   void eret(unsigned to_el);
 
   // Hypervisor call and return; an interrupt sent to another core, which takes it now.
@@ -95,20 +99,24 @@ class Core {
   void execute(std::uint64_t instructions) {
     count(Event::kInstruction, instructions);
     in_flight_ += instructions;
+    pass(instructions);
     if (displaced_ != 0) fetch_code(instructions);
   }
   void execute_loop(std::uint64_t instructions) {
     count(Event::kLoopInstruction, instructions);
     in_flight_ += instructions;
+    pass(instructions);
   }
   void execute_lists(std::uint64_t instructions) {
     count(Event::kListInstruction, instructions);
     in_flight_ += instructions;
+    pass(instructions);
     if (displaced_ != 0) fetch_code(instructions);
   }
   void execute_guard(std::uint64_t instructions) {
     count(Event::kGuardInstruction, instructions);
     in_flight_ += instructions;
+    pass(instructions);
   }
   // Instructions of a program. They displace kernel code from the L1I.
   void execute_user(std::uint64_t instructions);
@@ -124,6 +132,16 @@ class Core {
     count(Event::kAtomic);
     touch_line(pa);
   }
+  // Time passes for the timer: instructions that are not the kernel's.
+  void pass(std::uint64_t instructions) {
+    if (instructions >= until_timer_) [[unlikely]] {
+      expire(instructions - until_timer_);
+    } else {
+      until_timer_ -= instructions;
+    }
+  }
+  // Calls `handler` after each `interval` executed instructions, its own not among them; 0: never.
+  void set_timer(std::uint64_t interval, std::function<void()> handler);
   void count_page_zero() { count(Event::kPageZero); }
   void count_page_copy() { count(Event::kPageCopy); }
   // The lines of a page whose contents the model keeps are in the caches after it was zeroed.
@@ -144,6 +162,7 @@ class Core {
   // Completes the outstanding TLBIs of the domains up to `reach`, and waits for the other cores if
   // one of them was broadcast.
   void complete_tlbis(mmu::Domain reach);
+  void expire(std::uint64_t beyond);
   mmu::Side privileged() const { return pan_ ? mmu::Side::kPrivilegedPan : mmu::Side::kPrivileged; }
   mmu::Fault dataless_access(VirtAddr va, const poe::Access& access) {
     count(Event::kUserAccess);
@@ -170,6 +189,8 @@ class Core {
   std::uint64_t par_el1_ = 0;
   std::uint64_t por_el1_written_ = 0;  // the last MSR; in force after a synchronisation
   unsigned el_ = 1;
+  std::uint64_t timer_interval_ = 0, until_timer_ = ~0ull;
+  std::function<void()> timer_;
   bool pan_ = true;
   CauseId cause_ = 0;
   std::vector<std::pair<mmu::TlbiEffect, mmu::Domain>> outstanding_;  // TLBIs before their DSB

@@ -125,6 +125,7 @@ CoreProfile read(ProfileReader in) {
   }
   profile.window = in.count("core", "window");
   profile.tlb_range = in.flag("core", "tlb_range");
+  profile.sve = in.flag("core", "sve");
   profile.hafdbs = in.flag("core", "hafdbs");
   profile.repeat_tlbi = in.flag("core", "repeat_tlbi");
   profile.pauth = in.flag("core", "pauth");

@@ -36,6 +36,7 @@ struct CoreProfile {
   bool repeat_tlbi = false;                          // needs ARM64_WORKAROUND_REPEAT_TLBI
   bool pauth = false;                                // FEAT_PAuth
   unsigned asid_bits = 16;                           // ID_AA64MMFR0_EL1.ASIDBits
+  bool sve = true;                                   // FEAT_SVE
   bool hafdbs = true;                                // hardware sets access flag and dirty state
   std::array<std::uint64_t, kEvents> millicycles{};  // cost of one event
   std::vector<ProfileEntry> entries;                 // every number with its source

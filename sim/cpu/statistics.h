@@ -60,6 +60,11 @@ enum class Event : std::uint8_t {
 };
 inline constexpr std::size_t kEvents = static_cast<std::size_t>(Event::kCount);
 
+// Instructions of the kernel, of whichever class.
+inline constexpr std::array<Event, 4> kKernelInstructions = {
+    Event::kInstruction, Event::kLoopInstruction, Event::kListInstruction,
+    Event::kGuardInstruction};
+
 struct EventInfo {
   std::string_view name, unit, description;
 };

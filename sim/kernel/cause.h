@@ -27,12 +27,13 @@ enum class Cause : cpu::CauseId {
   kKeying,
   kShrink,
   kSwitch,
+  kTimer,
   kCount
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Cause::kCount)> kCauseNames =
-    {"user", "boot",    "syscall",       "fault",   "cow",    "fork",
-     "mmap", "munmap",  "mprotect",      "madvise", "mremap", "exec",
-     "exit", "vmalloc", "vmalloc-purge", "keying",  "shrink", "switch"};
+    {"user",          "boot",     "syscall", "fault",  "cow",  "fork", "mmap",
+     "munmap",        "mprotect", "madvise", "mremap", "exec", "exit", "vmalloc",
+     "vmalloc-purge", "keying",   "shrink",  "switch", "timer"};
 static_assert(static_cast<std::size_t>(Cause::kCount) <= cpu::kCauses);
 
 struct Because : cpu::CauseScope {

@@ -28,7 +28,7 @@ void Gather::remove_table(cpu::Core& core, Pfn table, std::uint64_t va, unsigned
   tables_.push_back(table);
   if (tables_.size() == kTables) {  // tlb_table_flush()
     flush_tlb(core);
-    system_.free_tables_rcu(std::move(tables_));
+    system_.rcu.call(std::move(tables_));
     tables_.clear();
   }
 }
@@ -52,19 +52,32 @@ void Gather::flush_tlb(cpu::Core& core) {
 
 void Gather::flush(cpu::Core& core) {
   flush_tlb(core);
-  if (!tables_.empty()) system_.free_tables_rcu(std::move(tables_));
+  if (!tables_.empty()) {
+    core.execute(system_.path().free_tables);
+    system_.rcu.call(std::move(tables_));
+  }
   tables_.clear();
   for (const FolioPages& f : folios_) {
-    const bool huge = system_.page(f.head).order > 0;
-    if (huge) {
-      core.execute_loop(system_.path().free_huge);
-    } else {
-      core.execute_lists(system_.path().free_folio);
-    }
+    const PathLengths& path = system_.path();
     system_.atomic_page(core, f.head, 1);  // folio_put_testzero()
     system_.atomics(core, 1);              // css_put() of the memory cgroup
     for (unsigned i = 1; i < f.count; ++i) system_.touch_page(core, f.head + i);
-    system_.put_folio(f.head, f.count);
+    switch (system_.put_folio(f.head, f.count)) {
+      case System::Put::kKept:
+        break;
+      case System::Put::kBulk:  // free_pcppages_bulk()
+        core.execute_lists(path.free_bulk);
+        [[fallthrough]];
+      case System::Put::kPage:
+        core.execute_lists(path.free_folio);
+        break;
+      case System::Put::kLarge:
+        core.execute_loop(path.free_large);
+        break;
+      case System::Put::kHuge:
+        core.execute_loop(path.free_huge);
+        break;
+    }
   }
   folios_.clear();
   slots_ = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 #include <set>
 
@@ -39,15 +40,17 @@ class Kernel::Syscall {
  public:
   Syscall(Kernel& kernel, std::uint32_t id)
       : kernel_(kernel), core_(kernel.run_on(kernel.task(id))) {
+    kernel.begin_user(kernel.task(id), core_);
     const Because because(core_, Cause::kSyscall);
     kernel_.enter_kernel(core_);
     core_.execute(kernel_.system_.path().syscall);
   }
   ~Syscall() noexcept(false) {
-    kernel_.system_.rcu_quiesce(core_);
+    kernel_.softirq(core_);
     const Because because(core_, Cause::kSyscall);
-    kernel_.leave_kernel(core_);
+    if (returns_) kernel_.leave_kernel(core_);
   }
+  void does_not_return() { returns_ = false; }
   Syscall(const Syscall&) = delete;
   Syscall& operator=(const Syscall&) = delete;
   cpu::Core& core() { return core_; }
@@ -55,6 +58,7 @@ class Kernel::Syscall {
  private:
   Kernel& kernel_;
   cpu::Core& core_;
+  bool returns_ = true;
 };
 
 void Kernel::enter_kernel(cpu::Core& core) {
@@ -63,6 +67,46 @@ void Kernel::enter_kernel(cpu::Core& core) {
 }
 
 void Kernel::leave_kernel(cpu::Core& core) { core.eret(0); }
+
+// RCU_SOFTIRQ: what a grace period has passed for. Without timer interrupts one passes at once.
+void Kernel::softirq(cpu::Core& core) {
+  system_.free_tables(core, timer_ ? system_.rcu.take_ready() : system_.rcu.take_all());
+}
+
+void Kernel::run_kernel_thread(cpu::Core& core) {
+  const Because because(core, Cause::kTimer);
+  core.execute(system_.path().kernel_thread);
+  for (unsigned i = 0; i < 2; ++i) thread_switch(core);  // there and back
+  for (unsigned i = 0; i < system_.profile.kernel_thread_isb; ++i) core.isb();
+}
+
+// The tick. The kernel threads that it wakes run at once.
+void Kernel::timer_interrupt(cpu::Core& core) {
+  const Because because(core, Cause::kTimer);
+  const bool user = core.level() == 0;
+  core.take_exception();
+  std::uint64_t saved = 0;
+  if (user) {
+    core.isb();
+  } else {
+    saved = system_.protection->exception_entry(core);
+  }
+  core.execute(system_.path().timer);
+  for (unsigned i = 0; i < system_.profile.timer_isb; ++i) core.isb();
+  unsigned runs = system_.rcu.tick();
+  if (++ticks_ % system_.profile.background_ticks == 0) ++runs;
+  while (runs-- > 0) run_kernel_thread(core);
+  if (!user) system_.protection->exception_return(core, saved);
+  core.eret(user ? 0 : 1);
+}
+
+void Kernel::set_timer(std::uint64_t instructions) {
+  timer_ = instructions != 0;
+  for (std::size_t c = 0; c < system_.machine.core_count(); ++c) {
+    cpu::Core& core = system_.machine.core(c);
+    core.set_timer(instructions, [this, &core] { timer_interrupt(core); });
+  }
+}
 
 Task& Kernel::task(std::uint32_t id) {
   const auto it = tasks_.find(id);
@@ -77,10 +121,15 @@ bool Kernel::alive(std::uint32_t id) const {
   return it != tasks_.end() && !it->second.dead;
 }
 
+std::size_t Kernel::task_count() const {
+  return static_cast<std::size_t>(
+      std::count_if(tasks_.begin(), tasks_.end(), [](const auto& t) { return !t.second.dead; }));
+}
+
 Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
   const auto [it, fresh] = tasks_.try_emplace(id);
   if (!fresh && !it->second.dead) throw InputError(fmt::format("task {} exists already", id));
-  it->second = {id, std::move(mm), cpu, 0, false, {}};
+  it->second = {id, std::move(mm), cpu, 0, true, false, false, {}};
   return it->second;
 }
 
@@ -91,15 +140,22 @@ cpu::Core& Kernel::run_on(Task& t) {
     core.execute(system_.path().context_switch);
     current_[t.cpu] = t.id;
     if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
-    if (system_.profile.switch_reads_register) system_.protection->save(core);
-    core.dsb_ish();          // __switch_to(): the thread may go on elsewhere
-    if (pauth_) core.isb();  // cpu_switch_to(): the kernel's key of the new thread
-    for (switch_millis_ += system_.profile.switch_milli_isb; switch_millis_ >= 1000;
-         switch_millis_ -= 1000) {
-      core.isb();
-    }
+    thread_switch(core);
+    core.continue_at(t.fresh ? 1 : 0);
   }
   return core;
+}
+
+// __switch_to(): the thread may go on elsewhere, and has keys of its own for pointer
+// authentication.
+void Kernel::thread_switch(cpu::Core& core) {
+  if (system_.profile.switch_reads_register) system_.protection->save(core);
+  core.dsb_ish();
+  if (pauth_) core.isb();
+  for (switch_millis_ += system_.profile.switch_milli_isb; switch_millis_ >= 1000;
+       switch_millis_ -= 1000) {
+    core.isb();
+  }
 }
 
 void Kernel::switch_mm(Mm& mm, cpu::Core& core) {
@@ -123,8 +179,8 @@ std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
 void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
   if (stack_cache_[cpu].size() < kCachedStacks)
     stack_cache_[cpu].push_back(stack);
-  else
-    vmalloc_.free(stack, core);
+  else if (vmalloc_.free(stack, core))
+    run_kernel_thread(core);
 }
 
 void Kernel::spawn(std::uint32_t id) {
@@ -136,10 +192,12 @@ void Kernel::spawn(std::uint32_t id) {
   run_on(t);
   load_program(t, core);
   leave_kernel(core);
+  t.fresh = false;
 }
 
 // bprm_mm_init(), setup_arg_pages() and load_elf_binary()
 void Kernel::load_program(Task& t, cpu::Core& core) {
+  t.sve_trap = system_.machine.profile().sve;
   core.execute(system_.path().exec);
   Mm& mm = *t.mm;
   Vma stack;
@@ -163,7 +221,7 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   text.file_id = kProgramFile;
   const auto segment = [&](Vma vma, std::uint64_t start, std::uint64_t bytes) {
     vma.file_offset = start - ProgramImage::kBase;
-    if (bytes != 0) mm.mmap(vma, bytes, start, core);
+    if (bytes != 0) mm.mmap(vma, align_up(bytes, kPageSize), start, core);
   };
   segment(text, ProgramImage::kBase, program_.header_bytes);
   segment(text, program_.rodata_base(), program_.rodata_bytes);
@@ -176,6 +234,9 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   Vma bss;
   bss.read = bss.write = true;
   segment(bss, program_.bss_base(), program_.bss_bytes);
+  if (program_.bss_bytes != 0 && !is_aligned(program_.data_bytes, kPageSize)) {  // padzero()
+    touch_by_kernel(t.id, program_.data_base() + program_.data_bytes, poe::AccessKind::kWrite);
+  }
   mm.brk_start = mm.brk = mm.placement.heap = heap;
   if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);
   Vma vdso = text;  // arch_setup_additional_pages()
@@ -230,7 +291,6 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
     const mmu::Registers& regs = core.mmu().registers();
     if (regs.ttbr0 == address_of(mm->root()).value) {
       core.msr_ttbr(address_of(system_.zero_page).value, regs.ttbr1);
-      core.isb();
     }
     for (const Mm*& on : mm_on_) {
       if (on == mm.get()) on = nullptr;
@@ -262,6 +322,9 @@ void Kernel::exit(std::uint32_t id) {
   t.slab.clear();
   t.dead = true;
   current_[t.cpu] = 0;
+  system_.rcu.call();  // delayed_put_task_struct()
+  for (unsigned i = 0; i < system_.profile.task_isb; ++i) call.core().isb();
+  call.does_not_return();
 }
 
 void Kernel::wait(std::uint32_t id, std::uint32_t child) {
@@ -388,16 +451,39 @@ void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
   task(id).mm->set_brk(address, call.core());
 }
 
+// What a task's first instructions bring.
+void Kernel::begin_user(Task& t, cpu::Core& core) {
+  if (t.fresh) {
+    t.fresh = false;
+    const Because because(core, Cause::kFork);
+    leave_kernel(core);  // ret_from_fork
+  }
+  if (t.sve_trap) {  // do_sve_acc(): the C library uses it at once
+    t.sve_trap = false;
+    const Because because(core, Cause::kExec);
+    enter_kernel(core);
+    core.execute(system_.path().syscall);
+    leave_kernel(core);
+  }
+}
+
+FaultResult Kernel::fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core) {
+  const FaultResult result = t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
+                                                kind == poe::AccessKind::kExecute, core);
+  softirq(core);
+  return result;
+}
+
 bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
   Task& t = task(id);
   cpu::Core& core = run_on(t);
+  begin_user(t, core);
+  core.pass(kTouchInstructions);
   for (int attempt = 0; attempt < 4; ++attempt) {
     if (!core.user_access(VirtAddr(address), kind)) return true;
     const Because because(core, Cause::kFault);
     enter_kernel(core);
-    const FaultResult result =
-        t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
-                           kind == poe::AccessKind::kExecute, core);
+    const FaultResult result = fault(t, address, kind, core);
     leave_kernel(core);
     if (result == FaultResult::kSegv) break;
   }
@@ -405,15 +491,49 @@ bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind
   return false;
 }
 
-std::uint64_t Kernel::vmalloc(std::uint64_t pages, bool huge) {
-  return vmalloc_.allocate(pages, huge, system_.machine.core(0));
+bool Kernel::touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
+  Task& t = task(id);
+  cpu::Core& core = run_on(t);
+  const unsigned level = core.level();
+  core.continue_at(1);
+  bool done = false;
+  for (int attempt = 0; attempt < 4 && !done; ++attempt) {
+    done = !core.unprivileged_access(VirtAddr(address), kind);
+    if (done) break;
+    const Because because(core, Cause::kFault);
+    core.take_exception();
+    const std::uint64_t saved = system_.protection->exception_entry(core);
+    const FaultResult result = fault(t, address, kind, core);
+    system_.protection->exception_return(core, saved);
+    core.eret(1);
+    if (result == FaultResult::kSegv) break;
+  }
+  core.continue_at(level);
+  if (!done) ++segv_;
+  return done;
 }
-void Kernel::vfree(std::uint64_t address) { vmalloc_.free(address, system_.machine.core(0)); }
+
+// These run in the kernel, within a call that the workload does not show.
+cpu::Core& Kernel::kernel_context() {
+  cpu::Core& core = system_.machine.core(0);
+  core.continue_at(1);
+  softirq(core);
+  return core;
+}
+
+std::uint64_t Kernel::vmalloc(std::uint64_t pages, bool huge) {
+  return vmalloc_.allocate(pages, huge, kernel_context());
+}
+void Kernel::vfree(std::uint64_t address) {
+  cpu::Core& core = kernel_context();
+  if (vmalloc_.free(address, core)) run_kernel_thread(core);
+}
 std::uint64_t Kernel::vm_map_ram(std::uint64_t pages) {
-  return vmalloc_.map_ram(pages, system_.machine.core(0));
+  return vmalloc_.map_ram(pages, kernel_context());
 }
 void Kernel::vm_unmap_ram(std::uint64_t address) {
-  vmalloc_.unmap_ram(address, system_.machine.core(0));
+  cpu::Core& core = kernel_context();
+  if (vmalloc_.unmap_ram(address, core)) run_kernel_thread(core);
 }
 
 void Kernel::write_kernel(std::uint64_t address) {
@@ -424,8 +544,10 @@ void Kernel::write_kernel(std::uint64_t address) {
 }
 
 std::uint64_t Kernel::pressure() {
-  cpu::Core& core = system_.machine.core(0);
+  cpu::Core& core = kernel_context();
   const Because because(core, Cause::kShrink);
+  // The page cache is dropped first, which takes longer than a grace period.
+  system_.free_tables(core, system_.rcu.take_all());
   std::uint64_t freed = 0;
   for (std::uint64_t now = 1; now != 0;) {
     now = system_.allocator->shrink(

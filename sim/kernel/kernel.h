@@ -21,6 +21,8 @@ struct Task {
   std::shared_ptr<Mm> mm;
   unsigned cpu = 0;
   std::uint64_t stack = 0;  // VMAP_STACK address
+  bool fresh = true;        // has not returned to EL0 yet
+  bool sve_trap = false;    // its first use of SVE traps
   bool dead = false;        // exited, not reaped
   std::vector<Pfn> slab;    // pages of its kernel objects: they lie between page tables
 };
@@ -34,6 +36,10 @@ struct AuditResult {
 
 class Kernel {
  public:
+  // Instructions of a program for each access: a loop over pages, as fault_64m of
+  // tools/kernel-truth (131,080 user instructions for 16,384 pages). For the timer only.
+  static constexpr std::uint64_t kTouchInstructions = 8;
+
   Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const Config& config);
 
   System& system() { return system_; }
@@ -55,6 +61,7 @@ class Kernel {
   // Every task that is left ends.
   void exit_all();
   bool alive(std::uint32_t id) const;
+  std::size_t task_count() const;  // alive
   void switch_to(std::uint32_t id);
   // A system call without effect on memory, of so many instructions beside entry and exit.
   void null_syscall(std::uint32_t id, std::uint64_t instructions = 0);
@@ -84,6 +91,11 @@ class Kernel {
 
   // One user access; false: the program would be killed (SIGSEGV).
   bool touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind);
+  // The same by the kernel on behalf of the task (put_user): a fault is taken from EL1.
+  bool touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::AccessKind kind);
+
+  // A timer interrupt after each `instructions` on each core; 0: none.
+  void set_timer(std::uint64_t instructions);
 
   // Kernel memory, by the task that runs on core 0 (or the boot context).
   std::uint64_t vmalloc(std::uint64_t pages, bool huge);
@@ -110,7 +122,14 @@ class Kernel {
   cpu::Core& run_on(Task& t);
   void enter_kernel(cpu::Core& core);
   void leave_kernel(cpu::Core& core);
+  void begin_user(Task& t, cpu::Core& core);
+  cpu::Core& kernel_context();
+  void timer_interrupt(cpu::Core& core);
+  void softirq(cpu::Core& core);
+  void run_kernel_thread(cpu::Core& core);
+  FaultResult fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core);
   void switch_mm(Mm& mm, cpu::Core& core);
+  void thread_switch(cpu::Core& core);
   std::uint64_t allocate_stack(cpu::Core& core, unsigned cpu);
   void free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu);
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
@@ -130,6 +149,8 @@ class Kernel {
   ProgramImage program_;
   std::mt19937_64 random_;  // of address randomisation
   unsigned next_cpu_ = 0;
+  bool timer_ = false;
+  std::uint64_t ticks_ = 0;
   std::vector<Pfn> fragments_;
   std::uint32_t next_shmem_ = 1u << 22;
   std::uint64_t segv_ = 0;

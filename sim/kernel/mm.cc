@@ -64,6 +64,8 @@ void Mm::isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     if (vma == nullptr || vma->start == at) continue;
     split_huge_at(at, core);  // vma_adjust_trans_huge()
     vmas_.split(at);
+    core.execute(system_.path().vma_split);
+    system_.rcu.call();  // nodes of the maple tree
   }
 }
 
@@ -85,8 +87,12 @@ void Mm::prepare_anon_vma(Vma& vma) {
 }
 
 std::uint64_t Mm::mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core) {
+  core.execute(system_.path().mmap);
+  return map(vma, length, address, core);
+}
+
+std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core) {
   const Because because(core, Cause::kMmap);
-  core.execute(system_.path().vma_call);
   if (address == 0) {
     const bool aligned = !vma.file && is_aligned(length, kPmdSize);
     const auto gap = vmas_.find_gap(length, aligned);
@@ -108,7 +114,8 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const auto first = vmas_.first_above(start);
   if (first == vmas_.end() || first->first >= end) return false;
   const Because because(core, Cause::kMunmap);
-  core.execute(system_.path().vma_call);
+  core.execute(system_.path().munmap);
+  system_.rcu.call();  // nodes of the maple tree
   const std::uint64_t floor = vmas_.end_below(first->first);
   const std::uint64_t ceiling = vmas_.start_above(end).value_or(0);  // 0: the top
   Gather gather(system_, asid, false, FlushSite::kUnmap);
@@ -120,7 +127,9 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;
        it = vmas_.first_above(start)) {
     vmas_.erase(it->first);
+    core.execute(system_.path().munmap_vma);
   }
+  system_.rcu.call();  // vm_area_free()
   return true;
 }
 
@@ -130,29 +139,28 @@ void Mm::exit(cpu::Core& core) {
   free_tables(gather, 0, kUserEnd, 0, 0, core);
   gather.flush(core);
   vmas_.clear();
+  system_.rcu.call();
   if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
   system_.allocator->free(core, root_);
 }
 
 void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
   address = std::max(align_up(address, kPageSize), brk_start);
+  core.execute(system_.path().brk);
   if (address < brk) {
     munmap(address, brk, core);
   } else if (address > brk) {
     Vma heap;
     heap.read = heap.write = true;
-    mmap(heap, address - brk, brk, core);
+    map(heap, address - brk, brk, core);
   }
   brk = address;
 }
 
+// mprotect_fixup() finds the flags as they are.
 void Mm::finish_stack(std::uint64_t top, std::uint64_t bytes, cpu::Core& core) {
   if (vmas_.empty()) throw ModelError("exec has no stack");
-  const Vma stack = vmas_.all().rbegin()->second;
-  Gather gather(system_, asid, false, FlushSite::kMprotect);
-  change_protection(gather, stack, stack.start, stack.end, core);
-  gather.flush(core);
-  if (top != stack.end) move_stack(top, core);
+  if (top != vmas_.all().rbegin()->second.end) move_stack(top, core);
   placement.stack_top = top;
   Vma grown = vmas_.all().rbegin()->second;  // expand_stack()
   vmas_.erase(grown.start);

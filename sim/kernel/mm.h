@@ -72,8 +72,7 @@ class Mm {
   void fork_into(Mm& child, cpu::Core& core);
   // exit_mmap(): everything goes, in one gather of the full mm; then the root itself.
   void exit(cpu::Core& core);
-  // setup_arg_pages(): the stack that exec has written to gets its final protection, place and
-  // size.
+  // setup_arg_pages(): the stack that exec has written to gets its final place and size.
   void finish_stack(std::uint64_t top, std::uint64_t bytes, cpu::Core& core);
 
   // handle_mm_fault(): the access may be repeated, or is a SIGSEGV.
@@ -105,6 +104,7 @@ class Mm {
   // Splits VMAs and huge pages so that [start, end) has boundaries of its own.
   void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void prepare_anon_vma(Vma& vma);
+  std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
 
   // Unmapping.
   enum class Zap : std::uint8_t { kAll, kFilePages };

@@ -36,7 +36,7 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
     return;
   }
   // wp_page_copy()
-  core.execute(system_.path().cow_copy);
+  core.execute(folio.reserved ? system_.path().cow_zero : system_.path().cow_copy);
   prepare_anon_vma(vma);
   const Pfn copy = system_.allocate_page();
   system_.page(copy).exclusive = true;
@@ -56,7 +56,7 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
 
 void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
-  core.execute(system_.path().anon_fault);
+  core.execute(write ? system_.path().anon_fault : system_.path().zero_fault);
   if (!write) {
     map_page(entry, va, system_.zero_page, vma, Rights::kReadOnly, core);
     return;

@@ -125,6 +125,7 @@ void Mm::split_huge_at(std::uint64_t va, cpu::Core& core) {
 // __split_huge_pmd_locked(): the block becomes the deposited table of 512 pages of the same folio.
 // Invalid and flushed first: small and large entries for one address must not be cached together.
 void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  core.execute(system_.path().split_huge);
   const Descriptor block = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
   system_.flush.range(core, FlushSite::kThpSplit, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
@@ -168,7 +169,7 @@ void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_
   const Descriptor old = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate_ad()
   system_.flush.range(core, FlushSite::kMprotect, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
-  core.execute(system_.path().protect_page);
+  core.execute(system_.path().protect_huge);
   system_.tables.set_pte(core, pmd, changed_protection(vma, old, 2), false);
   gather.changed(va, kPmdSize, 2);
 }

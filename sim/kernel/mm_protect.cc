@@ -36,7 +36,10 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
     const LazySection lazy(system_.tables, core);
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
-      if (is_none(read(core, entry))) continue;
+      if (is_none(read(core, entry))) {
+        core.execute_loop(system_.path().protect_none);
+        continue;
+      }
       core.execute_loop(system_.path().protect_page +
                         (vma.write ? system_.path().protect_writable : 0));
       const Descriptor old = clear_ptes(entry, va, 1, core);          // ptep_modify_prot_start()
@@ -49,7 +52,7 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
 
 bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core) {
   const Because because(core, Cause::kMprotect);
-  core.execute(system_.path().vma_call);
+  core.execute(system_.path().mprotect);
   isolate(start, end, core);
   bool any = false;
   Gather gather(system_, asid, false, FlushSite::kMprotect);
@@ -98,6 +101,7 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
                  const PhysAddr entry = pte(table, va);
                  const Descriptor d = read(core, entry);
                  if (!d.valid() || !(is_dirty(d) || is_young(d))) continue;
+                 core.execute_loop(system_.path().lazy_free_page);
                  system_.tables.exchange(core, entry, made_clean(made_old(d)));
                  gather.changed(va, kPageSize, 3);
                }
@@ -109,7 +113,7 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
 
 // apply_vma_lock_flags() and __mm_populate()
 void Mm::mlock(std::uint64_t start, std::uint64_t end, bool lock, cpu::Core& core) {
-  core.execute(system_.path().vma_call);
+  core.execute(system_.path().mprotect);
   isolate(start, end, core);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     it->second.locked = lock;

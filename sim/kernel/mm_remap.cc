@@ -24,6 +24,7 @@ bool Mm::move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core) {
                         kPmdSize, false, 2);
     return true;
   }
+  core.execute(system_.path().move_table);
   system_.tables.set_table(core, old_pmd, Descriptor{0}, 2);
   system_.tables.set_table(core, new_pmd, d, 2);
   system_.flush.range(core, FlushSite::kMremap, asid, VirtAddr(from), VirtAddr(from + kPmdSize),
@@ -105,7 +106,7 @@ std::uint64_t Mm::mremap(std::uint64_t start, std::uint64_t length, std::uint64_
     munmap(start + new_length, start + length, core);
     length = new_length;
   }
-  core.execute(system_.path().vma_call);
+  core.execute(system_.path().mremap);
   isolate(start, start + length, core);
   const Vma* vma = vmas_.find(start);
   if (vma == nullptr) return 0;
@@ -120,6 +121,7 @@ std::uint64_t Mm::mremap(std::uint64_t start, std::uint64_t length, std::uint64_
   // move_vma()
   Vma moved = *vma;
   const std::uint64_t target = mmap(moved, new_length, new_address, core);
+  system_.rcu.call();  // nodes of the maple tree
   move_tables(start, target, length, false, core);
   munmap(start, start + length, core);
   return target;

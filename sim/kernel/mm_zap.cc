@@ -28,6 +28,7 @@ void Mm::zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t 
 std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint64_t va,
                            std::uint64_t end, Zap which, cpu::Core& core) {
   bool flush = false, full = false;
+  std::uint64_t none = 0;
   {
     const LazySection lazy(system_.tables, core);
     while (va < end && !full) {
@@ -35,6 +36,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
       const Descriptor d = read(core, entry);
       if (is_none(d)) {
         va += kPageSize;
+        ++none;
         continue;
       }
       const Page& page = system_.page(d.pfn());
@@ -59,6 +61,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
       va += n * kPageSize;
     }
   }
+  core.execute_loop(system_.path().zap_none * none);
   if (flush) ++system_.forced_flushes;
   if (flush || full) gather.flush(core);
   return va;

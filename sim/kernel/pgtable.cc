@@ -16,8 +16,8 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
   const bool guard = !(lazy_ && protection_.batches());
-  if (protection_.keys_pages())
-    core.execute_guard(guard ? options_.section : options_.section_open);
+  if (protection_.batches()) core.execute_guard(options_.section_open);
+  if (guard && protection_.keys_pages()) core.execute_guard(options_.section);
   if (guard) protection_.begin_write(core);
   const mmu::Fault fault = core.store64(linear_va(entry), value);
   if (guard) protection_.end_write(core);
@@ -62,12 +62,15 @@ void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
 }
 
 void PageTables::enter_lazy(cpu::Core& core) {
+  if (interrupt_) return;
   if (lazy_) throw ModelError("lazy MMU sections do not nest");
+  if (protection_.batches()) core.execute(options_.lazy_section);
   protection_.enter_lazy(core);
   lazy_ = true;
 }
 
 void PageTables::leave_lazy(cpu::Core& core) {
+  if (interrupt_) return;
   lazy_ = false;
   if (barriers_pending_) core.dsb_ishst();
   protection_.leave_lazy(core, barriers_pending_);

@@ -33,8 +33,9 @@ class PageTables {
   struct Options {
     // The barriers that a kernel mapping needs wait for the end of a lazy section.
     bool lazy_barriers = false;
-    // Instructions of a guard that opens a section, and of one that finds it open.
-    std::uint64_t section = 0, section_open = 0;
+    // Instructions of a guard's own section; with batching, of looking whether a lazy section is
+    // open; and of a lazy section.
+    std::uint64_t section = 0, section_open = 0, lazy_section = 0;
   };
   PageTables(Protection& protection, const Options& options)
       : protection_(protection), options_(options) {}
@@ -56,6 +57,9 @@ class PageTables {
   void enter_lazy(cpu::Core& core);
   void leave_lazy(cpu::Core& core);
 
+  // In interrupts lazy MMU sections do nothing, and each write is guarded by itself.
+  void set_interrupt(bool interrupt) { interrupt_ = interrupt; }
+
   Protection& protection() { return protection_; }
   std::uint64_t writes() const { return writes_; }
 
@@ -66,6 +70,7 @@ class PageTables {
   Protection& protection_;
   const Options options_;
   bool lazy_ = false;
+  bool interrupt_ = false;
   bool barriers_pending_ = false;
   std::uint64_t writes_ = 0;
 };
@@ -82,6 +87,17 @@ class LazySection {
  private:
   PageTables& tables_;
   cpu::Core& core_;
+};
+
+class InterruptContext {
+ public:
+  explicit InterruptContext(PageTables& tables) : tables_(tables) { tables_.set_interrupt(true); }
+  ~InterruptContext() { tables_.set_interrupt(false); }
+  InterruptContext(const InterruptContext&) = delete;
+  InterruptContext& operator=(const InterruptContext&) = delete;
+
+ private:
+  PageTables& tables_;
 };
 
 }  // namespace kpksim::kernel

@@ -25,6 +25,13 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.switch_milli_isb =
       static_cast<std::uint64_t>(std::llround(in.number("behaviour", "switch_isb") * 1000));
   profile.switch_mm_isb = in.count("behaviour", "switch_mm_isb");
+  profile.task_isb = in.count("behaviour", "task_isb");
+  profile.timer_instructions = in.count("behaviour", "timer_instructions");
+  profile.kernel_thread_isb = in.count("behaviour", "kernel_thread_isb");
+  profile.background_ticks = in.count("behaviour", "background_ticks");
+  profile.timer_isb = in.count("behaviour", "timer_isb");
+  profile.vmalloc_boot_pages = in.count("behaviour", "vmalloc_boot_pages");
+  profile.free_list_pages = in.count("behaviour", "free_list_pages");
   profile.process_pages = in.count("behaviour", "process_pages");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {
     in.fail("/behaviour/fault_around_pages/value", "expected a power of two up to 512");

@@ -13,36 +13,54 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 
 // Instructions of the kernel for one event of each kind.
 struct PathLengths {
-  std::uint64_t syscall, fault, anon_fault, file_fault, map_file_page, cow_copy, cow_reuse,
-      huge_fault;
-  std::uint64_t vma_call, madvise, zap_folio, zap_page, free_folio, free_huge, protect_page,
-      protect_writable, move_page, table;
+  std::uint64_t syscall, fault, anon_fault, zero_fault, file_fault, map_file_page, cow_copy,
+      cow_zero, cow_reuse, huge_fault, split_huge;
+  std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, madvise, zap_folio,
+      zap_page, zap_none, free_folio, free_bulk, free_large, free_huge, free_tables, protect_page,
+      protect_none, protect_huge, protect_writable, lazy_free_page, move_page, move_table, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
-      set_memory_pkey;
+      lazy_section, set_memory_pkey, timer, kernel_thread;
 };
 struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 34> kPaths = {{
+inline constexpr std::array<PathInfo, 54> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
+    {"zero_fault", &PathLengths::zero_fault},
     {"file_fault", &PathLengths::file_fault},
     {"map_file_page", &PathLengths::map_file_page},
     {"cow_copy", &PathLengths::cow_copy},
+    {"cow_zero", &PathLengths::cow_zero},
     {"cow_reuse", &PathLengths::cow_reuse},
     {"huge_fault", &PathLengths::huge_fault},
-    {"vma_call", &PathLengths::vma_call},
+    {"split_huge", &PathLengths::split_huge},
+    {"mmap", &PathLengths::mmap},
+    {"munmap", &PathLengths::munmap},
+    {"munmap_vma", &PathLengths::munmap_vma},
+    {"mprotect", &PathLengths::mprotect},
+    {"mremap", &PathLengths::mremap},
+    {"brk", &PathLengths::brk},
+    {"vma_split", &PathLengths::vma_split},
     {"madvise", &PathLengths::madvise},
     {"zap_folio", &PathLengths::zap_folio},
     {"zap_page", &PathLengths::zap_page},
+    {"zap_none", &PathLengths::zap_none},
     {"free_folio", &PathLengths::free_folio},
+    {"free_bulk", &PathLengths::free_bulk},
+    {"free_large", &PathLengths::free_large},
     {"free_huge", &PathLengths::free_huge},
+    {"free_tables", &PathLengths::free_tables},
     {"protect_page", &PathLengths::protect_page},
+    {"protect_none", &PathLengths::protect_none},
+    {"protect_huge", &PathLengths::protect_huge},
     {"protect_writable", &PathLengths::protect_writable},
+    {"lazy_free_page", &PathLengths::lazy_free_page},
     {"move_page", &PathLengths::move_page},
+    {"move_table", &PathLengths::move_table},
     {"table", &PathLengths::table},
     {"fork", &PathLengths::fork},
     {"fork_vma", &PathLengths::fork_vma},
@@ -59,7 +77,10 @@ inline constexpr std::array<PathInfo, 34> kPaths = {{
     {"vm_map_ram", &PathLengths::vm_map_ram},
     {"section", &PathLengths::section},
     {"section_open", &PathLengths::section_open},
+    {"lazy_section", &PathLengths::lazy_section},
     {"set_memory_pkey", &PathLengths::set_memory_pkey},
+    {"timer", &PathLengths::timer},
+    {"kernel_thread", &PathLengths::kernel_thread},
 }};
 
 struct KernelProfile {
@@ -75,7 +96,14 @@ struct KernelProfile {
   unsigned fault_around_pages = 16;           // a power of two
   std::uint64_t switch_milli_isb = 3650;      // ISB / 1000 of a context switch, on average
   unsigned switch_mm_isb = 2;                 // and those of a switch to another address space
+  unsigned task_isb = 5;                      // ISB of a task's creation and end
+  unsigned timer_isb = 10;                    // ISB of a timer interrupt
+  unsigned kernel_thread_isb = 2;             // of a kernel thread's wake-up, besides two switches
+  unsigned background_ticks = 40;         // every so many a kernel thread runs that no call woke
+  unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
+  unsigned free_list_pages = 24576;  // that a core's own lists of free pages hold
+  unsigned vmalloc_boot_pages = 0;   // in use since boot
   PathLengths path{};
 };
 

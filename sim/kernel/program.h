@@ -15,7 +15,8 @@ struct ProgramImage {
   std::uint64_t header_bytes = 4 << 10;   // readable, of the program's file
   std::uint64_t text_bytes = 64 << 10;    // executable
   std::uint64_t rodata_bytes = 16 << 10;  // readable
-  std::uint64_t data_bytes = 16 << 10;    // writable, of the program's file
+  std::uint64_t data_offset = 0;          // of the data from a 64 KB boundary
+  std::uint64_t data_bytes = 16 << 10;    // writable, of the program's file; bss in its last page
   std::uint64_t bss_bytes = 16 << 10;     // anonymous
   std::uint64_t heap_bytes = 0;           // grown by the program's start
   std::uint64_t stack_bytes = 132 << 10;
@@ -27,8 +28,10 @@ struct ProgramImage {
 
   std::uint64_t text_base() const { return kBase + header_bytes; }
   std::uint64_t rodata_base() const { return text_base() + text_bytes; }
-  std::uint64_t data_base() const { return align_up(rodata_base() + rodata_bytes, 64 << 10); }
-  std::uint64_t bss_base() const { return data_base() + data_bytes; }
+  std::uint64_t data_base() const {
+    return align_up(rodata_base() + rodata_bytes, 64 << 10) + data_offset;
+  }
+  std::uint64_t bss_base() const { return align_up(data_base() + data_bytes, kPageSize); }
   std::uint64_t heap_base() const { return bss_base() + bss_bytes + kPageSize; }
 };
 

@@ -96,7 +96,8 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       machine(aarch64(core), cfg.cores),
       protection(make_protection(cfg.protection, cfg.batching)),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift),
-      tables(*protection, {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open}),
+      tables(*protection, {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
+                           kernel.path.lazy_section}),
       flush({core.tlb_range, core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
       linear_map(cfg.linear_map, tables, flush, kernel.path.set_memory_pkey),
       pages(cfg.memory_bytes >> kPageShift) {
@@ -117,6 +118,9 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
 std::optional<Pfn> System::try_allocate_folio(unsigned order) {
   const auto pfn = buddy.allocate(order, Mobility::kMovable);
   if (!pfn) return std::nullopt;
+  if (order == 0 || order == kPmdShift - kPageShift) {
+    free_list_ -= std::min<std::uint64_t>(free_list_, 1ull << order);
+  }
   for (std::uint32_t i = 0; i < 1u << order; ++i) {
     page(*pfn + i) = {};
     page(*pfn + i).order = static_cast<std::uint8_t>(order);
@@ -140,12 +144,20 @@ std::optional<Pfn> System::huge_zero_folio(cpu::Core& core) {
   return huge_zero_;
 }
 
-void System::put_folio(Pfn head, unsigned count) {
+System::Put System::put_folio(Pfn head, unsigned count) {
   Page& p = page(head);
-  if (p.reserved) return;
+  if (p.reserved) return Put::kKept;
   if (p.refs < count) throw ModelError("a folio is put more often than it was taken");
   p.refs -= count;
-  if (p.refs == 0) buddy.free(head, p.order);
+  if (p.refs != 0) return Put::kKept;
+  buddy.free(head, p.order);
+  // Huge pages are kept in these lists too, orders between are not.
+  const bool huge = p.order == kPmdShift - kPageShift;
+  if (p.order != 0 && !huge) return Put::kLarge;
+  const std::uint64_t room = profile.free_list_pages - free_list_;
+  free_list_ += std::min<std::uint64_t>(room, 1ull << p.order);
+  if (huge) return Put::kHuge;
+  return room == 0 ? Put::kBulk : Put::kPage;
 }
 
 PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {
@@ -180,13 +192,9 @@ void System::check_broken(Asid asid, VirtAddr start, VirtAddr end) {
   }
 }
 
-void System::free_tables_rcu(std::vector<Pfn> freed) {
-  rcu_.insert(rcu_.end(), freed.begin(), freed.end());
-}
-
-void System::rcu_quiesce(cpu::Core& core) {
-  for (const Pfn table : rcu_) allocator->free(core, table);
-  rcu_.clear();
+void System::free_tables(cpu::Core& core, const std::vector<Pfn>& freed) {
+  const InterruptContext softirq(tables);
+  for (const Pfn table : freed) allocator->free(core, table);
 }
 
 }  // namespace kpksim::kernel

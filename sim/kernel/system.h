@@ -17,6 +17,7 @@
 #include "sim/kernel/pgtable.h"
 #include "sim/kernel/profile.h"
 #include "sim/kernel/protect/protection.h"
+#include "sim/kernel/rcu.h"
 #include "sim/kernel/tlbflush.h"
 
 namespace kpksim::kernel {
@@ -65,6 +66,7 @@ class System {
   TlbFlush flush;
   LinearMap linear_map;
   std::unique_ptr<PageTableAllocator> allocator;
+  Rcu rcu;
   std::vector<Page> pages;
   Pfn zero_page;
   std::uint32_t last_anon_vma = 0;
@@ -95,7 +97,10 @@ class System {
   // The folio of 512 zeroed pages that read faults of huge pages map; nullopt: no memory for it.
   std::optional<Pfn> huge_zero_folio(cpu::Core& core);
   // `count` references less; the last one frees the folio.
-  void put_folio(Pfn head, unsigned count);
+  // How a folio was given back: not at all, as others still use it; a page, to the core's own lists
+  // of free pages, or beyond what these hold; a larger folio; a huge page.
+  enum class Put : std::uint8_t { kKept, kPage, kBulk, kLarge, kHuge };
+  Put put_folio(Pfn head, unsigned count);
 
   // The address of the entry for `va` at `level` of the tree below `root`; a missing table on the
   // way is allocated if `allocate`, else the result is 0.
@@ -108,9 +113,8 @@ class System {
   std::uint64_t forced_flushes = 0;
   std::uint64_t bbm_violations() const { return bbm_violations_; }
 
-  // Tables whose free waits for RCU; a quiescent state (the end of a system call) frees them.
-  void free_tables_rcu(std::vector<Pfn> tables);
-  void rcu_quiesce(cpu::Core& core);
+  // Frees tables whose grace period is over; the kernel does it in the RCU softirq.
+  void free_tables(cpu::Core& core, const std::vector<Pfn>& tables);
 
  private:
   // The memory map (vmemmap) has 64 bytes for each frame. It lies above what the model's memory
@@ -119,8 +123,8 @@ class System {
     return address_of(buddy.first() + buddy.size()) + (pfn - buddy.first()) * 64;
   }
 
-  std::vector<Pfn> rcu_;
   std::uint64_t bbm_violations_ = 0;
+  std::uint64_t free_list_ = 0;  // pages of the per-CPU lists
   std::optional<Pfn> huge_zero_;
   std::array<HugePages, kPmdShift - kPageShift + 1> huge_pages_{};
 };

@@ -105,13 +105,15 @@ void Vmalloc::release(const Area& area) {
   for (const Run& run : area.runs) system_.buddy.free(run.first, run.order);
 }
 
-void Vmalloc::defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core) {
+bool Vmalloc::defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core) {
   waiting_[va] = bytes;
   waiting_pages_ += bytes >> kPageShift;
   // lazy_max_pages(): 32 MB for each bit of the number of cores
   const std::uint64_t limit =
       std::uint64_t{std::bit_width(system_.config.cores)} * (32ull << 20) / kPageSize;
-  if (waiting_pages_ > limit) purge(core);
+  if (waiting_pages_ <= limit) return false;
+  purge(core);
+  return true;
 }
 
 void Vmalloc::purge(cpu::Core& core) {
@@ -171,7 +173,7 @@ std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core)
   return va;
 }
 
-void Vmalloc::free(std::uint64_t address, cpu::Core& core) {
+bool Vmalloc::free(std::uint64_t address, cpu::Core& core) {
   const Because because(core, Cause::kVmalloc);
   const auto it = areas_.find(address);
   if (it == areas_.end()) throw InputError("vfree of an address that vmalloc did not give");
@@ -189,7 +191,7 @@ void Vmalloc::free(std::uint64_t address, cpu::Core& core) {
   system_.atomics(core, 6);
   work_on_pages(area, (area.bytes >> kPageShift) - 1, core);
   release(area);
-  defer(address, area.bytes, core);
+  return defer(address, area.bytes, core);
 }
 
 std::uint64_t Vmalloc::map_ram(std::uint64_t pages, cpu::Core& core) {
@@ -213,7 +215,7 @@ std::uint64_t Vmalloc::map_ram(std::uint64_t pages, cpu::Core& core) {
   return va;
 }
 
-void Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
+bool Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
   const auto it = ram_.find(address);
   if (it == ram_.end()) return free(address, core);
   const Because because(core, Cause::kVmalloc);
@@ -226,11 +228,11 @@ void Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
   release(area);
   const auto block = std::prev(blocks_.upper_bound(address));
   block->second.dirty += std::bit_ceil(pages);
-  if (block->second.dirty == kRamBlockPages) {
-    const std::uint64_t start = block->first;
-    blocks_.erase(block);
-    defer(start, kRamBlockPages * kPageSize, core);
-  }
+  if (block->second.dirty != kRamBlockPages) return false;
+  const std::uint64_t start = block->first;
+  blocks_.erase(block);
+  system_.rcu.call();  // kfree_rcu() of the block
+  return defer(start, kRamBlockPages * kPageSize, core);
 }
 
 bool Vmalloc::waiting(VirtAddr va) const {

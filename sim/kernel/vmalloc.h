@@ -14,16 +14,19 @@ namespace kpksim::kernel {
 class Vmalloc {
  public:
   explicit Vmalloc(System& system) : system_(system) {
-    free_[kVmallocStart] = kVmallocEnd - kVmallocStart;
+    // Behind what boot has left there.
+    const std::uint64_t start = kVmallocStart + system.profile.vmalloc_boot_pages * kPageSize;
+    free_[start] = kVmallocEnd - start;
   }
 
   // Address of `pages` mapped pages (plus an unmapped guard page). `huge`: 2 MB blocks, and 64 KB
   // runs where the kernel has them, are used if the size allows (VM_ALLOW_HUGE_VMAP).
   std::uint64_t allocate(std::uint64_t pages, bool huge, cpu::Core& core);
-  void free(std::uint64_t address, cpu::Core& core);
+  // True if that led to a purge, which a kernel thread (drain_vmap_work) does.
+  bool free(std::uint64_t address, cpu::Core& core);
   // Up to 64 pages come from blocks of 1,024 pages (vb_alloc), more are areas of their own.
   std::uint64_t map_ram(std::uint64_t pages, cpu::Core& core);
-  void unmap_ram(std::uint64_t address, cpu::Core& core);
+  bool unmap_ram(std::uint64_t address, cpu::Core& core);
   // Flushes and releases all that is waiting.
   void purge(cpu::Core& core);
 
@@ -49,7 +52,7 @@ class Vmalloc {
   void unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core);
   void release(const Area& area);
   void work_on_pages(const Area& area, std::uint64_t pages, cpu::Core& core) const;
-  void defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
+  bool defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
 
   System& system_;
   std::map<std::uint64_t, std::uint64_t> free_;     // start -> bytes

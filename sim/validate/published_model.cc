@@ -78,8 +78,7 @@ workload::Workload with_instructions(workload::Workload recording, const Instruc
                                      const kernel::KernelProfile& kernel) {
   const RunCounts plain = simulate(recording, core, kernel, {});
   std::uint64_t modelled = 0;
-  for (const Event e : {Event::kInstruction, Event::kLoopInstruction, Event::kListInstruction,
-                        Event::kGuardInstruction}) {
+  for (const Event e : cpu::kKernelInstructions) {
     modelled += plain.events[static_cast<std::size_t>(e)];
   }
   std::uint64_t calls = 0, places = 0;

@@ -66,7 +66,7 @@ Driver::Region Driver::segment_of(const kernel::ProgramImage& p,
     case Segment::kHeap:
       return {placement.heap, p.heap_bytes};
     case Segment::kData:
-      return {p.data_base(), p.data_bytes};
+      return {p.data_base(), align_up(p.data_bytes, kPageSize)};
     case Segment::kBss:
       return {p.bss_base(), p.bss_bytes};
     case Segment::kStack:
@@ -87,12 +87,16 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     segments_[region] = segment;
   }
   for (const Phase& phase : workload.phases) {
+    if (before_phase_) before_phase_(phase.name);
     PhaseResult result;
     result.name = phase.name;
     for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
       result.cores.push_back(system.machine.core(c).counters());
     }
     result.pt_writes = system.tables.writes();
+    result.rcu_before = system.rcu.pending();
+    result.rcu_added = system.rcu.tables();
+    result.tasks_before = kernel_.task_count();
     result.forced_flushes = system.forced_flushes;
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
@@ -101,6 +105,9 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
       result.cores[c] = system.machine.core(c).counters() - result.cores[c];
     }
     result.pt_writes = system.tables.writes() - result.pt_writes;
+    result.rcu_added = system.rcu.tables() - result.rcu_added;
+    result.rcu_after = system.rcu.pending();
+    result.tasks_after = kernel_.task_count();
     result.allocator =
         since(allocator, system.allocator->statistics(), kernel::kAllocatorStatistics);
     result.linear_map =
@@ -166,8 +173,12 @@ void Driver::touch(const Operation& op) {
   std::mt19937_64 random(op.seed);
   for (std::uint64_t i = 0; i < n; ++i) {
     advance(1);
+    const std::uint64_t address = base + offset_of(op, i, n, random);
     if (op.computes != 0) kernel_.compute(op.task, op.computes);
-    if (kernel_.touch(op.task, base + offset_of(op, i, n, random), kind)) continue;
+    if (op.by_kernel ? kernel_.touch_by_kernel(op.task, address, kind)
+                     : kernel_.touch(op.task, address, kind)) {
+      continue;
+    }
     if (!op.may_fail) {
       throw InputError(fmt::format("task {} touches {:#x}, which its mappings do not allow",
                                    op.task, base + i * op.stride));

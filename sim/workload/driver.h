@@ -20,6 +20,9 @@ struct PhaseResult {
   kernel::LinearMapStatistics linear_map;
   std::uint64_t pt_writes = 0;       // page-table entries written in the phase
   std::uint64_t forced_flushes = 0;  // of page tables with dirty pages of a file
+  // Page-table pages whose free RCU puts off: at the start, added, and still waiting at the end.
+  std::uint64_t rcu_before = 0, rcu_added = 0, rcu_after = 0;
+  std::size_t tasks_before = 0, tasks_after = 0;  // that have not exited
   kernel::AuditResult audit;
 };
 
@@ -40,6 +43,8 @@ class Driver {
 
   // Called now and then with the number of steps done since the last call.
   void on_progress(std::function<void(std::uint64_t)> fn) { progress_ = std::move(fn); }
+  // Called with the name of each phase before it.
+  void before_phase(std::function<void(const std::string&)> fn) { before_phase_ = std::move(fn); }
   // After each operation instead of each phase (slow; finds the operation that left a stale entry).
   void audit_every_operation(bool on) { audit_each_ = on; }
 
@@ -63,6 +68,7 @@ class Driver {
 
   kernel::Kernel& kernel_;
   std::function<void(std::uint64_t)> progress_;
+  std::function<void(const std::string&)> before_phase_;
   std::unordered_map<RegionId, Region> regions_;
   std::unordered_map<RegionId, Segment> segments_;  // regions that are parts of the program
   std::unordered_map<const Operation*, std::uint32_t> draws_;

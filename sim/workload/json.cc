@@ -99,11 +99,16 @@ class Reader {
     const auto size = [&](const char* key, std::uint64_t& bytes) {
       if (from.has(key)) bytes = from.pages(key);
     };
-    size("header", image.header_bytes);
+    // A program may do without these.
+    const auto optional = [&](const char* key, std::uint64_t& bytes) {
+      if (from.has(key)) bytes = from.page_offset(key);
+    };
+    optional("header", image.header_bytes);
     size("text", image.text_bytes);
-    size("rodata", image.rodata_bytes);
+    optional("rodata", image.rodata_bytes);
     size("heap", image.heap_bytes);
-    size("data", image.data_bytes);
+    optional("data_offset", image.data_offset);
+    if (from.has("data")) image.data_bytes = from.positive("data");
     size("bss", image.bss_bytes);
     size("stack", image.stack_bytes);
     image.exec_stack_pages = from.object.value("exec_stack_pages", image.exec_stack_pages);
@@ -438,6 +443,7 @@ class Reader {
     range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
     op.write = from.text("access", "read") == "write";
     op.execute = from.text("access", "read") == "execute";
+    op.by_kernel = from.text("by", "user") == "kernel";
     if (from.has("stride")) op.stride = from.positive("stride");
     op.order = kOrder.at(from.text("order", "ascending"));
   }

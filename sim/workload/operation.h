@@ -75,6 +75,7 @@ struct Operation {
   bool shrink = false;      // of kBrk
   bool write = false;       // of kTouch; of kVmalloc and kVmMapRam: the kernel writes a byte
   bool execute = false;     // of kTouch: an instruction fetch
+  bool by_kernel = false;   // of kTouch: on the task's behalf
   bool huge = false;        // of kVmalloc
   bool may_fail = false;    // a trace's call whose range the model may not know in full
   Order order = Order::kAscending;

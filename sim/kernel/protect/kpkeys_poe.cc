@@ -34,6 +34,17 @@ class KpkeysPoe final : public Protection {
     if (!synchronised) core.isb();
   }
   void save(cpu::Core& core) override { core.mrs_por_el1(); }
+  std::uint64_t exception_entry(cpu::Core& core) override {
+    const std::uint64_t por = core.mrs_por_el1();
+    if (por != pkrs::por_default(kPkeyPgtables)) {
+      core.msr_por_el1(pkrs::por_default(kPkeyPgtables));
+      core.isb();
+    }
+    return por;
+  }
+  void exception_return(cpu::Core& core, std::uint64_t por) override {
+    core.msr_por_el1(por);  // the ERET that follows synchronises
+  }
   bool batches() const override { return batching_; }
   bool keys_pages() const override { return true; }
 

@@ -27,6 +27,10 @@ class Protection {
   virtual void leave_lazy(cpu::Core& core, bool synchronised) = 0;
   // The register is saved for a thread that stops, or copied for one that is created.
   virtual void save(cpu::Core&) {}
+  // Around an exception taken from EL1: the register is saved, and the level is the default one
+  // meanwhile. exception_return() gets what exception_entry() gave.
+  virtual std::uint64_t exception_entry(cpu::Core&) { return 0; }
+  virtual void exception_return(cpu::Core&, std::uint64_t) {}
   // True if the lazy section itself keeps the window open, so that writes inside need none.
   virtual bool batches() const = 0;
   // True if page-table pages carry a key of their own in the linear map.

@@ -1,0 +1,43 @@
+#pragma once
+// Read-copy-update (kernel/rcu/tree.c), as far as it puts work off: what call_rcu() is given is
+// done after a grace period, which timer interrupts carry forward. Here only page tables are worth
+// doing something with; other objects (VMAs, maple tree nodes, tasks) merely keep grace periods
+// going.
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/base/types.h"
+
+namespace kpksim::kernel {
+
+class Rcu {
+ public:
+  void call() { called_ = true; }
+  void call(std::vector<Pfn> tables) {
+    called_ = true;
+    tables_ += tables.size();
+    next_.insert(next_.end(), tables.begin(), tables.end());
+  }
+  // A timer interrupt: how often it lets the kernel thread of grace periods run.
+  unsigned tick();
+  // The tables whose grace period is over; or all, as if one had passed.
+  std::vector<Pfn> take_ready();
+  std::vector<Pfn> take_all();
+
+  std::uint64_t tables() const { return tables_; }  // that were ever given
+  // Tables whose free is still put off.
+  std::size_t pending() const { return next_.size() + waiting_.size() + ready_.size(); }
+
+ private:
+  enum class GracePeriod { kNone, kStarted, kReported };
+
+  void start();
+
+  GracePeriod state_ = GracePeriod::kNone;
+  bool called_ = false;  // since the current grace period started
+  std::uint64_t tables_ = 0;
+  std::vector<Pfn> next_, waiting_, ready_;
+};
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,72 @@
+// Timer interrupts and what they carry: the key register around them, and RCU's grace periods.
+
+#include "sim/kernel/cause.h"
+#include "sim/kernel/rcu.h"
+#include "tests/kernel/fixture.h"
+
+namespace kpksim::kernel {
+namespace {
+
+std::uint64_t of_timer(Kernel& k, cpu::Event event) {
+  return k.system().machine.core(0).counters().count[static_cast<std::size_t>(event)]
+                                                    [static_cast<std::size_t>(Cause::kTimer)];
+}
+
+TEST(Rcu, TablesComeBackAfterAGracePeriodOfThreeTicks) {
+  Rcu rcu;
+  EXPECT_EQ(rcu.tick(), 0u);  // nothing to wait for
+  rcu.call({Pfn(7)});
+  EXPECT_EQ(rcu.tick(), 1u);
+  rcu.call({Pfn(8)});  // waits for the next one
+  EXPECT_EQ(rcu.tick(), 1u);
+  EXPECT_TRUE(rcu.take_ready().empty());
+  EXPECT_EQ(rcu.tick(), 2u);  // ends one and starts the next
+  EXPECT_EQ(rcu.take_ready(), std::vector<Pfn>{Pfn(7)});
+  EXPECT_EQ(rcu.pending(), 1u);
+  EXPECT_EQ(rcu.take_all(), std::vector<Pfn>{Pfn(8)});
+  EXPECT_EQ(rcu.tick(), 0u);
+}
+
+TEST(Timer, InterruptsSaveAndRestoreTheKeyRegister) {
+  Kernel k(core_profile(), kernel_profile(),
+           config("kpkeys-poe", false, "buddy", Granularity::kPte));
+  k.spawn(1);
+  k.set_timer(100000);
+  map_and_write(k, 1);
+  const std::uint64_t interrupts = of_timer(k, cpu::Event::kExceptionEl1);
+  EXPECT_GT(interrupts, 50u);
+  // From EL1 one read and one write each; those from EL0 leave the register alone.
+  EXPECT_EQ(of_timer(k, cpu::Event::kMrsPor), interrupts);
+  EXPECT_EQ(of_timer(k, cpu::Event::kMsrPor), interrupts);
+  EXPECT_EQ(of_timer(k, cpu::Event::kEret), interrupts + of_timer(k, cpu::Event::kExceptionEl0));
+}
+
+TEST(Timer, TablesOfAMunmapWaitForLaterInterrupts) {
+  Kernel k(core_profile(), kernel_profile(),
+           config("kpkeys-poe", false, "per-page", Granularity::kPte));
+  k.spawn(1);
+  const std::uint64_t at = map_and_write(k, 1);
+  k.set_timer(1ull << 40);  // none comes
+  const std::uint64_t freed = k.system().allocator->statistics().freed;
+  k.munmap(1, at, kBytes);
+  EXPECT_EQ(k.system().allocator->statistics().freed, freed);
+  const std::size_t waiting = k.system().rcu.pending();
+  EXPECT_GE(waiting, kBytes / kPmdSize);
+  k.set_timer(300);
+  for (int i = 0; i < 20; ++i) k.null_syscall(1);
+  EXPECT_EQ(k.system().rcu.pending(), 0u);
+  EXPECT_EQ(k.system().allocator->statistics().freed, freed + waiting);
+  EXPECT_EQ(k.audit().stale_tables, 0u);
+}
+
+TEST(Timer, WithoutInterruptsTablesComeBackAtTheEndOfTheCall) {
+  Kernel k(core_profile(), kernel_profile(),
+           config("kpkeys-poe", false, "per-page", Granularity::kPte));
+  k.spawn(1);
+  const std::uint64_t at = map_and_write(k, 1);
+  k.munmap(1, at, kBytes);
+  EXPECT_EQ(k.system().rcu.pending(), 0u);
+}
+
+}  // namespace
+}  // namespace kpksim::kernel
