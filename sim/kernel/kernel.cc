@@ -17,6 +17,12 @@ constexpr std::uint32_t kProgramFile = 1u << 23;
 constexpr std::uint32_t kVdsoFile = kProgramFile + 1;
 constexpr std::uint64_t kVvarPages = 2;
 
+// Address randomisation, in pages: STACK_RND_MASK, vm.mmap_rnd_bits (18), arch_randomize_brk(); and
+// the room for the stack (RLIMIT_STACK, stack_guard_gap).
+constexpr std::uint64_t kStackRandom = 1ull << 18, kMmapRandom = 1ull << 18,
+                        kHeapRandom = 1ull << 18;
+constexpr std::uint64_t kStackGap = 9ull << 20;
+
 }  // namespace
 
 Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const Config& config)
@@ -132,12 +138,19 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   Vma stack;
   stack.read = stack.write = stack.grows_down = true;
   // The strings are copied to the new stack before its final size and protection are known.
-  const std::uint64_t top = ProgramImage::kStackTop - program_.exec_stack_pages * kPageSize;
-  mm.mmap(stack, program_.exec_stack_pages * kPageSize, top, core);
-  for (std::uint64_t va = top; va < ProgramImage::kStackTop; va += kPageSize) {
+  const std::uint64_t strings = ProgramImage::kStackTop - program_.exec_stack_pages * kPageSize;
+  mm.mmap(stack, program_.exec_stack_pages * kPageSize, strings, core);
+  for (std::uint64_t va = strings; va < ProgramImage::kStackTop; va += kPageSize) {
     mm.handle_fault(VirtAddr(va), true, false, core);
   }
-  mm.finish_stack(program_.stack_base(), ProgramImage::kStackTop, core);
+  std::uint64_t stack_top = ProgramImage::kStackTop, heap = program_.heap_base();
+  if (program_.randomize) {
+    mm.set_mmap_base(ProgramImage::kStackTop - kStackGap - kStackRandom * kPageSize -
+                     random_() % kMmapRandom * kPageSize);
+    stack_top -= random_() % kStackRandom * kPageSize;
+    heap += random_() % kHeapRandom * kPageSize;
+  }
+  mm.finish_stack(stack_top, program_.stack_bytes, core);
   Vma text;
   text.read = text.file = true;
   text.file_id = kProgramFile;
@@ -156,14 +169,14 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   Vma bss;
   bss.read = bss.write = true;
   segment(bss, program_.bss_base(), program_.bss_bytes);
-  mm.brk_start = mm.brk = program_.heap_base();
+  mm.brk_start = mm.brk = mm.placement.heap = heap;
   if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);
   Vma vdso = text;  // arch_setup_additional_pages()
   vdso.file_id = kVdsoFile;
-  const std::uint64_t at = mm.mmap(vdso, kPageSize, 0, core);
+  mm.placement.vdso = mm.mmap(vdso, kPageSize, 0, core);
   Vma vvar;
   vvar.read = vvar.special = true;
-  mm.mmap(vvar, kVvarPages * kPageSize, at - kVvarPages * kPageSize, core);
+  mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);
 }
 
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {

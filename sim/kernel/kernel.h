@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "sim/kernel/asid.h"
@@ -41,6 +42,7 @@ class Kernel {
   // What spawn and exec load from now on.
   void set_program(const ProgramImage& program) { program_ = program; }
   const ProgramImage& program() const { return program_; }
+  const ProgramPlacement& placement(std::uint32_t id) { return task(id).mm->placement; }
 
   // Tasks. InputError for an unknown or already used id.
   void spawn(std::uint32_t id);
@@ -112,6 +114,7 @@ class Kernel {
   std::vector<std::vector<std::uint64_t>> stack_cache_;  // NR_CACHED_STACKS per core
   AsidAllocator asids_;
   ProgramImage program_;
+  std::mt19937_64 random_;  // of address randomisation
   unsigned next_cpu_ = 0;
   std::vector<Pfn> fragments_;
   std::uint32_t next_shmem_ = 1u << 22;

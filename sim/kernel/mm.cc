@@ -137,15 +137,17 @@ void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
   brk = address;
 }
 
-void Mm::finish_stack(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
-  Vma* stack = vmas_.find(end - 1);
-  if (stack == nullptr) throw ModelError("exec has no stack");
+void Mm::finish_stack(std::uint64_t top, std::uint64_t bytes, cpu::Core& core) {
+  if (vmas_.empty()) throw ModelError("exec has no stack");
+  const Vma stack = vmas_.all().rbegin()->second;
   Gather gather(system_, asid, false, FlushSite::kMprotect);
-  change_protection(gather, *stack, stack->start, stack->end, core);
+  change_protection(gather, stack, stack.start, stack.end, core);
   gather.flush(core);
-  Vma grown = *stack;  // expand_stack()
+  if (top != stack.end) move_stack(top, core);
+  placement.stack_top = top;
+  Vma grown = vmas_.all().rbegin()->second;  // expand_stack()
   vmas_.erase(grown.start);
-  grown.start = start;
+  grown.start = top - bytes;
   vmas_.insert(grown);
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sim/kernel/program.h"
 #include "sim/kernel/prot.h"
 #include "sim/kernel/system.h"
 #include "sim/kernel/vma.h"
@@ -54,18 +55,21 @@ class Mm {
   void fork_into(Mm& child, cpu::Core& core);
   // exit_mmap(): everything goes, in one gather of the full mm; then the root itself.
   void exit(cpu::Core& core);
-  // setup_arg_pages(): the stack that exec has written to gets its final protection.
-  void finish_stack(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  // setup_arg_pages(): the stack that exec has written to gets its final protection, place and
+  // size.
+  void finish_stack(std::uint64_t top, std::uint64_t bytes, cpu::Core& core);
 
   // handle_mm_fault(): the access may be repeated, or is a SIGSEGV.
   FaultResult handle_fault(VirtAddr va, bool write, bool exec, cpu::Core& core);
 
   Pfn root() const { return root_; }
   const VmaTree& vmas() const { return vmas_; }
+  void set_mmap_base(std::uint64_t base) { vmas_.set_mmap_base(base); }
 
   Asid asid;                          // in force while asid_generation is the current one
   std::uint64_t asid_generation = 0;  // 0: never had one
   std::uint64_t brk_start = 0, brk = 0;
+  ProgramPlacement placement;
   unsigned users = 1;  // tasks
 
  private:
@@ -93,6 +97,8 @@ class Mm {
   // The VMAs [first, last) go; their tables too where no VMA outside [floor, ceiling) needs them.
   void free_tables(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
                    std::uint64_t ceiling, cpu::Core& core);
+  void free_range(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
+                  std::uint64_t ceiling, cpu::Core& core);
   bool free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t start, std::uint64_t end,
                   std::uint64_t floor, std::uint64_t ceiling, cpu::Core& core);
 
@@ -132,7 +138,10 @@ class Mm {
   mmu::Descriptor changed_protection(const Vma& vma, mmu::Descriptor old, unsigned level);
   void change_protection(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
                          cpu::Core& core);
-  void move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length, cpu::Core& core);
+  void move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length, bool stack,
+                   cpu::Core& core);
+  bool may_align_down(std::uint64_t at, bool stack);
+  void move_stack(std::uint64_t top, cpu::Core& core);
   bool move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core);
 
   System& system_;

@@ -11,6 +11,8 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
   core.execute(system_.path().fork);
   child.brk_start = brk_start;
   child.brk = brk;
+  child.placement = placement;
+  child.vmas_.set_mmap_base(vmas_.mmap_base());
   for (const auto& [start, vma] : vmas_.all()) {
     core.execute(system_.path().fork_vma);
     if (vma.dont_fork) continue;

@@ -3,6 +3,7 @@
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
+#include "sim/kernel/gather.h"
 #include "sim/kernel/mm.h"
 #include "sim/kernel/prot.h"
 
@@ -30,8 +31,25 @@ bool Mm::move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core) {
   return true;
 }
 
+// can_align_down(): nothing else lies between `at` and the 2 MB boundary below it.
+bool Mm::may_align_down(std::uint64_t at, bool stack) {
+  const Vma* vma = vmas_.find(at);
+  if (vma == nullptr || (!stack && vma->start != at)) return false;
+  const std::uint64_t down = align_down(at, kPmdSize);
+  return (stack && down >= vma->start) || vmas_.end_below(vma->start) <= down;
+}
+
 // move_page_tables()
-void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length, cpu::Core& core) {
+void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length, bool stack,
+                     cpu::Core& core) {
+  // try_realign_addr(): a whole table moves faster than its entries.
+  const std::uint64_t beyond = from % kPmdSize;
+  if (beyond != 0 && beyond == to % kPmdSize && length >= kPmdSize - beyond &&
+      may_align_down(from, stack) && may_align_down(to, stack)) {
+    from -= beyond;
+    to -= beyond;
+    length += beyond;
+  }
   const auto move_ptes = [&](Pfn table, std::uint64_t va, std::uint64_t end) {
     const PhysAddr target = system_.find_entry(core, root_, VirtAddr(to + (va - from)), 3, true);
     bool flush = false;
@@ -65,6 +83,20 @@ void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length,
   });
 }
 
+// relocate_vma_down() (shift_arg_pages()): exec's new stack goes down to where `top` is its end.
+void Mm::move_stack(std::uint64_t top, cpu::Core& core) {
+  Vma vma = vmas_.all().rbegin()->second;
+  const std::uint64_t old_start = vma.start, old_end = vma.end, length = vma.length();
+  vmas_.erase(old_start);
+  vma.start = top - length;
+  vmas_.insert(vma);  // the old range and the new
+  move_tables(old_start, vma.start, length, true, core);
+  Gather gather(system_, asid, false, FlushSite::kMremap);
+  free_range(gather, std::max(top, old_start), old_end, top, 0, core);
+  gather.flush(core);
+  vmas_.resize(vma.start, top);
+}
+
 std::uint64_t Mm::mremap(std::uint64_t start, std::uint64_t length, std::uint64_t new_length,
                          std::uint64_t new_address, cpu::Core& core) {
   if (vmas_.find(start) == nullptr) return 0;
@@ -88,7 +120,7 @@ std::uint64_t Mm::mremap(std::uint64_t start, std::uint64_t length, std::uint64_
   // move_vma()
   Vma moved = *vma;
   const std::uint64_t target = mmap(moved, new_length, new_address, core);
-  move_tables(start, target, length, core);
+  move_tables(start, target, length, false, core);
   munmap(start, start + length, core);
   return target;
 }

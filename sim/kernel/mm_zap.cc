@@ -112,23 +112,28 @@ bool Mm::free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t sta
 void Mm::free_tables(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
                      std::uint64_t ceiling, cpu::Core& core) {
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;) {
-    std::uint64_t addr = it->second.start;
+    const std::uint64_t addr = it->second.start;
     std::uint64_t last = it->second.end;
     for (++it; it != vmas_.end() && it->first < end && it->first <= last + kPmdSize; ++it) {
       last = it->second.end;
     }
-    std::uint64_t top = it != vmas_.end() && it->first < end ? it->first : ceiling;
-    // free_pgd_range()
-    addr = align_down(addr, kPmdSize);
-    if (addr < floor) addr += kPmdSize;
-    if (top != 0) {
-      top = align_down(top, kPmdSize);
-      if (top == 0) continue;
-    }
-    if (last - 1 > top - 1) last -= kPmdSize;
-    if (addr > last - 1) continue;
-    free_level(gather, root_, 0, addr, last, floor, top, core);
+    const std::uint64_t top = it != vmas_.end() && it->first < end ? it->first : ceiling;
+    free_range(gather, addr, last, floor, top, core);
   }
+}
+
+// free_pgd_range(); a ceiling of 0 is the top.
+void Mm::free_range(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
+                    std::uint64_t ceiling, cpu::Core& core) {
+  start = align_down(start, kPmdSize);
+  if (start < floor) start += kPmdSize;
+  if (ceiling != 0) {
+    ceiling = align_down(ceiling, kPmdSize);
+    if (ceiling == 0) return;
+  }
+  if (end - 1 > ceiling - 1) end -= kPmdSize;
+  if (start > end - 1) return;
+  free_level(gather, root_, 0, start, end, floor, ceiling, core);
 }
 
 }  // namespace kpksim::kernel

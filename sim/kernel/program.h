@@ -1,7 +1,7 @@
 #pragma once
 // The image of a small, statically linked program, as execve() maps it: header, text, read-only
 // data, data and bss from 0x400000 on, the heap behind them, the vdso below the mmap base, the
-// stack at the top.
+// stack at the top. Address randomisation moves the last three.
 
 #include <cstdint>
 
@@ -18,16 +18,23 @@ struct ProgramImage {
   std::uint64_t heap_bytes = 0;           // grown by the program's start
   std::uint64_t stack_bytes = 132 << 10;
   std::uint64_t exec_stack_pages = 2;  // arguments and environment, written by execve()
+  bool randomize = false;              // address randomisation: stack, mmap base, heap
 
   static constexpr std::uint64_t kBase = 0x400000;
-  static constexpr std::uint64_t kStackTop = 0xfffffffff000;
+  static constexpr std::uint64_t kStackTop = 1ull << 48;
 
   std::uint64_t text_base() const { return kBase + header_bytes; }
   std::uint64_t rodata_base() const { return text_base() + text_bytes; }
   std::uint64_t data_base() const { return align_up(rodata_base() + rodata_bytes, 64 << 10); }
   std::uint64_t bss_base() const { return data_base() + data_bytes; }
   std::uint64_t heap_base() const { return bss_base() + bss_bytes + kPageSize; }
-  std::uint64_t stack_base() const { return kStackTop - stack_bytes; }
+};
+
+// Where execve() put the parts of a program that randomisation may move.
+struct ProgramPlacement {
+  std::uint64_t stack_top = ProgramImage::kStackTop;
+  std::uint64_t heap = 0;
+  std::uint64_t vdso = 0;
 };
 
 }  // namespace kpksim::kernel

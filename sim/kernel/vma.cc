@@ -84,9 +84,9 @@ std::optional<std::uint64_t> VmaTree::start_above(std::uint64_t va) const {
 }
 
 std::optional<std::uint64_t> VmaTree::highest_gap(std::uint64_t length) const {
-  std::uint64_t top = kMmapBase;
+  std::uint64_t top = mmap_base_;
   for (auto it = map_.rbegin(); it != map_.rend(); ++it) {
-    if (it->second.start >= kMmapBase) continue;
+    if (it->second.start >= mmap_base_) continue;
     if (top > it->second.end && top - it->second.end >= length) break;
     top = std::min(top, it->second.start);
   }

@@ -40,6 +40,9 @@ class VmaTree {
 
   // TASK_SIZE less the gap for the stack: 8 MB of RLIMIT_STACK, at least 128 MB (mmap_base()).
   static constexpr std::uint64_t kMmapBase = (1ull << 48) - (128ull << 20);
+  // With address randomisation the gap has the guard and the stack's randomisation as well.
+  void set_mmap_base(std::uint64_t base) { mmap_base_ = base; }
+  std::uint64_t mmap_base() const { return mmap_base_; }
 
   const Map& all() const { return map_; }
   bool empty() const { return map_.empty(); }
@@ -73,6 +76,7 @@ class VmaTree {
   std::optional<std::uint64_t> highest_gap(std::uint64_t length) const;
 
   Map map_;
+  std::uint64_t mmap_base_ = kMmapBase;
 };
 
 }  // namespace kpksim::kernel

@@ -52,22 +52,23 @@ void Driver::advance(std::uint64_t steps) {
   new_steps_ = 0;
 }
 
-Driver::Region Driver::segment_of(const kernel::ProgramImage& p, Segment segment) {
+Driver::Region Driver::segment_of(const kernel::ProgramImage& p,
+                                  const kernel::ProgramPlacement& placement, Segment segment) {
   switch (segment) {
     case Segment::kText:
       return {p.text_base(), p.text_bytes};
     case Segment::kRodata:
       return {p.rodata_base(), p.rodata_bytes};
     case Segment::kHeap:
-      return {p.heap_base(), p.heap_bytes};
+      return {placement.heap, p.heap_bytes};
     case Segment::kData:
       return {p.data_base(), p.data_bytes};
     case Segment::kBss:
       return {p.bss_base(), p.bss_bytes};
     case Segment::kStack:
-      return {p.stack_base(), p.stack_bytes};
+      return {placement.stack_top - p.stack_bytes, p.stack_bytes};
     case Segment::kVdso:
-      return {kernel::VmaTree::kMmapBase - kPageSize, kPageSize};
+      return {placement.vdso, kPageSize};
   }
   return {};
 }
@@ -77,7 +78,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
   kernel::System& system = kernel_.system();
   kernel_.set_program(workload.program);
   for (const auto& [region, segment] : workload.segments) {
-    regions_[region] = segment_of(workload.program, segment);
+    segments_[region] = segment;
   }
   for (const Phase& phase : workload.phases) {
     PhaseResult result;
@@ -124,11 +125,21 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
   }
 }
 
-std::uint64_t Driver::address_of(const Operation& op) {
-  if (op.region == 0) return op.address;
+std::optional<VirtAddr> Driver::place_of(const Operation& op) const {
+  if (const auto it = segments_.find(op.region); it != segments_.end()) {
+    const Region part = segment_of(kernel_.program(), kernel_.placement(op.task), it->second);
+    return VirtAddr(part.address + op.address);
+  }
   const auto it = regions_.find(op.region);
-  if (it == regions_.end()) throw InputError("the region is not mapped at this point");
-  return it->second.address + op.address;
+  if (it == regions_.end()) return std::nullopt;
+  return VirtAddr(it->second.address + op.address);
+}
+
+std::uint64_t Driver::address_of(const Operation& op) const {
+  if (op.region == 0) return op.address;
+  const auto place = place_of(op);
+  if (!place) throw InputError("the region is not mapped at this point");
+  return place->value;
 }
 
 void Driver::touch(const Operation& op) {

@@ -30,7 +30,8 @@ class Driver {
   struct Region {
     std::uint64_t address = 0, length = 0;
   };
-  static Region segment_of(const kernel::ProgramImage& program, Segment segment);
+  static Region segment_of(const kernel::ProgramImage& program,
+                           const kernel::ProgramPlacement& placement, Segment segment);
 
   explicit Driver(kernel::Kernel& kernel) : kernel_(kernel) {}
 
@@ -47,22 +48,19 @@ class Driver {
   std::uint64_t stale_seen() const { return stale_; }
 
   // Where `op` begins to act; nullopt if its region is not mapped now.
-  std::optional<VirtAddr> place_of(const Operation& op) const {
-    const auto it = regions_.find(op.region);
-    if (it == regions_.end()) return std::nullopt;
-    return VirtAddr(it->second.address + op.address);
-  }
+  std::optional<VirtAddr> place_of(const Operation& op) const;
 
  private:
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
   void execute(const Operation& op);
   void advance(std::uint64_t steps);
   void touch(const Operation& op);
-  std::uint64_t address_of(const Operation& op);
+  std::uint64_t address_of(const Operation& op) const;
 
   kernel::Kernel& kernel_;
   std::function<void(std::uint64_t)> progress_;
   std::unordered_map<RegionId, Region> regions_;
+  std::unordered_map<RegionId, Segment> segments_;  // regions that are parts of the program
   std::uint64_t new_steps_ = 0, ignored_ = 0, stale_ = 0;
   bool audit_each_ = false;
 };

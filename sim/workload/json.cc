@@ -68,7 +68,7 @@ class Reader {
     workload.program = program(root);
     std::vector<std::pair<std::string, std::uint64_t>> regions;
     for (const auto& [name, segment] : kSegments) {
-      const std::uint64_t size = Driver::segment_of(workload.program, segment).length;
+      const std::uint64_t size = Driver::segment_of(workload.program, {}, segment).length;
       if (size != 0) regions.emplace_back(name, size);
     }
     tasks_.set_image(std::move(regions));
@@ -99,6 +99,7 @@ class Reader {
     size("bss", image.bss_bytes);
     size("stack", image.stack_bytes);
     image.exec_stack_pages = from.object.value("exec_stack_pages", image.exec_stack_pages);
+    image.randomize = from.object.value("randomize", false);
     if (image.heap_base() > kPudSize) from.fail("text", "the program image is larger than 1G");
     if (image.exec_stack_pages * kPageSize > image.stack_bytes) {
       from.fail("exec_stack_pages", "more than the stack has");
