@@ -114,8 +114,8 @@ void add_ranges(const std::vector<validate::CountsFile>& files, const Measuremen
   }
 }
 
-// Randomised addresses: a stack that exec moves by a multiple of 2 MB goes with its whole table, one
-// that stays in its table frees none; either happens to one move in 512.
+// Randomised addresses: a stack that exec moves by a multiple of 2 MB goes with its whole table,
+// one that stays in its table frees none; either happens to one move in 512.
 void add_coincidences(const Measurement& of, validate::Surroundings& around) {
   constexpr std::uint64_t kMoves = 3;  // of the 50 of a phase, at most
   for (const char* name : {"tlbi.ASIDE1IS", "tlbi.VAE1IS", "tlbi.RVAE1IS"}) {
@@ -268,11 +268,12 @@ int validate_kernel(const std::vector<std::string>& arguments) {
 
 int validate(const std::vector<std::string>& arguments) {
   const std::string what = arguments.empty() ? "" : arguments[0];
-  if (what != "kernel") {
-    throw InputError(
-        fmt::format("validate: '{}' cannot be validated{}", what, suggest(what, {"kernel"})));
-  }
-  return validate_kernel({arguments.begin() + 1, arguments.end()});
+  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1),
+                                      arguments.end());
+  if (what == "kernel") return validate_kernel(rest);
+  if (what == "apps") return validate_apps(rest);
+  throw InputError(
+      fmt::format("validate: '{}' cannot be validated{}", what, suggest(what, {"kernel", "apps"})));
 }
 
 }  // namespace kpksim::app

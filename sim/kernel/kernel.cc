@@ -131,18 +131,46 @@ void Kernel::spawn(std::uint32_t id) {
   leave_kernel(core);
 }
 
-// bprm_mm_init(), setup_arg_pages() and load_elf_binary()
-void Kernel::load_program(Task& t, cpu::Core& core) {
-  core.execute(system_.path().exec);
-  Mm& mm = *t.mm;
+// bprm_mm_init() and copy_strings(): the new stack is written before its final size and protection
+// are known.
+void Kernel::write_strings(Mm& mm, std::uint64_t pages, cpu::Core& core) {
   Vma stack;
   stack.read = stack.write = stack.grows_down = true;
-  // The strings are copied to the new stack before its final size and protection are known.
-  const std::uint64_t strings = ProgramImage::kStackTop - program_.exec_stack_pages * kPageSize;
-  mm.mmap(stack, program_.exec_stack_pages * kPageSize, strings, core);
+  const std::uint64_t strings = ProgramImage::kStackTop - pages * kPageSize;
+  mm.mmap(stack, pages * kPageSize, strings, core);
   for (std::uint64_t va = strings; va < ProgramImage::kStackTop; va += kPageSize) {
     mm.handle_fault(VirtAddr(va), true, false, core);
   }
+}
+
+// arch_setup_additional_pages(); at 0: where there is room
+void Kernel::map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core) {
+  Vma vdso;
+  vdso.read = vdso.exec = vdso.file = true;
+  vdso.file_id = kVdsoFile;
+  mm.placement.vdso = mm.mmap(vdso, kPageSize, at, core);
+  Vma vvar;
+  vvar.read = vvar.special = true;
+  mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);
+}
+
+void Kernel::load_program(Task& t, const MappedProgram& program, cpu::Core& core) {
+  core.execute(system_.path().exec);
+  Mm& mm = *t.mm;
+  write_strings(mm, program.exec_stack_pages, core);
+  mm.finish_stack(program.stack_top, program.stack_bytes, core);
+  for (const Vma& segment : program.segments) {
+    mm.mmap(segment, segment.length(), segment.start, core);
+  }
+  mm.brk_start = mm.brk = mm.placement.heap = program.heap;
+  map_vdso(mm, program.vdso, core);
+}
+
+// setup_arg_pages() and load_elf_binary()
+void Kernel::load_program(Task& t, cpu::Core& core) {
+  core.execute(system_.path().exec);
+  Mm& mm = *t.mm;
+  write_strings(mm, program_.exec_stack_pages, core);
   std::uint64_t stack_top = ProgramImage::kStackTop, heap = program_.heap_base();
   if (program_.randomize) {
     mm.set_mmap_base(ProgramImage::kStackTop - kStackGap - kStackRandom * kPageSize -
@@ -171,12 +199,7 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   segment(bss, program_.bss_base(), program_.bss_bytes);
   mm.brk_start = mm.brk = mm.placement.heap = heap;
   if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);
-  Vma vdso = text;  // arch_setup_additional_pages()
-  vdso.file_id = kVdsoFile;
-  mm.placement.vdso = mm.mmap(vdso, kPageSize, 0, core);
-  Vma vvar;
-  vvar.read = vvar.special = true;
-  mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);
+  map_vdso(mm, 0, core);
 }
 
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
@@ -231,7 +254,7 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
   mm.reset();
 }
 
-void Kernel::exec(std::uint32_t id) {
+void Kernel::exec(std::uint32_t id, const MappedProgram* program) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kExec);
   Task& t = task(id);
@@ -239,7 +262,11 @@ void Kernel::exec(std::uint32_t id) {
   t.mm = std::make_shared<Mm>(system_, cache_, call.core());
   switch_mm(*t.mm, call.core());
   drop_mm(old, call.core());
-  load_program(t, call.core());
+  if (program != nullptr) {
+    load_program(t, *program, call.core());
+  } else {
+    load_program(t, call.core());
+  }
 }
 
 void Kernel::exit(std::uint32_t id) {
@@ -276,6 +303,11 @@ void Kernel::exit_all() {
 void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
 
 void Kernel::null_syscall(std::uint32_t id) { Syscall call(*this, id); }
+
+void Kernel::file_syscall(std::uint32_t id) {
+  Syscall call(*this, id);
+  call.core().execute(system_.path().file_call);
+}
 
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address) {
   Syscall call(*this, id);

@@ -13,8 +13,8 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 
 // Instructions of the kernel for one event of each kind.
 struct PathLengths {
-  std::uint64_t syscall, fault, anon_fault, file_fault, map_file_page, cow_copy, cow_reuse,
-      huge_fault;
+  std::uint64_t syscall, file_call, fault, anon_fault, file_fault, map_file_page, cow_copy,
+      cow_reuse, huge_fault;
   std::uint64_t vma_call, madvise, zap_folio, zap_page, free_folio, free_huge, protect_page,
       protect_writable, move_page, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
@@ -24,8 +24,9 @@ struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 33> kPaths = {{
+inline constexpr std::array<PathInfo, 34> kPaths = {{
     {"syscall", &PathLengths::syscall},
+    {"file_call", &PathLengths::file_call},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
     {"file_fault", &PathLengths::file_fault},

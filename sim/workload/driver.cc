@@ -112,7 +112,7 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
         continue;
       }
       try {
-        execute(step.op);
+        execute(step.op, workload);
       } catch (const InputError& e) {
         throw InputError(fmt::format("{}:{}: {}", workload.source, step.op.line, e.what()));
       }
@@ -160,7 +160,7 @@ void Driver::touch(const Operation& op) {
   }
 }
 
-void Driver::execute(const Operation& op) {
+void Driver::execute(const Operation& op, const Workload& workload) {
   const auto refuse_unless = [&](bool done, const char* what) {
     if (done) return;
     if (!op.may_fail) throw InputError(what);
@@ -245,7 +245,7 @@ void Driver::execute(const Operation& op) {
       kernel_.clone_thread(op.task, op.child);
       break;
     case OpKind::kExec:
-      kernel_.exec(op.task);
+      kernel_.exec(op.task, op.image == 0 ? nullptr : &workload.images[op.image - 1]);
       break;
     case OpKind::kExit:
       kernel_.exit(op.task);
@@ -260,7 +260,11 @@ void Driver::execute(const Operation& op) {
       kernel_.switch_to(op.task);
       break;
     case OpKind::kSyscall:
-      kernel_.null_syscall(op.task);
+      if (op.file) {
+        kernel_.file_syscall(op.task);
+      } else {
+        kernel_.null_syscall(op.task);
+      }
       break;
     case OpKind::kVmalloc:
       regions_[op.region] = {kernel_.vmalloc(op.count, op.huge), op.count << kPageShift};

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/kernel/mapped_program.h"
 #include "sim/kernel/program.h"
 
 namespace kpksim::workload {
@@ -60,7 +61,7 @@ struct Operation {
   bool shared = false;      // MAP_SHARED
   bool fixed = false;       // MAP_FIXED
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
-  bool file = false;        // file mapping (page cache), else anonymous
+  bool file = false;        // file mapping (page cache), else anonymous; kSyscall: on a file
   bool write = false;       // of kTouch
   bool execute = false;     // of kTouch: an instruction fetch
   bool huge = false;        // of kVmalloc
@@ -77,6 +78,7 @@ struct Operation {
   std::uint64_t stride = 4096;  // of kTouch
   std::uint64_t count = 0;      // pages, percent
   std::uint64_t seed = 0;
+  std::uint32_t image = 0;    // of kExec: which of the images, from 1 on; 0: the program
   std::uint32_t file_id = 0;  // which file's page cache
   std::uint64_t file_offset = 0;
   // Where the operation stands in its source, for messages: a JSON pointer or a line number.
@@ -104,6 +106,7 @@ struct Workload {
   std::string source;  // file it was read from
   std::vector<Phase> phases;
   kernel::ProgramImage program;                        // what spawn and exec load
+  std::vector<kernel::MappedProgram> images;           // or what single execs load instead
   std::vector<std::pair<RegionId, Segment>> segments;  // regions that are parts of it
   std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
   std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many
