@@ -102,10 +102,9 @@ void print(const validate::AppMeasurement& of, const std::vector<validate::AppRo
     const auto number = [&](double n) {
       return ratio ? fmt::format("{:.4f}", n) : fmt::format("{:.0f}", n);
     };
-    text += fmt::format("  {:<28} real {:>11} model {:>11}  {:>+6.1f} %  {}{}\n", name,
+    text += fmt::format("  {:<28} real {:>11} model {:>11}  {:>+6.1f} %  {}\n", name,
                         number(row.real), number(row.model), 100 * row.error(),
-                        kVerdicts[static_cast<unsigned>(row.verdict)],
-                        row.reason == nullptr ? "" : fmt::format(": {}", row.reason));
+                        kVerdicts[static_cast<unsigned>(row.verdict)]);
   }
   if (text.empty()) return;
   std::cout << fmt::format("{} {} {}\n", of.program, of.cpu, of.variant) << text;

@@ -26,17 +26,16 @@ struct AppMeasurement {
 
 // What was counted, less nothing. Interrupts come by real time and are no part of the program: they
 // are taken out of page_faults and kernel_instructions. Where the file does not count them
-// ("irqs"), the ISBs tell: those beyond the model's, over what one interrupt executes.
+// ("irqs"), the ISBs tell: those beyond the model's and those of further context switches (DSB
+// ISH), over what one interrupt executes.
 AppCounts real_app_counts(const Measurement& program, const Measurement& nothing,
                           const AppCounts& model);
 
 struct AppRow {
   std::string counter;
   double real = 0, model = 0;
-  double limit = 0;  // relative
   std::string base;  // of a ratio: the variant that this one is compared with
   Verdict verdict = Verdict::kExact;
-  const char* reason = nullptr;  // why the model cannot agree
   double error() const { return real == 0 ? 0 : model / real - 1; }
 };
 

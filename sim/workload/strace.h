@@ -32,8 +32,8 @@ struct TouchRule {
   // After a fork, parent and child each write this share of the pages that were written before, the
   // last ones (at most 4 MB: what either goes on working with); and the child, which inherits no
   // entries for text, reads a share of the windows that were read.
-  unsigned fork_percent = 40;
-  unsigned fork_text_percent = 35;
+  unsigned fork_percent = 43;
+  unsigned fork_text_percent = 36;
 
   // Shared writable mappings: the first share that is written.
   unsigned shared_percent = 10;
@@ -53,6 +53,7 @@ struct TouchRule {
   // Transparent huge pages are as the kernel profile has them, unless a program switches them off
   // (PR_SET_THP_DISABLE). False: none has them.
   bool huge_pages = true;
+  bool touch = true;  // false: mappings are not touched at all
 };
 
 // InputError: not readable, or not strace's output (file:line, what was expected).

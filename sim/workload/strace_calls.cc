@@ -205,7 +205,8 @@ void StraceReader::brk(const StraceLine& line) {
     area.heap = true;
     return map(area, 0, 0);
   }
-  touch(pid_, {{to, kPageSize, kPageSize, true}});  // the heap had reached up to here
+  if (rule_.touch)
+    touch(pid_, {{to, kPageSize, kPageSize, true}});  // the heap had reached up to here
   Operation& op = emit(OpKind::kMunmap, pid_);
   op.address = to;
   op.length = from - to;
@@ -290,7 +291,7 @@ void StraceReader::start_program(std::uint32_t number) {
   const std::uint64_t bytes = rule_.stack_pages * kPageSize;
   const std::uint64_t stack = image.stack_top - kPageSize - bytes;
   if (bytes != 0) touch(pid_, {{stack, bytes + kPageSize, kPageSize, true}});
-  if (image.vdso != 0) touch(pid_, {{image.vdso, kPageSize, kPageSize, false}});
+  if (image.vdso != 0 && rule_.touch) touch(pid_, {{image.vdso, kPageSize, kPageSize, false}});
   for (const bool linker : {true, false}) {
     for (const ImagePart& part : image.parts) {
       if (part.linker == linker) space().map(part.area);

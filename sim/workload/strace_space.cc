@@ -217,7 +217,7 @@ void StraceSpace::write_data(const StraceArea& area, std::vector<PageTouch>& out
 void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
   const std::uint64_t length = area.end - area.start;
   const bool w = (area.prot & kProtWrite) != 0;
-  if (area.prot == kProtNone || area.stack) return;
+  if (area.prot == kProtNone || area.stack || !rule_.touch) return;
   if (area.populate && w) return write(area, area.end, out);
   if (!w) {
     if (area.file) read_text(area, out);
