@@ -14,7 +14,7 @@ command -v readelf >/dev/null || { echo "programs.sh: needs 'readelf' (package b
 root=
 paths() {
   if [ -d "$1" ]; then
-    (cd "$1" && find . -type f -perm -u+x -printf '/%P\n')
+    (cd "$1" && find . -xtype f -perm -u+x -printf '/%P\n')
   else
     { grep -oE 'execve\("[^"]+"' "$1" || true; } | sed 's/^execve("//; s/"$//'
   fi

@@ -23,7 +23,7 @@ struct TouchRule {
   unsigned own_percent = 75;
   // Of what libraries bring but a program uses in part only: the windows of their text, the pages
   // that are zeroed behind their data and the program's (.bss), and other files.
-  unsigned used_percent = 45;
+  unsigned used_percent = 48;
   // A heap and large anonymous mappings: the part that is written at once; the rest when the
   // program asks for more of the kind, which shows that it has used up what it had.
   unsigned open_kb = 32;
@@ -32,7 +32,7 @@ struct TouchRule {
   // After a fork, parent and child each write this share of the pages that were written before, the
   // last ones (at most 4 MB: what either goes on working with); and the child, which inherits no
   // entries for text, reads a share of the windows that were read.
-  unsigned fork_percent = 43;
+  unsigned fork_percent = 41;
   unsigned fork_text_percent = 36;
 
   // Shared writable mappings: the first share that is written.
