@@ -1,11 +1,8 @@
 // kpksim run and kpksim compare: one workload under one or several policies.
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <boost/program_options.hpp>
-#include <cstdlib>
 #include <iostream>
 #include <thread>
 
@@ -89,15 +86,6 @@ std::vector<kernel::Config> configurations(const Request& request) {
     configs.push_back(config);
   }
   return configs;
-}
-
-report::TableStyle terminal_style() {
-  report::TableStyle style;
-  if (isatty(STDOUT_FILENO) == 0) return style;
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.width = size.ws_col;
-  style.colour = std::getenv("NO_COLOR") == nullptr;  // no-color.org
-  return style;
 }
 
 int execute(const std::vector<std::string>& arguments, bool single) {

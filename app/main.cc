@@ -18,6 +18,7 @@ constexpr const char* kUsage =
     "  compare WORKLOAD...   one table: the workload under several policies\n"
     "  run WORKLOAD          the workload under one policy\n"
     "  validate kernel       the kernel model against a real kernel's counts\n"
+    "  explain RESULT [PHASE] where the cycles of the difference between policies went\n"
     "  list policies|cores|kernels|workloads\n"
     "  conform FILE...       replay vectors of the architecture (JSON lines, plain, .gz, .zst)\n"
     "  translate             one translation, level by level, from registers and descriptors\n"
@@ -29,6 +30,7 @@ int dispatch(const std::vector<std::string>& arguments) {
                                       arguments.end());
   if (command == "compare") return kpksim::app::compare(rest);
   if (command == "run") return kpksim::app::run(rest);
+  if (command == "explain") return kpksim::app::explain(rest);
   if (command == "validate") return kpksim::app::validate(rest);
   if (command == "list") return kpksim::app::list(rest);
   if (command == "conform") return kpksim::app::conform(rest);
@@ -43,7 +45,8 @@ int dispatch(const std::vector<std::string>& arguments) {
   }
   throw kpksim::InputError(fmt::format(
       "'{}' is not a command{}", command,
-      kpksim::suggest(command, {"compare", "run", "validate", "list", "conform", "translate"})));
+      kpksim::suggest(command,
+                      {"compare", "run", "explain", "validate", "list", "conform", "translate"})));
 }
 
 }  // namespace

@@ -1,9 +1,12 @@
 #include "app/options.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <sstream>
@@ -147,6 +150,15 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
     if (error) std::rethrow_exception(error);
   }
   return documents;
+}
+
+report::TableStyle terminal_style() {
+  report::TableStyle style;
+  if (isatty(STDOUT_FILENO) == 0) return style;
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.width = size.ws_col;
+  style.colour = std::getenv("NO_COLOR") == nullptr;  // no-color.org
+  return style;
 }
 
 }  // namespace kpksim::app

@@ -6,6 +6,7 @@
 
 #include "sim/kernel/system.h"
 #include "sim/report/result.h"
+#include "sim/report/table.h"
 #include "sim/workload/operation.h"
 
 namespace kpksim::app {
@@ -37,8 +38,12 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
                                             const std::vector<kernel::Config>& configs,
                                             unsigned jobs);
 
+// What the terminal is like, if stdout is one.
+report::TableStyle terminal_style();
+
 int compare(const std::vector<std::string>& arguments);
 int run(const std::vector<std::string>& arguments);
+int explain(const std::vector<std::string>& arguments);
 int validate(const std::vector<std::string>& arguments);
 int validate_apps(const std::vector<std::string>& arguments);
 int conform(const std::vector<std::string>& arguments);

@@ -1,5 +1,7 @@
 // kpksim validate kernel: the kernel model against a real kernel's counts.
 
+#include "app/validate.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -57,13 +59,20 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
   return true;
 }
 
-// Workloads of workloads/kernel-truth by the phases that they have.
-std::map<std::string, std::string> workload_of_phase() {
-  std::map<std::string, std::string> out;
+// Where a measured phase is: a workload of workloads/kernel-truth, and its phase.
+struct Place {
+  std::string workload, phase;
+};
+
+std::map<std::string, Place> places_of_phases() {
+  std::map<std::string, Place> out;
   for (const auto& entry :
        std::filesystem::directory_iterator(data_path("workloads/kernel-truth"))) {
     const std::string path = entry.path().string();
-    for (const auto& phase : workload::read_json_workload(path).phases) out[phase.name] = path;
+    for (const workload::Phase& phase : workload::read_json_workload(path).phases) {
+      out[phase.name] = {path, phase.name};
+      for (const std::string& name : phase.also) out[name] = {path, phase.name};
+    }
   }
   return out;
 }
@@ -118,11 +127,44 @@ void add_ranges(const std::vector<validate::CountsFile>& files, const Measuremen
 // one that stays in its table frees none; either happens to one move in 512.
 void add_coincidences(const Measurement& of, validate::Surroundings& around) {
   constexpr std::uint64_t kMoves = 3;  // of the 50 of a phase, at most
-  for (const char* name : {"tlbi.ASIDE1IS", "tlbi.VAE1IS", "tlbi.RVAE1IS"}) {
+  for (const char* name : {"dsb_ishst", "tlbi.ASIDE1IS", "tlbi.VAE1IS", "tlbi.RVAE1IS"}) {
     const auto real = of.counts.find(name);
     if (real == of.counts.end()) continue;
     const auto [least, most] = std::minmax_element(real->second.begin(), real->second.end());
     around.ranges[name] = {*least - std::min(*least, kMoves), *most + kMoves};
+  }
+}
+
+// zap_pte_range() stops where a timer interrupt made a reschedule due, and then dirty pages of a
+// file are flushed in two parts: as often as the real kernel has more flushes than the model.
+void add_stops(const Measurement& of, const workload::PhaseResult& model,
+               validate::Surroundings& around) {
+  const auto counts = validate::model_counts(model);
+  const auto real = [&](const char* name) {
+    const auto it = of.counts.find(name);
+    return it == of.counts.end() ? std::vector<std::uint64_t>{0} : it->second;
+  };
+  const auto excess = [&](const char* name) {
+    const std::vector<std::uint64_t> v = real(name);
+    const std::uint64_t most = *std::max_element(v.begin(), v.end());
+    return most - std::min(most, counts.at(name));
+  };
+  const std::uint64_t stops = std::min({excess("dsb_ishst"), excess("eret"), model.forced_flushes});
+  if (stops == 0) return;
+  // Of a table's 512 pages a part needs up to five range operations and a page, or 512 pages.
+  struct Room {
+    const char* counter;
+    std::uint64_t more, less;
+  };
+  constexpr Room kRooms[] = {{"dsb_ishst", 1, 0},
+                             {"tlbi.RVALE1IS", 5, 0},
+                             {"tlbi.VALE1IS", 512 + 2, 0},
+                             {"tlbi.ASIDE1IS", 0, 1}};
+  for (const Room& room : kRooms) {
+    const std::vector<std::uint64_t> v = real(room.counter);
+    const auto [least, most] = std::minmax_element(v.begin(), v.end());
+    around.ranges[room.counter] = {*least - std::min(*least, stops * room.more),
+                                   *most + stops * room.less};
   }
 }
 
@@ -136,14 +178,15 @@ void print(const validate::PhaseCheck& check, bool all) {
                         fmt::format("{}", fmt::join(row.real, " ")), row.model,
                         kNames[static_cast<unsigned>(row.verdict)]);
   }
-  if (!text.empty()) std::cout << fmt::format("{} {} {}\n", m.phase, m.cpu, m.variant) << text;
+  if (text.empty()) return;
+  std::cout << fmt::format("{} {} {} ({})\n", m.phase, m.cpu, m.variant, m.kernel) << text;
 }
 
 int validate_kernel(const std::vector<std::string>& arguments) {
   Request request;
   if (!parse(arguments, request)) return 0;
   if (!request.variant.empty()) validate::config_of(request.variant);
-  const auto workloads = workload_of_phase();
+  const auto places = places_of_phases();
   std::vector<validate::CountsFile> files;
   if (request.files.empty()) request.files = shipped_counts();
   for (const std::string& path : request.files) files.push_back(validate::read_counts(path));
@@ -155,17 +198,16 @@ int validate_kernel(const std::vector<std::string>& arguments) {
       phases.insert(m.phase);
       if (!request.phase.empty() && m.phase != request.phase) continue;
       if (!request.variant.empty() && m.variant != request.variant) continue;
-      const auto workload = workloads.find(m.phase);
-      if (workload == workloads.end()) {
+      const auto place = places.find(m.phase);
+      if (place == places.end()) {
         without.insert(m.phase);
         continue;
       }
-      const std::string kernel = file.variants ? "linux-6.12-kpkeys" : "linux-6.12";
-      Job& job = jobs[workload->second + m.cpu + m.variant + kernel];
-      job.workload = workload->second;
+      Job& job = jobs[place->second.workload + m.cpu + m.variant + m.kernel];
+      job.workload = place->second.workload;
       job.cpu = m.cpu;
       job.variant = m.variant;
-      job.kernel = kernel;
+      job.kernel = m.kernel;
       job.measurements.push_back(&m);
     }
   }
@@ -189,8 +231,8 @@ int validate_kernel(const std::vector<std::string>& arguments) {
       if (vale == m.counts.end()) continue;
       const auto& v = vale->second;
       if (*std::max_element(v.begin(), v.end()) != *std::min_element(v.begin(), v.end()) &&
-          m.variant == "off") {
-        chance.insert(m.phase);
+          m.variant == "off" && places.contains(m.phase)) {
+        chance.insert(places.at(m.phase).phase);
       }
     }
   }
@@ -221,14 +263,15 @@ int validate_kernel(const std::vector<std::string>& arguments) {
           const bool single = m->counts.begin()->second.size() == 1;
           const std::vector<workload::PhaseResult>& results = single ? once : again;
           for (std::size_t p = 0; p < results.size(); ++p) {
-            if (results[p].name != m->phase) continue;
+            if (results[p].name != places.at(m->phase).phase) continue;
             // Tables freed in this phase or the one before may have waited for RCU over its
             // borders.
             validate::Surroundings around;
             around.moved_tables =
                 results[p].allocator.freed + (p == 0 ? 0 : results[p - 1].allocator.freed);
-            around.chance = chance.contains(m->phase);
+            around.chance = chance.contains(results[p].name);
             if (w.program.randomize) add_coincidences(*m, around);
+            add_stops(*m, results[p], around);
             if (single) {
               add_ranges(files, *m, around);
               around.totals = validate::allocator_totals(boot, once, p);
@@ -268,12 +311,14 @@ int validate_kernel(const std::vector<std::string>& arguments) {
 
 int validate(const std::vector<std::string>& arguments) {
   const std::string what = arguments.empty() ? "" : arguments[0];
-  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1),
-                                      arguments.end());
-  if (what == "kernel") return validate_kernel(rest);
-  if (what == "apps") return validate_apps(rest);
-  throw InputError(
-      fmt::format("validate: '{}' cannot be validated{}", what, suggest(what, {"kernel", "apps"})));
+  const auto rest = [&] {
+    return std::vector<std::string>(arguments.begin() + 1, arguments.end());
+  };
+  if (what == "kernel") return validate_kernel(rest());
+  if (what == "apps") return validate_apps(rest());
+  if (what == "published") return validate_published(rest());
+  throw InputError(fmt::format("validate: '{}' cannot be validated{}", what,
+                               suggest(what, {"kernel", "apps", "published"})));
 }
 
 }  // namespace kpksim::app

@@ -204,6 +204,17 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"noCores", "w.json", kSmall, "--cores 0", {"cores"}}),
     [](const auto& bad) { return bad.param.name; });
 
+TEST_F(CommandLine, ExplainReadsWhatCompareWrote) {
+  const std::string workload = write("w.json", kSmall);
+  ASSERT_EQ(run("compare --memory 1G -o " + file("a.json") + " " + workload), 0) << message_;
+  ASSERT_EQ(run("explain " + file("a.json") + " all"), 0) << message_;
+  EXPECT_NE(read(file("out")).find("small, phase all"), std::string::npos);
+  EXPECT_EQ(run("explain " + file("a.json") + " al"), 2);
+  EXPECT_NE(message_.find("a.json: workload 'small' has no phase 'al'"), std::string::npos);
+  EXPECT_EQ(run("explain " + workload), 2) << "a workload is no result";
+  EXPECT_NE(message_.find("w.json: /"), std::string::npos) << message_;
+}
+
 TEST_F(CommandLine, OutputThatCannotBeWrittenIsAnError) {
   const std::string workload = write("w.json", kSmall);
   EXPECT_EQ(run("run --memory 1G -o " + file("no/such/folder/out.json") + " " + workload), 2);

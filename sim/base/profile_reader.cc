@@ -13,7 +13,15 @@ namespace kpksim {
 
 using nlohmann::json;
 
-ProfileReader::ProfileReader(const std::string& path) : path_(path) {
+namespace {
+
+const std::vector<std::string> kConfidences = {"documented", "measured", "derived", "estimated",
+                                               "fitted"};
+
+}  // namespace
+
+ProfileReader::ProfileReader(const std::string& path, Ranges ranges)
+    : path_(path), ranges_(ranges) {
   std::ifstream file(path);
   std::ostringstream text;
   if (!file || !(text << file.rdbuf())) {
@@ -44,7 +52,43 @@ const json& ProfileReader::value(const std::string& group, const std::string& na
       fail(pointer, "expected an object with value, source and confidence");
     }
   }
+  note(group, name);
   return at["value"];
+}
+
+// Keeps what the file says of a number besides its value, and checks it.
+void ProfileReader::note(const std::string& group, const std::string& name) {
+  const json& at = root_[group][name];
+  const std::string pointer = "/" + group + "/" + name;
+  ProfileEntry entry{group, name, {}, {}, {}, {}};
+  for (const auto& [key, text] : at.items()) {
+    if (key == "value" || key == "range") continue;
+    if (key != "source" && key != "confidence") {
+      fail(pointer + "/" + key,
+           "unknown name" + suggest(key, {"value", "source", "confidence", "range"}));
+    }
+    if (!text.is_string()) fail(pointer + "/" + key, "expected a string, found " + text.dump());
+  }
+  entry.value = at["value"].is_string() ? at["value"].get<std::string>() : at["value"].dump();
+  entry.source = at["source"].get<std::string>();
+  entry.confidence = at["confidence"].get<std::string>();
+  if (std::find(kConfidences.begin(), kConfidences.end(), entry.confidence) == kConfidences.end()) {
+    fail(pointer + "/confidence", fmt::format("'{}' is not a confidence{}", entry.confidence,
+                                              suggest(entry.confidence, kConfidences)));
+  }
+  if (at.contains("range")) {
+    const json& range = at["range"];
+    if (!range.is_array() || range.size() != 2 || !range[0].is_number() || !range[1].is_number() ||
+        !at["value"].is_number() || range[0] > at["value"] || range[1] < at["value"] ||
+        range[0] < 0) {
+      fail(pointer + "/range", "expected two numbers with the value between them");
+    }
+    entry.range.emplace(range[0].get<double>(), range[1].get<double>());
+  } else if (ranges_ == Ranges::kOfGuesses && at["value"].is_number() &&
+             (entry.confidence == "estimated" || entry.confidence == "fitted")) {
+    fail(pointer + "/range", "missing: a number that is " + entry.confidence + " needs a range");
+  }
+  entries_.push_back(std::move(entry));
 }
 
 double ProfileReader::number(const std::string& group, const std::string& name) {
@@ -82,7 +126,7 @@ std::size_t ProfileReader::choice(const std::string& group, const std::string& n
 }
 
 void ProfileReader::refuse_unknown() const {
-  std::vector<std::string> groups = {"name", "description"};
+  std::vector<std::string> groups = {"$schema", "name", "description"};
   for (const auto& [group, unused] : known_) groups.push_back(group);
   for (const auto& [group, members] : root_.items()) {
     if (std::find(groups.begin(), groups.end(), group) == groups.end()) {

@@ -1,19 +1,31 @@
 #pragma once
 // Profiles: JSON files of numbers in groups, each {"value": ..., "source": "...", "confidence":
-// "..."}. The reader remembers what was asked for, so that a name that nobody knows is an error.
+// "...", "range": [low, high]}. The reader remembers what was asked for, so that a name that nobody
+// knows is an error. The range may be left out, unless the number is estimated or fitted and the
+// kind of profile insists.
 
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kpksim {
 
+// What a profile says of one of its numbers.
+struct ProfileEntry {
+  std::string group, name;
+  std::string value, source, confidence;
+  std::optional<std::pair<double, double>> range;
+};
+
 class ProfileReader {
  public:
+  enum class Ranges : std::uint8_t { kOptional, kOfGuesses };
   // InputError: unreadable or malformed (with line and column), or no object with a name.
-  explicit ProfileReader(const std::string& path);
+  explicit ProfileReader(const std::string& path, Ranges ranges = Ranges::kOptional);
 
   std::string name() const { return root_.value("name", ""); }
   std::string description() const { return root_.value("description", ""); }
@@ -30,12 +42,18 @@ class ProfileReader {
   // InputError if the file has a name in a known group, or a group, that was never asked for.
   void refuse_unknown() const;
 
+  // What was asked for, in that order.
+  const std::vector<ProfileEntry>& entries() const { return entries_; }
+
  private:
+  void note(const std::string& group, const std::string& name);
   const nlohmann::json& value(const std::string& group, const std::string& name);
 
   std::string path_;
   nlohmann::json root_;
+  Ranges ranges_;
   std::map<std::string, std::vector<std::string>> known_;
+  std::vector<ProfileEntry> entries_;
 };
 
 }  // namespace kpksim

@@ -1,10 +1,13 @@
 #include "sim/cpu/core.h"
 
+#include <algorithm>
+
 namespace kpksim::cpu {
 namespace {
 
 constexpr poe::Access kKernelRead{poe::AccessKind::kRead, 1, false};
 constexpr poe::Access kKernelWrite{poe::AccessKind::kWrite, 1, false};
+constexpr std::uint64_t kInstructionsPerLine = (1u << kLineShift) / 4;
 
 }  // namespace
 
@@ -13,7 +16,8 @@ Core::Core(Machine& machine, unsigned id)
       memory_(machine.memory()),
       id_(id),
       cost_(machine.profile().millicycles),
-      mmu_(machine.profile().mmu, machine.memory()) {}
+      mmu_(machine.profile().mmu, machine.memory()),
+      caches_(machine.profile().l1d, machine.profile().l2, machine.llc()) {}
 
 mmu::Translation Core::translate(VirtAddr va, const poe::Access& access) {
   const mmu::Translation t = mmu_.translate(va, access, pan_);
@@ -27,6 +31,7 @@ void Core::count_translation(const mmu::Translation& t) {
   if (t.source == mmu::Source::kWalk) {
     count(Event::kWalk);
     count(Event::kWalkRead, t.walk_reads);
+    for (unsigned i = 0; i < t.walk_reads; ++i) touch_line(mmu_.walk_path()[i]);
     if (t.updated) count(Event::kHardwareUpdate);
   }
   switch (t.fault.kind) {
@@ -45,6 +50,29 @@ void Core::count_translation(const mmu::Translation& t) {
       count(t.fault.overlay ? Event::kFaultOverlay : Event::kFaultPermission);
       break;
   }
+}
+
+void Core::count_miss(MemoryLevel level) {
+  constexpr Event kLevels[] = {Event::kCachePrefetched, Event::kCacheL2, Event::kCacheLlc,
+                               Event::kCacheDram};
+  count(kLevels[static_cast<unsigned>(level) - 1]);
+}
+
+void Core::execute_user(std::uint64_t instructions) {
+  count(Event::kUserInstruction, instructions);
+  displaced_ =
+      std::min(displaced_ + instructions / kInstructionsPerLine, machine_.profile().l1i.lines());
+}
+
+// Straight code needs a line for every 16 instructions; the chance that the L1I has lost it is the
+// part of the L1I that was displaced.
+void Core::fetch_code(std::uint64_t instructions) {
+  const std::uint64_t whole = kInstructionsPerLine * machine_.profile().l1i.lines();
+  fetch_rest_ += instructions * displaced_;
+  const std::uint64_t lines = std::min(fetch_rest_ / whole, displaced_);
+  fetch_rest_ %= whole;
+  count(Event::kCodeLine, lines);
+  displaced_ -= lines;
 }
 
 LoadResult Core::load_slow(VirtAddr va) {
@@ -92,26 +120,36 @@ void Core::set_registers(const mmu::Registers& regs) {
   mmu_.set_registers(regs);
 }
 
-void Core::synchronise() { mmu_.set_por_el1(por_el1_written_); }
+void Core::synchronise() {
+  mmu_.set_por_el1(por_el1_written_);
+  in_flight_ = 0;
+}
 
 void Core::isb() {
   count(Event::kIsb);
+  count(Event::kInFlight, std::min(in_flight_, machine_.profile().window));
   synchronise();
 }
 
 void Core::complete_tlbis(mmu::Domain reach) {
+  bool broadcast = false;
   std::erase_if(outstanding_, [&](const auto& pending) {
     const auto& [effect, domain] = pending;
     if (domain > reach) return false;
     if (domain == mmu::Domain::kLocal) {
       mmu_.invalidate(effect);
     } else {
+      broadcast = true;
       for (std::size_t i = 0; i < machine_.core_count(); ++i) {
         machine_.core(i).mmu_.invalidate(effect);
       }
     }
     return true;
   });
+  if (!broadcast) return;
+  count(Event::kDvmSync);
+  count(Event::kDvmCore, machine_.core_count() - 1);
+  count(Event::kDvmRival, machine_.broadcast_by(id_));
 }
 
 void Core::dsb_ish() {
@@ -152,8 +190,32 @@ void Core::eret(unsigned to_el) {
   synchronise();
 }
 
-Machine::Machine(const CoreProfile& profile, unsigned cores) : profile_(profile) {
+void Core::hvc() {
+  count(Event::kHvc);
+  synchronise();
+}
+
+void Core::send_ipi(unsigned to) {
+  count(Event::kIpi);
+  Core& target = machine_.core(to);
+  const unsigned interrupted = target.el_;
+  target.take_exception();
+  target.eret(interrupted);
+}
+
+Machine::Machine(const CoreProfile& profile, unsigned cores)
+    : profile_(profile), llc_(profile.llc), last_broadcast_(cores) {
   for (unsigned i = 0; i < cores; ++i) cores_.push_back(std::make_unique<Core>(*this, i));
+}
+
+std::uint64_t Machine::broadcast_by(unsigned core) {
+  const std::uint64_t last = last_broadcast_[core];
+  last_broadcast_[core] = ++broadcasts_;
+  if (last == 0) return 0;
+  return static_cast<std::uint64_t>(
+      std::count_if(last_broadcast_.begin(), last_broadcast_.end(),
+                    [&](std::uint64_t other) { return other > last; }) -
+      1);  // itself
 }
 
 }  // namespace kpksim::cpu

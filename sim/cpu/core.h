@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/cpu/caches.h"
 #include "sim/cpu/profile.h"
 #include "sim/cpu/statistics.h"
 #include "sim/mmu/at.h"
@@ -84,9 +85,38 @@ class Core {
   void take_exception();  // from the current level to EL1
   void eret(unsigned to_el);
 
-  void execute(std::uint64_t instructions) { count(Event::kInstruction, instructions); }
+  // Hypervisor call and return; an interrupt sent to another core, which takes it now.
+  void hvc();
+  void send_ipi(unsigned to);
+
+  // Instructions of the kernel: of a path, and of a loop over entries or pages, which runs faster.
+  void execute(std::uint64_t instructions) {
+    count(Event::kInstruction, instructions);
+    in_flight_ += instructions;
+    if (displaced_ != 0) fetch_code(instructions);
+  }
+  void execute_loop(std::uint64_t instructions) {
+    count(Event::kLoopInstruction, instructions);
+    in_flight_ += instructions;
+  }
+  // Instructions of a program. They displace kernel code from the L1I.
+  void execute_user(std::uint64_t instructions);
+
+  // The line of `pa` goes through the data caches. For what is not loaded by load64: data whose
+  // contents are not modelled, and page-table words, whose callers choose to pay for the look-up.
+  void touch_line(PhysAddr pa) {
+    const MemoryLevel level = caches_.access(pa);
+    if (level != MemoryLevel::kL1) count_miss(level);
+  }
+  // An atomic read-modify-write of the word at `pa`, of which the line matters alone.
+  void atomic(PhysAddr pa) {
+    count(Event::kAtomic);
+    touch_line(pa);
+  }
   void count_page_zero() { count(Event::kPageZero); }
   void count_page_copy() { count(Event::kPageCopy); }
+  // The lines of a page whose contents the model keeps are in the caches after it was zeroed.
+  void cache_page(Pfn page) { caches_.access_page(page); }
 
   CauseId cause() const { return cause_; }
 
@@ -97,8 +127,11 @@ class Core {
     counts_[static_cast<std::size_t>(event)][cause_] += n;
   }
   void count_translation(const mmu::Translation& t);
+  void count_miss(MemoryLevel level);
+  void fetch_code(std::uint64_t instructions);
   void synchronise();
-  // Completes the outstanding TLBIs of the domains up to `reach`.
+  // Completes the outstanding TLBIs of the domains up to `reach`, and waits for the other cores if
+  // one of them was broadcast.
   void complete_tlbis(mmu::Domain reach);
   mmu::Side privileged() const { return pan_ ? mmu::Side::kPrivilegedPan : mmu::Side::kPrivileged; }
   mmu::Fault dataless_access(VirtAddr va, const poe::Access& access) {
@@ -118,7 +151,11 @@ class Core {
   const unsigned id_;
   const std::array<std::uint64_t, kEvents>& cost_;
   mmu::Mmu mmu_;
+  DataCaches caches_;
   Counters::ByCause counts_{};
+  std::uint64_t in_flight_ = 0;  // instructions since the last synchronisation
+  std::uint64_t displaced_ = 0;  // lines of kernel code that the L1I has lost to user code
+  std::uint64_t fetch_rest_ = 0;
   std::uint64_t par_el1_ = 0;
   std::uint64_t por_el1_written_ = 0;  // the last MSR; in force after a synchronisation
   unsigned el_ = 1;
@@ -149,10 +186,18 @@ class Machine {
   const mmu::PhysicalMemory& memory() const { return memory_; }
   Core& core(std::size_t i) { return *cores_[i]; }
   std::size_t core_count() const { return cores_.size(); }
+  Cache& llc() { return llc_; }
+
+  // `core` waits for TLBIs that it broadcast. Returns how many cores have done so since it last
+  // did: tasks that take turns in the simulation would run at the same time.
+  std::uint64_t broadcast_by(unsigned core);
 
  private:
   CoreProfile profile_;
   mmu::PhysicalMemory memory_;
+  Cache llc_;
+  std::vector<std::uint64_t> last_broadcast_;  // by core; 0: none yet
+  std::uint64_t broadcasts_ = 0;
   std::vector<std::unique_ptr<Core>> cores_;
 };
 

@@ -1,26 +1,47 @@
 #pragma once
-// A core profile: TLB geometry and costs of one core, read from JSON in which each number carries
-// its source and confidence. Immutable once built.
+// A core profile: TLB and cache geometry and the costs of one core, read from JSON in which each
+// number carries its source, confidence and, if it is a guess, its range. Immutable once built.
 
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "sim/base/profile_reader.h"
+#include "sim/cpu/caches.h"
 #include "sim/cpu/statistics.h"
 #include "sim/mmu/mmu.h"
 
 namespace kpksim::cpu {
 
+enum class Architecture : std::uint8_t { kAarch64, kX86 };
+
+// A cost by its name in the profile, in cycles, and the events that it is paid for.
+struct Price {
+  std::string_view name;
+  std::vector<Event> events;
+};
+const std::vector<Price>& prices();
+
 struct CoreProfile {
   std::string name;
   std::string description;
+  Architecture architecture = Architecture::kAarch64;
   mmu::MmuGeometry mmu;
+  CacheGeometry l1i, l1d, l2, llc;
+  std::uint64_t window = 0;  // instructions in flight (reorder buffer)
   double clock_ghz = 0;
   bool tlb_range = true;                             // FEAT_TLBIRANGE
   bool repeat_tlbi = false;                          // needs ARM64_WORKAROUND_REPEAT_TLBI
+  bool pauth = false;                                // FEAT_PAuth
   unsigned asid_bits = 16;                           // ID_AA64MMFR0_EL1.ASIDBits
   bool hafdbs = true;                                // hardware sets access flag and dirty state
   std::array<std::uint64_t, kEvents> millicycles{};  // cost of one event
+  std::vector<ProfileEntry> entries;                 // every number with its source
+
+  // Sets the price of `what` (a name of prices()), in thousandths of a cycle.
+  void set_price(std::string_view what, std::uint64_t price);
 };
 
 // Reads `path`. InputError names the file and the JSON pointer.

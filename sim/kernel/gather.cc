@@ -56,7 +56,13 @@ void Gather::flush(cpu::Core& core) {
   tables_.clear();
   for (const FolioPages& f : folios_) {
     const bool huge = system_.page(f.head).order > 0;
-    core.execute(huge ? system_.path().free_huge : system_.path().free_folio);
+    if (huge) {
+      core.execute_loop(system_.path().free_huge);
+    } else {
+      core.execute(system_.path().free_folio);
+    }
+    system_.atomic_page(core, f.head, 1);  // folio_put_testzero()
+    for (unsigned i = 1; i < f.count; ++i) system_.touch_page(core, f.head + i);
     system_.put_folio(f.head, f.count);
   }
   folios_.clear();

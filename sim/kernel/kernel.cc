@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <random>
+#include <set>
 
 #include "sim/base/error.h"
 #include "sim/mmu/walker.h"
@@ -27,6 +28,7 @@ constexpr std::uint64_t kStackGap = 9ull << 20;
 
 Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const Config& config)
     : system_(core, profile, (check(config), config)),
+      pauth_(core.pauth),
       vmalloc_(system_),
       current_(config.cores),
       mm_on_(config.cores),
@@ -89,8 +91,12 @@ cpu::Core& Kernel::run_on(Task& t) {
     core.execute(system_.path().context_switch);
     current_[t.cpu] = t.id;
     if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
-    core.dsb_ish();  // __switch_to(): the thread may go on elsewhere
-    for (unsigned i = 0; i < system_.profile.switch_isb; ++i) core.isb();
+    core.dsb_ish();          // __switch_to(): the thread may go on elsewhere
+    if (pauth_) core.isb();  // cpu_switch_to(): the kernel's key of the new thread
+    for (switch_millis_ += system_.profile.switch_milli_isb; switch_millis_ >= 1000;
+         switch_millis_ -= 1000) {
+      core.isb();
+    }
   }
   return core;
 }
@@ -302,11 +308,14 @@ void Kernel::exit_all() {
 
 void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
 
-void Kernel::null_syscall(std::uint32_t id) { Syscall call(*this, id); }
-
-void Kernel::file_syscall(std::uint32_t id) {
+void Kernel::null_syscall(std::uint32_t id, std::uint64_t instructions) {
   Syscall call(*this, id);
-  call.core().execute(system_.path().file_call);
+  const Because because(call.core(), Cause::kSyscall);
+  call.core().execute(instructions);
+}
+
+void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {
+  run_on(task(id)).execute_user(instructions);
 }
 
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address) {
@@ -350,6 +359,32 @@ void Kernel::madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t l
                           bool dont_fork) {
   Syscall call(*this, id);
   task(id).mm->madvise_fork(start, start + length, dont_fork, call.core());
+}
+
+void Kernel::madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  task(id).mm->madvise_cold(start, start + length, call.core());
+}
+
+void Kernel::madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                              bool write) {
+  Syscall call(*this, id);
+  task(id).mm->populate(start, start + length, write, call.core());
+}
+
+// shmem_fallocate(): all mappings of the range first (unmap_mapping_range()), then the pages.
+bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kMunmap);
+  const auto part = task(id).mm->file_range(start, length);
+  if (!part) return false;
+  std::set<const Mm*> done;
+  for (const auto& [unused, t] : tasks_) {
+    if (t.mm == nullptr || !done.insert(t.mm.get()).second) continue;
+    t.mm->unmap_file(*part, call.core());
+  }
+  cache_.drop(system_, *part);
+  return true;
 }
 
 std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
@@ -420,9 +455,9 @@ void Kernel::unfragment() {
 }
 
 AuditResult Kernel::audit() const {
-  constexpr std::uint64_t kCachedRights = mmu::field::kAp1.mask() | mmu::field::kAp2.mask() |
-                                          mmu::field::kUxn.mask() | mmu::field::kPxn.mask() |
-                                          mmu::field::kPoIndex.mask();
+  constexpr std::uint64_t kCachedRights =
+      mmu::field::kAp1.mask() | mmu::field::kAp2.mask() | mmu::field::kUxn.mask() |
+      mmu::field::kPxn.mask() | mmu::field::kPoIndex.mask() | mmu::field::kAccessFlag.mask();
   AuditResult result;
   result.bbm_violations = system_.bbm_violations();
   std::map<std::uint16_t, const Mm*> owner;

@@ -58,8 +58,10 @@ class Kernel {
   void exit_all();
   bool alive(std::uint32_t id) const;
   void switch_to(std::uint32_t id);
-  void null_syscall(std::uint32_t id);
-  void file_syscall(std::uint32_t id);  // with a path or data: no memory call
+  // A system call without effect on memory, of so many instructions beside entry and exit.
+  void null_syscall(std::uint32_t id, std::uint64_t instructions = 0);
+  // The program runs.
+  void compute(std::uint32_t id, std::uint64_t instructions);
 
   // Memory calls of task `id`.
   std::uint64_t mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address);
@@ -70,6 +72,10 @@ class Kernel {
   void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, HugeAdvice advice);
   void madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool dont_fork);
+  void madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  void madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool write);
+  // Of the file mapped at `start`; false if there is none.
+  bool punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   std::uint64_t mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                        std::uint64_t new_length, std::uint64_t new_address);
   void set_brk(std::uint32_t id, std::uint64_t address);
@@ -112,6 +118,8 @@ class Kernel {
   std::vector<Pfn> process_pages();
 
   System system_;
+  const bool pauth_;
+  std::uint64_t switch_millis_ = 0;  // of ISB, owed by context switches
   PageCache cache_;
   Vmalloc vmalloc_;
   std::map<std::uint32_t, Task> tasks_;

@@ -32,6 +32,15 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
   return it->second;
 }
 
+void PageCache::drop(System& system, const FileRange& range) {
+  for (std::uint64_t index = range.first; index < range.last; ++index) {
+    const auto it = pages_.find(std::uint64_t{range.file_id} << 40 | index);
+    if (it == pages_.end()) continue;
+    system.put_folio(it->second, 1);
+    pages_.erase(it);
+  }
+}
+
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
     : system_(system), cache_(cache), root_(system.allocator->allocate(core)) {}
 

@@ -18,14 +18,22 @@ namespace kpksim::kernel {
 
 class Gather;
 
+// Pages [first, last) of a file.
+struct FileRange {
+  std::uint32_t file_id = 0;
+  std::uint64_t first = 0, last = 0;
+};
+
 // The page cache: which page holds which page of which file.
 class PageCache {
  public:
   // The page, if it is there. Files are always read from the disk before (they are there);
-  // shared anonymous memory only has the pages that were touched.
+  // files in memory and shared anonymous memory only have the pages that were touched.
   std::optional<Pfn> find(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
   // The page, allocated at the first use.
   Pfn get(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
+  // The pages leave the file; who has them mapped keeps them.
+  void drop(System& system, const FileRange& range);
 
  private:
   std::unordered_map<std::uint64_t, Pfn> pages_;
@@ -45,6 +53,13 @@ class Mm {
   bool mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core);
   void madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  void madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  // Faults without exceptions, as the kernel does them for a caller (MADV_POPULATE_READ, _WRITE).
+  void populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core);
+  // The pages of a file that are mapped from `start` on; nullopt: no file there.
+  std::optional<FileRange> file_range(std::uint64_t start, std::uint64_t length);
+  // unmap_mapping_range(): the file's own pages, not copies of them, leave this address space.
+  void unmap_file(const FileRange& range, cpu::Core& core);
   void madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice, cpu::Core& core);
   void madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cpu::Core& core);
   // The new address; 0 if `start` is not mapped. new_address 0: in place, or where there is room.
@@ -90,9 +105,11 @@ class Mm {
   void prepare_anon_vma(Vma& vma);
 
   // Unmapping.
-  void zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  enum class Zap : std::uint8_t { kAll, kFilePages };
+  void zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core,
+           Zap which = Zap::kAll);
   std::uint64_t zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint64_t va,
-                         std::uint64_t end, cpu::Core& core);
+                         std::uint64_t end, Zap which, cpu::Core& core);
   void zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   // The VMAs [first, last) go; their tables too where no VMA outside [floor, ceiling) needs them.
   void free_tables(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
@@ -103,7 +120,9 @@ class Mm {
                   std::uint64_t floor, std::uint64_t ceiling, cpu::Core& core);
 
   // Huge pages.
-  bool huge_allowed(const Vma& vma, std::uint64_t base) const;
+  bool folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const;
+  unsigned folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  bool grow_stack(std::uint64_t va);
   bool huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
   bool huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core);
@@ -129,6 +148,7 @@ class Mm {
   mmu::Descriptor clear_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void wrprotect_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void set_writable(PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  void make_old(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void convert_run(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, cpu::Core& core);
   void unfold(PhysAddr entry, std::uint64_t va, cpu::Core& core);
   void unfold_edges(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);

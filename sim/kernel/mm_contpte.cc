@@ -99,14 +99,22 @@ Descriptor Mm::clear_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Cor
 void Mm::wrprotect_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core) {
   unfold_edges(entry, va, n, core);
   for (unsigned i = 0; i < n; ++i) {
-    system_.tables.update(core, entry + i * 8, write_protected(read(core, entry + i * 8)));
+    system_.tables.exchange(core, entry + i * 8, write_protected(read(core, entry + i * 8)));
+  }
+}
+
+// clear_young_dirty_ptes() of a whole folio: its runs stay runs
+void Mm::make_old(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core) {
+  unfold_edges(entry, va, n, core);
+  for (unsigned i = 0; i < n; ++i) {
+    system_.tables.exchange(core, entry + i * 8, made_old(read(core, entry + i * 8)));
   }
 }
 
 // ptep_set_access_flags(), to writable and dirty, and the flush that its callers make
 void Mm::set_writable(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
   unfold(entry, va, core);
-  system_.tables.update(core, entry, made_writable(read(core, entry)));
+  system_.tables.exchange(core, entry, made_writable(read(core, entry)));
   system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(va));
 }
 

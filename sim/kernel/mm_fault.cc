@@ -13,6 +13,9 @@ void Mm::map_page(PhysAddr entry, std::uint64_t va, Pfn pfn, const Vma& vma, Rig
   if (!head.reserved) {
     ++head.mapcount;
     ++head.refs;
+    // A new anonymous page's counts are plain stores, those of a page of a file are atomic.
+    system_.atomic_page(core, pfn, head.file ? 2 : 0);
+    system_.touch_page(core, pfn);
   }
   Descriptor d = user_leaf(address_of(pfn), 3, rights != Rights::kReadOnly, vma.exec);
   if (rights == Rights::kClean) d = made_clean(d);
@@ -59,15 +62,58 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
     return;
   }
   prepare_anon_vma(vma);
-  const Pfn pfn = system_.allocate_page();
-  system_.page(pfn).exclusive = true;
-  core.count_page_zero();
-  map_page(entry, va, pfn, vma, Rights::kDirty, core);
+  const unsigned order = folio_order(vma, entry, va, core);
+  const auto folio = order == 0 ? std::nullopt : system_.try_allocate_folio(order);
+  if (!folio) {
+    const Pfn pfn = system_.allocate_page();
+    system_.page(pfn).exclusive = true;
+    core.count_page_zero();
+    map_page(entry, va, pfn, vma, Rights::kDirty, core);
+    return;
+  }
+  const unsigned pages = 1u << order;
+  Page& head = system_.page(*folio);
+  head.exclusive = true;
+  head.mapcount = head.refs = pages;
+  for (unsigned i = 0; i < pages; ++i) core.count_page_zero();
+  core.execute(system_.path().huge_fault * (pages - 1) / kEntriesPerTable);  // clearing them
+  const std::uint64_t base = align_down(va, pages * kPageSize);
+  const Descriptor d = user_leaf(address_of(*folio), 3, true, vma.exec);
+  set_ptes(entry - ((va - base) >> kPageShift) * 8, base, d, pages, core);
+}
+
+// alloc_anon_folio(): the largest size that is allowed, fits into the VMA and finds no entry in its
+// way; 0: a page.
+unsigned Mm::folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core) {
+  for (unsigned order = kPmdShift - kPageShift - 1; order >= 2; --order) {
+    if (!folio_allowed(vma, va, order)) continue;
+    const unsigned pages = 1u << order;
+    const PhysAddr first = entry - ((va - align_down(va, pages * kPageSize)) >> kPageShift) * 8;
+    unsigned empty = 0;
+    while (empty < pages && is_none(read(core, first + empty * 8))) ++empty;
+    if (empty == pages) return order;
+  }
+  return 0;
+}
+
+// expand_stack(): down to `va`, if the limit allows it.
+bool Mm::grow_stack(std::uint64_t va) {
+  const auto above = vmas_.first_above(va);
+  if (above == vmas_.end() || !above->second.grows_down) return false;
+  Vma vma = above->second;
+  if (va >= vma.start || vma.end - va > kStackLimit) return false;
+  vmas_.erase(vma.start);
+  vma.start = va;
+  vmas_.insert(vma);
+  return true;
 }
 
 void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   core.execute(system_.path().file_fault);
   const std::uint64_t index = vma.page_index(va);
+  // vma_wants_writenotify(): only a file on a disk needs to know of the first write.
+  const Rights untouched =
+      vma.shared && vma.shmem && vma.write ? Rights::kClean : Rights::kReadOnly;
   if (write && !vma.shared) {  // do_cow_fault()
     prepare_anon_vma(vma);
     cache_.get(system_, core, vma, index);
@@ -90,19 +136,35 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
       const auto pfn = cache_.find(system_, core, vma, vma.page_index(at));
       const PhysAddr entry = pte(frame_of(table), at);
       if (!pfn || !is_none(read(core, entry))) continue;
-      core.execute(system_.path().map_file_page);
-      map_page(entry, at, *pfn, vma, vma.shmem && vma.write ? Rights::kClean : Rights::kReadOnly,
-               core);
+      core.execute_loop(system_.path().map_file_page);
+      map_page(entry, at, *pfn, vma, untouched, core);
       mapped |= at == va;
     }
     if (mapped) return;
   }
   // do_read_fault() of a page that was not there, do_shared_fault()
   const Pfn pfn = vma.special ? system_.zero_page : cache_.get(system_, core, vma, index);
-  const Rights rights = write                    ? Rights::kDirty
-                        : vma.shmem && vma.write ? Rights::kClean
-                                                 : Rights::kReadOnly;
-  map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, pfn, vma, rights, core);
+  map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, pfn, vma,
+           write ? Rights::kDirty : untouched, core);
+}
+
+// faultin_page_range()
+void Mm::populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core) {
+  const Because because(core, Cause::kMadvise);
+  core.execute(system_.path().madvise);
+  const auto done = [&](Descriptor d) { return d.valid() && (!write || is_writable(d)); };
+  for (std::uint64_t va = start; va < end; va += kPageSize) {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
+      const Descriptor d = pmd.value == 0 ? Descriptor{0} : read(core, pmd);
+      if (d.block() && done(d)) {
+        va = align_down(va, kPmdSize) + kPmdSize - kPageSize;
+        break;
+      }
+      if (d.valid() && !d.block() && done(read(core, pte(d.pfn(), va)))) break;
+      if (handle_fault(VirtAddr(va), write, false, core) == FaultResult::kSegv) return;
+    }
+  }
 }
 
 FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core& core) {
@@ -110,6 +172,7 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
   core.execute(system_.path().fault);
   const std::uint64_t va = align_down(address.value, kPageSize);
   Vma* vma = vmas_.find(va);
+  if (vma == nullptr && grow_stack(va)) vma = vmas_.find(va);
   if (vma == nullptr || (write && !vma->write) || (exec && !vma->exec) ||
       (!write && !exec && !vma->read && !vma->write)) {
     return FaultResult::kSegv;
@@ -130,6 +193,8 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
         write_fault(*vma, entry, old, va, core);
       } else if (write && !is_dirty(old)) {  // ptep_set_access_flags()
         set_writable(entry, va, core);
+      } else if (mmu::field::kAccessFlag.get(old.raw) == 0) {  // pte_mkyoung(): nothing to flush
+        system_.tables.exchange(core, entry, old.with(mmu::field::kAccessFlag, 1));
       }
       return FaultResult::kHandled;  // or another core was first
     }

@@ -41,6 +41,11 @@ void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {
         if (!folio.reserved) {
           folio.mapcount += n;
           folio.refs += n;
+          // folio_ref_add(), and for each page its _mapcount and PG_anon_exclusive
+          system_.atomic_page(core, d.pfn(), 1);
+          for (unsigned i = 0; i < n; ++i) {
+            system_.atomic_page(core, d.pfn() + i, folio.exclusive ? 2 : 1);
+          }
           if (!folio.file) folio.exclusive = false;
         }
         if (!vma.shared && is_writable(d)) {
@@ -48,7 +53,8 @@ void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {
           d = write_protected(d);
         }
         child.set_ptes(to, va, d, n, core);
-        core.execute(system_.path().fork_folio + system_.path().fork_page * n);
+        core.execute(system_.path().fork_folio);
+        core.execute_loop(system_.path().fork_page * n);
       }
       va += n * kPageSize;
       from += n * 8;

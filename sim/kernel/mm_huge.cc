@@ -20,16 +20,17 @@ Pfn Mm::withdraw_table() {
 }
 
 // thp_vma_allowable_order() and thp_vma_suitable_order()
-bool Mm::huge_allowed(const Vma& vma, std::uint64_t base) const {
+bool Mm::folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const {
   if (vma.file || vma.special || vma.grows_down) return false;
-  if (base < vma.start || base + kPmdSize > vma.end) return false;
+  const std::uint64_t size = kPageSize << order, base = align_down(va, size);
+  if (base < vma.start || base + size > vma.end) return false;
   switch (vma.huge) {
     case HugeAdvice::kNoHugepage:
       return false;
     case HugeAdvice::kHugepage:
-      return system_.profile.huge_pages != HugePages::kNever;
+      return system_.huge_pages(order) != HugePages::kNever;
     case HugeAdvice::kDefault:
-      return system_.profile.huge_pages == HugePages::kAlways;
+      return system_.huge_pages(order) == HugePages::kAlways;
   }
   return false;
 }
@@ -37,11 +38,11 @@ bool Mm::huge_allowed(const Vma& vma, std::uint64_t base) const {
 // do_huge_pmd_anonymous_page(); false: with small pages, then.
 bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const std::uint64_t base = align_down(va, kPmdSize);
-  if (!huge_allowed(vma, base)) return false;
+  if (!folio_allowed(vma, va, kPmdShift - kPageShift)) return false;
   const auto folio =
       write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
   if (!folio) return false;
-  core.execute(system_.path().huge_fault);
+  core.execute_loop(system_.path().huge_fault);
   const Pfn table = system_.allocator->allocate(core);
   if (write) {
     prepare_anon_vma(vma);
@@ -66,7 +67,7 @@ bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& c
   if (!folio.reserved && !vma.shared && ours) {  // pmdp_set_access_flags()
     folio.exclusive = true;
     core.execute(system_.path().cow_reuse);
-    system_.tables.update(core, pmd, made_writable(old));
+    system_.tables.exchange(core, pmd, made_writable(old));
     system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(align_down(va, kPmdSize)));
     return true;
   }
@@ -115,7 +116,7 @@ void Mm::copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
     folio.refs += kEntriesPerTable;
     folio.exclusive = false;
     d = write_protected(d);
-    system_.tables.update(core, pmd, d);  // pmdp_set_wrprotect()
+    system_.tables.exchange(core, pmd, d);  // pmdp_set_wrprotect()
   }
   system_.tables.set_pte(core, to, d, false);
 }

@@ -35,7 +35,8 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
       if (is_none(read(core, entry))) continue;
-      core.execute(system_.path().protect_page + (vma.write ? system_.path().protect_writable : 0));
+      core.execute_loop(system_.path().protect_page +
+                        (vma.write ? system_.path().protect_writable : 0));
       const Descriptor old = clear_ptes(entry, va, 1, core);          // ptep_modify_prot_start()
       set_ptes(entry, va, changed_protection(vma, old, 3), 1, core);  // and _commit()
       gather.changed(va, kPageSize, 3);
@@ -94,9 +95,49 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
                for (; va < next; va += kPageSize) {
                  const PhysAddr entry = pte(table, va);
                  const Descriptor d = read(core, entry);
-                 if (is_none(d) || !is_dirty(d)) continue;
-                 system_.tables.update(core, entry, made_clean(d));
+                 if (!d.valid() || !(is_dirty(d) || is_young(d))) continue;
+                 system_.tables.exchange(core, entry, made_clean(made_old(d)));
                  gather.changed(va, kPageSize, 3);
+               }
+             });
+    gather.end_vma(core);
+    gather.flush(core);
+  }
+}
+
+// madvise_cold_or_pageout_pte_range(): what was used lately becomes old. Folios that other
+// processes map too are left alone, and so are those that the range covers in part.
+void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  const Because because(core, Cause::kMadvise);
+  core.execute(system_.path().madvise);
+  const auto shared = [&](const Page& folio) {
+    return folio.reserved || folio.mapcount != 1u << folio.order;
+  };
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    const Vma& vma = it->second;
+    if (vma.special) continue;
+    Gather gather(system_, asid, false, FlushSite::kMadviseCold);
+    for_pmds(std::max(start, vma.start), std::min(end, vma.end), core,
+             [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
+               const Descriptor block = read(core, pmd);
+               if (block.block()) {
+                 if (shared(system_.page(block.pfn())) || next - va != kPmdSize) return;
+                 if (!is_young(block)) return;
+                 system_.tables.exchange(core, pmd, made_old(block));
+                 gather.changed(va, kPmdSize, 2);
+                 return;
+               }
+               const LazySection lazy(system_.tables, core);
+               for (unsigned n = 1; va < next; va += n * kPageSize) {
+                 const PhysAddr entry = pte(block.pfn(), va);
+                 const Descriptor d = read(core, entry);
+                 n = 1;
+                 if (!d.valid()) continue;
+                 n = folio_batch(core, entry, d, static_cast<unsigned>((next - va) >> kPageShift));
+                 const Page& folio = system_.page(system_.head_of(d.pfn()));
+                 if (shared(folio) || n != 1u << folio.order || !is_young(d)) continue;
+                 make_old(entry, va, n, core);
+                 gather.changed(va, n * kPageSize, 3);
                }
              });
     gather.end_vma(core);

@@ -59,7 +59,7 @@ void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length,
       for (std::uint64_t at = va; at < end; at += kPageSize, slot += 8) {
         const PhysAddr entry = pte(table, at);
         if (is_none(read(core, entry))) continue;
-        core.execute(system_.path().move_page);
+        core.execute_loop(system_.path().move_page);
         set_ptes(slot, to + (at - from), clear_ptes(entry, at, 1, core), 1, core);
         flush = true;
       }

@@ -11,14 +11,14 @@ using mmu::Descriptor;
 
 // unmap_page_range() of one VMA
 void Mm::zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
-             cpu::Core& core) {
+             cpu::Core& core, Zap which) {
   for_pmds(start, end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
     if (read(core, pmd).block()) {
       if (next - va == kPmdSize) return zap_huge(gather, pmd, va, core);
       split_huge(pmd, align_down(va, kPmdSize), core);
     }
     const Pfn table = read(core, pmd).pfn();
-    while (va < next) va = zap_ptes(gather, vma, table, va, next, core);
+    while (va < next) va = zap_ptes(gather, vma, table, va, next, which, core);
   });
   gather.end_vma(core);
 }
@@ -26,7 +26,7 @@ void Mm::zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t 
 // zap_pte_range(): one lazy MMU section; ends early when the gather is full. Returns where to go
 // on.
 std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint64_t va,
-                           std::uint64_t end, cpu::Core& core) {
+                           std::uint64_t end, Zap which, cpu::Core& core) {
   bool flush = false, full = false;
   {
     const LazySection lazy(system_.tables, core);
@@ -38,23 +38,51 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
         continue;
       }
       const Page& page = system_.page(d.pfn());
+      if (which == Zap::kFilePages && !page.file) {  // should_zap_folio()
+        va += kPageSize;
+        continue;
+      }
       const unsigned n =
           folio_batch(core, entry, d, static_cast<unsigned>((end - va) >> kPageShift));
       // A dirty page of a file: its mapping must be flushed before anyone cleans the page.
       flush |= page.file && vma.shared && is_dirty(d);
       clear_ptes(entry, va, n, core);
       gather.changed(va, n * kPageSize, 3);
-      core.execute(system_.path().zap_folio + system_.path().zap_page * n);
+      core.execute(system_.path().zap_folio);
+      core.execute_loop(system_.path().zap_page * n);
       if (!vma.special && !page.reserved) {
         const Pfn head = system_.head_of(d.pfn());
         system_.page(head).mapcount -= n;
+        for (unsigned i = 0; i < n; ++i) system_.atomic_page(core, d.pfn() + i, 1);  // _mapcount
         full = gather.remove_folio(head, n);
       }
       va += n * kPageSize;
     }
   }
+  if (flush) ++system_.forced_flushes;
   if (flush || full) gather.flush(core);
   return va;
+}
+
+std::optional<FileRange> Mm::file_range(std::uint64_t start, std::uint64_t length) {
+  const Vma* vma = vmas_.find(start);
+  if (vma == nullptr || !vma->file) return std::nullopt;
+  const std::uint64_t first = vma->page_index(start);
+  return FileRange{vma->file_id, first, first + (length >> kPageShift)};
+}
+
+void Mm::unmap_file(const FileRange& range, cpu::Core& core) {
+  for (const auto& [start, vma] : vmas_.all()) {
+    if (!vma.file || vma.file_id != range.file_id) continue;
+    const std::uint64_t first = vma.file_offset >> kPageShift;
+    const std::uint64_t from = std::max(range.first, first);
+    const std::uint64_t to = std::min(range.last, first + (vma.length() >> kPageShift));
+    if (from >= to) continue;
+    Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
+    zap(gather, vma, start + ((from - first) << kPageShift), start + ((to - first) << kPageShift),
+        core, Zap::kFilePages);
+    gather.flush(core);
+  }
 }
 
 void Mm::zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {

@@ -10,15 +10,17 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
   const cpu::LoadResult result = core.load64(linear_va(entry));
   if (result.fault)
     throw KernelOops(fmt::format("load of {:#x} refused", entry.value), result.fault);
+  core.touch_line(entry);
   return result.value;
 }
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
   const bool guard = !(lazy_ && protection_.batches());
-  if (protection_.keys_pages()) core.execute(guard ? options_.section : options_.section_open);
+  if (protection_.keys_pages()) core.execute_loop(guard ? options_.section : options_.section_open);
   if (guard) protection_.begin_write(core);
   const mmu::Fault fault = core.store64(linear_va(entry), value);
   if (guard) protection_.end_write(core);
+  core.touch_line(entry);
   ++writes_;
   if (fault) throw KernelOops(fmt::format("store to {:#x} refused", entry.value), fault);
 }
@@ -45,7 +47,13 @@ void PageTables::set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, u
 mmu::Descriptor PageTables::get_and_clear(cpu::Core& core, PhysAddr entry) {
   const mmu::Descriptor old{read(core, entry)};
   write(core, entry, 0);
+  core.atomic(entry);  // xchg
   return old;
+}
+
+void PageTables::exchange(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
+  write(core, entry, d.raw);
+  core.atomic(entry);  // cmpxchg
 }
 
 void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {

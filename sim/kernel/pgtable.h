@@ -45,8 +45,11 @@ class PageTables {
   void set_pte(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, bool kernel_mapping);
   // set_pmd and set_pud need the barriers if the entry is valid, set_p4d (level 0) always.
   void set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, unsigned level);
-  // ptep_get_and_clear, ptep_set_wrprotect, ptep_set_access_flags and the like: one section each.
+  // ptep_get_and_clear; ptep_set_wrprotect, ptep_set_access_flags and the like: atomic, one section
+  // each.
   mmu::Descriptor get_and_clear(cpu::Core& core, PhysAddr entry);
+  void exchange(cpu::Core& core, PhysAddr entry, mmu::Descriptor d);
+  // A plain store to a table that no walker reads yet.
   void update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d);
 
   // arch_enter_lazy_mmu_mode and arch_leave_lazy_mmu_mode. Sections do not nest.

@@ -21,7 +21,8 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.huge_pages = static_cast<HugePages>(
       in.choice("behaviour", "transparent_hugepages", {"never", "madvise", "always"}));
   profile.fault_around_pages = in.count("behaviour", "fault_around_pages");
-  profile.switch_isb = in.count("behaviour", "switch_isb");
+  profile.switch_milli_isb =
+      static_cast<std::uint64_t>(std::llround(in.number("behaviour", "switch_isb") * 1000));
   profile.switch_mm_isb = in.count("behaviour", "switch_mm_isb");
   profile.process_pages = in.count("behaviour", "process_pages");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {

@@ -71,7 +71,7 @@ struct KernelProfile {
   bool skip_unchanged_register = false;  // a guard that would not change POR_EL1 does not write it
   HugePages huge_pages = HugePages::kAlways;  // /sys/kernel/mm/transparent_hugepage/enabled
   unsigned fault_around_pages = 16;           // a power of two
-  unsigned switch_isb = 5;                    // ISB of a context switch to another thread
+  std::uint64_t switch_milli_isb = 3650;      // ISB / 1000 of a context switch, on average
   unsigned switch_mm_isb = 2;                 // and those of a switch to another address space
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
   PathLengths path{};

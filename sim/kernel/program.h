@@ -9,6 +9,8 @@
 
 namespace kpksim::kernel {
 
+inline constexpr std::uint64_t kStackLimit = 8ull << 20;  // RLIMIT_STACK
+
 struct ProgramImage {
   std::uint64_t header_bytes = 4 << 10;   // readable, of the program's file
   std::uint64_t text_bytes = 64 << 10;    // executable

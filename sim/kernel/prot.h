@@ -44,7 +44,10 @@ constexpr mmu::Descriptor write_protected(mmu::Descriptor d) {
 constexpr mmu::Descriptor made_writable(mmu::Descriptor d) {
   return d.with(mmu::field::kDbm, 1).with(mmu::field::kAp2, 0).with(mmu::field::kAccessFlag, 1);
 }
-// pte_mkclean(pte_mkold()): the next write marks it again.
+constexpr bool is_young(mmu::Descriptor d) { return mmu::field::kAccessFlag.get(d.raw) != 0; }
+// pte_mkold(): the next use marks it again.
+constexpr mmu::Descriptor made_old(mmu::Descriptor d) { return d.with(mmu::field::kAccessFlag, 0); }
+// pte_mkclean(): the next write marks it again.
 constexpr mmu::Descriptor made_clean(mmu::Descriptor d) { return d.with(mmu::field::kAp2, 1); }
 
 }  // namespace kpksim::kernel

@@ -81,16 +81,26 @@ void check(const Config& config) {
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
 }
 
+namespace {
+
+const cpu::CoreProfile& aarch64(const cpu::CoreProfile& core) {
+  if (core.architecture == cpu::Architecture::kAarch64) return core;
+  throw InputError(fmt::format("core '{}' is not AArch64, which the kernel model is", core.name));
+}
+
+}  // namespace
+
 System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const Config& cfg)
     : config(cfg),
       profile(kernel),
-      machine(core, cfg.cores),
+      machine(aarch64(core), cfg.cores),
       protection(make_protection(cfg.protection, cfg.batching)),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift),
       tables(*protection, {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open}),
       flush({core.tlb_range, core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
       linear_map(cfg.linear_map, tables, flush, kernel.path.set_memory_pkey),
       pages(cfg.memory_bytes >> kPageShift) {
+  set_huge_pages(kPmdSize, profile.huge_pages);
   linear_map.build(machine.memory(), buddy);
   allocator = make_allocator(cfg.allocator, {buddy, linear_map, tables, machine.memory()});
   linear_map.set_table_source([this](cpu::Core& c) { return allocator->allocate_for_split(c); });

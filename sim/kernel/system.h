@@ -2,6 +2,8 @@
 // What all parts of the kernel model share: the machine, memory, the page-table helpers, the
 // linear map and the allocators. Built once from a configuration; torn down with it.
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -71,7 +73,18 @@ class System {
   const PathLengths& path() const { return profile.path; }
 
   Page& page(Pfn pfn) { return pages[pfn - buddy.first()]; }
+  // The access of a path to struct page, whose lines go through the caches: plain, or `n` atomic
+  // read-modify-writes of its counts and flags.
+  void touch_page(cpu::Core& core, Pfn pfn) const { core.touch_line(struct_page(pfn)); }
+  void atomic_page(cpu::Core& core, Pfn pfn, unsigned n) const {
+    for (unsigned i = 0; i < n; ++i) core.atomic(struct_page(pfn));
+  }
   Pfn head_of(Pfn pfn) { return pfn - page(pfn).offset; }
+  // /sys/kernel/mm/transparent_hugepage: which sizes of folios anonymous memory gets.
+  HugePages huge_pages(unsigned order) const { return huge_pages_[order]; }
+  void set_huge_pages(std::uint64_t bytes, HugePages enabled) {
+    huge_pages_[static_cast<unsigned>(std::countr_zero(bytes)) - kPageShift] = enabled;
+  }
   // A folio of 2^order frames for users: nullopt, or InputError when memory is exhausted.
   std::optional<Pfn> try_allocate_folio(unsigned order);
   Pfn allocate_page();
@@ -87,6 +100,8 @@ class System {
   // Break before make: between an entry's removal and the next of another size or for another
   // page, no core may have the old one cached. Counts it as a violation if one does.
   void check_broken(Asid asid, VirtAddr start, VirtAddr end);
+  // Flushes that a page table's dirty pages of a file forced (zap_pte_range()).
+  std::uint64_t forced_flushes = 0;
   std::uint64_t bbm_violations() const { return bbm_violations_; }
 
   // Tables whose free waits for RCU; a quiescent state (the end of a system call) frees them.
@@ -94,9 +109,16 @@ class System {
   void rcu_quiesce(cpu::Core& core);
 
  private:
+  // The memory map (vmemmap) has 64 bytes for each frame. It lies above what the model's memory
+  // holds, as its contents are `pages`.
+  PhysAddr struct_page(Pfn pfn) const {
+    return address_of(buddy.first() + buddy.size()) + (pfn - buddy.first()) * 64;
+  }
+
   std::vector<Pfn> rcu_;
   std::uint64_t bbm_violations_ = 0;
   std::optional<Pfn> huge_zero_;
+  std::array<HugePages, kPmdShift - kPageShift + 1> huge_pages_{};
 };
 
 }  // namespace kpksim::kernel

@@ -26,6 +26,7 @@ enum class FlushSite : std::uint8_t {
   kAsidRollover,
   kThpSplit,
   kMadviseFree,
+  kMadviseCold,
   kContpte,
   kCount
 };
@@ -33,7 +34,7 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite
     kFlushSiteNames = {"none",          "fork-parent",     "cow-break",     "write-reuse",
                        "unmap",         "mprotect",        "mremap",        "exit-mm",
                        "vmalloc-purge", "set-memory-pkey", "asid-rollover", "thp-split",
-                       "madvise-free",  "contpte"};
+                       "madvise-free",  "madvise-cold",    "contpte"};
 
 struct FlushOptions {
   bool range_operations = true;           // the core has FEAT_TLBIRANGE

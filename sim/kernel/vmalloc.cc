@@ -141,7 +141,8 @@ void Vmalloc::purge(cpu::Core& core) {
 
 std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core) {
   const Because because(core, Cause::kVmalloc);
-  core.execute(system_.path().vmalloc + system_.path().vmalloc_page * pages);
+  core.execute(system_.path().vmalloc);
+  core.execute_loop(system_.path().vmalloc_page * pages);
   unsigned order = 0;
   if (huge && pages >= 1ull << kBlockOrder) {
     order = kBlockOrder;
@@ -149,6 +150,9 @@ std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core)
     order = kRunOrder;
   }
   Area area = build(pages, order);
+  for (const Run& run : area.runs) {
+    for (unsigned i = 0; i < 1u << run.order; ++i) system_.touch_page(core, run.first + i);
+  }
   area.bytes = (pages + 1) * kPageSize;
   const std::uint64_t va = reserve(area.bytes, kPageSize << order);
   map(va, area, core);
@@ -163,6 +167,9 @@ void Vmalloc::free(std::uint64_t address, cpu::Core& core) {
   const Area area = std::move(it->second);
   areas_.erase(it);
   unmap(address, area.bytes >> kPageShift, core);
+  for (const Run& run : area.runs) {  // __free_page() of each
+    for (unsigned i = 0; i < 1u << run.order; ++i) system_.atomic_page(core, run.first + i, 1);
+  }
   release(area);
   defer(address, area.bytes, core);
 }

@@ -18,6 +18,19 @@ Fault permission_fault(const Leaf& leaf, const poe::Verdict& verdict, VirtAddr v
   return {FaultKind::kPermission, leaf.level, verdict.overlay, verdict.dirty, va, verdict.write};
 }
 
+Translation mapped(PhysAddr pa, Source source) {
+  Translation result;
+  result.pa = pa;
+  result.source = source;
+  return result;
+}
+
+Translation faulted(const Fault& fault) {
+  Translation result;
+  result.fault = fault;
+  return result;
+}
+
 }  // namespace
 
 void Mmu::set_registers(const Registers& regs) {
@@ -33,6 +46,7 @@ void Mmu::set_registers(const Registers& regs) {
       tlb->renew_fast([&](const TlbEntry& entry) { return fast_of(entry.leaf, entry.va()); });
     }
   }
+  l1d_.forget_recent();
 }
 
 poe::Verdict Mmu::check(const Leaf& leaf, const poe::Access& access, bool pan) {
@@ -41,36 +55,43 @@ poe::Verdict Mmu::check(const Leaf& leaf, const poe::Access& access, bool pan) {
 }
 
 Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
-  Translation result;
-  result.pa = PhysAddr(va.value);
-  if (!enabled()) return result;  // stage 1 off: flat
+  if (!enabled()) return mapped(PhysAddr(va.value), Source::kL1);  // stage 1 off: flat
   // A tagged address matches the entries of the plain one, if its tag is ignored.
-  if (without_tag(va) != va) {
-    result.fault = address_fault(regime_, va, access);
-    if (result.fault) return result;
+  const bool tagged = without_tag(va) != va;
+  if (tagged) {
+    if (const Fault fault = address_fault(regime_, va, access)) return faulted(fault);
   }
-  Tlb& l1 = is_fetch(access) ? l1i_ : l1d_;
+  const bool fetch = is_fetch(access);
+  Tlb& l1 = fetch ? l1i_ : l1d_;
   const std::uint64_t probe = probe_of(va);
+  Source source = Source::kL1;
   std::uint32_t i = l1.find(probe);
   if (i == Tlb::kMiss) {
     const std::uint32_t second = l2_.find(probe);
     if (second == Tlb::kMiss) return walk(va, access, pan, l1);
-    result.source = Source::kL2;
+    source = Source::kL2;
     i = l1.fill(va, asid_, l2_[second].leaf, l2_.fast(second));
+  } else if (!tagged && !fetch) {
+    l1d_.set_recent(va, i);
   }
-  l1.set_hint(probe, i);
   if (l1.fast(i).grants(Need::of(access, pan), overlays_)) {
-    result.pa = PhysAddr(without_tag(va).value + l1.fast(i).distance);
-    return result;
+    return mapped(PhysAddr(without_tag(va).value + l1.fast(i).distance), source);
   }
+  return judge(va, access, pan, l1, i, source);
+}
+
+Translation Mmu::judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1, std::uint32_t i,
+                       Source source) {
+  Translation result;
+  result.source = source;
   result.fault = address_fault(regime_, va, access);
   if (result.fault) return result;
   const Leaf& leaf = l1[i].leaf;
   const poe::Verdict verdict = check(leaf, access, pan);
   // A clean entry does not satisfy a write: the walk that marks the page dirty is made.
   if (verdict.update_descriptor) {
-    l1.drop(probe);
-    l2_.drop(probe);
+    l1.drop(probe_of(va));
+    l2_.drop(probe_of(va));
     return walk(va, access, pan, l1);
   }
   if (!verdict.allowed) result.fault = permission_fault(leaf, verdict, va);
@@ -85,10 +106,21 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   if (result.fault) return result;
   const Half& half = regime_.half(va);
   const WalkState* cached = walk_cache_.find(probe_of(va), half);
+  // Notes each descriptor's address, and fills the walk cache with each table found.
+  struct {
+    Mmu& mmu;
+    VirtAddr va;
+    const Half& half;
+    std::size_t reads = 0;
+
+    void operator()(const WalkStep& step) { mmu.walk_path_[reads++] = step.address; }
+    void operator()(const WalkState& next) {
+      mmu.walk_cache_.fill(va, mmu.asid_, *half.granule, next);
+    }
+  } see{*this, va, half};
   const WalkResult found =
       walk_from(memory_, regime_, va, cached != nullptr ? *cached : walk_start(half),
-                controls_.hw_access_flag,
-                [&](const WalkState& next) { walk_cache_.fill(va, asid_, *half.granule, next); });
+                controls_.hw_access_flag, see);
   result.walk_reads = found.reads;
   result.fault = found.fault;
   if (result.fault) return result;  // never cached
@@ -108,7 +140,7 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
     if (!leaf.descriptor.access_flag()) return result;
     if (result.updated) fast = fast_of(leaf, start);
   }
-  l1.set_hint(probe_of(va), l1.fill(va, asid_, leaf, fast));
+  l1.fill(va, asid_, leaf, fast);
   l2_.fill(va, asid_, leaf, fast);
   return result;
 }

@@ -3,6 +3,7 @@
 // try_fast() is the hot path: an L1 hit whose rights need no further thought. All else is
 // translate(), which is written to be read.
 
+#include <array>
 #include <cstdint>
 
 #include "sim/mmu/fast_leaf.h"
@@ -43,15 +44,10 @@ class Mmu {
   // A data access to `va`. True: `pa` is its address. False: translate() must say. Inlined into
   // Core's loads and stores.
   bool try_fast(VirtAddr va, Need need, PhysAddr& pa) {
-    if (without_tag(va) != va) [[unlikely]]
+    const FastLeaf* const leaf = l1d_.find_recent(va);
+    if (leaf == nullptr || !leaf->grants(need, overlays_)) [[unlikely]]
       return false;
-    std::uint32_t i;
-    if (!l1d_.find_hinted(probe_of(va), i)) [[unlikely]]
-      return false;
-    const FastLeaf& leaf = l1d_.fast(i);
-    if (!leaf.grants(need, overlays_)) [[unlikely]]
-      return false;
-    pa = PhysAddr(va.value + leaf.distance);
+    pa = PhysAddr(va.value + leaf->distance);
     return true;
   }
 
@@ -60,6 +56,9 @@ class Mmu {
   // What translate() would find now, without leaving a trace: no fill, no use counted, no hardware
   // update (the AT instructions).
   Translation peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf = nullptr) const;
+
+  // Where the last walk read its descriptors, in its order.
+  const std::array<PhysAddr, kLastLevel + 1>& walk_path() const { return walk_path_; }
 
   // Every register write goes through here, because the decoded copies follow.
   void set_registers(const Registers& regs);
@@ -86,6 +85,9 @@ class Mmu {
   }
   bool enabled() const { return sctlr::kM.get(regs_.sctlr) != 0; }
 
+  // Entry `i` of `l1` maps `va`, but its rights need thought.
+  Translation judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1, std::uint32_t i,
+                    Source source);
   Translation walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1);
   // Sets the access flag and, if the verdict says so, the dirty state, in memory and in `leaf`.
   void update_descriptor(const WalkResult& found, const poe::Verdict& verdict, Leaf& leaf);
@@ -102,6 +104,7 @@ class Mmu {
   Tlb l1d_;
   Tlb l2_;
   WalkCache walk_cache_;
+  std::array<PhysAddr, kLastLevel + 1> walk_path_;
 };
 
 }  // namespace kpksim::mmu

@@ -1,5 +1,7 @@
 #include "sim/mmu/tlb.h"
 
+#include <algorithm>
+
 namespace kpksim::mmu {
 
 Tlb::Tlb(TlbGeometry geometry)
@@ -22,9 +24,14 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
     victim = older ? i : victim;
     oldest = older ? used_[i] : oldest;
   }
+  if (entries_[victim].valid) forget_recent(victim);
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[victim] = tag;
-  entries_[victim] = {VirtAddr(without_tag(va).value & ~inside), leaf, asid, true};
+  TlbEntry& entry = entries_[victim];
+  entry.start = VirtAddr(without_tag(va).value & ~inside);
+  entry.leaf = leaf;
+  entry.asid = asid;
+  entry.valid = true;
   fast_[victim] = fast;
   touch(victim);
   sizes_ |= 1ull << leaf.page_bits;
@@ -32,9 +39,19 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
 }
 
 void Tlb::remove(std::uint32_t i) {
+  forget_recent(i);
   tags_[i] = {};
   used_[i] = 0;
   entries_[i].valid = false;
+}
+
+void Tlb::forget_recent(std::uint32_t i) {
+  const std::uint64_t first = page_of(entries_[i].start);
+  const std::uint64_t pages = 1ull << (entries_[i].leaf.page_bits - kPageShift);
+  for (std::uint64_t n = 0; n < std::min<std::uint64_t>(pages, kRecent); ++n) {
+    Recent& recent = recent_[(first + n) % kRecent];
+    if (recent.entry == i) recent.page = kNoPage;
+  }
 }
 
 void Tlb::drop(std::uint64_t probe) {
@@ -70,7 +87,10 @@ void Tlb::invalidate_every_set(const TlbiEffect& effect) {
 }
 
 void Tlb::clear() {
-  for (std::uint32_t i = 0; i < tags_.size(); ++i) remove(i);
+  std::fill(tags_.begin(), tags_.end(), TlbTag{});
+  std::fill(used_.begin(), used_.end(), 0);
+  for (TlbEntry& entry : entries_) entry.valid = false;
+  forget_recent();
   sizes_ = 0;
 }
 

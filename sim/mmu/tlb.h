@@ -81,16 +81,21 @@ class Tlb {
     }
     return kMiss;
   }
-  // The hot path's find(): looks only where an address of this page number was found last, so that
-  // a fully associative TLB need not be searched. The tag there decides; false means: ask find().
-  bool find_hinted(std::uint64_t probe, std::uint32_t& i) {
-    i = hints_[probe % kHints];
-    if (!tags_[i].matches(probe)) [[unlikely]]
-      return false;
-    touch(i);
-    return true;
+  // The hot path's find(): the rights of the page of `va`, if it is one of the recent pages under
+  // the registers as they are; its entry is then the most recently used. Null: ask find().
+  const FastLeaf* find_recent(VirtAddr va) {
+    const Recent& recent = recent_[page_of(va) % kRecent];
+    if (recent.page != page_of(va)) [[unlikely]]
+      return nullptr;
+    touch(recent.entry);
+    return &recent.fast;
   }
-  void set_hint(std::uint64_t probe, std::uint32_t i) { hints_[probe % kHints] = i; }
+  // Entry `i` maps `va`, which has no tag in VA[63:56].
+  void set_recent(VirtAddr va, std::uint32_t i) {
+    recent_[page_of(va) % kRecent] = {page_of(va), fast_[i], i};
+  }
+  // The registers changed: another ASID, another half.
+  void forget_recent() { recent_.fill({}); }
 
   const TlbEntry& operator[](std::uint32_t i) const { return entries_[i]; }
   const FastLeaf& fast(std::uint32_t i) const { return fast_[i]; }
@@ -111,7 +116,18 @@ class Tlb {
   const std::vector<TlbEntry>& entries() const { return entries_; }
 
  private:
-  static constexpr std::size_t kHints = 128;
+  // A page of a recent access, its entry and a copy of the entry's fast leaf: one look at one place
+  // finds all that the hot path needs, whatever the size of the mapping and the number of ways.
+  // Dies with its entry and with any change of the registers, so that it need hold no ASID.
+  static constexpr std::uint64_t kNoPage = ~0ull;
+  struct Recent {
+    std::uint64_t page = kNoPage;  // VA[63:12]
+    FastLeaf fast;
+    std::uint32_t entry = kMiss;
+  };
+  static constexpr std::size_t kRecent = 128;
+
+  static constexpr std::uint64_t page_of(VirtAddr va) { return va.value >> kPageShift; }
 
   void touch(std::uint32_t i) { used_[i] = ++time_; }
   // The first way of the set of a page of 2^bits bytes.
@@ -121,13 +137,16 @@ class Tlb {
     return static_cast<std::uint32_t>(set) * geometry_.ways;
   }
   std::uint32_t search(std::uint32_t first, std::uint64_t probe) const {
+    // No early exit: which way it is cannot be predicted, a wrong guess costs more than a few ways.
     const TlbTag* const tags = tags_.data() + first;
+    std::uint32_t found = kMiss;
     for (std::uint32_t way = 0; way < geometry_.ways; ++way) {
-      if (tags[way].matches(probe)) return first + way;
+      found = tags[way].matches(probe) ? first + way : found;
     }
-    return kMiss;
+    return found;
   }
   void remove(std::uint32_t i);
+  void forget_recent(std::uint32_t i);
   void invalidate_set(std::uint32_t first, const TlbiEffect& effect);
   void invalidate_every_set(const TlbiEffect& effect);
 
@@ -137,7 +156,7 @@ class Tlb {
   std::vector<std::uint64_t> used_;  // time of the last hit or fill
   std::vector<FastLeaf> fast_;
   std::vector<TlbEntry> entries_;
-  std::array<std::uint32_t, kHints> hints_{};
+  std::array<Recent, kRecent> recent_{};
   std::uint64_t sizes_ = 0;  // bit n: an entry of 2^n bytes may be present
   std::uint64_t time_ = 0;
 };

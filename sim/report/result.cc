@@ -29,18 +29,31 @@ ordered_json counters_json(const cpu::Counters& counters) {
   return out;
 }
 
+// Whole cycles of parts in their order, which sum exactly to the whole cycles of their sum.
+class WholeCycles {
+ public:
+  std::uint64_t next(std::uint64_t millicycles) {
+    const std::uint64_t before = sum_ / 1000;
+    return (sum_ += millicycles) / 1000 - before;
+  }
+
+ private:
+  std::uint64_t sum_ = 0;
+};
+
 ordered_json cycles_json(const cpu::Counters& counters) {
   ordered_json by_event = ordered_json::object();
   ordered_json by_cause = ordered_json::object();
+  WholeCycles of_events, of_causes;
   for (std::size_t c = 0; c < kernel::kCauseNames.size(); ++c) {
     std::uint64_t sum = 0;
     for (std::size_t e = 0; e < cpu::kEvents; ++e) sum += counters.millicycles[e][c];
-    if (sum != 0) by_cause[std::string(kernel::kCauseNames[c])] = sum / 1000;
+    if (sum != 0) by_cause[std::string(kernel::kCauseNames[c])] = of_causes.next(sum);
   }
   for (std::size_t e = 0; e < cpu::kEvents; ++e) {
     std::uint64_t sum = 0;
     for (const std::uint64_t n : counters.millicycles[e]) sum += n;
-    if (sum != 0) by_event[std::string(cpu::kEventInfo[e].name)] = sum / 1000;
+    if (sum != 0) by_event[std::string(cpu::kEventInfo[e].name)] = of_events.next(sum);
   }
   return {{"total", counters.total_millicycles() / 1000},
           {"by_event", by_event},

@@ -2,29 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <functional>
-#include <sstream>
 #include <vector>
 
 #include "sim/cpu/statistics.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/pgalloc/allocator.h"
+#include "sim/report/text_table.h"
 
 namespace kpksim::report {
 
 using nlohmann::ordered_json;
 
 namespace {
-
-constexpr std::size_t kGap = 2;  // between columns
-
-std::string grouped(std::uint64_t n) {
-  std::string digits = std::to_string(n);
-  for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, ",");
-  return digits;
-}
 
 std::uint64_t event(const ordered_json& part, std::string_view name) {
   const auto it = part["events"].find(std::string(name));
@@ -40,79 +31,6 @@ std::string overhead(std::uint64_t cycles, std::uint64_t base) {
   return fmt::format("{:+.2f} %",
                      (static_cast<double>(cycles) / static_cast<double>(base) - 1) * 100);
 }
-
-struct Row {
-  std::string name;
-  std::vector<std::string> cells;
-};
-struct Section {
-  std::string title;
-  std::vector<Row> rows;
-};
-
-// A table of sections over columns with labels of one or more lines.
-class Table {
- public:
-  explicit Table(std::vector<std::vector<std::string>> labels) : labels_(std::move(labels)) {}
-
-  void section(std::string title) { sections_.push_back({std::move(title), {}}); }
-  void row(Row row) { sections_.back().rows.push_back(std::move(row)); }
-
-  // Columns that do not fit side by side follow in further blocks.
-  std::string print(const TableStyle& style) const {
-    std::size_t first = 0;
-    for (const Section& s : sections_) {
-      for (const Row& r : s.rows) first = std::max(first, r.name.size() + 2);
-    }
-    std::string out;
-    for (std::size_t from = 0; from < labels_.size();) {
-      std::size_t to = from, used = first;
-      while (to < labels_.size() &&
-             (to == from || style.width == 0 || used + kGap + width(to) <= style.width)) {
-        used += kGap + width(to++);
-      }
-      block(from, to, first, style, out);
-      from = to;
-    }
-    return out;
-  }
-
- private:
-  std::size_t width(std::size_t column) const {
-    std::size_t w = 0;
-    for (const std::string& line : labels_[column]) w = std::max(w, line.size());
-    for (const Section& s : sections_) {
-      for (const Row& r : s.rows) w = std::max(w, r.cells[column].size());
-    }
-    return w;
-  }
-
-  void block(std::size_t from, std::size_t to, std::size_t first, const TableStyle& style,
-             std::string& out) const {
-    for (std::size_t line = 0; line < labels_[from].size(); ++line) {
-      std::string text(first, ' ');
-      for (std::size_t c = from; c < to; ++c) {
-        text += fmt::format("{:>{}}", labels_[c][line], kGap + width(c));
-      }
-      out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
-    }
-    for (const Section& s : sections_) {
-      if (s.rows.empty()) continue;
-      out += style.colour ? fmt::format("\033[1m{}\033[0m\n", s.title) : s.title + "\n";
-      for (const Row& r : s.rows) {
-        out += fmt::format("  {:<{}}", r.name, first - 2);
-        for (std::size_t c = from; c < to; ++c) {
-          out += fmt::format("{:>{}}", r.cells[c], kGap + width(c));
-        }
-        out += "\n";
-      }
-    }
-    out += "\n";
-  }
-
-  std::vector<std::vector<std::string>> labels_;  // per column, the same number of lines each
-  std::vector<Section> sections_;
-};
 
 using Value = std::function<std::uint64_t(const ordered_json&)>;
 
@@ -207,47 +125,12 @@ class Counts {
   const std::vector<const ordered_json*>& parts_;
 };
 
-std::vector<std::string> policy_label(const ordered_json& run) {
-  const ordered_json& c = run["configuration"];
-  return {c["protection"].get<std::string>(), c["batching"].get<bool>() ? "batched" : "",
-          c["allocator"].get<std::string>(), c["linear_map"].get<std::string>()};
-}
-
-std::string policy_name(const ordered_json& run, std::string_view separator) {
-  std::string name;
-  for (const std::string& part : policy_label(run)) {
-    if (part.empty()) continue;
-    if (!name.empty()) name += separator;
-    name += part;
-  }
-  return name;
-}
-
 std::string title(const ordered_json& run) {
   const ordered_json& c = run["configuration"];
   return fmt::format("{}: {}, {} core{}, {} GB of memory\n",
                      run["workload"]["name"].get<std::string>(), c["core"].get<std::string>(),
                      c["cores"].get<unsigned>(), c["cores"].get<unsigned>() == 1 ? "" : "s",
                      static_cast<double>(c["memory_bytes"].get<std::uint64_t>()) / (1u << 30));
-}
-
-// `text` in lines of at most the terminal's width, the further ones indented.
-std::string wrapped(const std::string& text, const TableStyle& style) {
-  constexpr std::size_t kPlainWidth = 100;
-  constexpr std::string_view kIndent = "  ";
-  const std::size_t width = std::max<std::size_t>(style.width == 0 ? kPlainWidth : style.width, 40);
-  std::string out, line;
-  std::stringstream words(text);
-  for (std::string word; words >> word;) {
-    if (!line.empty() && line.size() + 1 + word.size() > width) {
-      out += line + "\n";
-      line = kIndent;
-      line += word;
-    } else {
-      line += (line.empty() ? "" : " ") + word;
-    }
-  }
-  return out + line + "\n";
 }
 
 // What the reader of the figures must know of the input, and what went wrong.
@@ -339,7 +222,7 @@ std::string run_table(const ordered_json& run, const TableStyle& style) {
     });
   }
   counts.row("all", cycles_of, true);
-  return title(run) + "policy: " + policy_name(run, ", ") + "\n" + table.print(style) +
+  return title(run) + "policy: " + policy_name(run, ",") + "\n" + table.print(style) +
          remarks({&run}, style);
 }
 

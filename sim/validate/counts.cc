@@ -26,6 +26,7 @@ const std::vector<std::string> kCounters = {"msr_por",
                                             "eret",
                                             "svc",
                                             "irqs",
+                                            "timer_irqs",
                                             "msr_ttbr0",
                                             "msr_ttbr1",
                                             "kernel_instructions",
@@ -42,6 +43,8 @@ const std::vector<std::string>& known_tlbi() {
   }();
   return all;
 }
+const std::vector<std::string> kDeferred = {"msr_por", "isb", "dsb_ish", "dsb_ishst", "tlbi_total"};
+constexpr std::string_view kLater = "-617";
 
 class Reader {
  public:
@@ -62,7 +65,7 @@ class Reader {
     if (!root.is_object() || !root.contains("phases") || !root["phases"].is_array()) {
       fail("/phases", "expected the phases that a kernel was counted in");
     }
-    file_.variants = root.contains("variants");
+    variants_ = root.contains("variants");
     for (std::size_t i = 0; i < root["phases"].size(); ++i) {
       phase(root["phases"][i], fmt::format("/phases/{}", i));
     }
@@ -87,23 +90,47 @@ class Reader {
     }
     for (const auto& [cpu, of_cpu] : p["cpu"].items()) {
       check(cpu, known_cpus(), "CPU model", pointer + "/cpu");
-      const std::string name = p["name"].get<std::string>();
-      if (!file_.variants) {
-        add({name, cpu, "off", {}}, of_cpu, pointer + "/cpu/" + cpu);
+      const std::string name = p["name"].get<std::string>(), at = pointer + "/cpu/" + cpu;
+      if (!variants_) {
+        add({name, cpu, "off", "linux-6.12", {}}, of_cpu, at);
         continue;
       }
       for (const auto& [variant, of_variant] : of_cpu.items()) {
-        check(variant, known_variants(), "variant", pointer + "/cpu/" + cpu);
-        add({name, cpu, variant, {}}, of_variant, pointer + "/cpu/" + cpu + "/" + variant);
+        // The later kernel's variants carry its name.
+        const bool later = variant.ends_with(kLater);
+        const std::string scheme =
+            later ? variant.substr(0, variant.size() - kLater.size()) : variant;
+        check(scheme, known_variants(), "variant", at);
+        add({name, cpu, scheme, later ? "linux-6.17" : "linux-6.12-kpkeys", {}}, of_variant,
+            at + "/" + variant);
       }
     }
   }
 
   void add(Measurement m, const json& counters, const std::string& pointer) {
+    if (counters.is_array() && !counters.empty()) {
+      for (std::size_t i = 0; i < counters.size(); ++i) {
+        Measurement one{m.phase, m.cpu, m.variant, m.kernel, {}};
+        read_counters(one, counters[i], fmt::format("{}/{}", pointer, i));
+        // An operation that a reading does not name was not executed in it.
+        for (const auto& [name, values] : one.counts) {
+          std::vector<std::uint64_t>& all = m.counts[name];
+          all.resize(i, 0);
+          all.push_back(values.front());
+        }
+      }
+      for (auto& [name, all] : m.counts) all.resize(counters.size(), 0);
+    } else {
+      read_counters(m, counters, pointer);
+    }
+    file_.measurements.push_back(std::move(m));
+  }
+
+  void read_counters(Measurement& m, const json& counters, const std::string& pointer) const {
     if (!counters.is_object()) fail(pointer, "expected counters by name");
     for (const auto& [name, value] : counters.items()) {
       const std::string at = pointer + "/" + name;
-      if (name == "deterministic") continue;
+      if (name == "deterministic" || name.ends_with("_by_function")) continue;
       if (name == "tlbi" || name == "allocator_after") {
         if (value.is_null()) continue;
         const std::string group = name == "tlbi" ? "tlbi." : "allocator.";
@@ -113,10 +140,35 @@ class Reader {
         }
         continue;
       }
+      if (name == "deferred") continue;
       check(name, kCounters, "counter", pointer);
       m.counts[name] = numbers(value, at);
     }
-    file_.measurements.push_back(std::move(m));
+    if (counters.contains("deferred")) {
+      add_deferred(m, counters["deferred"], pointer + "/deferred");
+    }
+  }
+
+  // What RCU put off to after the phase belongs to it: page tables that lose their key, each with
+  // one flush of its page (and one more where flushes are repeated). What ISB and DSB ISH are given
+  // beside them are those of the wait that let RCU run.
+  void add_deferred(Measurement& m, const json& deferred, const std::string& pointer) const {
+    if (!deferred.is_object()) fail(pointer, "expected counters by name");
+    const auto more = [&](const std::string& counter, std::uint64_t n) {
+      if (n == 0) return;
+      std::vector<std::uint64_t>& values = m.counts[counter];
+      values.resize(1, 0);
+      values.front() += n;
+    };
+    for (const auto& [name, value] : deferred.items()) {
+      check(name, kDeferred, "deferred counter", pointer);
+      const std::uint64_t n = numbers(value, pointer + "/" + name).front();
+      if (name == "msr_por" || name == "dsb_ishst") more(name, n);
+      if (name != "tlbi_total") continue;
+      const bool repeated = m.cpu == "a76";
+      more("tlbi.VAALE1IS", repeated ? n / 2 : n);
+      if (repeated) more("tlbi.VALE1IS", n / 2);
+    }
   }
 
   std::vector<std::uint64_t> numbers(const json& value, const std::string& pointer) const {
@@ -131,6 +183,7 @@ class Reader {
   }
 
   CountsFile file_;
+  bool variants_ = false;  // a kernel with the kpkeys scheme
 };
 
 }  // namespace

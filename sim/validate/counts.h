@@ -1,6 +1,7 @@
 #pragma once
 // What a real kernel executed, phase by phase: files of tools/kernel-truth, and of kernels built
-// with the kpkeys scheme, whose phases have several variants.
+// with the kpkeys scheme, whose phases have several variants. In these the repetitions are either
+// lists in each counter, or a list of readings of all counters.
 
 #include <cstdint>
 #include <map>
@@ -17,12 +18,12 @@ struct Measurement {
   std::string phase;
   std::string cpu;      // "max" or "a76"
   std::string variant;  // "off" if the file has none
+  std::string kernel;   // the kernel profile that is held to it
   Counts counts;
 };
 
 struct CountsFile {
   std::string path;
-  bool variants = false;  // a kernel with the kpkeys scheme
   std::vector<Measurement> measurements;
 };
 

@@ -43,6 +43,8 @@ struct Circumstances {
   double cow_faults = 0;    // that chance may have moved
   bool placement = false;   // the linear map is split
   double purges = 0;        // of vmalloc
+  bool keyed = false;       // page-table pages, one by one
+  bool repeats = false;     // each flush is followed by a VALE1IS
   double scheduling = 0;    // relative
   const std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>* ranges;
 };
@@ -61,10 +63,16 @@ Verdict judge(const Row& row, const Circumstances& c) {
   const double relative =
       row.counter.starts_with("allocator.split") ? std::max(c.scheduling, 0.15) : c.scheduling;
   double below = relative * least, above = relative * most;
-  // vmalloc's purge runs in a kernel thread when enough has been freed: one more or less, and with
-  // it the addresses that come next, a few of which cross from one page table into another.
-  if (row.counter == "tlbi.VMALLE1IS") below = above = c.purges == 0 ? 0 : 1;
-  if (row.counter == "dsb_ishst") below = above = std::max(below, 2 * c.purges);
+  // vmalloc's purge runs in a kernel thread when enough has been freed: one more or less (with its
+  // VALE1IS where flushes are repeated), and with it the addresses that come next, a few of which
+  // cross from one page table into another, or need a new one: it stays, and is keyed once.
+  const double purge = c.purges == 0 ? 0 : 1, new_tables = c.keyed ? 2 * c.purges : 0;
+  if (row.counter == "tlbi.VMALLE1IS") below = above = purge;
+  if (row.counter == "tlbi.VALE1IS" && c.repeats) below = above = purge + new_tables;
+  if (row.counter == "tlbi.VAALE1IS") below = above = std::max(below, new_tables);
+  if (row.counter == "dsb_ishst") {
+    below = above = std::max(below, 2 * c.purges + 3 * new_tables);
+  }
   for (const Slack& s : kSlack) {
     if (row.counter != s.counter) continue;
     const double room =
@@ -153,6 +161,8 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
     c.interrupts = std::max(
         0.0, static_cast<double>(high(eret->second)) - static_cast<double>(counts.at("eret")));
   }
+  c.keyed = keyed;
+  c.repeats = measurement.cpu == "a76";
   if (keyed) c.moved_tables = static_cast<double>(surroundings.moved_tables);
   if (surroundings.chance) {
     const auto forks = static_cast<double>(counts.at("tlbi.ASIDE1IS"));

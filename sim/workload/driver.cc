@@ -39,6 +39,10 @@ std::uint64_t offset_of(const Operation& op, std::uint64_t i, std::uint64_t n,
 
 }  // namespace
 
+std::uint64_t places_of(const Operation& op) {
+  return op.kind == OpKind::kTouch ? accesses(op) : 1;
+}
+
 std::uint64_t steps_of(const Workload& workload) {
   std::uint64_t sum = 0;
   for (const Phase& phase : workload.phases) sum += steps_of(phase.steps);
@@ -67,6 +71,8 @@ Driver::Region Driver::segment_of(const kernel::ProgramImage& p,
       return {p.bss_base(), p.bss_bytes};
     case Segment::kStack:
       return {placement.stack_top - p.stack_bytes, p.stack_bytes};
+    case Segment::kGrowth:
+      return {placement.stack_top - kernel::kStackLimit, kernel::kStackLimit - p.stack_bytes};
     case Segment::kVdso:
       return {placement.vdso, kPageSize};
   }
@@ -87,6 +93,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
       result.cores.push_back(system.machine.core(c).counters());
     }
     result.pt_writes = system.tables.writes();
+    result.forced_flushes = system.forced_flushes;
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
     run_steps(phase.steps, workload);
@@ -98,6 +105,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
         since(allocator, system.allocator->statistics(), kernel::kAllocatorStatistics);
     result.linear_map =
         since(linear_map, system.linear_map.statistics(), kernel::kLinearMapStatistics);
+    result.forced_flushes = system.forced_flushes - result.forced_flushes;
     result.audit = kernel_.audit();
     results.push_back(std::move(result));
   }
@@ -142,6 +150,13 @@ std::uint64_t Driver::address_of(const Operation& op) const {
   return place->value;
 }
 
+// Numerical Recipes' "quick and dirty" generator: a phase may say which sizes come.
+std::uint64_t Driver::draw(const Operation& op) {
+  std::uint32_t& x = draws_.try_emplace(&op, static_cast<std::uint32_t>(op.seed)).first->second;
+  x = x * 1664525u + 1013904223u;
+  return op.count + (x >> 8) % (op.up_to - op.count + 1);
+}
+
 void Driver::touch(const Operation& op) {
   const std::uint64_t base = address_of(op);
   const std::uint64_t n = accesses(op);
@@ -151,6 +166,7 @@ void Driver::touch(const Operation& op) {
   std::mt19937_64 random(op.seed);
   for (std::uint64_t i = 0; i < n; ++i) {
     advance(1);
+    if (op.computes != 0) kernel_.compute(op.task, op.computes);
     if (kernel_.touch(op.task, base + offset_of(op, i, n, random), kind)) continue;
     if (!op.may_fail) {
       throw InputError(fmt::format("task {} touches {:#x}, which its mappings do not allow",
@@ -166,6 +182,9 @@ void Driver::execute(const Operation& op, const Workload& workload) {
     if (!op.may_fail) throw InputError(what);
     ++ignored_;
   };
+  if (op.computes != 0 && op.kind != OpKind::kTouch && kernel_.alive(op.task)) {
+    kernel_.compute(op.task, op.computes);
+  }
   const std::uint64_t at = op.kind == OpKind::kMmap || op.kind == OpKind::kVmalloc ||
                                    op.kind == OpKind::kVmMapRam || op.kind == OpKind::kBrk
                                ? op.address
@@ -185,6 +204,7 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       vma.grows_down = op.grows_down;
       if (op.advice == Advice::kNoHugepage) vma.huge = kernel::HugeAdvice::kNoHugepage;
       vma.file = op.file;
+      vma.shmem = op.shmem;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
       const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at);
@@ -218,6 +238,15 @@ void Driver::execute(const Operation& op, const Workload& workload) {
         case Advice::kDoFork:
           kernel_.madvise_fork(op.task, at, op.length, false);
           break;
+        case Advice::kCold:
+          kernel_.madvise_cold(op.task, at, op.length);
+          break;
+        case Advice::kPopulateRead:
+          kernel_.madvise_populate(op.task, at, op.length, false);
+          break;
+        case Advice::kPopulateWrite:
+          kernel_.madvise_populate(op.task, at, op.length, true);
+          break;
         case Advice::kOther:
           kernel_.null_syscall(op.task);
           break;
@@ -233,7 +262,8 @@ void Driver::execute(const Operation& op, const Workload& workload) {
     }
     case OpKind::kBrk:
       if (!regions_.contains(op.region)) regions_[op.region] = {kernel_.brk(op.task), 0};
-      kernel_.set_brk(op.task, kernel_.brk(op.task) + op.length);
+      kernel_.set_brk(
+          op.task, op.shrink ? kernel_.brk(op.task) - op.length : kernel_.brk(op.task) + op.length);
       break;
     case OpKind::kFork:
       kernel_.fork(op.task, op.child);
@@ -260,15 +290,12 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       kernel_.switch_to(op.task);
       break;
     case OpKind::kSyscall:
-      if (op.file) {
-        kernel_.file_syscall(op.task);
-      } else {
-        kernel_.null_syscall(op.task);
-      }
+      kernel_.null_syscall(op.task, op.count + (op.file ? kernel_.system().path().file_call : 0));
       break;
-    case OpKind::kVmalloc:
-      regions_[op.region] = {kernel_.vmalloc(op.count, op.huge), op.count << kPageShift};
-      break;
+    case OpKind::kVmalloc: {
+      const std::uint64_t pages = op.up_to == 0 ? op.count : draw(op);
+      regions_[op.region] = {kernel_.vmalloc(pages, op.huge), pages << kPageShift};
+    } break;
     case OpKind::kVfree:
       kernel_.vfree(at);
       break;
@@ -280,6 +307,12 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       break;
     case OpKind::kPressure:
       kernel_.pressure();
+      break;
+    case OpKind::kPunchHole:
+      refuse_unless(kernel_.punch_hole(op.task, at, op.length), "no file is mapped in this range");
+      break;
+    case OpKind::kHugepages:
+      kernel_.system().set_huge_pages(op.length, op.setting);
       break;
     case OpKind::kFragment:
       kernel_.fragment(static_cast<unsigned>(op.count), op.seed);

@@ -18,10 +18,13 @@ struct PhaseResult {
   std::vector<cpu::Counters> cores;       // what the phase added, per core
   kernel::AllocatorStatistics allocator;  // running totals after the phase
   kernel::LinearMapStatistics linear_map;
-  std::uint64_t pt_writes = 0;  // page-table entries written in the phase
+  std::uint64_t pt_writes = 0;       // page-table entries written in the phase
+  std::uint64_t forced_flushes = 0;  // of page tables with dirty pages of a file
   kernel::AuditResult audit;
 };
 
+// How often a program gets to run for an operation: once, or before each access of a touch.
+std::uint64_t places_of(const Operation& op);
 // Length of a workload: each operation is one step, each access of a touch one more.
 std::uint64_t steps_of(const Workload& workload);
 
@@ -56,11 +59,13 @@ class Driver {
   void advance(std::uint64_t steps);
   void touch(const Operation& op);
   std::uint64_t address_of(const Operation& op) const;
+  std::uint64_t draw(const Operation& op);
 
   kernel::Kernel& kernel_;
   std::function<void(std::uint64_t)> progress_;
   std::unordered_map<RegionId, Region> regions_;
   std::unordered_map<RegionId, Segment> segments_;  // regions that are parts of the program
+  std::unordered_map<const Operation*, std::uint32_t> draws_;
   std::uint64_t new_steps_ = 0, ignored_ = 0, stale_ = 0;
   bool audit_each_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <charconv>
 #include <map>
 
@@ -39,16 +40,21 @@ std::uint8_t prot_of(const std::string& letters) {
   return static_cast<std::uint8_t>(prot);
 }
 
-const std::map<std::string, Advice> kAdvice = {
-    {"other", Advice::kOther},       {"dontneed", Advice::kDontNeed},
-    {"hugepage", Advice::kHugepage}, {"nohugepage", Advice::kNoHugepage},
-    {"free", Advice::kFree},         {"dontfork", Advice::kDontFork},
-    {"dofork", Advice::kDoFork}};
+const std::map<std::string, Advice> kAdvice = {{"other", Advice::kOther},
+                                               {"dontneed", Advice::kDontNeed},
+                                               {"hugepage", Advice::kHugepage},
+                                               {"nohugepage", Advice::kNoHugepage},
+                                               {"free", Advice::kFree},
+                                               {"dontfork", Advice::kDontFork},
+                                               {"dofork", Advice::kDoFork},
+                                               {"cold", Advice::kCold},
+                                               {"populate_read", Advice::kPopulateRead},
+                                               {"populate_write", Advice::kPopulateWrite}};
 
 const std::map<std::string, Segment> kSegments = {
-    {"@text", Segment::kText}, {"@rodata", Segment::kRodata}, {"@data", Segment::kData},
-    {"@bss", Segment::kBss},   {"@heap", Segment::kHeap},     {"@stack", Segment::kStack},
-    {"@vdso", Segment::kVdso}};
+    {"@text", Segment::kText},     {"@rodata", Segment::kRodata}, {"@data", Segment::kData},
+    {"@bss", Segment::kBss},       {"@heap", Segment::kHeap},     {"@stack", Segment::kStack},
+    {"@growth", Segment::kGrowth}, {"@vdso", Segment::kVdso}};
 
 const std::map<std::string, Order> kOrder = {{"ascending", Order::kAscending},
                                              {"descending", Order::kDescending},
@@ -78,7 +84,8 @@ class Reader {
     for (std::size_t i = 0; i < root["phases"].size(); ++i) {
       const json& phase = root["phases"][i];
       workload.phases.push_back({phase["name"].get<std::string>(),
-                                 steps(phase["ops"], fmt::format("/phases/{}/ops", i), 0)});
+                                 steps(phase["ops"], fmt::format("/phases/{}/ops", i), 0),
+                                 phase.value("also", std::vector<std::string>{})});
     }
     return workload;
   }
@@ -132,7 +139,7 @@ class Reader {
     if (result.repeat > 1) {
       const auto heaps = tasks_.heap_sizes();
       const std::vector<Step> again = steps(step["ops"], pointer + "/ops", depth);
-      tasks_.repeat_growth(heaps, result.repeat - 2);
+      tasks_.repeat_growth(heaps, result.repeat - 2, fmt::format("{}: {}", path_, pointer));
       check_same_lengths(result.body, again, pointer);
     }
     return result;
@@ -314,6 +321,8 @@ class Reader {
         {"vm_map_ram", {OpKind::kVmMapRam, &Reader::kernel_map}},
         {"vm_unmap_ram", {OpKind::kVmUnmapRam, &Reader::kernel_unmap}},
         {"pressure", {OpKind::kPressure, &Reader::nothing}},
+        {"punch_hole", {OpKind::kPunchHole, &Reader::punch_hole}},
+        {"hugepages", {OpKind::kHugepages, &Reader::hugepages}},
         {"fragment", {OpKind::kFragment, &Reader::fragment}},
         {"unfragment", {OpKind::kUnfragment, &Reader::unfragment}},
     };
@@ -337,6 +346,8 @@ class Reader {
     op.grows_down = from.object.value("stack", false);
     op.file = from.has("file");
     if (op.file) op.file_id = file_ids_[from.text("file")];
+    op.shmem = from.object.value("in_memory", false);
+    if (op.shmem && !op.file) from.fail("in_memory", "only a mapping with file has it");
     op.file_offset = from.page_offset("offset");
     if (from.has("offset") && !op.file) from.fail("offset", "only a mapping with file has one");
     if (from.has("at")) op.address = from.address("at", op.length);
@@ -376,9 +387,29 @@ class Reader {
     tasks_.map(task, result, op.new_length, from.at(named_by));
   }
 
+  void punch_hole(From from, Task task, Operation& op) {
+    range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
+  }
+
+  void hugepages(From from, Task, Operation& op) {
+    op.length = from.pages("size");
+    if (!std::has_single_bit(op.length) || op.length < 4 * kPageSize || op.length > kPmdSize) {
+      from.fail("size", "expected a power of two from 16K to 2M");
+    }
+    const std::string enabled = from.text("enabled");
+    op.setting = enabled == "always"    ? kernel::HugePages::kAlways
+                 : enabled == "madvise" ? kernel::HugePages::kMadvise
+                                        : kernel::HugePages::kNever;
+  }
+
   void brk(From from, Task task, Operation& op) {
     op.length = from.pages("size");
-    tasks_.grow_heap(task, from.text("region"), op.length, from.at("region"));
+    op.shrink = from.object.value("shrink", false);
+    if (op.shrink) {
+      tasks_.shrink_heap(task, from.text("region"), op.length, from.place);
+    } else {
+      tasks_.grow_heap(task, from.text("region"), op.length, from.at("region"));
+    }
   }
 
   void new_task(From from, Task task, Operation& op) {
@@ -405,6 +436,11 @@ class Reader {
   void kernel_map(From from, Task, Operation& op) {
     op.count = from.object["pages"].get<std::uint64_t>();
     op.huge = from.object.value("huge", false);
+    op.up_to = from.object.value("up_to", std::uint64_t{0});
+    if (op.up_to != 0) {
+      if (op.up_to < op.count) from.fail("up_to", "less than pages");
+      op.seed = from.object.value("seed", seed_);
+    }
     tasks_.map_kernel(from.text("region"), from.text("op"), from.at("region"));
   }
 

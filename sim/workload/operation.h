@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/kernel/mapped_program.h"
+#include "sim/kernel/profile.h"
 #include "sim/kernel/program.h"
 
 namespace kpksim::workload {
@@ -21,7 +22,7 @@ enum class OpKind : std::uint8_t {
   kMprotect,     // to `prot`
   kMadvise,      // `advice`
   kMremap,       // [address, +length) to new_length, at new_address (0: kernel chooses or stays)
-  kBrk,          // the heap, remembered as `region`, grows by `length`
+  kBrk,          // the heap, remembered as `region`, grows by `length`, or shrinks
   kFork,         // of `task`; the child is `child`
   kVfork,        // fork sharing the address space until exec or exit of the child
   kCloneThread,  // a thread `child` of `task`'s process
@@ -36,6 +37,8 @@ enum class OpKind : std::uint8_t {
   kVmMapRam,     // `count` pages, remembered as `region`
   kVmUnmapRam,   // of `region`
   kPressure,     // memory pressure: the shrinkers free what they can
+  kPunchHole,    // fallocate() of the file mapped at [address, +length): its pages go
+  kHugepages,    // sysfs: folios of `length` bytes, as `setting` says
   kFragment,     // `count` percent of the free memory is taken in single, scattered pages
   kUnfragment,   // and given back
 };
@@ -49,7 +52,10 @@ enum class Advice : std::uint8_t {
   kNoHugepage,
   kFree,
   kDontFork,
-  kDoFork
+  kDoFork,
+  kCold,
+  kPopulateRead,
+  kPopulateWrite
 };
 
 enum class Order : std::uint8_t { kAscending, kDescending, kRandom };
@@ -62,6 +68,8 @@ struct Operation {
   bool fixed = false;       // MAP_FIXED
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
   bool file = false;        // file mapping (page cache), else anonymous; kSyscall: on a file
+  bool shmem = false;       // of a file mapping: a file in memory (memfd, tmpfs)
+  bool shrink = false;      // of kBrk
   bool write = false;       // of kTouch
   bool execute = false;     // of kTouch: an instruction fetch
   bool huge = false;        // of kVmalloc
@@ -76,7 +84,10 @@ struct Operation {
   std::uint64_t new_address = 0;
   std::uint64_t new_length = 0;
   std::uint64_t stride = 4096;  // of kTouch
-  std::uint64_t count = 0;      // pages, percent
+  std::uint64_t count = 0;      // pages, percent, kernel instructions of kSyscall
+  std::uint64_t up_to = 0;      // pages, of kVmalloc: not `count` but drawn from count to here
+  std::uint64_t computes = 0;   // instructions of the program before it, or before each access
+  kernel::HugePages setting = kernel::HugePages::kNever;
   std::uint64_t seed = 0;
   std::uint32_t image = 0;    // of kExec: which of the images, from 1 on; 0: the program
   std::uint32_t file_id = 0;  // which file's page cache
@@ -95,10 +106,11 @@ struct Step {
 struct Phase {
   std::string name;
   std::vector<Step> steps;
+  std::vector<std::string> also = {};  // what other measurements call it
 };
 
 // The parts of the program image that operations may name, as regions that every process has.
-enum class Segment : std::uint8_t { kText, kRodata, kData, kBss, kHeap, kStack, kVdso };
+enum class Segment : std::uint8_t { kText, kRodata, kData, kBss, kHeap, kStack, kGrowth, kVdso };
 
 struct Workload {
   std::string name;

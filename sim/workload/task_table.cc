@@ -217,6 +217,23 @@ void TaskTable::grow_heap(const std::string& task, const std::string& name, std:
   memory.at(name).grow(size);
 }
 
+void TaskTable::shrink_heap(const std::string& task, const std::string& name, std::uint64_t size,
+                            const std::string& place) {
+  AddressSpace& memory = *tasks_.at(task).memory;
+  const auto it = memory.find(name);
+  if (it == memory.end() || !it->second.heap) {
+    throw InputError(
+        fmt::format("{}/region: '{}' is not the heap of task '{}'", place, name, task));
+  }
+  Region& heap = it->second;
+  if (size >= heap.size) {
+    throw InputError(fmt::format(
+        "{}/size: the heap has grown by {} bytes; at least a page must stay", place, heap.size));
+  }
+  heap.cut(heap.size - size, size);
+  heap.size -= size;
+}
+
 std::map<std::string, std::uint64_t> TaskTable::heap_sizes() const {
   std::map<std::string, std::uint64_t> sizes;
   for (const auto& [unused, task] : tasks_) {
@@ -228,7 +245,7 @@ std::map<std::string, std::uint64_t> TaskTable::heap_sizes() const {
 }
 
 void TaskTable::repeat_growth(const std::map<std::string, std::uint64_t>& before,
-                              std::uint64_t rounds) {
+                              std::uint64_t rounds, const std::string& place) {
   std::set<AddressSpace*> seen;  // threads share one
   for (const auto& [unused, task] : tasks_) {
     if (!seen.insert(task.memory.get()).second) continue;
@@ -236,6 +253,16 @@ void TaskTable::repeat_growth(const std::map<std::string, std::uint64_t>& before
       const auto old = before.find(name);
       if (region.heap && old != before.end() && region.size > old->second) {
         region.grow((region.size - old->second) * rounds);
+      } else if (region.heap && old != before.end() && region.size < old->second) {
+        const std::uint64_t each = old->second - region.size;
+        if (rounds >= (region.size + each - 1) / each) {
+          throw InputError(
+              fmt::format("{}: heap '{}' shrinks by {} bytes in each round: it has not "
+                          "as many as that",
+                          place, name, each));
+        }
+        region.cut(region.size - each * rounds, each * rounds);
+        region.size -= each * rounds;
       }
     }
   }

@@ -49,8 +49,11 @@ class TaskTable {
   void unmap(const std::string& task, const std::string& name, std::uint64_t offset,
              std::uint64_t size, const std::string& place);
   // Sizes of all heaps; and `rounds` more times what they have grown since.
+  void shrink_heap(const std::string& task, const std::string& name, std::uint64_t size,
+                   const std::string& place);
   std::map<std::string, std::uint64_t> heap_sizes() const;
-  void repeat_growth(const std::map<std::string, std::uint64_t>& before, std::uint64_t rounds);
+  void repeat_growth(const std::map<std::string, std::uint64_t>& before, std::uint64_t rounds,
+                     const std::string& place);
 
   // `maker` is the operation ("vmalloc") that made a kernel mapping.
   void map_kernel(const std::string& name, const std::string& maker, const std::string& place);

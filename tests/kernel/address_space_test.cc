@@ -42,5 +42,105 @@ TEST(AddressSpace, ExecMovesTheStackWhenAddressesAreRandomised) {
   EXPECT_NE(k.placement(1).heap, first.heap);
 }
 
+Kernel batched() {
+  return Kernel(core_profile(), kernel_profile(),
+                config("kpkeys-poe", true, "per-page", Granularity::kPte));
+}
+
+std::uint64_t total(Kernel& k, cpu::Event event) {
+  return k.system().machine.core(0).counters().total(event);
+}
+
+TEST(AddressSpace, APopulatedRangeIsUsedWithoutFaults) {
+  Kernel k = batched();
+  k.spawn(1);
+  const std::uint64_t at = k.mmap(1, rw(), kBytes, 0);
+  k.madvise_populate(1, at, kBytes, true);
+  const std::uint64_t eret = total(k, cpu::Event::kEret);
+  for (std::uint64_t i = 0; i < kBytes; i += kPageSize) {
+    EXPECT_TRUE(k.touch(1, at + i, poe::AccessKind::kWrite));
+  }
+  EXPECT_EQ(total(k, cpu::Event::kEret), eret);
+  // To read is not to write: the zero page is there, and a write still faults.
+  const std::uint64_t other = k.mmap(1, rw(), kPageSize, 0);
+  k.madvise_populate(1, other, kPageSize, false);
+  const std::uint64_t before = total(k, cpu::Event::kEret);
+  EXPECT_TRUE(k.touch(1, other, poe::AccessKind::kRead));
+  EXPECT_EQ(total(k, cpu::Event::kEret), before);
+  EXPECT_TRUE(k.touch(1, other, poe::AccessKind::kWrite));
+  EXPECT_GT(total(k, cpu::Event::kEret), before);
+}
+
+// Folios of an order come where the size is allowed, fits and finds no entry in its way.
+TEST(AddressSpace, FoliosOfAnyOrderComeOneToAFault) {
+  for (unsigned order = 2; order <= 8; ++order) {
+    Kernel k = batched();
+    k.spawn(1);
+    k.system().set_huge_pages(kPmdSize, HugePages::kNever);
+    k.system().set_huge_pages(kPageSize << order, HugePages::kAlways);
+    Vma vma;
+    vma.read = vma.write = true;
+    const std::uint64_t at = k.mmap(1, vma, kBytes, 0x600000000000);
+    EXPECT_TRUE(k.touch(1, at, poe::AccessKind::kRead));  // the zero page, in the first folio's way
+    const std::uint64_t eret = total(k, cpu::Event::kEret);
+    for (std::uint64_t i = 0; i < kBytes; i += kPageSize) {
+      EXPECT_TRUE(k.touch(1, at + i, poe::AccessKind::kWrite));
+    }
+    const std::uint64_t size = kPageSize << order;
+    EXPECT_EQ(total(k, cpu::Event::kEret) - eret, kBytes / size - 1 + size / kPageSize);
+    k.fork(1, 2);
+    for (std::uint64_t i = 0; i < kBytes; i += 3 * kPageSize) {
+      EXPECT_TRUE(k.touch(2, at + i, poe::AccessKind::kWrite));
+    }
+    expect_no_stale_entries(k);
+    k.exit(2);
+    k.munmap(1, at + kPageSize, kBytes / 2);
+    expect_no_stale_entries(k);
+    k.exit(1);
+  }
+}
+
+// A hole in a file takes its pages out of every process, but not the copies that were written.
+TEST(AddressSpace, AHoleInAFileLeavesPrivateCopies) {
+  Kernel k = batched();
+  k.spawn(1);
+  Vma shared;
+  shared.read = shared.write = shared.shared = shared.file = shared.shmem = true;
+  shared.file_id = 7;
+  shared.file_offset = 4 * kPageSize;
+  const std::uint64_t at = k.mmap(1, shared, 8 * kPageSize, 0);
+  Vma own = shared;
+  own.shared = false;
+  own.file_offset = 0;
+  const std::uint64_t copy = k.mmap(1, own, 16 * kPageSize, 0);
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    EXPECT_TRUE(k.touch(1, at + i * kPageSize, poe::AccessKind::kWrite));
+  }
+  EXPECT_TRUE(k.touch(1, copy + 4 * kPageSize, poe::AccessKind::kWrite));  // page 4 of the file
+  EXPECT_TRUE(k.touch(1, copy + 5 * kPageSize, poe::AccessKind::kRead));
+  const std::uint64_t free_pages = k.system().buddy.free_pages();
+  EXPECT_TRUE(k.punch_hole(1, at, 8 * kPageSize));
+  EXPECT_EQ(k.system().buddy.free_pages(), free_pages + 8);
+  expect_no_stale_entries(k);
+  const auto faults = [&](std::uint64_t va, poe::AccessKind kind) {
+    const std::uint64_t eret = total(k, cpu::Event::kEret);
+    EXPECT_TRUE(k.touch(1, va, kind));
+    return total(k, cpu::Event::kEret) != eret;
+  };
+  EXPECT_FALSE(faults(copy + 4 * kPageSize, poe::AccessKind::kWrite));
+  EXPECT_TRUE(faults(copy + 5 * kPageSize, poe::AccessKind::kRead));
+  EXPECT_TRUE(faults(at + 3 * kPageSize, poe::AccessKind::kWrite));
+  EXPECT_FALSE(k.punch_hole(1, k.mmap(1, rw(), kPageSize, 0), kPageSize));  // no file
+}
+
+TEST(AddressSpace, TheStackGrowsDownToItsLimit) {
+  Kernel k = batched();
+  k.spawn(1);
+  const std::uint64_t top = k.placement(1).stack_top;
+  EXPECT_TRUE(k.touch(1, top - (1 << 20), poe::AccessKind::kWrite));
+  EXPECT_TRUE(k.touch(1, top - kStackLimit, poe::AccessKind::kWrite));
+  EXPECT_FALSE(k.touch(1, top - kStackLimit - kPageSize, poe::AccessKind::kWrite));
+}
+
 }  // namespace
 }  // namespace kpksim::kernel

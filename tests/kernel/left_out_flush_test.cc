@@ -131,11 +131,18 @@ cpu::CoreProfile small_asids() {
   return core;
 }
 
+void make_cold(Life& l) {
+  const std::uint64_t at = map_and_write(l.k, 1, kPageSize, 0x800000000);
+  l.k.madvise_cold(1, at, kPageSize);  // old, but a cached entry would not mark the next use
+  l.audit();
+}
+
 std::uint64_t stale_after_life(FlushSite left_out) {
   try {
     Life life(left_out);
-    for (const auto scene : {fork_and_copy, reuse_after_fork, protect_and_unmap, free_lazily, move,
-                             split_huge_page, unfold_contiguous_run, free_kernel_memory}) {
+    for (const auto scene :
+         {fork_and_copy, reuse_after_fork, protect_and_unmap, free_lazily, make_cold, move,
+          split_huge_page, unfold_contiguous_run, free_kernel_memory}) {
       scene(life);
     }
     Life many(left_out, small_asids());

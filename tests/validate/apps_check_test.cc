@@ -11,7 +11,12 @@ namespace kpksim::validate {
 namespace {
 
 Measurement measured(const std::string& program, Counts counts) {
-  return {program, "max", "off", std::move(counts)};
+  Measurement m;
+  m.phase = program;
+  m.cpu = "max";
+  m.variant = "off";
+  m.counts = std::move(counts);
+  return m;
 }
 
 AppMeasurement app(const std::string& variant, AppCounts real, AppCounts model) {

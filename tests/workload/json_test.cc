@@ -101,7 +101,9 @@ TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
     {"op":"exit","task":"c"}, {"op":"vmalloc","region":"v","pages":4,"huge":true},
     {"op":"vfree","region":"v"}, {"op":"vm_map_ram","region":"r","pages":4},
     {"op":"vm_unmap_ram","region":"r"}, {"op":"fragment","percent":30}, {"op":"pressure"},
-    {"op":"unfragment"})");
+    {"op":"unfragment"}, {"op":"hugepages","size":"64K","enabled":"always"},
+    {"op":"mmap","task":"a","region":"f","size":"1M","file":"f","in_memory":true},
+    {"op":"punch_hole","task":"a","region":"f","offset":"4K","size":"8K"})");
   std::set<OpKind> kinds;
   collect(workload.phases[0].steps, kinds);
   EXPECT_EQ(kinds.size(), static_cast<std::size_t>(OpKind::kUnfragment) + 1);

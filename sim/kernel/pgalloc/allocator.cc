@@ -31,6 +31,7 @@ Pfn PageTableAllocator::page(unsigned order) {
 
 void PageTableAllocator::zero(cpu::Core& core, Pfn pfn) {
   core.count_page_zero();
+  core.cache_page(pfn);
   const mmu::Fault fault = core.store64(linear_va(address_of(pfn)), 0);
   if (fault) throw KernelOops("clear_page() refused", fault);
   context_.memory.zero_frame(pfn);

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from . import build
-from .errors import HarnessError, need_tool
+from .errors import HarnessError, Missing, need_tool
 
 QEMU = "qemu-system-aarch64"
 CPUS = {"max": "max,lpa2=off,pauth-impdef=on", "a76": "cortex-a76"}
@@ -19,8 +19,8 @@ def qemu_version():
     first = subprocess.run([QEMU, "--version"], capture_output=True, text=True).stdout
     match = re.search(r"version (\d+)\.(\d+)[.\d]*", first)
     if not match or (int(match[1]), int(match[2])) < (7, 2):
-        raise HarnessError(f"asked {QEMU} for its version: {first.splitlines()[:1]}",
-                           help="7.2 or newer is needed: apt-get install qemu-system-arm")
+        raise Missing(f"asked {QEMU} for its version: {first.splitlines()[:1]}",
+                      help="7.2 or newer is needed: apt-get install qemu-system-arm")
     return match[0].removeprefix("version ")
 
 

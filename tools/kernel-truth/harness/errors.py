@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""One kind of error: what was tried, where the log is, what to do."""
+"""Errors say what was tried, where the log is, what to do."""
 
 
 class HarnessError(Exception):
+    status = 2
+
     def __init__(self, tried, log=None, help=None, detail=None):
         lines = [tried]
         if detail:
@@ -14,8 +16,13 @@ class HarnessError(Exception):
         super().__init__("\n".join(lines))
 
 
+class Missing(HarnessError):
+    """A tool or package that this machine lacks: nothing is wrong, but nothing can be measured."""
+    status = 3
+
+
 def need_tool(name, package):
     import shutil
     if not shutil.which(name):
-        raise HarnessError(f"looked for {name} in PATH: not found",
-                           help=f"install it: apt-get install {package}")
+        raise Missing(f"looked for {name} in PATH: not found",
+                      help=f"install it: apt-get install {package}")

@@ -12,7 +12,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from .errors import HarnessError, need_tool
+from .errors import HarnessError, Missing, need_tool
 
 # Tried in this order; of several versions the newest. Cloud flavours have what this machine needs
 # built in, and they are what the reference counts were measured with.
@@ -156,8 +156,8 @@ def fetch(work, wanted=None, mirror=None, refresh=False):
     update = apt.run("apt-get", "update")
     choice = apt.choose(wanted)
     if not choice:
-        raise HarnessError(f"looked for an arm64 kernel package ({wanted or 'linux-image-*'}) in "
-                           f"{where}: none", apt.log, hint, update.stderr)
+        raise Missing(f"looked for an arm64 kernel package ({wanted or 'linux-image-*'}) in "
+                      f"{where}: none", apt.log, hint, update.stderr)
     version, package = choice
     root = work / "kernel"
     subprocess.run(["rm", "-rf", str(root)], check=True)
@@ -167,8 +167,8 @@ def fetch(work, wanted=None, mirror=None, refresh=False):
     download = apt.run("apt-get", "download", f"{package}={version}", cwd=work)
     debs = list(work.glob("linux-image-*.deb"))
     if download.returncode != 0 or len(debs) != 1:
-        raise HarnessError(f"tried to download {package} {version} from {where}", apt.log, hint,
-                           download.stderr)
+        raise Missing(f"tried to download {package} {version} from {where}", apt.log, hint,
+                      download.stderr)
     unpack(debs[0], root)
     debs[0].unlink()
     kernel = Kernel(package, version, root)

@@ -1,0 +1,259 @@
+#include "sim/report/explain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string_view>
+
+#include "sim/base/error.h"
+#include "sim/kernel/cause.h"
+#include "sim/report/text_table.h"
+
+namespace kpksim::report {
+namespace {
+
+using nlohmann::ordered_json;
+
+// The kinds of cost and the events of the document that each is made of (a name, or the beginning
+// of several). What none of them names is "other".
+struct Kind {
+  const char* name;
+  std::vector<std::string_view> events;
+};
+const std::vector<Kind>& kinds() {
+  static const std::vector<Kind> all = {
+      {"ISB", {"isb"}},
+      {"MSR and MRS of the key register", {"msr_por_el1", "mrs_por_el1"}},
+      {"TLB invalidation and waiting for it", {"tlbi_", "dsb_ish", "dsb_nsh", "dsb_osh"}},
+      {"ordering of table writes", {"dsb_ishst"}},
+      {"loads and stores of tables", {"load", "store"}},
+      {"TLB misses and walks", {"l2_tlb_hit", "walk", "hardware_update"}},
+      {"zeroing and copying pages", {"page_"}},
+      {"instructions of kernel paths", {"instruction"}},
+      {"exceptions", {"exception_", "eret"}},
+      {"user accesses", {"user_access"}},
+      {"other", {""}}};
+  return all;
+}
+
+const Kind& kind_of(std::string_view event) {
+  // The longest match: dsb_ishst is not dsb_ish.
+  const Kind* best = &kinds().back();
+  std::size_t length = 0;
+  for (const Kind& kind : kinds()) {
+    for (const std::string_view e : kind.events) {
+      if (event.starts_with(e) && e.size() > length) {
+        best = &kind;
+        length = e.size();
+      }
+    }
+  }
+  return *best;
+}
+
+using Sums = std::map<std::string, std::int64_t>;
+
+// What one run or phase spent, by kind of cost, and how often the events happened.
+struct Spent {
+  std::int64_t total = 0;
+  Sums by_kind, by_cause, events;
+};
+
+Spent spent(const ordered_json& part) {
+  Spent out;
+  out.total = part["cycles"]["total"].get<std::int64_t>();
+  for (const auto& [event, n] : part["cycles"]["by_event"].items()) {
+    out.by_kind[kind_of(event).name] += n.get<std::int64_t>();
+  }
+  for (const auto& [cause, n] : part["cycles"]["by_cause"].items()) {
+    out.by_cause[cause] += n.get<std::int64_t>();
+  }
+  for (const auto& [event, e] : part["events"].items()) {
+    out.events[event] = e["total"].get<std::int64_t>();
+  }
+  return out;
+}
+
+Sums operator-(const Sums& a, const Sums& b) {
+  Sums out = a;
+  for (const auto& [name, n] : b) out[name] -= n;
+  return out;
+}
+Spent operator-(const Spent& a, const Spent& b) {
+  return {a.total - b.total, a.by_kind - b.by_kind, a.by_cause - b.by_cause, a.events - b.events};
+}
+
+std::string signed_number(std::int64_t n) {
+  if (n == 0) return "0";
+  return (n > 0 ? "+" : "-") + grouped(static_cast<std::uint64_t>(n > 0 ? n : -n));
+}
+
+// Descending by size of the contribution; equal ones by name.
+std::vector<std::pair<std::string, std::int64_t>> ranked(const Sums& sums) {
+  std::vector<std::pair<std::string, std::int64_t>> out(sums.begin(), sums.end());
+  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
+    return std::abs(a.second) > std::abs(b.second);
+  });
+  return out;
+}
+
+const ordered_json& part_of(const ordered_json& run, const std::string& phase) {
+  if (phase.empty()) return run["total"];
+  std::vector<std::string> names;
+  for (const ordered_json& part : run["phases"]) {
+    if (part["name"] == phase) return part;
+    names.push_back(part["name"]);
+  }
+  throw InputError(fmt::format("workload '{}' has no phase '{}'{}",
+                               run["workload"]["name"].get<std::string>(), phase,
+                               suggest(phase, names)));
+}
+
+const ordered_json& run_of(const std::vector<const ordered_json*>& runs,
+                           const std::string& policy) {
+  std::vector<std::string> names;
+  for (const ordered_json* run : runs) {
+    names.push_back(policy_name(*run, ","));
+    if (names.back() == policy) return *run;
+  }
+  throw InputError(
+      fmt::format("the document has no run under '{}'{}", policy, suggest(policy, names)));
+}
+
+// "47 % ISB (2,106,510 more)": the count is that of the kind's event that changed most often.
+std::string share(const std::string& kind, std::int64_t cycles, const Spent& difference) {
+  std::int64_t most = 0;
+  for (const auto& [event, n] : difference.events) {
+    if (kind_of(event).name == kind && std::abs(n) > std::abs(most)) most = n;
+  }
+  const double percent = 100 * static_cast<double>(cycles) / static_cast<double>(difference.total);
+  const std::string count =
+      most == 0 ? ""
+                : fmt::format(" ({} {})", grouped(static_cast<std::uint64_t>(std::abs(most))),
+                              most > 0 ? "more" : "fewer");
+  return fmt::format("{:.0f} % {}{}", percent, kind, count);
+}
+
+std::string paragraph(const std::string& policy, const std::string& base_policy, const Spent& base,
+                      const Spent& difference) {
+  if (difference.total == 0) {
+    return fmt::format("{}: as many cycles as {}.", policy, base_policy);
+  }
+  const bool more = difference.total > 0;
+  std::string text = fmt::format("{}: {} cycles {} than {}", policy,
+                                 grouped(static_cast<std::uint64_t>(std::abs(difference.total))),
+                                 more ? "more" : "fewer", base_policy);
+  if (base.total != 0) {
+    text += fmt::format(" ({:+.2f} %)", 100 * static_cast<double>(difference.total) /
+                                            static_cast<double>(base.total));
+  }
+  // The kinds that make up all but a twentieth of it, then what works against it.
+  std::string mainly, against;
+  double explained = 0;
+  for (const auto& [kind, cycles] : ranked(difference.by_kind)) {
+    const double part = static_cast<double>(cycles) / static_cast<double>(difference.total);
+    if (part <= -0.01) against += (against.empty() ? "" : ", ") + share(kind, cycles, difference);
+    if (part < 0.01 || explained > 0.95) continue;
+    explained += part;
+    mainly += (mainly.empty() ? "" : ", ") + share(kind, cycles, difference);
+  }
+  text += ". Of the difference: " + mainly;
+  if (!against.empty()) text += "; against it: " + against;
+  const auto causes = ranked(difference.by_cause);
+  if (!causes.empty()) {
+    text += fmt::format(
+        ". {:.0f} % of it is spent on {}",
+        100 * static_cast<double>(causes[0].second) / static_cast<double>(difference.total),
+        causes[0].first);
+  }
+  return text + ".";
+}
+
+// The rows of `names` that differ anywhere.
+template <class Names, class Pick>
+void rows(Table& table, const Names& names, const std::vector<Spent>& differences, Pick pick) {
+  for (const auto& name : names) {
+    Row row{std::string(name), {}};
+    bool any = false;
+    for (const Spent& difference : differences) {
+      const Sums& sums = pick(difference);
+      const auto it = sums.find(row.name);
+      const std::int64_t n = it == sums.end() ? 0 : it->second;
+      any |= n != 0;
+      row.cells.push_back(signed_number(n));
+    }
+    if (any) table.row(std::move(row));
+  }
+}
+
+std::string explain_workload(const std::vector<const ordered_json*>& runs,
+                             const ExplainRequest& request, const TableStyle& style) {
+  const ordered_json& from = request.from.empty() ? *runs[0] : run_of(runs, request.from);
+  const std::string base_policy = policy_name(from, ",");
+  std::vector<const ordered_json*> others;
+  for (const std::string& policy : request.to) others.push_back(&run_of(runs, policy));
+  if (request.to.empty()) {
+    std::copy_if(runs.begin(), runs.end(), std::back_inserter(others),
+                 [&](const ordered_json* run) { return run != &from; });
+  }
+  if (others.empty()) {
+    throw InputError(fmt::format(
+        "the document has one run of '{}': a difference needs two policies (kpksim compare -o)",
+        from["workload"]["name"].get<std::string>()));
+  }
+  const Spent base = spent(part_of(from, request.phase));
+  std::vector<Spent> differences;
+  std::vector<std::vector<std::string>> labels;
+  std::string paragraphs;
+  Row total{"all", {}};
+  for (const ordered_json* run : others) {
+    differences.push_back(spent(part_of(*run, request.phase)) - base);
+    labels.push_back(policy_label(*run));
+    total.cells.push_back(signed_number(differences.back().total));
+    paragraphs +=
+        wrapped(paragraph(policy_name(*run, ","), base_policy, base, differences.back()), style);
+  }
+  Table table(labels);
+  std::vector<std::string_view> kind_names;
+  for (const Kind& kind : kinds()) kind_names.push_back(kind.name);
+  table.section("More cycles, by kind of cost");
+  rows(table, kind_names, differences, [](const Spent& s) -> const Sums& { return s.by_kind; });
+  table.row(total);
+  table.section("More cycles, by what the kernel was doing");
+  rows(table, kernel::kCauseNames, differences,
+       [](const Spent& s) -> const Sums& { return s.by_cause; });
+  table.row(total);
+  const std::string where =
+      request.phase.empty() ? "all phases" : fmt::format("phase {}", request.phase);
+  return fmt::format("{}, {}: {} cycles under {}\n", from["workload"]["name"].get<std::string>(),
+                     where, grouped(static_cast<std::uint64_t>(base.total)), base_policy) +
+         table.print(style) + paragraphs;
+}
+
+}  // namespace
+
+std::string explain(const ordered_json& document, const ExplainRequest& request,
+                    const TableStyle& style) {
+  std::vector<std::string> workloads;
+  for (const ordered_json& run : document["runs"]) {
+    const std::string name = run["workload"]["name"];
+    if (std::find(workloads.begin(), workloads.end(), name) == workloads.end()) {
+      workloads.push_back(name);
+    }
+  }
+  std::string text;
+  for (const std::string& name : workloads) {
+    std::vector<const ordered_json*> runs;
+    for (const ordered_json& run : document["runs"]) {
+      if (run["workload"]["name"] == name) runs.push_back(&run);
+    }
+    if (!text.empty()) text += "\n";
+    text += explain_workload(runs, request, style);
+  }
+  return text;
+}
+
+}  // namespace kpksim::report

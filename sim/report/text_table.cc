@@ -1,0 +1,103 @@
+#include "sim/report/text_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+namespace kpksim::report {
+namespace {
+
+constexpr std::size_t kGap = 2;  // between columns
+
+}  // namespace
+
+std::string grouped(std::uint64_t n) {
+  std::string digits = std::to_string(n);
+  for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, ",");
+  return digits;
+}
+
+// `text` in lines of at most the terminal's width, the further ones indented.
+std::string wrapped(const std::string& text, const TableStyle& style) {
+  constexpr std::size_t kPlainWidth = 100;
+  constexpr std::string_view kIndent = "  ";
+  const std::size_t width = std::max<std::size_t>(style.width == 0 ? kPlainWidth : style.width, 40);
+  std::string out, line;
+  std::stringstream words(text);
+  for (std::string word; words >> word;) {
+    if (!line.empty() && line.size() + 1 + word.size() > width) {
+      out += line + "\n";
+      line = kIndent;
+      line += word;
+    } else {
+      line += (line.empty() ? "" : " ") + word;
+    }
+  }
+  return out + line + "\n";
+}
+
+std::vector<std::string> policy_label(const nlohmann::ordered_json& run) {
+  const nlohmann::ordered_json& c = run["configuration"];
+  return {c["protection"].get<std::string>(), c["batching"].get<bool>() ? "batched" : "",
+          c["allocator"].get<std::string>(), c["linear_map"].get<std::string>()};
+}
+
+std::string policy_name(const nlohmann::ordered_json& run, std::string_view separator) {
+  const nlohmann::ordered_json& c = run["configuration"];
+  return fmt::format(
+      "{}{}{}{}{}{}", c["protection"].get<std::string>(), c["batching"].get<bool>() ? "+batch" : "",
+      separator, c["allocator"].get<std::string>(), separator, c["linear_map"].get<std::string>());
+}
+
+std::string Table::print(const TableStyle& style) const {
+  std::size_t first = 0;
+  for (const Section& s : sections_) {
+    for (const Row& r : s.rows) first = std::max(first, r.name.size() + 2);
+  }
+  std::string out;
+  for (std::size_t from = 0; from < labels_.size();) {
+    std::size_t to = from, used = first;
+    while (to < labels_.size() &&
+           (to == from || style.width == 0 || used + kGap + width(to) <= style.width)) {
+      used += kGap + width(to++);
+    }
+    block(from, to, first, style, out);
+    from = to;
+  }
+  return out;
+}
+
+std::size_t Table::width(std::size_t column) const {
+  std::size_t w = 0;
+  for (const std::string& line : labels_[column]) w = std::max(w, line.size());
+  for (const Section& s : sections_) {
+    for (const Row& r : s.rows) w = std::max(w, r.cells[column].size());
+  }
+  return w;
+}
+
+void Table::block(std::size_t from, std::size_t to, std::size_t first, const TableStyle& style,
+                  std::string& out) const {
+  for (std::size_t line = 0; line < labels_[from].size(); ++line) {
+    std::string text(first, ' ');
+    for (std::size_t c = from; c < to; ++c) {
+      text += fmt::format("{:>{}}", labels_[c][line], kGap + width(c));
+    }
+    out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+  }
+  for (const Section& s : sections_) {
+    if (s.rows.empty()) continue;
+    out += style.colour ? fmt::format("\033[1m{}\033[0m\n", s.title) : s.title + "\n";
+    for (const Row& r : s.rows) {
+      out += fmt::format("  {:<{}}", r.name, first - 2);
+      for (std::size_t c = from; c < to; ++c) {
+        out += fmt::format("{:>{}}", r.cells[c], kGap + width(c));
+      }
+      out += "\n";
+    }
+  }
+  out += "\n";
+}
+
+}  // namespace kpksim::report

@@ -1,0 +1,57 @@
+#pragma once
+// What the views of a result document for people share: a table of sections over columns, numbers,
+// and paragraphs.
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/report/table.h"
+
+namespace kpksim::report {
+
+// 1234567 as "1,234,567".
+std::string grouped(std::uint64_t n);
+
+// `text` in lines of at most the terminal's width, the further ones indented.
+std::string wrapped(const std::string& text, const TableStyle& style);
+
+// The policy of a run as the label of a column: one line for each part, an empty one for what is
+// off.
+std::vector<std::string> policy_label(const nlohmann::ordered_json& run);
+// The same as --policy takes it, if the separator is a comma.
+std::string policy_name(const nlohmann::ordered_json& run, std::string_view separator);
+
+struct Row {
+  std::string name;
+  std::vector<std::string> cells;
+};
+
+class Table {
+ public:
+  // `labels`: for each column, the same number of lines.
+  explicit Table(std::vector<std::vector<std::string>> labels) : labels_(std::move(labels)) {}
+
+  void section(std::string title) { sections_.push_back({std::move(title), {}}); }
+  void row(Row row) { sections_.back().rows.push_back(std::move(row)); }
+
+  // Columns that do not fit side by side follow in further blocks.
+  std::string print(const TableStyle& style) const;
+
+ private:
+  struct Section {
+    std::string title;
+    std::vector<Row> rows;
+  };
+
+  std::size_t width(std::size_t column) const;
+  void block(std::size_t from, std::size_t to, std::size_t first, const TableStyle& style,
+             std::string& out) const;
+
+  std::vector<std::vector<std::string>> labels_;
+  std::vector<Section> sections_;
+};
+
+}  // namespace kpksim::report
