@@ -139,12 +139,12 @@ void Kernel::spawn(std::uint32_t id) {
 
 // bprm_mm_init() and copy_strings(): the new stack is written before its final size and protection
 // are known.
-void Kernel::write_strings(Mm& mm, std::uint64_t pages, cpu::Core& core) {
+void Kernel::write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::Core& core) {
   Vma stack;
   stack.read = stack.write = stack.grows_down = true;
-  const std::uint64_t strings = ProgramImage::kStackTop - pages * kPageSize;
+  const std::uint64_t strings = end - pages * kPageSize;
   mm.mmap(stack, pages * kPageSize, strings, core);
-  for (std::uint64_t va = strings; va < ProgramImage::kStackTop; va += kPageSize) {
+  for (std::uint64_t va = strings; va < end; va += kPageSize) {
     mm.handle_fault(VirtAddr(va), true, false, core);
   }
 }
@@ -163,7 +163,7 @@ void Kernel::map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core) {
 void Kernel::load_program(Task& t, const MappedProgram& program, cpu::Core& core) {
   core.execute(system_.path().exec);
   Mm& mm = *t.mm;
-  write_strings(mm, program.exec_stack_pages, core);
+  write_strings(mm, program.user_end, program.exec_stack_pages, core);
   mm.finish_stack(program.stack_top, program.stack_bytes, core);
   for (const Vma& segment : program.segments) {
     mm.mmap(segment, segment.length(), segment.start, core);
@@ -176,7 +176,7 @@ void Kernel::load_program(Task& t, const MappedProgram& program, cpu::Core& core
 void Kernel::load_program(Task& t, cpu::Core& core) {
   core.execute(system_.path().exec);
   Mm& mm = *t.mm;
-  write_strings(mm, program_.exec_stack_pages, core);
+  write_strings(mm, ProgramImage::kStackTop, program_.exec_stack_pages, core);
   std::uint64_t stack_top = ProgramImage::kStackTop, heap = program_.heap_base();
   if (program_.randomize) {
     mm.set_mmap_base(ProgramImage::kStackTop - kStackGap - kStackRandom * kPageSize -

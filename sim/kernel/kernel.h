@@ -113,7 +113,7 @@ class Kernel {
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
   void load_program(Task& t, cpu::Core& core);
   void load_program(Task& t, const MappedProgram& program, cpu::Core& core);
-  void write_strings(Mm& mm, std::uint64_t pages, cpu::Core& core);
+  void write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::Core& core);
   void map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core);
   std::vector<Pfn> process_pages();
 

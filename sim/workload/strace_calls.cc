@@ -279,6 +279,7 @@ std::uint32_t StraceReader::image(const std::string& path) {
   }
   loaded.heap = image.heap;
   loaded.vdso = image.vdso;
+  loaded.user_end = image.user_end;
   loaded.stack_top = image.stack_top;
   workload_.images.push_back(std::move(loaded));
   placed_.push_back(std::move(image));

@@ -19,7 +19,7 @@ struct Linker {
   std::uint64_t text_below, text_pages, data_pages;
 };
 constexpr Linker kArm64Linker = {0x3e000, 39, 4}, kX8664Linker = {0x34000, 52, 3};
-constexpr std::uint64_t kX8664End = 1ull << 47;
+constexpr std::uint64_t kX8664End = (1ull << 47) - kPageSize;  // of user addresses
 
 }  // namespace
 
@@ -150,8 +150,11 @@ Image place_image(const ProgramSize& size, const ProgramTraces& traces) {
     image.vdso = traces.linker - kVdsoPages * kPageSize;
   }
   image.heap = traces.brk;
-  image.stack_top = traces.stack == 0 ? kernel::ProgramImage::kStackTop - kPmdSize
-                                      : std::min(kernel::ProgramImage::kStackTop,
+  const std::uint64_t highest = std::max(traces.linker, traces.stack);
+  image.user_end =
+      highest != 0 && highest < kX8664End ? kX8664End : kernel::ProgramImage::kStackTop;
+  image.stack_top = traces.stack == 0 ? image.user_end - kPmdSize
+                                      : std::min(image.user_end,
                                                  align_up(traces.stack, kPageSize) + kAboveFrames);
   return image;
 }

@@ -56,7 +56,7 @@ struct ImagePart {
 
 struct Image {
   std::vector<ImagePart> parts;
-  std::uint64_t vdso = 0, heap = 0, stack_top = 0;
+  std::uint64_t vdso = 0, heap = 0, stack_top = 0, user_end = 0;
 };
 
 // The image of a program of this size; no parts where nothing tells the addresses.
