@@ -9,6 +9,7 @@
 #include "app/options.h"
 #include "sim/base/error.h"
 #include "sim/report/table.h"
+#include "sim/report/uncertainty.h"
 #include "sim/workload/size.h"
 
 namespace kpksim::app {
@@ -17,11 +18,13 @@ namespace {
 namespace po = boost::program_options;
 using nlohmann::ordered_json;
 
+constexpr unsigned kMaxDraws = 100'000;
+
 struct Request {
   std::vector<std::string> files;
   std::vector<std::string> policies;
   std::string core, kernel, memory, output, format, left_out;
-  unsigned cores = 1, jobs = 1;
+  unsigned cores = 1, jobs = 1, draws = 0, seed = 1;
 };
 
 // False: only the help was asked for.
@@ -44,8 +47,11 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
       "memory,m", po::value(&request.memory)->default_value("8G"), "physical memory")(
       "jobs,j",
       po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
-      "threads (the results do not depend on it)")("output,o", po::value(&request.output),
-                                                   "write the full JSON document to this file")(
+      "threads (the results do not depend on it)")(
+      "uncertainty", po::value(&request.draws)->default_value(0)->value_name("N"),
+      "medians and 90 % intervals over N draws of the core's estimated numbers from their ranges")(
+      "seed", po::value(&request.seed)->default_value(1), "of those draws")(
+      "output,o", po::value(&request.output), "write the full JSON document to this file")(
       "format,f", po::value(&request.format)->default_value("table"), "table, json or csv")(
       "leave-out-tlbi", po::value(&request.left_out)->default_value("none"),
       "fault injection: the kernel forgets the TLB invalidations of this place, e.g. unmap");
@@ -70,6 +76,9 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
   if (std::find(formats.begin(), formats.end(), request.format) == formats.end()) {
     throw InputError(fmt::format("--format: '{}' is not a format{}", request.format,
                                  suggest(request.format, formats)));
+  }
+  if (request.draws > kMaxDraws) {
+    throw InputError(fmt::format("--uncertainty: at most {} draws", kMaxDraws));
   }
   if (request.jobs == 0) throw InputError("--jobs: at least 1");
   return true;
@@ -98,14 +107,23 @@ int execute(const std::vector<std::string>& arguments, bool single) {
   std::vector<workload::Workload> workloads;
   for (const std::string& file : request.files) workloads.push_back(read_workload(file));
   ordered_json document = {{"schema", report::kSchemaVersion}, {"runs", ordered_json::array()}};
+  const std::vector<cpu::CoreProfile> draws = draw_cores(request.core, request.draws, request.seed);
   std::string text;
   for (const workload::Workload& workload : workloads) {
     const auto runs = run_all(workload, core, kernel, configs, request.jobs);
     if (request.format == "table") {
       text += single ? report::run_table(runs[0], terminal_style())
                      : report::compare_table({{"runs", runs}}, terminal_style());
-      if (&workload != &workloads.back()) text += "\n";
     }
+    if (!draws.empty()) {
+      ordered_json drawn = report::uncertainty(runs, draws);
+      drawn["seed"] = request.seed;
+      if (request.format == "table") {
+        text += "\n" + report::uncertainty_table(drawn, terminal_style());
+      }
+      document["uncertainty"].push_back(drawn);
+    }
+    if (request.format == "table" && &workload != &workloads.back()) text += "\n";
     for (const ordered_json& run : runs) document["runs"].push_back(run);
   }
   if (request.format == "csv") text = report::csv(document);

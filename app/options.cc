@@ -39,6 +39,16 @@ std::vector<std::string> names_in(const std::string& folder, const std::string& 
   return names;
 }
 
+std::string core_path(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  std::string path = data_path("profiles/cores/" + name + ".json");
+  if (!fs::exists(path)) {
+    throw InputError(
+        fmt::format("--core: '{}' is not a core profile{}", name, suggest(name, shipped_cores())));
+  }
+  return path;
+}
+
 }  // namespace
 
 const std::vector<std::string>& default_policies() {
@@ -83,13 +93,15 @@ std::vector<std::string> shipped_kernels() { return names_in("profiles/kernels",
 std::vector<std::string> shipped_cores() { return names_in("profiles/cores", ".json"); }
 
 cpu::CoreProfile read_core(const std::string& name) {
-  if (name.find('/') != std::string::npos) return cpu::read_core_profile(name);
-  const std::string path = data_path("profiles/cores/" + name + ".json");
-  if (!fs::exists(path)) {
-    throw InputError(
-        fmt::format("--core: '{}' is not a core profile{}", name, suggest(name, shipped_cores())));
+  return cpu::read_core_profile(core_path(name));
+}
+
+std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, unsigned seed) {
+  std::vector<cpu::CoreProfile> draws;
+  for (std::uint64_t i = 0; i < n; ++i) {
+    draws.push_back(cpu::draw_core_profile(core_path(name), std::uint64_t{seed} << 32 | i));
   }
-  return cpu::read_core_profile(path);
+  return draws;
 }
 
 kernel::KernelProfile read_kernel(const std::string& name) {

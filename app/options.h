@@ -25,6 +25,8 @@ std::vector<std::string> shipped_kernels();
 
 // A core or kernel profile: a shipped name, or the path (with a '/') of a JSON file.
 cpu::CoreProfile read_core(const std::string& name);
+// `n` draws of its estimated numbers from their ranges.
+std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, unsigned seed);
 kernel::KernelProfile read_kernel(const std::string& name);
 // A workload: a shipped name, a workload file (.json), or a strace recording (anything else; plain,
 // gzip or zstd).

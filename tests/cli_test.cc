@@ -100,6 +100,18 @@ TEST_F(CommandLine, TheResultDocumentFollowsItsSchema) {
             "");
 }
 
+TEST_F(CommandLine, UncertaintyIsPartOfTheDocumentAndDependsOnTheSeedOnly) {
+  const std::string workload = write("w.json", kSmall);
+  const std::string options = "compare --memory 1G --uncertainty 20 -f json ";
+  ASSERT_EQ(run(options + workload), 0) << message_;
+  const std::string one = read(file("out"));
+  EXPECT_EQ(violation(one, read(std::string(KPKSIM_SOURCE_DIR) + "/docs/result.schema.json")), "");
+  ASSERT_EQ(run(options + "-j 4 " + workload), 0) << message_;
+  EXPECT_EQ(read(file("out")), one);
+  ASSERT_EQ(run(options + "--seed 2 " + workload), 0) << message_;
+  EXPECT_NE(read(file("out")), one);
+}
+
 TEST_F(CommandLine, CsvHasOneLineForEachFigure) {
   const std::string workload = write("w.json", kSmall);
   ASSERT_EQ(run("run -p none,buddy,pte --memory 1G -f csv " + workload), 0) << message_;

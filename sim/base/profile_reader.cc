@@ -92,6 +92,15 @@ void ProfileReader::note(const std::string& group, const std::string& name) {
 }
 
 double ProfileReader::number(const std::string& group, const std::string& name) {
+  const double number = written(group, name);
+  const auto& range = entries_.back().range;
+  if (!random_ || !range) return number;
+  // 53 bits: std::uniform_real_distribution differs between libraries.
+  const double part = static_cast<double>((*random_)() >> 11) * 0x1p-53;
+  return range->first + (range->second - range->first) * part;
+}
+
+double ProfileReader::written(const std::string& group, const std::string& name) {
   const json& at = value(group, name);
   const std::string pointer = fmt::format("/{}/{}/value", group, name);
   if (!at.is_number()) fail(pointer, "expected a number, found " + at.dump());
@@ -100,7 +109,7 @@ double ProfileReader::number(const std::string& group, const std::string& name) 
 }
 
 unsigned ProfileReader::count(const std::string& group, const std::string& name) {
-  const double n = number(group, name);
+  const double n = written(group, name);
   if (n < 1 || n != std::floor(n) || n > 1e6) {
     fail(fmt::format("/{}/{}/value", group, name), "expected a whole number from 1 to 1,000,000");
   }

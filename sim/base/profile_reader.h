@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,10 @@ class ProfileReader {
   enum class Ranges : std::uint8_t { kOptional, kOfGuesses };
   // InputError: unreadable or malformed (with line and column), or no object with a name.
   explicit ProfileReader(const std::string& path, Ranges ranges = Ranges::kOptional);
+
+  // From now on number() draws from a number's range, where it has one: each uniformly, in the
+  // order in which they are asked for. The same seed gives the same numbers.
+  void draw(std::uint64_t seed) { random_.emplace(seed); }
 
   std::string name() const { return root_.value("name", ""); }
   std::string description() const { return root_.value("description", ""); }
@@ -46,6 +51,7 @@ class ProfileReader {
   const std::vector<ProfileEntry>& entries() const { return entries_; }
 
  private:
+  double written(const std::string& group, const std::string& name);
   void note(const std::string& group, const std::string& name);
   const nlohmann::json& value(const std::string& group, const std::string& name);
 
@@ -54,6 +60,7 @@ class ProfileReader {
   Ranges ranges_;
   std::map<std::string, std::vector<std::string>> known_;
   std::vector<ProfileEntry> entries_;
+  std::optional<std::mt19937_64> random_;
 };
 
 }  // namespace kpksim

@@ -1,18 +1,20 @@
 #include "sim/cpu/caches.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kpksim::cpu {
 
 bool Cache::access(std::uint64_t line) {
-  std::uint64_t* const set =
-      &tags_[static_cast<std::size_t>(line % geometry_.sets) * geometry_.ways];
-  std::uint64_t moved = line + 1;
-  for (unsigned way = 0; way < geometry_.ways; ++way) {
-    std::swap(moved, set[way]);  // what was here moves one place back
-    if (moved == line + 1) return true;
-  }
-  return false;
+  const std::uint64_t index = set_mask_ != 0 ? line & set_mask_ : line % geometry_.sets;
+  std::uint64_t* const set = &tags_[static_cast<std::size_t>(index) * geometry_.ways];
+  const std::uint64_t tag = line + 1;
+  unsigned way = 0;
+  while (way < geometry_.ways - 1 && set[way] != tag) ++way;
+  const bool found = set[way] == tag;
+  std::copy_backward(set, set + way, set + way + 1);  // the more recent ones move one place back
+  set[0] = tag;
+  return found;
 }
 
 bool StreamPrefetcher::predicts(std::uint64_t line) {

@@ -23,13 +23,16 @@ struct CacheGeometry {
 class Cache {
  public:
   explicit Cache(const CacheGeometry& geometry)
-      : geometry_(geometry), tags_(static_cast<std::size_t>(geometry.lines())) {}
+      : geometry_(geometry),
+        set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
+        tags_(static_cast<std::size_t>(geometry.lines())) {}
 
   // Was `line` there? It is now, as the most recently used one of its set.
   bool access(std::uint64_t line);
 
  private:
   CacheGeometry geometry_;
+  std::uint32_t set_mask_;         // sets - 1 if that is a power of two, else 0
   LazyArray<std::uint64_t> tags_;  // line + 1, 0: empty; each set from most to least recently used
 };
 

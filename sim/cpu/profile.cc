@@ -109,8 +109,9 @@ void CoreProfile::set_price(std::string_view what, std::uint64_t price) {
   throw ModelError("no such price: " + std::string(what));
 }
 
-CoreProfile read_core_profile(const std::string& path) {
-  ProfileReader in(path, ProfileReader::Ranges::kOfGuesses);
+namespace {
+
+CoreProfile read(ProfileReader in) {
   CoreProfile profile;
   profile.name = in.name();
   profile.description = in.description();
@@ -149,6 +150,18 @@ CoreProfile read_core_profile(const std::string& path) {
   in.refuse_unknown();
   profile.entries = in.entries();
   return profile;
+}
+
+}  // namespace
+
+CoreProfile read_core_profile(const std::string& path) {
+  return read(ProfileReader(path, ProfileReader::Ranges::kOfGuesses));
+}
+
+CoreProfile draw_core_profile(const std::string& path, std::uint64_t seed) {
+  ProfileReader in(path, ProfileReader::Ranges::kOfGuesses);
+  in.draw(seed);
+  return read(std::move(in));
 }
 
 }  // namespace kpksim::cpu

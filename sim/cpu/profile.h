@@ -46,5 +46,8 @@ struct CoreProfile {
 
 // Reads `path`. InputError names the file and the JSON pointer.
 CoreProfile read_core_profile(const std::string& path);
+// The same with the prices and latencies that have a range drawn from it. What shapes the core
+// (geometry, window) stays.
+CoreProfile draw_core_profile(const std::string& path, std::uint64_t seed);
 
 }  // namespace kpksim::cpu

@@ -17,41 +17,44 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// The kinds of cost and the events of the document that each is made of (a name, or the beginning
-// of several). What none of them names is "other".
+// The kinds of cost, and the events of the document that each is made of: those that a paragraph
+// counts, and further ones. A name that ends with _ is the beginning of several. What no kind names
+// is "other".
+using Names = std::vector<std::string_view>;
 struct Kind {
   const char* name;
-  std::vector<std::string_view> events;
+  Names counted, further;
 };
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
-      {"ISB", {"isb"}},
-      {"MSR and MRS of the key register", {"msr_por_el1", "mrs_por_el1"}},
-      {"TLB invalidation and waiting for it", {"tlbi_", "dsb_ish", "dsb_nsh", "dsb_osh"}},
-      {"ordering of table writes", {"dsb_ishst"}},
-      {"loads and stores of tables", {"load", "store"}},
-      {"TLB misses and walks", {"l2_tlb_hit", "walk", "hardware_update"}},
-      {"zeroing and copying pages", {"page_"}},
-      {"instructions of kernel paths", {"instruction"}},
-      {"exceptions", {"exception_", "eret"}},
-      {"user accesses", {"user_access"}},
-      {"other", {""}}};
+      {"ISB", {"isb"}, {"in_flight"}},
+      {"MSR and MRS of the key register", {"msr_por_el1", "mrs_por_el1"}, {}},
+      {"TLB invalidation and waiting for it",
+       {"tlbi_"},
+       {"dsb_ish", "dsb_nsh", "dsb_osh", "dvm_", "ipi"}},
+      {"ordering of table writes", {"dsb_ishst"}, {}},
+      {"loads and stores of tables", {"load", "store"}, {"atomic"}},
+      {"cache misses", {"cache_"}, {}},
+      {"TLB misses and walks", {"walk"}, {"walk_read", "l2_tlb_hit", "hardware_update"}},
+      {"zeroing and copying pages", {"page_"}, {}},
+      {"instructions of kernel paths", {"instruction", "loop_instruction"}, {"code_line"}},
+      {"the program's own instructions", {"user_instruction"}, {"user_access"}},
+      {"exceptions", {"exception_", "hvc"}, {"eret"}},
+      {"other", {}, {}}};
   return all;
 }
 
+bool among(const Names& names, std::string_view event) {
+  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+    return name.ends_with('_') ? event.starts_with(name) : event == name;
+  });
+}
+
 const Kind& kind_of(std::string_view event) {
-  // The longest match: dsb_ishst is not dsb_ish.
-  const Kind* best = &kinds().back();
-  std::size_t length = 0;
   for (const Kind& kind : kinds()) {
-    for (const std::string_view e : kind.events) {
-      if (event.starts_with(e) && e.size() > length) {
-        best = &kind;
-        length = e.size();
-      }
-    }
+    if (among(kind.counted, event) || among(kind.further, event)) return kind;
   }
-  return *best;
+  return kinds().back();
 }
 
 using Sums = std::map<std::string, std::int64_t>;
@@ -123,17 +126,18 @@ const ordered_json& run_of(const std::vector<const ordered_json*>& runs,
       fmt::format("the document has no run under '{}'{}", policy, suggest(policy, names)));
 }
 
-// "47 % ISB (2,106,510 more)": the count is that of the kind's event that changed most often.
+// "47 % ISB (2,106,510 more)".
 std::string share(const std::string& kind, std::int64_t cycles, const Spent& difference) {
-  std::int64_t most = 0;
+  std::int64_t counted = 0;
   for (const auto& [event, n] : difference.events) {
-    if (kind_of(event).name == kind && std::abs(n) > std::abs(most)) most = n;
+    const Kind& of = kind_of(event);
+    if (of.name == kind && among(of.counted, event)) counted += n;
   }
   const double percent = 100 * static_cast<double>(cycles) / static_cast<double>(difference.total);
   const std::string count =
-      most == 0 ? ""
-                : fmt::format(" ({} {})", grouped(static_cast<std::uint64_t>(std::abs(most))),
-                              most > 0 ? "more" : "fewer");
+      counted == 0 ? ""
+                   : fmt::format(" ({} {})", grouped(static_cast<std::uint64_t>(std::abs(counted))),
+                                 counted > 0 ? "more" : "fewer");
   return fmt::format("{:.0f} % {}{}", percent, kind, count);
 }
 
