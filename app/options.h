@@ -47,6 +47,7 @@ int compare(const std::vector<std::string>& arguments);
 int run(const std::vector<std::string>& arguments);
 int explain(const std::vector<std::string>& arguments);
 int validate(const std::vector<std::string>& arguments);
+int validate_apps(const std::vector<std::string>& arguments);
 int conform(const std::vector<std::string>& arguments);
 int translate(const std::vector<std::string>& arguments);
 int list(const std::vector<std::string>& arguments);

@@ -413,9 +413,10 @@ int validate(const std::vector<std::string>& arguments) {
     return std::vector<std::string>(arguments.begin() + 1, arguments.end());
   };
   if (what == "kernel") return validate_kernel(rest());
+  if (what == "apps") return validate_apps(rest());
   if (what == "published") return validate_published(rest());
   throw InputError(fmt::format("validate: '{}' cannot be validated{}", what,
-                               suggest(what, {"kernel", "published"})));
+                               suggest(what, {"kernel", "apps", "published"})));
 }
 
 }  // namespace kpksim::app

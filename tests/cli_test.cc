@@ -233,6 +233,48 @@ TEST_F(CommandLine, OutputThatCannotBeWrittenIsAnError) {
   EXPECT_NE(message_.find("cannot be written"), std::string::npos) << message_;
 }
 
+// The counts of whole programs: what is not known is refused by name, before anything is replayed.
+class AppsFile : public CommandLine {
+ protected:
+  AppsFile() {
+    fs::create_directories(folder_ / "traces");
+    for (const char* name : {"nothing", "shop"}) {
+      write(std::string("traces/") + name + ".strace", "1 getpid() = 1\n1 getpid() = 1\n");
+    }
+  }
+  static std::string counts(const std::string& program, const std::string& variant,
+                            const std::string& counter) {
+    const std::string of = R"({"max":{")" + variant + R"(":{")" + counter + R"(":7}}}})";
+    return R"({"variants":"","phases":[{"name":"nothing","cpu":)" + of + R"(,{"name":")" + program +
+           R"(","cpu":)" + of + "]}";
+  }
+  void expect_refused(const std::string& text, const std::vector<std::string>& parts,
+                      const std::string& options = "") {
+    EXPECT_EQ(run("validate apps " + options + " " + write("counts.json", text)), 2) << message_;
+    for (const std::string& part : parts) {
+      EXPECT_NE(message_.find(part), std::string::npos) << part << " in: " << message_;
+    }
+    EXPECT_EQ(std::count(message_.begin(), message_.end(), '\n'), 1) << message_;
+    EXPECT_EQ(read(file("out")), "");
+  }
+};
+
+TEST_F(AppsFile, AnUnknownProgramVariantOrCounterIsRefusedByName) {
+  ASSERT_EQ(run("validate apps " + write("counts.json", counts("shop", "off", "eret"))), 0)
+      << message_;
+  expect_refused(counts("shed", "off", "eret"), {"counts.json", "'shed'", "'shop'"});
+  expect_refused(counts("shop", "offf", "eret"), {"/phases/0/cpu/max", "'offf'", "'off'"});
+  expect_refused(counts("shop", "off", "erets"), {"/phases/0/cpu/max/off", "'erets'", "'eret'"});
+  expect_refused(counts("shop", "off", "eret"), {"--variant", "'pba'"}, "--variant pba");
+  expect_refused(counts("shop", "off", "eret"), {"--program", "'chop'", "'shop'"},
+                 "--program chop");
+}
+
+TEST_F(AppsFile, WithoutTheProgramNothingThereIsNothingToSubtract) {
+  expect_refused(R"({"variants":"","phases":[{"name":"shop","cpu":{"max":{"off":{"eret":7}}}}]})",
+                 {"/phases", "'nothing'"});
+}
+
 TEST_F(CommandLine, UnknownCommandAndMissingFileExitWithTwo) {
   EXPECT_EQ(run("compair"), 2);
   EXPECT_NE(message_.find("'compare'"), std::string::npos) << message_;

@@ -195,19 +195,47 @@ void Kernel::spawn(std::uint32_t id) {
   t.fresh = false;
 }
 
-// bprm_mm_init(), setup_arg_pages() and load_elf_binary()
+// bprm_mm_init() and copy_strings(): the new stack is written before its final size and protection
+// are known.
+void Kernel::write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::Core& core) {
+  Vma stack;
+  stack.read = stack.write = stack.grows_down = true;
+  const std::uint64_t strings = end - pages * kPageSize;
+  mm.mmap(stack, pages * kPageSize, strings, core);
+  for (std::uint64_t va = strings; va < end; va += kPageSize) {
+    mm.handle_fault(VirtAddr(va), true, false, core);
+  }
+}
+
+// arch_setup_additional_pages(); at 0: where there is room
+void Kernel::map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core) {
+  Vma vdso;
+  vdso.read = vdso.exec = vdso.file = true;
+  vdso.file_id = kVdsoFile;
+  mm.placement.vdso = mm.mmap(vdso, kPageSize, at, core);
+  Vma vvar;
+  vvar.read = vvar.special = true;
+  mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);
+}
+
+void Kernel::load_program(Task& t, const MappedProgram& program, cpu::Core& core) {
+  core.execute(system_.path().exec);
+  Mm& mm = *t.mm;
+  write_strings(mm, program.user_end, program.exec_stack_pages, core);
+  mm.finish_stack(program.stack_top, program.stack_bytes, core);
+  for (const Vma& segment : program.segments) {
+    mm.mmap(segment, segment.length(), segment.start, core);
+  }
+  mm.brk_start = mm.brk = mm.placement.heap = program.heap;
+  map_vdso(mm, program.vdso, core);
+}
+
+// setup_arg_pages() and load_elf_binary()
 void Kernel::load_program(Task& t, cpu::Core& core) {
   t.sve_trap = system_.machine.profile().sve;
   core.execute(system_.path().exec);
   Mm& mm = *t.mm;
-  Vma stack;
-  stack.read = stack.write = stack.grows_down = true;
-  // The strings are copied to the new stack before its final size and protection are known.
-  const std::uint64_t strings = ProgramImage::kStackTop - program_.exec_stack_pages * kPageSize;
-  mm.mmap(stack, program_.exec_stack_pages * kPageSize, strings, core);
-  for (std::uint64_t va = strings; va < ProgramImage::kStackTop; va += kPageSize) {
-    mm.handle_fault(VirtAddr(va), true, false, core);
-  }
+  write_strings(mm, ProgramImage::kStackTop, program_.exec_stack_pages, core);
   std::uint64_t stack_top = ProgramImage::kStackTop, heap = program_.heap_base();
   if (program_.randomize) {
     mm.set_mmap_base(ProgramImage::kStackTop - kStackGap - kStackRandom * kPageSize -
@@ -239,12 +267,7 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   }
   mm.brk_start = mm.brk = mm.placement.heap = heap;
   if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);
-  Vma vdso = text;  // arch_setup_additional_pages()
-  vdso.file_id = kVdsoFile;
-  mm.placement.vdso = mm.mmap(vdso, kPageSize, 0, core);
-  Vma vvar;
-  vvar.read = vvar.special = true;
-  mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);
+  map_vdso(mm, 0, core);
 }
 
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
@@ -300,7 +323,7 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
   mm.reset();
 }
 
-void Kernel::exec(std::uint32_t id) {
+void Kernel::exec(std::uint32_t id, const MappedProgram* program) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kExec);
   Task& t = task(id);
@@ -308,7 +331,11 @@ void Kernel::exec(std::uint32_t id) {
   t.mm = std::make_shared<Mm>(system_, cache_, call.core());
   switch_mm(*t.mm, call.core());
   drop_mm(old, call.core());
-  load_program(t, call.core());
+  if (program != nullptr) {
+    load_program(t, *program, call.core());
+  } else {
+    load_program(t, call.core());
+  }
 }
 
 void Kernel::exit(std::uint32_t id) {

@@ -10,6 +10,7 @@
 
 #include "sim/kernel/asid.h"
 #include "sim/kernel/cause.h"
+#include "sim/kernel/mapped_program.h"
 #include "sim/kernel/mm.h"
 #include "sim/kernel/program.h"
 #include "sim/kernel/vmalloc.h"
@@ -55,7 +56,8 @@ class Kernel {
   void fork(std::uint32_t parent, std::uint32_t child);
   void vfork(std::uint32_t parent, std::uint32_t child);
   void clone_thread(std::uint32_t parent, std::uint32_t child);
-  void exec(std::uint32_t id);
+  // Of the program set, or of `program`.
+  void exec(std::uint32_t id, const MappedProgram* program = nullptr);
   void exit(std::uint32_t id);
   void wait(std::uint32_t id, std::uint32_t child);
   // Every task that is left ends.
@@ -134,6 +136,9 @@ class Kernel {
   void free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu);
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
   void load_program(Task& t, cpu::Core& core);
+  void load_program(Task& t, const MappedProgram& program, cpu::Core& core);
+  void write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::Core& core);
+  void map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core);
   std::vector<Pfn> process_pages();
 
   System system_;

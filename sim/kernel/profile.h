@@ -13,8 +13,8 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 
 // Instructions of the kernel for one event of each kind.
 struct PathLengths {
-  std::uint64_t syscall, fault, anon_fault, zero_fault, file_fault, map_file_page, cow_copy,
-      cow_zero, cow_reuse, huge_fault, split_huge;
+  std::uint64_t syscall, file_call, fault, anon_fault, zero_fault, file_fault, map_file_page,
+      cow_copy, cow_zero, cow_reuse, huge_fault, split_huge;
   std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, madvise, zap_folio,
       zap_page, zap_none, free_folio, free_bulk, free_large, free_huge, free_tables, protect_page,
       protect_none, protect_huge, protect_writable, lazy_free_page, move_page, move_table, table;
@@ -26,8 +26,9 @@ struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 54> kPaths = {{
+inline constexpr std::array<PathInfo, 55> kPaths = {{
     {"syscall", &PathLengths::syscall},
+    {"file_call", &PathLengths::file_call},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
     {"zero_fault", &PathLengths::zero_fault},

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "sim/base/error.h"
+#include "sim/mmu/tlbi.h"
 
 namespace kpksim::validate {
 namespace {
@@ -32,6 +33,16 @@ const std::vector<std::string> kCounters = {"msr_por",
                                             "user_instructions",
                                             "page_table_writes"};
 
+const std::vector<std::string>& known_tlbi() {
+  static const std::vector<std::string> all = [] {
+    std::vector<std::string> names;
+    for (const mmu::TlbiInfo& info : mmu::kTlbiInfo) {
+      for (const char* domain : {"", "IS", "OS"}) names.push_back(std::string(info.name) + domain);
+    }
+    return names;
+  }();
+  return all;
+}
 const std::vector<std::string> kDeferred = {"msr_por", "isb", "dsb_ish", "dsb_ishst", "tlbi_total"};
 constexpr std::string_view kLater = "-617";
 
@@ -124,6 +135,7 @@ class Reader {
         if (value.is_null()) continue;
         const std::string group = name == "tlbi" ? "tlbi." : "allocator.";
         for (const auto& [key, values] : value.items()) {
+          if (name == "tlbi") check(key, known_tlbi(), "TLBI operation", at);
           m.counts[group + key] = numbers(values, at + "/" + key);
         }
         continue;

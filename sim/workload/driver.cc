@@ -127,7 +127,7 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
         continue;
       }
       try {
-        execute(step.op);
+        execute(step.op, workload);
       } catch (const InputError& e) {
         throw InputError(fmt::format("{}:{}: {}", workload.source, step.op.line, e.what()));
       }
@@ -187,7 +187,7 @@ void Driver::touch(const Operation& op) {
   }
 }
 
-void Driver::execute(const Operation& op) {
+void Driver::execute(const Operation& op, const Workload& workload) {
   const auto refuse_unless = [&](bool done, const char* what) {
     if (done) return;
     if (!op.may_fail) throw InputError(what);
@@ -293,7 +293,7 @@ void Driver::execute(const Operation& op) {
       kernel_.clone_thread(op.task, op.child);
       break;
     case OpKind::kExec:
-      kernel_.exec(op.task);
+      kernel_.exec(op.task, op.image == 0 ? nullptr : &workload.images[op.image - 1]);
       break;
     case OpKind::kExit:
       kernel_.exit(op.task);
@@ -308,7 +308,7 @@ void Driver::execute(const Operation& op) {
       kernel_.switch_to(op.task);
       break;
     case OpKind::kSyscall:
-      kernel_.null_syscall(op.task, op.count);
+      kernel_.null_syscall(op.task, op.count + (op.file ? kernel_.system().path().file_call : 0));
       break;
     case OpKind::kVmalloc: {
       const std::uint64_t pages = op.up_to == 0 ? op.count : draw(op);

@@ -60,7 +60,7 @@ class Driver {
 
  private:
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
-  void execute(const Operation& op);
+  void execute(const Operation& op, const Workload& workload);
   void advance(std::uint64_t steps);
   void touch(const Operation& op);
   std::uint64_t address_of(const Operation& op) const;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/kernel/mapped_program.h"
 #include "sim/kernel/profile.h"
 #include "sim/kernel/program.h"
 
@@ -69,7 +70,7 @@ struct Operation {
   bool shared = false;      // MAP_SHARED
   bool fixed = false;       // MAP_FIXED
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
-  bool file = false;        // file mapping (page cache), else anonymous
+  bool file = false;        // file mapping (page cache), else anonymous; kSyscall: on a file
   bool shmem = false;       // of a file mapping: a file in memory (memfd, tmpfs)
   bool populate = false;    // of kMmap: MAP_POPULATE
   bool shrink = false;      // of kBrk
@@ -93,6 +94,7 @@ struct Operation {
   std::uint64_t computes = 0;   // instructions of the program before it, or before each access
   kernel::HugePages setting = kernel::HugePages::kNever;
   std::uint64_t seed = 0;
+  std::uint32_t image = 0;    // of kExec: which of the images, from 1 on; 0: the program
   std::uint32_t file_id = 0;  // which file's page cache
   std::uint64_t file_offset = 0;
   // Where the operation stands in its source, for messages: a JSON pointer or a line number.
@@ -121,6 +123,7 @@ struct Workload {
   std::string source;  // file it was read from
   std::vector<Phase> phases;
   kernel::ProgramImage program;                        // what spawn and exec load
+  std::vector<kernel::MappedProgram> images;           // or what single execs load instead
   std::vector<std::pair<RegionId, Segment>> segments;  // regions that are parts of it
   std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
   std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many

@@ -36,13 +36,15 @@ void fill(Operation& op, const PageTouch& touch) {
 
 }  // namespace
 
-StraceReader::StraceReader(const std::string& path, const TouchRule& rule)
+StraceReader::StraceReader(const std::string& path, const TouchRule& rule,
+                           const std::vector<std::string>& sizes)
     : rule_(rule), tasks_(rule) {
   workload_.source = path;
   const std::size_t slash = path.find_last_of('/');
   workload_.name = path.substr(slash == std::string::npos ? 0 : slash + 1);
   workload_.name = workload_.name.substr(0, workload_.name.find(".strace"));
   workload_.phases.push_back({"trace", {}});
+  for (const std::string& file : sizes) read_sizes(file);
 }
 
 Operation& StraceReader::step(OpKind kind, std::uint32_t pid) {
@@ -145,9 +147,12 @@ void StraceReader::child_of(std::uint32_t parent, const StraceLine& line, std::u
   if (!shares) {
     // The fork has ended the parent's turn, and both run at once: no turn delays these.
     for (const std::uint32_t pid : {parent, child}) {
-      for (const PageTouch& t : tasks_[pid].space->recent(rule_.fork_pages)) {
+      for (const PageTouch& t : tasks_[pid].space->recent()) {
         fill(step(OpKind::kTouch, pid), t);
       }
+    }
+    for (const PageTouch& t : tasks_[child].space->read_again()) {
+      fill(step(OpKind::kTouch, child), t);
     }
     return;
   }
@@ -155,7 +160,7 @@ void StraceReader::child_of(std::uint32_t parent, const StraceLine& line, std::u
   const std::uint64_t top =
       line.field("child_stack")
           .value_or(line.field("stack").value_or(0) + line.field("stack_size").value_or(0));
-  const std::uint64_t bytes = rule_.stack_pages * kPageSize;
+  const std::uint64_t bytes = rule_.thread_pages * kPageSize;
   const std::uint64_t from = align_up(top, kPageSize) - bytes;
   if (top <= bytes || !tasks_[child].space->knows(from)) return;
   touch(child, {{from, bytes, kPageSize, true}});
@@ -176,8 +181,11 @@ void StraceReader::execve(const StraceLine& line) {
   for (const std::uint32_t other : tasks_.group(pid_)) {
     if (other != pid_) end(other);
   }
-  emit(OpKind::kExec, pid_);
-  tasks_.exec(pid_, std::string(line.text(line.name == "execveat" ? 1 : 0)));
+  const std::string path(line.text(line.name == "execveat" ? 1 : 0));
+  const std::uint32_t loaded = image(path);
+  emit(OpKind::kExec, pid_).image = loaded;
+  tasks_.exec(pid_, images_->of(line_));
+  if (loaded != 0) start_program(loaded);
 }
 
 // A thread that is not the first runs execve: it goes on under the first one's number.
@@ -251,6 +259,8 @@ void StraceReader::line(const StraceLine& line) {
   // The last words of a task that exit_group has ended.
   if (!ensure(pid_)) return;
   if (line.kind == Kind::kBegun) return begin(line);
+  on_file_ = std::any_of(line.arguments.begin(), line.arguments.end(),
+                         [](const std::string& a) { return a.starts_with('"'); });
   call(line);
 }
 
@@ -278,6 +288,8 @@ Workload StraceReader::read() {
   check_head(text);
   const StraceParents parents(text);
   parents_ = &parents;
+  const StraceImages images(text);
+  images_ = &images;
   StraceLineParser parser;
   std::size_t seen = 0, bad = 0;
   std::uint32_t first_bad = 0;
@@ -306,26 +318,32 @@ void StraceReader::finish() {
     end_turn(*tasks_[pid].space);
   }
   workload_.assumptions = {
-      "strace shows no page accesses; they follow a rule (TouchRule)",
+      "strace shows no page accesses; they follow a rule of six numbers (TouchRule)",
+      fmt::format("1. of a program's own text {} % of the 64 KB windows is read, and as much is "
+                  "written of heap and large mappings that it has used up",
+                  rule_.own_percent),
+      fmt::format("2. of libraries' text, of other files and of zeroed memory (.bss) {} % is used; "
+                  "data of files is read once, then all written",
+                  rule_.used_percent),
       fmt::format(
-          "file mappings: {} % (executable) and {} % (other) of their 64 KB areas are read, "
-          "{} % of private writable ones is read, then written",
-          rule_.text_percent, rule_.file_percent, rule_.data_percent),
+          "3. the heap and mappings above 128 KB: {} KB at once, the rest when more is asked "
+          "for; smaller mappings are written in full",
+          rule_.open_kb),
+      fmt::format("4. a program writes {} pages of its stack", rule_.stack_pages),
       fmt::format(
-          "anonymous mappings up to 128 KB: {} % is written; larger ones and the heap: {} KB "
-          "at once, the rest when more is asked for; shared ones: {} %",
-          rule_.small_percent, rule_.open_kb, rule_.shared_percent),
+          "5. after a fork parent and child each write {} % of the pages written before, the "
+          "last ones, at most 4 MB",
+          rule_.fork_percent),
+      fmt::format("6. and the child reads {} % of the text windows again", rule_.fork_text_percent),
       fmt::format(
-          "execve's own mappings, which strace does not show: the program ({} KB of text, {} "
-          "KB of data, {} KB zeroed, of which {} % is written, where no '# program' line says "
-          "it), the dynamic linker and {} KB of stack; by three calls",
-          rule_.image_text_kb, rule_.image_data_kb, rule_.image_zero_kb, rule_.zero_percent,
-          rule_.image_stack_kb),
-      fmt::format(
-          "after a fork parent and child each write the {} pages they wrote last; while both "
-          "live, incoming data is followed by writes to {} page(s) at random",
-          rule_.fork_pages, rule_.store_pages),
-      fmt::format("a new thread writes {} pages of its stack", rule_.stack_pages),
+          "execve's own mappings, which strace does not show: the program (where no "
+          "'# program' line says it {} KB of text, {} KB of data, {} KB zeroed), the dynamic "
+          "linker, vdso and stack; where they lie is seen from later calls",
+          rule_.image_text_kb, rule_.image_data_kb, rule_.image_zero_kb),
+      fmt::format("shared mappings: {} % is written; a new thread writes {} pages of its stack; "
+                  "while a forked copy lives, incoming data is followed by writes to {} page(s) at "
+                  "random",
+                  rule_.shared_percent, rule_.thread_pages, rule_.store_pages),
       fmt::format("transparent huge pages: {}",
                   rule_.huge_pages
                       ? "as the kernel profile has them, unless the program switches them off"
@@ -335,8 +353,9 @@ void StraceReader::finish() {
   for (const auto& [kind, n] : not_understood_) workload_.not_understood.emplace_back(kind, n);
 }
 
-Workload read_strace(const std::string& path, const TouchRule& rule) {
-  return StraceReader(path, rule).read();
+Workload read_strace(const std::string& path, const TouchRule& rule,
+                     const std::vector<std::string>& sizes) {
+  return StraceReader(path, rule, sizes).read();
 }
 
 }  // namespace kpksim::workload

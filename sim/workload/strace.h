@@ -8,44 +8,44 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "sim/workload/operation.h"
 
 namespace kpksim::workload {
 
-// Which pages a program touches between its calls. The defaults are held to the page faults that a
-// real kernel took for two of the recorded programs (traces/README.md).
+// Which pages a program touches between its calls. The first six are fitted to the page faults of
+// the two recordings of tests/app-truth alone (docs/kernel-model.md); the result shows them.
 struct TouchRule {
-  // Read-only file mappings: the share of their 64 KB areas, evenly spread, that is read. Each is
-  // one fault, as the kernel maps the area around it (fault-around).
-  unsigned text_percent = 50;  // executable
-  unsigned file_percent = 25;  // other
-  // Private writable file mappings (data, relocated tables): the share that is written, after a
-  // first look (the dynamic section) that maps its areas for reading; so each write is a COW fault.
-  unsigned data_percent = 100;
-  // Private anonymous mappings of up to 128 KB: the share that is written.
-  unsigned small_percent = 75;
-  // Larger ones, and what brk adds: the first part is written at once, the rest when the program
-  // asks for more of the kind, which shows that it has used up what it had.
-  unsigned open_kb = 64;
+  // What a program has for itself and uses for the most part: the share that is read of the 64 KB
+  // windows of its own text, evenly spread (each is one fault, as the kernel maps the window around
+  // it: fault-around); and the share that is written of heap and large mappings that were used up.
+  unsigned own_percent = 75;
+  // Of what libraries bring but a program uses in part only: the windows of their text, the pages
+  // that are zeroed behind their data and the program's (.bss), and other files.
+  unsigned used_percent = 48;
+  // A heap and large anonymous mappings: the part that is written at once; the rest when the
+  // program asks for more of the kind, which shows that it has used up what it had.
+  unsigned open_kb = 32;
+  // Of its stack, a program writes these pages besides the one that execve has filled.
+  unsigned stack_pages = 2;
+  // After a fork, parent and child each write this share of the pages that were written before, the
+  // last ones (at most 4 MB: what either goes on working with); and the child, which inherits no
+  // entries for text, reads a share of the windows that were read.
+  unsigned fork_percent = 41;
+  unsigned fork_text_percent = 36;
+
   // Shared writable mappings: the first share that is written.
   unsigned shared_percent = 10;
-  // What execve maps, and strace does not show: the program's text (text_percent of it is read),
-  // data (as above) and zeroed memory (.bss: zero_percent of it is written), the dynamic linker and
-  // the stack. These sizes are for programs of which the trace has no "# program" line
-  // (traces/programs.sh). Mapped below the heap, by three calls, at the program's first brk; with
-  // all of text, data and zero 0, nothing is.
+  // Sizes of programs for which there is no "# program" line (traces/programs.sh). With all of them
+  // 0, execve maps nothing that is known.
   unsigned image_text_kb = 1344;
   unsigned image_data_kb = 8;
   unsigned image_zero_kb = 128;
-  unsigned zero_percent = 25;
-  unsigned image_stack_kb = 64;  // the part of the stack that is written
-  // After a fork, parent and child each write this many pages, the last ones written before.
-  unsigned fork_pages = 16;
   // While a forked copy lives: pages, at random among all written before, that a call which brings
   // data in (read, recvfrom, ...) is followed by writing to.
   unsigned store_pages = 1;
-  unsigned stack_pages = 2;  // of a new thread's stack: written
+  unsigned thread_pages = 2;  // of a new thread's stack: written
   // strace stops a task at every call, so that tasks that are ready alternate line by line; a real
   // kernel lets one run on. A task's calls are taken together in turns of up to this many, as far
   // as forks, execs, exits and waits allow. 1: strictly in the order of the lines.
@@ -53,9 +53,12 @@ struct TouchRule {
   // Transparent huge pages are as the kernel profile has them, unless a program switches them off
   // (PR_SET_THP_DISABLE). False: none has them.
   bool huge_pages = true;
+  bool touch = true;  // false: mappings are not touched at all
 };
 
 // InputError: not readable, or not strace's output (file:line, what was expected).
-Workload read_strace(const std::string& path, const TouchRule& rule = {});
+// `sizes`: files of "# program" lines, for programs of which the trace itself has none.
+Workload read_strace(const std::string& path, const TouchRule& rule = {},
+                     const std::vector<std::string>& sizes = {});
 
 }  // namespace kpksim::workload

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "sim/base/error.h"
+#include "sim/base/text_input.h"
 #include "sim/base/types.h"
 #include "sim/workload/strace_reader.h"
 
@@ -14,9 +15,6 @@ namespace {
 
 constexpr std::uint64_t kUserEnd = 1ull << 48;
 constexpr std::uint64_t kMaxImage = 1ull << 32;
-constexpr std::uint64_t kImageAlignment = 64 << 10;
-// The dynamic linker of glibc 2.36: about this much is mapped, all of it is used.
-constexpr std::uint64_t kLinkerText = 192 << 10, kLinkerData = 16 << 10;
 
 bool is_raw(std::string_view flags) {
   return !flags.empty() && flags.front() >= '0' && flags.front() <= '9' &&
@@ -112,7 +110,11 @@ void StraceReader::mmap(const StraceLine& line) {
   area.file = !line.has(3, "MAP_ANONYMOUS") && !line.has(3, "MAP_ANON");
   area.shared = line.has(3, "MAP_SHARED") || line.has(3, "MAP_SHARED_VALIDATE");
   area.stack = line.has(3, "MAP_STACK");
+  area.zero = !area.file && line.has(3, "MAP_FIXED");  // a loader's, behind a file's data
   area.populate = line.has(3, "MAP_POPULATE") || line.has(3, "MAP_LOCKED");
+  if (const ProgramTraces* traces = tasks_[pid_].traces; area.file && traces != nullptr) {
+    area.read_only_end = traces->read_only_end(area.start);
+  }
   map(area, area.file ? file_of(line.text(4)) : 0, line.argument(5));
 }
 
@@ -191,8 +193,6 @@ void StraceReader::brk(const StraceLine& line) {
   settle(pid_);
   const std::uint64_t old = space().brk, now = line.value();
   space().brk = now;
-  if (tasks_[pid_].fresh) image(now);
-  tasks_[pid_].fresh = false;
   const std::uint64_t from = align_up(old, kPageSize), to = align_up(now, kPageSize);
   if (line.argument(0) == 0 && old != 0 && old != now) unclear("break that no call has set");
   // Only a question: if the answer is new, a call that set it is missing.
@@ -205,6 +205,8 @@ void StraceReader::brk(const StraceLine& line) {
     area.heap = true;
     return map(area, 0, 0);
   }
+  if (rule_.touch)
+    touch(pid_, {{to, kPageSize, kPageSize, true}});  // the heap had reached up to here
   Operation& op = emit(OpKind::kMunmap, pid_);
   op.address = to;
   op.length = from - to;
@@ -220,38 +222,84 @@ void StraceReader::program(const StraceLine& line) {
   programs_[std::string(path)] = {*text, *data, *zero};
 }
 
-// What execve itself maps and strace does not show, below the heap as a program lies there.
-void StraceReader::image(std::uint64_t brk) {
-  if ((rule_.image_text_kb | rule_.image_data_kb | rule_.image_zero_kb) == 0) return;
+void StraceReader::read_sizes(const std::string& path) {
+  const std::string text = read_text_file(path);
+  StraceLineParser parser;
+  std::uint32_t number = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const StraceLine parsed = parser.parse(std::string_view(text).substr(at, end - at));
+    at = end + 1;
+    ++number;
+    if (parsed.kind == StraceLine::Kind::kEmpty) continue;
+    const std::size_t known = programs_.size();
+    if (parsed.kind == StraceLine::Kind::kProgram) program(parsed);
+    if (programs_.size() == known) {
+      throw InputError(fmt::format(
+          "{}:{}: expected a line like '# program \"/bin/true\" text=N data=N zero=N', once for "
+          "each path",
+          path, number));
+    }
+  }
+}
+
+std::uint32_t StraceReader::image(const std::string& path) {
   const auto kb = [](unsigned n) { return std::uint64_t{n} << 10; };
-  Image size{kb(rule_.image_text_kb), kb(rule_.image_data_kb), kb(rule_.image_zero_kb)};
-  const std::string& path = tasks_[pid_].program;
-  if (const auto known = programs_.find(path); known != programs_.end()) size = known->second;
-  const std::uint64_t text = align_up(size.text + kLinkerText, kImageAlignment);
-  const std::uint64_t data = align_up(size.data + kLinkerData, kPageSize);
-  const std::uint64_t zero = align_up(size.zero, kPageSize) + kb(rule_.image_stack_kb);
-  const std::uint64_t below = text + data + zero + 2 * kImageAlignment;
-  if (brk <= below) return unclear("break too low for the program's image");
-  std::uint64_t at = align_down(brk - below, kImageAlignment);
-  const std::uint32_t file =
-      file_ids_.try_emplace(path, static_cast<std::uint32_t>(file_ids_.size() + 1)).first->second;
-  StraceArea area;
-  const auto part = [&](std::uint64_t length, std::uint8_t prot, bool of_file) {
-    area.start = at;
-    area.end = at += length;
-    area.prot = prot;
-    area.file = of_file;
-    map(area, of_file ? file : 0, of_file && prot != (kProtRead | kProtExec) ? text : 0);
+  ProgramSize size{kb(rule_.image_text_kb), kb(rule_.image_data_kb), kb(rule_.image_zero_kb)};
+  auto known = programs_.find(path);
+  // Where /bin is a link to /usr/bin.
+  const std::string quoted_usr = path.starts_with("\"/usr/")
+                                     ? "\"" + path.substr(5)
+                                     : "\"/usr" + path.substr(path.empty() ? 0 : 1);
+  if (known == programs_.end()) known = programs_.find(quoted_usr);
+  if (known != programs_.end()) size = known->second;
+  if (size.text + size.data + size.zero == 0) return 0;
+  Image image = place_image(size, images_->of(line_));
+  if (image.parts.empty()) {
+    unclear("execve of which no later call shows the place");
+    return 0;
+  }
+  const auto id = [&](const std::string& file) {
+    return file_ids_.try_emplace(file, static_cast<std::uint32_t>(file_ids_.size() + 1))
+        .first->second;
   };
-  part(text, kProtRead | kProtExec, true);
-  part(data, kProtRead | kProtWrite, true);
-  settle(pid_);
-  part(zero, kProtRead | kProtWrite, false);
-  space().used();
-  const std::uint64_t written =
-      align_up(size.zero * rule_.zero_percent / 100 + kb(rule_.image_stack_kb), kPageSize);
-  touch(pid_, {{area.start, written, kPageSize, true}});
-  space().wrote(area.start, area.start + written);
+  kernel::MappedProgram loaded;
+  for (const ImagePart& part : image.parts) {
+    kernel::Vma vma;
+    vma.start = part.area.start;
+    vma.end = part.area.end;
+    vma.read = true;
+    vma.write = (part.area.prot & kProtWrite) != 0;
+    vma.exec = (part.area.prot & kProtExec) != 0;
+    vma.file = part.area.file;
+    if (vma.file) vma.file_id = id(part.linker ? "the dynamic linker" : path);
+    vma.file_offset = part.file_offset;
+    if (!rule_.huge_pages && !vma.file) vma.huge = kernel::HugeAdvice::kNoHugepage;
+    loaded.segments.push_back(vma);
+  }
+  loaded.heap = image.heap;
+  loaded.vdso = image.vdso;
+  loaded.user_end = image.user_end;
+  loaded.stack_top = image.stack_top;
+  workload_.images.push_back(std::move(loaded));
+  placed_.push_back(std::move(image));
+  return static_cast<std::uint32_t>(placed_.size());
+}
+
+// The linker runs, then the program.
+void StraceReader::start_program(std::uint32_t number) {
+  const Image& image = placed_[number - 1];
+  const std::uint64_t bytes = rule_.stack_pages * kPageSize;
+  const std::uint64_t stack = image.stack_top - kPageSize - bytes;
+  if (bytes != 0) touch(pid_, {{stack, bytes + kPageSize, kPageSize, true}});
+  if (image.vdso != 0 && rule_.touch) touch(pid_, {{image.vdso, kPageSize, kPageSize, false}});
+  for (const bool linker : {true, false}) {
+    for (const ImagePart& part : image.parts) {
+      if (part.linker == linker) space().map(part.area);
+    }
+    settle(pid_);
+  }
+  space().wrote(stack, stack + bytes + kPageSize);
 }
 
 void StraceReader::shmget(const StraceLine& line) {

@@ -15,7 +15,8 @@ namespace kpksim::workload {
 
 class StraceReader {
  public:
-  StraceReader(const std::string& path, const TouchRule& rule);
+  StraceReader(const std::string& path, const TouchRule& rule,
+               const std::vector<std::string>& sizes);
   Workload read();
 
  private:
@@ -62,7 +63,10 @@ class StraceReader {
   void program(const StraceLine& line);
   void quiet(const StraceLine& line);  // nothing but its entry, and no sign of other activity
   bool range(const StraceLine& line);  // its first two arguments are an address and a length
-  void image(std::uint64_t brk);
+  // What execve maps, by index into the images; 0: nothing is known.
+  std::uint32_t image(const std::string& path);
+  void start_program(std::uint32_t image);
+  void read_sizes(const std::string& path);
   void map(StraceArea area, std::uint32_t file, std::uint64_t offset);
   std::uint32_t file_of(std::string_view descriptor);
 
@@ -72,16 +76,18 @@ class StraceReader {
   Operation& emit(OpKind kind, std::uint32_t pid);
   Operation& step(OpKind kind, std::uint32_t pid);
   void end_turn(StraceSpace& space);
-  void syscall() { emit(OpKind::kSyscall, pid_); }
+  void syscall() { emit(OpKind::kSyscall, pid_).file = on_file_; }
   void touch(std::uint32_t pid, const std::vector<PageTouch>& touches);
   void settle(std::uint32_t pid) { touch(pid, tasks_[pid].space->settle()); }
 
   TouchRule rule_;
   Workload workload_;
   std::uint32_t line_ = 0, pid_ = 0;
+  bool on_file_ = false;        // the call has a path or data
   std::uint32_t nameless_ = 0;  // the real pid of the task whose first lines bear none
   StraceTasks tasks_;
   const StraceParents* parents_ = nullptr;
+  const StraceImages* images_ = nullptr;
   // Calls that make a task, begun and not yet returned: the child may run before they return.
   struct Begun {
     StraceLine line;
@@ -90,10 +96,8 @@ class StraceReader {
   std::map<std::uint32_t, Begun> begun_;
   std::set<std::uint32_t> early_;  // children seen before their call returned
   std::map<std::string, std::uint32_t, std::less<>> file_ids_;
-  struct Image {
-    std::uint64_t text, data, zero;  // bytes
-  };
-  std::map<std::string, Image> programs_;  // by path as execve has it
+  std::map<std::string, ProgramSize> programs_;  // by path as execve has it
+  std::vector<Image> placed_;                    // of workload_.images
   std::map<std::uint64_t, std::uint64_t> segment_bytes_,
       attached_bytes_;  // System V, by id, address
   std::map<std::string, std::uint64_t> not_understood_;

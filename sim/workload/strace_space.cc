@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint64_t kFaultAroundBytes = 64 << 10;
 constexpr std::uint64_t kSmallBytes = 128 << 10;  // glibc's mmap threshold: larger is a request
+constexpr std::uint64_t kWorkingSet = 1024;       // pages that a fork is followed by writing to
 constexpr std::size_t kRangesKept = 1024;         // of written pages, the newest
 
 std::uint64_t share(std::uint64_t bytes, unsigned percent) {
@@ -171,40 +172,82 @@ void StraceSpace::forget(std::uint64_t start, std::uint64_t end) {
   written_shared_.cut(start, end);
 }
 
-// Writes the area's pages up to `end`.
+// Writes the area's pages up to `end`. Of large anonymous memory (tables, arenas) one page in 16 is
+// looked at before it is written.
 void StraceSpace::write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out) {
   if (area.start >= end) return;
+  const std::uint64_t looked_at = area.start + kFaultAroundBytes - kPageSize;
+  if (!area.file && !area.shared && looked_at < end) {
+    out.push_back({looked_at, end - looked_at, kFaultAroundBytes, false});
+  }
   out.push_back({area.start, end - area.start, kPageSize, true});
   (area.shared ? written_shared_ : written_).add(area.start, end);
+}
+
+// Each window of fault-around is read by one access.
+void StraceSpace::read_text(const StraceArea& area, std::vector<PageTouch>& out) {
+  const bool text = (area.prot & kProtExec) != 0;
+  const unsigned percent = area.all               ? 100
+                           : text && area.program ? rule_.own_percent
+                                                  : rule_.used_percent;
+  if (percent == 0) return;
+  const std::uint64_t stride = kFaultAroundBytes * 100 / percent;
+  out.push_back({area.start, area.end - area.start, stride, false});
+  if (!text) return;
+  for (std::uint64_t at = area.start; at < area.end; at += stride) text_read_.push_back(at);
+}
+
+// The loader zeroes the end of the last page and reads the dynamic section, which stands at the end
+// of the tables that become read-only. It writes all pages, as it relocates them; those that its
+// read has mapped are copied. Where nothing is to be relocated, the program itself comes first to
+// what is behind those tables: it reads, then writes.
+void StraceSpace::write_data(const StraceArea& area, std::vector<PageTouch>& out) {
+  const auto read = [&](std::uint64_t at) {
+    out.push_back({at, kPageSize, kPageSize, false});
+    return align_down(at, kFaultAroundBytes) + kFaultAroundBytes;
+  };
+  if (area.cleared) out.push_back({area.end - kPageSize, kPageSize, kPageSize, true});
+  const std::uint64_t window = align_down(area.start, kFaultAroundBytes) + kFaultAroundBytes;
+  const std::uint64_t tables_end = area.read_only_end == 0 ? window : area.read_only_end;
+  std::uint64_t next = read(std::min(tables_end, area.end) - kPageSize);
+  while (area.fixed && next < area.end) next = read(next);
+  write(area, area.end, out);
 }
 
 void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
   const std::uint64_t length = area.end - area.start;
   const bool w = (area.prot & kProtWrite) != 0;
-  if (area.prot == kProtNone || area.stack) return;
+  if (area.prot == kProtNone || area.stack || !rule_.touch) return;
   if (area.populate && w) return write(area, area.end, out);
   if (!w) {
-    const unsigned percent = (area.prot & kProtExec) != 0 ? rule_.text_percent : rule_.file_percent;
-    if (!area.file || percent == 0) return;
-    out.push_back({area.start, length, kFaultAroundBytes * 100 / percent, false});
+    if (area.file) read_text(area, out);
     return;
   }
   if (area.shared) return write(area, area.start + share(length, rule_.shared_percent), out);
-  if (area.file) {
-    if (rule_.data_percent == 0) return;
-    out.push_back({area.start, length, kFaultAroundBytes, false});
-    return write(area, area.start + share(length, rule_.data_percent), out);
+  if (area.file) return write_data(area, out);
+  if (area.zero) {
+    // The first page is looked at before it is written.
+    const std::uint64_t used = share(length, rule_.used_percent);
+    if (used != 0) out.push_back({area.start, kPageSize, kPageSize, false});
+    return write(area, area.start + used, out);
   }
-  if (!area.heap && length <= kSmallBytes) {
-    return write(area, area.start + share(length, rule_.small_percent), out);
-  }
+  if (!area.heap && length <= kSmallBytes) return write(area, area.end, out);
   Open& open = open_[area.heap ? 1 : 0];
   StraceArea rest = area;
   rest.start = open.next;
-  write(rest, open.end, out);
+  write(rest, rest.start + share(open.end - open.next, rule_.own_percent), out);
   open.next = std::min(area.end, area.start + std::uint64_t{rule_.open_kb} * 1024);
   open.end = area.end;
   write(area, open.next, out);
+}
+
+std::vector<PageTouch> StraceSpace::read_again() const {
+  std::vector<PageTouch> out;
+  const std::size_t n = text_read_.size() * rule_.fork_text_percent / 100;
+  for (std::size_t i = 0; i < n; ++i) {
+    out.push_back({text_read_[i * text_read_.size() / n], kPageSize, kPageSize, false});
+  }
+  return out;
 }
 
 std::vector<PageTouch> StraceSpace::settle() {
@@ -214,10 +257,11 @@ std::vector<PageTouch> StraceSpace::settle() {
   return out;
 }
 
-std::vector<PageTouch> StraceSpace::recent(unsigned n) const {
+std::vector<PageTouch> StraceSpace::recent() const {
   std::vector<PageTouch> out;
   const std::uint64_t pages = written_.pages();
-  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(n, pages); ++i) {
+  const std::uint64_t n = std::min(pages * rule_.fork_percent / 100, kWorkingSet);
+  for (std::uint64_t i = 0; i < n; ++i) {
     out.push_back({written_.page(pages - 1 - i), kPageSize, kPageSize, true});
   }
   return out;

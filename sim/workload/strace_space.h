@@ -22,10 +22,16 @@ struct StraceArea {
   std::uint64_t start = 0, end = 0;
   std::uint8_t prot = 0;
   bool file = false, shared = false;
-  bool stack = false;     // MAP_STACK: touched by its thread
-  bool heap = false;      // added by brk
-  bool populate = false;  // MAP_POPULATE: the kernel touches all of it
-  bool whole = true;      // nothing was cut off since it was mapped
+  bool stack = false;               // MAP_STACK: touched by its thread
+  bool heap = false;                // added by brk
+  bool program = false;             // of the program that execve maps, or of its linker
+  bool all = false;                 // text that is read in full
+  bool zero = false;                // zeroed memory behind a file's data
+  bool fixed = false;               // data of a program that is not relocated
+  bool cleared = false;             // data whose last page is zeroed behind its end before all else
+  bool populate = false;            // MAP_POPULATE: the kernel touches all of it
+  std::uint64_t read_only_end = 0;  // of data: what is before it will become read-only; 0: unknown
+  bool whole = true;                // nothing was cut off since it was mapped
 };
 
 // Ranges in the order in which they were last written.
@@ -59,12 +65,13 @@ class StraceSpace {
   // A mapping that was made for use, not a part that a loader cuts off again.
   bool waits_whole(std::uint64_t start, std::uint64_t end) const;
 
-  void used() { waiting_.clear(); }  // the caller has touched what was mapped last
   // The touches of all mappings made since the last time.
   std::vector<PageTouch> settle();
   // The pages that a forked child and its parent write, and those that incoming data goes to.
-  std::vector<PageTouch> recent(unsigned n) const;
+  std::vector<PageTouch> recent() const;
   std::vector<PageTouch> random(unsigned n, std::mt19937_64& source) const;
+  // The text that a forked child reads anew.
+  std::vector<PageTouch> read_again() const;
 
   // A copy of it, by fork, is alive (or it is such a copy and others live).
   bool has_copies() const { return family_.use_count() > 1; }
@@ -84,12 +91,15 @@ class StraceSpace {
   void write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out);
   void forget(std::uint64_t start, std::uint64_t end);
   void split(std::uint64_t at);
+  void read_text(const StraceArea& area, std::vector<PageTouch>& out);
+  void write_data(const StraceArea& area, std::vector<PageTouch>& out);
   static void cut(std::vector<StraceArea>& areas, std::uint64_t start, std::uint64_t end);
 
   TouchRule rule_;
   std::map<std::uint64_t, StraceArea> areas_;  // by end
   std::vector<StraceArea> waiting_;            // mapped, not yet touched
   Open open_[2];                               // mappings, heap
+  std::vector<std::uint64_t> text_read_;       // one address in each window that was read
   WrittenPages written_;                       // private: copied after a fork
   WrittenPages written_shared_;
   std::shared_ptr<int> family_;  // shared by the copies of a fork

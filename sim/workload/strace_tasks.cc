@@ -90,15 +90,14 @@ void StraceTasks::clone(std::uint32_t pid, std::uint32_t child, Share share, boo
   tasks_[child] = std::move(task);
 }
 
-void StraceTasks::exec(std::uint32_t pid, std::string program) {
+void StraceTasks::exec(std::uint32_t pid, const ProgramTraces& traces) {
   StraceTask& task = tasks_.at(pid);
   const bool no_huge_pages = task.space->no_huge_pages;  // outlives execve (MMF_INIT_MASK)
   task.space = std::make_shared<StraceSpace>(rule_);
   task.space->no_huge_pages = no_huge_pages;
   task.files = std::make_shared<StraceFiles>(*task.files);
   task.files->executed();
-  task.fresh = true;
-  task.program = std::move(program);
+  task.traces = &traces;
 }
 
 void StraceTasks::exit(std::uint32_t pid) {

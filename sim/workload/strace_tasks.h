@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/workload/strace_images.h"
 #include "sim/workload/strace_line.h"
 #include "sim/workload/strace_space.h"
 
@@ -37,9 +38,8 @@ class StraceFiles {
 struct StraceTask {
   std::uint32_t group = 0;  // pid of the first thread
   bool alive = true;
-  bool reaped = false;  // dead and waited for
-  bool fresh = false;   // has run execve and not yet asked for its break
-  std::string program;  // path of the last execve
+  bool reaped = false;                    // dead and waited for
+  const ProgramTraces* traces = nullptr;  // of the last execve
   std::shared_ptr<StraceSpace> space;
   std::shared_ptr<StraceFiles> files;
 };
@@ -72,7 +72,7 @@ class StraceTasks {
   enum class Share { kNothing, kSpace, kThread };
   // `files`: CLONE_FILES.
   void clone(std::uint32_t pid, std::uint32_t child, Share share, bool files);
-  void exec(std::uint32_t pid, std::string program);
+  void exec(std::uint32_t pid, const ProgramTraces& traces);
   void exit(std::uint32_t pid);
   // The living threads of the task's group, itself last.
   std::vector<std::uint32_t> group(std::uint32_t pid) const;

@@ -19,11 +19,12 @@ using Texts = std::vector<std::string>;
 // No touches and no image: only what the trace itself says, strictly in its order.
 inline TouchRule silent() {
   TouchRule rule;
-  rule.text_percent = rule.file_percent = rule.data_percent = rule.small_percent = 0;
-  rule.shared_percent = rule.zero_percent = rule.open_kb = rule.image_stack_kb = 0;
+  rule.own_percent = rule.used_percent = rule.open_kb = rule.shared_percent = 0;
   rule.image_text_kb = rule.image_data_kb = rule.image_zero_kb = 0;
-  rule.fork_pages = rule.store_pages = rule.stack_pages = 0;
+  rule.fork_percent = rule.fork_text_percent = rule.store_pages = 0;
+  rule.stack_pages = rule.thread_pages = 0;
   rule.turn_calls = 1;
+  rule.touch = false;
   return rule;
 }
 

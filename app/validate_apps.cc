@@ -1,0 +1,210 @@
+// kpksim validate apps: replayed recordings of whole programs against a real kernel's counts.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/program_options.hpp>
+#include <filesystem>
+#include <iostream>
+#include <set>
+#include <thread>
+
+#include "app/options.h"
+#include "app/progress.h"
+#include "sim/base/error.h"
+#include "sim/validate/apps_check.h"
+#include "sim/workload/strace.h"
+
+namespace kpksim::app {
+namespace {
+
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+using validate::Measurement;
+
+struct Request {
+  std::string file, program, variant;
+  std::vector<std::string> sizes;
+  bool all = false;
+  unsigned jobs = 1;
+};
+
+bool parse(const std::vector<std::string>& arguments, Request& request) {
+  po::options_description options(
+      "kpksim validate apps [options] [FILE]\n"
+      "Replays recordings of whole programs under each variant of FILE and holds them to what a "
+      "real\n"
+      "kernel executed, less the program 'nothing'. The recording of a program is "
+      "traces/NAME.strace\n"
+      "(.gz, .zst) beside FILE. Without FILE: the shipped measurement. Exit status 1 if a count is "
+      "off");
+  options.add_options()("help,h", "this text")("program", po::value(&request.program),
+                                               "this program alone")(
+      "variant", po::value(&request.variant), "this variant alone")(
+      "sizes", po::value(&request.sizes),
+      "file of '# program' lines (traces/programs.sh); default: Debian 12's programs for arm64")(
+      "all,a", po::bool_switch(&request.all), "print all counters, not only those that are off")(
+      "jobs,j",
+      po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
+      "threads");
+  po::options_description hidden;
+  hidden.add(options).add_options()("file", po::value(&request.file));
+  po::positional_options_description positional;
+  positional.add("file", 1);
+  po::variables_map values;
+  po::store(po::command_line_parser(arguments).options(hidden).positional(positional).run(),
+            values);
+  po::notify(values);
+  if (values.count("help") != 0) {
+    std::cout << options;
+    return false;
+  }
+  return true;
+}
+
+// The recording of a program, beside the counts.
+std::string trace_of(const std::string& counts, const std::string& program) {
+  const fs::path folder = fs::path(counts).parent_path() / "traces";
+  std::vector<std::string> known;
+  if (fs::is_directory(folder)) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      const std::size_t end = name.find(".strace");
+      if (end == std::string::npos) continue;
+      if (name.substr(0, end) == program) return entry.path().string();
+      known.push_back(name.substr(0, end));
+    }
+  }
+  std::sort(known.begin(), known.end());
+  throw InputError(fmt::format(
+      "{}: the program '{}' has no recording {}.strace, .strace.gz or "
+      ".strace.zst{}",
+      counts, program, (folder / program).string(), known.empty() ? "" : suggest(program, known)));
+}
+
+void check_choice(const char* option, const std::string& choice, const std::set<std::string>& known,
+                  const std::string& file) {
+  if (choice.empty() || known.contains(choice)) return;
+  throw InputError(fmt::format("{}: '{}' is not in {}{}", option, choice, file,
+                               suggest(choice, {known.begin(), known.end()})));
+}
+
+constexpr std::string_view kVerdicts[] = {"exact", "within", "OFF"};
+
+void print(const validate::AppMeasurement& of, const std::vector<validate::AppRow>& rows,
+           bool all) {
+  std::string text;
+  for (const validate::AppRow& row : rows) {
+    if (!all && row.verdict != validate::Verdict::kOff) continue;
+    const bool ratio = !row.base.empty();
+    const std::string name = ratio ? row.counter + " / " + row.base : row.counter;
+    const auto number = [&](double n) {
+      return ratio ? fmt::format("{:.4f}", n) : fmt::format("{:.0f}", n);
+    };
+    text += fmt::format("  {:<28} real {:>11} model {:>11}  {:>+6.1f} %  {}\n", name,
+                        number(row.real), number(row.model), 100 * row.error(),
+                        kVerdicts[static_cast<unsigned>(row.verdict)]);
+  }
+  if (text.empty()) return;
+  std::cout << fmt::format("{} {} {}\n", of.program, of.cpu, of.variant) << text;
+}
+
+}  // namespace
+
+int validate_apps(const std::vector<std::string>& arguments) {
+  Request request;
+  request.file = data_path("tests/app-truth/app_counts_kpkeys.json");
+  if (!parse(arguments, request)) return 0;
+  if (request.sizes.empty()) request.sizes = {data_path("traces/debian-12-arm64.programs")};
+  const validate::CountsFile file = validate::read_counts(request.file);
+
+  std::map<std::string, workload::Workload> traces;
+  std::set<std::string> programs, variants;
+  for (const Measurement& m : file.measurements) {
+    if (m.phase != validate::kNothing) programs.insert(m.phase);
+    variants.insert(m.variant);
+    if (!traces.contains(m.phase)) {
+      traces[m.phase] = workload::read_strace(trace_of(request.file, m.phase), {}, request.sizes);
+    }
+  }
+  check_choice("--program", request.program, programs, request.file);
+  check_choice("--variant", request.variant, variants, request.file);
+  if (!traces.contains(validate::kNothing)) {
+    throw InputError(fmt::format("{}: /phases: the program '{}' is missing, which is subtracted",
+                                 request.file, validate::kNothing));
+  }
+
+  // One replay for each program, CPU and variant; ratios need their base variants too.
+  const auto wanted = [&](const Measurement& m) {
+    return (request.program.empty() || m.phase == request.program || m.phase == validate::kNothing);
+  };
+  std::vector<const Measurement*> order;
+  for (const Measurement& m : file.measurements) {
+    if (wanted(m)) order.push_back(&m);
+  }
+  const std::map<std::string, cpu::CoreProfile> cores = {{"max", read_core("neoverse-v1")},
+                                                         {"a76", read_core("cortex-a76")}};
+  const kernel::KernelProfile profile = read_kernel("linux-6.12-kpkeys");
+  std::vector<validate::AppCounts> counts(order.size());
+  std::vector<std::exception_ptr> errors(order.size());
+  std::atomic<std::size_t> next = 0;
+  Progress progress("validate", order.size());
+  const auto work = [&] {
+    for (std::size_t i; (i = next++) < order.size();) {
+      try {
+        kernel::Kernel kernel(cores.at(order[i]->cpu), profile,
+                              validate::config_of(order[i]->variant));
+        counts[i] = validate::model_app_counts(
+            workload::Driver(kernel).run(traces.at(order[i]->phase)).front());
+        progress.add(1);
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned i = 1; i < request.jobs; ++i) threads.emplace_back(work);
+    work();
+  }
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+
+  const auto find = [&](const std::string& program, const Measurement& like) {
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const Measurement& m = *order[i];
+      if (m.phase == program && m.cpu == like.cpu && m.variant == like.variant) return i;
+    }
+    throw InputError(fmt::format("{}: the program '{}' lacks {}/{}", request.file, program,
+                                 like.cpu, like.variant));
+  };
+  std::vector<validate::AppMeasurement> measured;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const Measurement& m = *order[i];
+    if (m.phase == validate::kNothing) continue;
+    const std::size_t nothing = find(validate::kNothing, m);
+    validate::AppMeasurement a{m.phase, m.cpu, m.variant, {}, counts[i]};
+    for (const auto& [name, n] : counts[nothing]) a.model[name] -= n;
+    a.real = validate::real_app_counts(m, *order[nothing], a.model);
+    measured.push_back(std::move(a));
+  }
+
+  std::size_t verdicts[3] = {};
+  for (const validate::AppMeasurement& of : measured) {
+    if (!request.variant.empty() && of.variant != request.variant) continue;
+    std::vector<validate::AppRow> rows = validate::compare_app(of, measured);
+    print(of, rows, request.all);
+    for (const validate::AppRow& row : rows) ++verdicts[static_cast<unsigned>(row.verdict)];
+  }
+  std::cout << "Assumed, as a recording does not show which pages are touched:\n";
+  for (const std::string& text : traces.begin()->second.assumptions) {
+    std::cout << "  " << text << '\n';
+  }
+  std::cout << fmt::format("{} of {} counts exact, {} within tolerance, {} off\n", verdicts[0],
+                           verdicts[0] + verdicts[1] + verdicts[2], verdicts[1], verdicts[2]);
+  return verdicts[2] == 0 ? 0 : 1;
+}
+
+}  // namespace kpksim::app
