@@ -50,13 +50,13 @@ double value(const Measurement& m, const std::string& name) {
 
 AppCounts model_app_counts(const workload::PhaseResult& result) {
   AppCounts out;
-  for (const auto& [name, n] : model_counts(result)) out[name] = static_cast<double>(n);
+  const ModelCounts counts = model_counts(result);
+  for (const auto& [name, n] : counts.all) out[name] = static_cast<double>(n);
   cpu::Counters all;
   for (const cpu::Counters& core : result.cores) all += core;
   out["page_faults"] =
       static_cast<double>(all.total(Event::kFaultTranslation) + all.total(Event::kFaultAccessFlag) +
                           all.total(Event::kFaultPermission));
-  out["kernel_instructions"] = static_cast<double>(all.total(Event::kInstruction));
   return out;
 }
 
