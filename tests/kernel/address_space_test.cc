@@ -16,6 +16,10 @@ void expect_no_stale_entries(Kernel& k) {
   EXPECT_EQ(audit.bbm_violations, 0u);
 }
 
+std::uint64_t total(Kernel& k, cpu::Event event) {
+  return k.system().machine.core(0).counters().total(event);
+}
+
 TEST(AddressSpace, ExecMovesTheStackWhenAddressesAreRandomised) {
   Kernel k(core_profile(), kernel_profile(),
            config("kpkeys-poe", false, "per-page", Granularity::kPte));
@@ -30,9 +34,9 @@ TEST(AddressSpace, ExecMovesTheStackWhenAddressesAreRandomised) {
     const ProgramPlacement p = k.placement(1);
     EXPECT_LE(ProgramImage::kStackTop - p.stack_top, kPudSize);
     // What execve() wrote is there without a fault: its table entry went with the stack.
-    const std::uint64_t eret = k.system().machine.core(0).counters().total(cpu::Event::kEret);
+    const std::uint64_t faults = total(k, cpu::Event::kFaultTranslation);
     EXPECT_TRUE(k.touch(1, p.stack_top - kPageSize, poe::AccessKind::kWrite));
-    EXPECT_EQ(k.system().machine.core(0).counters().total(cpu::Event::kEret), eret);
+    EXPECT_EQ(total(k, cpu::Event::kFaultTranslation), faults);
     EXPECT_TRUE(k.touch(1, p.heap, poe::AccessKind::kWrite));
     EXPECT_TRUE(k.touch(1, p.vdso, poe::AccessKind::kRead));
     expect_no_stale_entries(k);
@@ -45,10 +49,6 @@ TEST(AddressSpace, ExecMovesTheStackWhenAddressesAreRandomised) {
 Kernel batched() {
   return Kernel(core_profile(), kernel_profile(),
                 config("kpkeys-poe", true, "per-page", Granularity::kPte));
-}
-
-std::uint64_t total(Kernel& k, cpu::Event event) {
-  return k.system().machine.core(0).counters().total(event);
 }
 
 TEST(AddressSpace, APopulatedRangeIsUsedWithoutFaults) {
