@@ -318,9 +318,21 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
     for (const Mm*& on : mm_on_) {
       if (on == mm.get()) on = nullptr;
     }
+    const std::vector<FileRange> files = mm->anonymous_files(0, kUserEnd);
     mm->exit(core);
+    drop_unmapped(files, core);
   }
   mm.reset();
+}
+
+// shmem_evict_inode(): shared anonymous memory goes with its last mapping.
+void Kernel::drop_unmapped(const std::vector<FileRange>& files, cpu::Core& core) {
+  for (const FileRange& file : files) {
+    const bool mapped = std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& t) {
+      return t.second.mm != nullptr && t.second.mm->maps(file.file_id);
+    });
+    if (!mapped) cache_.drop(system_, core, file);
+  }
 }
 
 void Kernel::exec(std::uint32_t id, const MappedProgram* program) {
@@ -388,7 +400,7 @@ std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std:
                            bool populate) {
   Syscall call(*this, id);
   if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
-    vma.file = vma.shmem = true;
+    vma.file = vma.shmem = vma.unnamed = true;
     vma.file_id = next_shmem_++;
   }
   Mm& mm = *task(id).mm;
@@ -410,7 +422,11 @@ void Kernel::madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64
 bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kMunmap);
-  return task(id).mm->munmap(start, start + length, call.core());
+  Mm& mm = *task(id).mm;
+  const std::vector<FileRange> files = mm.anonymous_files(start, start + length);
+  const bool any = mm.munmap(start, start + length, call.core());
+  drop_unmapped(files, call.core());
+  return any;
 }
 
 bool Kernel::mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
@@ -463,7 +479,7 @@ bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t len
     if (t.mm == nullptr || !done.insert(t.mm.get()).second) continue;
     t.mm->unmap_file(*part, call.core());
   }
-  cache_.drop(system_, *part);
+  cache_.drop(system_, call.core(), *part);
   return true;
 }
 

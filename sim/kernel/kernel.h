@@ -135,6 +135,7 @@ class Kernel {
   std::uint64_t allocate_stack(cpu::Core& core, unsigned cpu);
   void free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu);
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
+  void drop_unmapped(const std::vector<FileRange>& files, cpu::Core& core);
   void load_program(Task& t, cpu::Core& core);
   void load_program(Task& t, const MappedProgram& program, cpu::Core& core);
   void write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::Core& core);

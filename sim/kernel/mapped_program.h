@@ -13,7 +13,7 @@ namespace kpksim::kernel {
 struct MappedProgram {
   std::vector<Vma> segments;  // in the order of mapping
   std::uint64_t heap = 0;
-  std::uint64_t vdso = 0;  // 0: the kernel chooses
+  std::uint64_t vdso = 0;                            // 0: the kernel chooses
   std::uint64_t user_end = ProgramImage::kStackTop;  // STACK_TOP_MAX, where strings go first
   std::uint64_t stack_top = ProgramImage::kStackTop;
   std::uint64_t stack_bytes = 132 << 10;

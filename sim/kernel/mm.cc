@@ -23,6 +23,7 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
     it->second = system.allocate_page();
     system.page(it->second).file = true;
     system.page(it->second).refs = 1;
+    core.execute(system.path().cache_page);
     if (vma.shmem) {
       core.count_page_zero();
     } else {
@@ -32,10 +33,11 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
   return it->second;
 }
 
-void PageCache::drop(System& system, const FileRange& range) {
+void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
   for (std::uint64_t index = range.first; index < range.last; ++index) {
     const auto it = pages_.find(std::uint64_t{range.file_id} << 40 | index);
     if (it == pages_.end()) continue;
+    core.execute_lists(system.path().drop_page);
     system.put_folio(it->second, 1);
     pages_.erase(it);
   }

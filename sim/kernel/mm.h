@@ -33,7 +33,7 @@ class PageCache {
   // The page, allocated at the first use.
   Pfn get(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
   // The pages leave the file; who has them mapped keeps them.
-  void drop(System& system, const FileRange& range);
+  void drop(System& system, cpu::Core& core, const FileRange& range);
 
  private:
   std::unordered_map<std::uint64_t, Pfn> pages_;
@@ -62,6 +62,9 @@ class Mm {
   std::optional<FileRange> file_range(std::uint64_t start, std::uint64_t length);
   // unmap_mapping_range(): the file's own pages, not copies of them, leave this address space.
   void unmap_file(const FileRange& range, cpu::Core& core);
+  // The files without a name that are mapped in the range, each with all pages that its VMA has.
+  std::vector<FileRange> anonymous_files(std::uint64_t start, std::uint64_t end) const;
+  bool maps(std::uint32_t file_id) const;
   void madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice, cpu::Core& core);
   void madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cpu::Core& core);
   // The new address; 0 if `start` is not mapped. new_address 0: in place, or where there is room.
@@ -133,6 +136,7 @@ class Mm {
   void copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,
                     cpu::Core& core);
+  void mlock_present(const Vma& vma, cpu::Core& core);
   Pfn withdraw_table();
 
   // Faults.

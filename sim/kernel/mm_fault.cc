@@ -76,7 +76,8 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   head.exclusive = true;
   head.mapcount = head.refs = pages;
   for (unsigned i = 0; i < pages; ++i) core.count_page_zero();
-  core.execute(system_.path().huge_fault * (pages - 1) / kEntriesPerTable);  // clearing them
+  core.execute(system_.path().large_fault);
+  core.execute_loop(system_.path().clear_page * (pages - 1));
   const std::uint64_t base = align_down(va, pages * kPageSize);
   const Descriptor d = user_leaf(address_of(*folio), 3, true, vma.exec);
   set_ptes(entry - ((va - base) >> kPageShift) * 8, base, d, pages, core);
@@ -161,7 +162,10 @@ void Mm::populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core&
         va = align_down(va, kPmdSize) + kPmdSize - kPageSize;
         break;
       }
-      if (d.valid() && !d.block() && done(read(core, pte(d.pfn(), va)))) break;
+      if (d.valid() && !d.block() && done(read(core, pte(d.pfn(), va)))) {  // follow_page_mask()
+        if (attempt == 0) core.execute(system_.path().populate_page);
+        break;
+      }
       if (handle_fault(VirtAddr(va), write, false, core) == FaultResult::kSegv) return;
     }
   }

@@ -42,11 +42,12 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const auto folio =
       write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
   if (!folio) return false;
-  core.execute_loop(system_.path().huge_fault);
+  core.execute(system_.path().large_fault);
   const Pfn table = system_.allocator->allocate(core);
   if (write) {
     prepare_anon_vma(vma);
     for (unsigned i = 0; i < kEntriesPerTable; ++i) core.count_page_zero();
+    core.execute_loop(system_.path().clear_page * kEntriesPerTable);
     Page& page = system_.page(*folio);
     page.mapcount = page.refs = kEntriesPerTable;
     page.exclusive = true;
@@ -92,13 +93,14 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
   if (!writable) return;
   const auto folio = system_.try_allocate_folio(kPmdShift - kPageShift);
   if (!folio) return;
-  core.execute(system_.path().huge_fault);
+  core.execute(system_.path().large_fault);
   system_.tables.get_and_clear(core, pmd);  // pmdp_collapse_flush()
   system_.flush.range(core, FlushSite::kThpCollapse, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPageSize, false, 0);
   system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPmdSize));
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
     const PhysAddr entry = first + i * 8;
+    core.execute_loop(system_.path().collapse_page);
     if (is_none(read(core, entry))) {
       core.count_page_zero();
       continue;

@@ -111,11 +111,23 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   }
 }
 
+// mlock_vma_pages_range(): what is there already goes to the list of pages that stay.
+void Mm::mlock_present(const Vma& vma, cpu::Core& core) {
+  for_pmds(vma.start, vma.end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
+    const Descriptor d = read(core, pmd);
+    if (d.block()) return core.execute_lists(system_.path().mlock_page);
+    for (; va < next; va += kPageSize) {
+      if (read(core, pte(d.pfn(), va)).valid()) core.execute_lists(system_.path().mlock_page);
+    }
+  });
+}
+
 // apply_vma_lock_flags() and __mm_populate()
 void Mm::mlock(std::uint64_t start, std::uint64_t end, bool lock, cpu::Core& core) {
   core.execute(system_.path().mprotect);
   isolate(start, end, core);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    if (lock && !it->second.locked) mlock_present(it->second, core);
     it->second.locked = lock;
     const Vma vma = it->second;
     if (lock) populate(vma.start, vma.end, vma.write && !vma.shared, core);
@@ -154,6 +166,7 @@ void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
                if (block.block()) {
                  if (shared(system_.page(block.pfn())) || next - va != kPmdSize) return;
                  if (!is_young(block)) return;
+                 core.execute(system_.path().cold_folio);
                  system_.tables.exchange(core, pmd, made_old(block));
                  gather.changed(va, kPmdSize, 2);
                  return;
@@ -167,6 +180,7 @@ void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
                  n = folio_batch(core, entry, d, static_cast<unsigned>((next - va) >> kPageShift));
                  const Page& folio = system_.page(system_.head_of(d.pfn()));
                  if (shared(folio) || n != 1u << folio.order || !is_young(d)) continue;
+                 core.execute_lists(system_.path().cold_folio);
                  make_old(entry, va, n, core);
                  gather.changed(va, n * kPageSize, 3);
                }

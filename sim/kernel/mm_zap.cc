@@ -1,6 +1,8 @@
 // Unmapping (mm/memory.c): entries are cleared and their pages collected, then tables that no VMA
 // needs any more are unhooked.
 
+#include <algorithm>
+
 #include "sim/kernel/gather.h"
 #include "sim/kernel/mm.h"
 #include "sim/kernel/prot.h"
@@ -52,6 +54,8 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
       gather.changed(va, n * kPageSize, 3);
       core.execute_lists(system_.path().zap_folio);
       core.execute_loop(system_.path().zap_page * n);
+      if (page.file) core.execute_lists(system_.path().zap_file * n);
+      if (vma.locked) core.execute_lists(system_.path().mlock_page * n);
       if (!vma.special && !page.reserved) {
         const Pfn head = system_.head_of(d.pfn());
         system_.page(head).mapcount -= n;
@@ -72,6 +76,22 @@ std::optional<FileRange> Mm::file_range(std::uint64_t start, std::uint64_t lengt
   if (vma == nullptr || !vma->file) return std::nullopt;
   const std::uint64_t first = vma->page_index(start);
   return FileRange{vma->file_id, first, first + (length >> kPageShift)};
+}
+
+std::vector<FileRange> Mm::anonymous_files(std::uint64_t start, std::uint64_t end) const {
+  std::vector<FileRange> files;
+  for (const auto& [at, vma] : vmas_.all()) {
+    if (!vma.unnamed || vma.end <= start || at >= end) continue;
+    const std::uint64_t first = vma.file_offset >> kPageShift;
+    files.push_back({vma.file_id, first, first + (vma.length() >> kPageShift)});
+  }
+  return files;
+}
+
+bool Mm::maps(std::uint32_t file_id) const {
+  return std::any_of(vmas_.all().begin(), vmas_.all().end(), [&](const auto& at) {
+    return at.second.file && at.second.file_id == file_id;
+  });
 }
 
 void Mm::unmap_file(const FileRange& range, cpu::Core& core) {

@@ -14,10 +14,12 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 // Instructions of the kernel for one event of each kind.
 struct PathLengths {
   std::uint64_t syscall, file_call, fault, anon_fault, zero_fault, file_fault, map_file_page,
-      cow_copy, cow_zero, cow_reuse, huge_fault, split_huge;
+      cache_page, drop_page, cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page,
+      split_huge;
   std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, madvise, zap_folio,
-      zap_page, zap_none, free_folio, free_bulk, free_large, free_huge, free_tables, protect_page,
-      protect_none, protect_huge, protect_writable, lazy_free_page, move_page, move_table, table;
+      zap_page, zap_file, zap_none, free_folio, free_bulk, free_large, free_huge, free_tables,
+      protect_page, protect_none, protect_huge, protect_writable, lazy_free_page, populate_page,
+      mlock_page, cold_folio, move_page, move_table, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
       lazy_section, set_memory_pkey, timer, kernel_thread;
@@ -26,7 +28,7 @@ struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 55> kPaths = {{
+inline constexpr std::array<PathInfo, 63> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"file_call", &PathLengths::file_call},
     {"fault", &PathLengths::fault},
@@ -34,10 +36,14 @@ inline constexpr std::array<PathInfo, 55> kPaths = {{
     {"zero_fault", &PathLengths::zero_fault},
     {"file_fault", &PathLengths::file_fault},
     {"map_file_page", &PathLengths::map_file_page},
+    {"cache_page", &PathLengths::cache_page},
+    {"drop_page", &PathLengths::drop_page},
     {"cow_copy", &PathLengths::cow_copy},
     {"cow_zero", &PathLengths::cow_zero},
     {"cow_reuse", &PathLengths::cow_reuse},
-    {"huge_fault", &PathLengths::huge_fault},
+    {"large_fault", &PathLengths::large_fault},
+    {"clear_page", &PathLengths::clear_page},
+    {"collapse_page", &PathLengths::collapse_page},
     {"split_huge", &PathLengths::split_huge},
     {"mmap", &PathLengths::mmap},
     {"munmap", &PathLengths::munmap},
@@ -49,6 +55,7 @@ inline constexpr std::array<PathInfo, 55> kPaths = {{
     {"madvise", &PathLengths::madvise},
     {"zap_folio", &PathLengths::zap_folio},
     {"zap_page", &PathLengths::zap_page},
+    {"zap_file", &PathLengths::zap_file},
     {"zap_none", &PathLengths::zap_none},
     {"free_folio", &PathLengths::free_folio},
     {"free_bulk", &PathLengths::free_bulk},
@@ -60,6 +67,9 @@ inline constexpr std::array<PathInfo, 55> kPaths = {{
     {"protect_huge", &PathLengths::protect_huge},
     {"protect_writable", &PathLengths::protect_writable},
     {"lazy_free_page", &PathLengths::lazy_free_page},
+    {"populate_page", &PathLengths::populate_page},
+    {"mlock_page", &PathLengths::mlock_page},
+    {"cold_folio", &PathLengths::cold_folio},
     {"move_page", &PathLengths::move_page},
     {"move_table", &PathLengths::move_table},
     {"table", &PathLengths::table},

@@ -140,6 +140,7 @@ std::optional<Pfn> System::huge_zero_folio(cpu::Core& core) {
   huge_zero_ = try_allocate_folio(kPmdShift - kPageShift);
   if (!huge_zero_) return std::nullopt;
   for (unsigned i = 0; i < kEntriesPerTable; ++i) core.count_page_zero();
+  core.execute_loop(path().clear_page * kEntriesPerTable);
   page(*huge_zero_).reserved = true;
   return huge_zero_;
 }

@@ -18,6 +18,7 @@ struct Vma {
   bool shared = false;
   bool file = false;        // of a file or of shared memory (file_id)
   bool shmem = false;       // shared anonymous memory: pages appear when they are touched
+  bool unnamed = false;     // of a file that no one can open: it goes with its last mapping
   bool special = false;     // VM_PFNMAP: the kernel's own pages (vdso data)
   bool dont_fork = false;   // MADV_DONTFORK
   bool locked = false;      // mlock()
