@@ -214,6 +214,8 @@ std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core,
   }
   workload::Driver driver(*kernel);
   driver.before_phase([&](const std::string& name) { kernel->set_timer(interval.at(name)); });
+  const bool drained = job.measurements.front()->drained;
+  if (drained) driver.end_of_phase([&] { kernel->wait_for_rcu(); });
   const auto results = driver.run(w);
 
   std::vector<Outcome> out;
@@ -221,6 +223,7 @@ std::vector<Outcome> run(const Job& job, const cpu::CoreProfile& core,
     for (std::size_t p = 0; p < results.size(); ++p) {
       if (results[p].name != places.at(m->phase).phase) continue;
       validate::Surroundings around;
+      around.drained = drained;
       if (p > 0) around.tables_before = results[p - 1].rcu_added;
       if (p > 0) around.after_fork = validate::forks_once(results[p - 1]);
       around.ranges = ranges_of(*job.file, *m);

@@ -76,7 +76,11 @@ void Kernel::softirq(cpu::Core& core) {
 void Kernel::run_kernel_thread(cpu::Core& core) {
   const Because because(core, Cause::kTimer);
   core.execute(system_.path().kernel_thread);
-  for (unsigned i = 0; i < 2; ++i) thread_switch(core);  // there and back
+  for (unsigned i = 0; i < 2; ++i) {  // there and back
+    thread_switch(core);
+    // ptrauth_thread_switch_user(): a kernel thread has no user keys enabled in SCTLR_EL1.
+    if (pauth_) core.isb();
+  }
   for (unsigned i = 0; i < system_.profile.kernel_thread_isb; ++i) core.isb();
 }
 
@@ -562,6 +566,15 @@ cpu::Core& Kernel::kernel_context() {
   core.continue_at(1);
   softirq(core);
   return core;
+}
+
+void Kernel::wait_for_rcu() {
+  cpu::Core& core = system_.machine.core(0);
+  const unsigned level = core.level();
+  set_timer(0);
+  core.continue_at(1);
+  softirq(core);
+  core.continue_at(level);
 }
 
 std::uint64_t Kernel::vmalloc(std::uint64_t pages, bool huge) {

@@ -92,7 +92,7 @@ class Reader {
       check(cpu, known_cpus(), "CPU model", pointer + "/cpu");
       const std::string name = p["name"].get<std::string>(), at = pointer + "/cpu/" + cpu;
       if (!variants_) {
-        add({name, cpu, "off", "linux-6.12", {}}, of_cpu, at);
+        add({name, cpu, "off", "linux-6.12", {}, false}, of_cpu, at);
         continue;
       }
       for (const auto& [variant, of_variant] : of_cpu.items()) {
@@ -101,7 +101,7 @@ class Reader {
         const std::string scheme =
             later ? variant.substr(0, variant.size() - kLater.size()) : variant;
         check(scheme, known_variants(), "variant", at);
-        add({name, cpu, scheme, later ? "linux-6.17" : "linux-6.12-kpkeys", {}}, of_variant,
+        add({name, cpu, scheme, later ? "linux-6.17" : "linux-6.12-kpkeys", {}, false}, of_variant,
             at + "/" + variant);
       }
     }
@@ -110,8 +110,9 @@ class Reader {
   void add(Measurement m, const json& counters, const std::string& pointer) {
     if (counters.is_array() && !counters.empty()) {
       for (std::size_t i = 0; i < counters.size(); ++i) {
-        Measurement one{m.phase, m.cpu, m.variant, m.kernel, {}};
+        Measurement one{m.phase, m.cpu, m.variant, m.kernel, {}, false};
         read_counters(one, counters[i], fmt::format("{}/{}", pointer, i));
+        m.drained = one.drained;
         // An operation that a reading does not name was not executed in it.
         for (const auto& [name, values] : one.counts) {
           std::vector<std::uint64_t>& all = m.counts[name];
@@ -145,13 +146,14 @@ class Reader {
       m.counts[name] = numbers(value, at);
     }
     if (counters.contains("deferred")) {
+      m.drained = true;
       add_deferred(m, counters["deferred"], pointer + "/deferred");
     }
   }
 
   // What RCU put off to after the phase belongs to it: page tables that lose their key, each with
-  // one flush of its page (and one more where flushes are repeated) and one section, without
-  // batching. The wait that lets RCU run has ISB, DSB ISH and register writes of its own.
+  // one flush of its page (repeated on a core with that erratum) and one section, without batching.
+  // The wait that lets RCU run has more ISB, DSB ISH and register writes, of interrupts.
   void add_deferred(Measurement& m, const json& deferred, const std::string& pointer) const {
     if (!deferred.is_object()) fail(pointer, "expected counters by name");
     const auto more = [&](const std::string& counter, std::uint64_t n) {
@@ -171,6 +173,8 @@ class Reader {
       if (repeated) more("tlbi.VALE1IS", pages);
       more("msr_por", 2 * pages);
       more("mrs_por", pages);
+      more("isb", 4 * pages);
+      more("dsb_ish", n);
     }
   }
 

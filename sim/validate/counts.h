@@ -20,6 +20,8 @@ struct Measurement {
   std::string variant;  // "off" if the file has none
   std::string kernel;   // the kernel profile that is held to it
   Counts counts;
+  // The guest waited after the phase until RCU had done all that was put off; `counts` has it.
+  bool drained = false;
 };
 
 struct CountsFile {

@@ -123,6 +123,7 @@ void judge(Row& row, std::uint64_t timer, std::uint64_t faults, const Circumstan
   // vmalloc's purge is a kernel thread's work, and comes when that runs; the addresses that it
   // frees decide how many areas cross from one page table into the next.
   if (row.counter == "tlbi.VMALLE1IS" && row.model != 0) widen(Rule::kPurge, 1, 1);
+  if (row.counter == "tlbi.VALE1IS" && c.repeats && c.purges > 0) widen(Rule::kPurge, 1, 1);
   const double table = c.keyed && c.purges > 0 ? 4 : 0;  // one page table more or less
   if (row.counter == "dsb_ishst") widen(Rule::kPurge, c.purges + table, c.purges + table);
   if (row.counter == "tlbi.VAALE1IS" && c.purges > 0) widen(Rule::kPurge, 1, 1);
@@ -246,10 +247,12 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
   c.after_fork = surroundings.after_fork;
   c.crowd = std::max(model.tasks_before, model.tasks_after) > kCrowd;
   c.purges = static_cast<double>(counts.all.at("tlbi.VMALLE1IS"));
-  const auto back = model.rcu_before + model.rcu_added - model.rcu_after;
-  c.tables_back = static_cast<double>(back);
-  c.tables_other = static_cast<double>(std::max(model.rcu_before, surroundings.tables_before) +
-                                       model.rcu_added - back);
+  if (!surroundings.drained) {
+    const auto back = model.rcu_before + model.rcu_added - model.rcu_after;
+    c.tables_back = static_cast<double>(back);
+    c.tables_other = static_cast<double>(std::max(model.rcu_before, surroundings.tables_before) +
+                                         model.rcu_added - back);
+  }
   c.ranges = &surroundings.ranges;
   c.stretched = &surroundings.stretched;
   for (const auto& [name, n] : counts.all) {

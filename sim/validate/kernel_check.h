@@ -67,6 +67,7 @@ using Range = std::pair<std::uint64_t, std::uint64_t>;
 struct Surroundings {
   // Page-table pages whose free RCU may have put off from before the phase.
   std::uint64_t tables_before = 0;
+  bool drained = false;     // RCU puts nothing off beyond a phase
   bool after_fork = false;  // the phase before forked once
   // Of phases with many processes at once, read once: the readings of the same scheme.
   std::map<std::string, Range> ranges;

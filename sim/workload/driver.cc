@@ -101,6 +101,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
     run_steps(phase.steps, workload);
+    if (end_of_phase_) end_of_phase_();
     for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
       result.cores[c] = system.machine.core(c).counters() - result.cores[c];
     }

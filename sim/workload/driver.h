@@ -45,6 +45,8 @@ class Driver {
   void on_progress(std::function<void(std::uint64_t)> fn) { progress_ = std::move(fn); }
   // Called with the name of each phase before it.
   void before_phase(std::function<void(const std::string&)> fn) { before_phase_ = std::move(fn); }
+  // Called at the end of each phase; what it does is counted in the phase.
+  void end_of_phase(std::function<void()> fn) { end_of_phase_ = std::move(fn); }
   // After each operation instead of each phase (slow; finds the operation that left a stale entry).
   void audit_every_operation(bool on) { audit_each_ = on; }
 
@@ -69,6 +71,7 @@ class Driver {
   kernel::Kernel& kernel_;
   std::function<void(std::uint64_t)> progress_;
   std::function<void(const std::string&)> before_phase_;
+  std::function<void()> end_of_phase_;
   std::unordered_map<RegionId, Region> regions_;
   std::unordered_map<RegionId, Segment> segments_;  // regions that are parts of the program
   std::unordered_map<const Operation*, std::uint32_t> draws_;
