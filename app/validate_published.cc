@@ -22,7 +22,6 @@ namespace {
 
 namespace po = boost::program_options;
 using validate::Cell;
-using validate::Measure;
 using validate::PublishedTable;
 using validate::Scheme;
 

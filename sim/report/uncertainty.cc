@@ -110,12 +110,14 @@ void conclusions(const ordered_json& phase, std::size_t draws, std::string& sure
 ordered_json uncertainty(const std::vector<ordered_json>& runs,
                          const std::vector<cpu::CoreProfile>& draws) {
   std::vector<std::string> policies;
+  policies.reserve(runs.size());
   for (const ordered_json& run : runs) policies.push_back(policy_name(run, ","));
   ordered_json out = {{"workload", runs[0]["workload"]["name"]},
                       {"draws", draws.size()},
                       {"phases", ordered_json::array()}};
   const auto add = [&](const std::string& name, auto&& part_of) {
     std::vector<const ordered_json*> parts;
+    parts.reserve(runs.size());
     for (const ordered_json& run : runs) parts.push_back(&part_of(run));
     out["phases"].push_back(phase_json(name, parts, policies, draws));
   };

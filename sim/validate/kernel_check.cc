@@ -255,7 +255,8 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
   }
   c.ranges = &surroundings.ranges;
   c.stretched = &surroundings.stretched;
-  for (const auto& [name, n] : counts.all) {
+  for (const auto& [counter, n] : counts.all) {
+    const std::string& name = counter;  // a binding cannot be captured
     const auto real = measurement.counts.find(name);
     const bool tlbi = name.starts_with("tlbi.");
     if (real == measurement.counts.end() && (!tlbi || n == 0)) continue;
