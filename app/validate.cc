@@ -136,7 +136,7 @@ void add_coincidences(const Measurement& of, validate::Surroundings& around) {
 // file are flushed in two parts: as often as the real kernel has more flushes than the model.
 void add_stops(const Measurement& of, const workload::PhaseResult& model,
                validate::Surroundings& around) {
-  const auto counts = validate::model_counts(model).all;
+  const validate::ModelCounts counts = validate::model_counts(model);
   const auto real = [&](const char* name) {
     const auto it = of.counts.find(name);
     return it == of.counts.end() ? std::vector<std::uint64_t>{0} : it->second;
@@ -144,7 +144,7 @@ void add_stops(const Measurement& of, const workload::PhaseResult& model,
   const auto excess = [&](const char* name) {
     const std::vector<std::uint64_t> v = real(name);
     const std::uint64_t most = *std::max_element(v.begin(), v.end());
-    return most - std::min(most, counts.at(name));
+    return most - std::min(most, counts.all.at(name) - counts.timer.at(name));
   };
   const std::uint64_t stops = std::min({excess("dsb_ishst"), excess("eret"), model.forced_flushes});
   if (stops == 0) return;

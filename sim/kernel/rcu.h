@@ -27,17 +27,15 @@ class Rcu {
 
   std::uint64_t tables() const { return tables_; }  // that were ever given
   // Tables whose free is still put off.
-  std::size_t pending() const { return next_.size() + waiting_.size() + ready_.size(); }
+  std::size_t pending() const {
+    return next_.size() + waiting_.size() + ended_.size() + ready_.size();
+  }
 
  private:
-  enum class GracePeriod { kNone, kStarted, kReported };
-
-  void start();
-
-  GracePeriod state_ = GracePeriod::kNone;
-  bool called_ = false;  // since the current grace period started
+  bool running_ = false;  // a grace period
+  bool called_ = false;   // since the current grace period started
   std::uint64_t tables_ = 0;
-  std::vector<Pfn> next_, waiting_, ready_;
+  std::vector<Pfn> next_, waiting_, ended_, ready_;
 };
 
 }  // namespace kpksim::kernel
