@@ -178,8 +178,9 @@ double interrupts(const Measurement& measurement, std::uint64_t eret) {
     for (const std::uint64_t n : v) sum += static_cast<double>(n);
     return sum / static_cast<double>(v.size());
   };
-  if (const auto irqs = measurement.counts.find("irqs"); irqs != measurement.counts.end()) {
-    return mean(irqs->second);
+  for (const char* name : {"irqs", "timer_irqs"}) {
+    const auto irqs = measurement.counts.find(name);
+    if (irqs != measurement.counts.end()) return mean(irqs->second);
   }
   const auto real = measurement.counts.find("eret");
   if (real == measurement.counts.end()) return 0;

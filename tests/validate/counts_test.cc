@@ -71,10 +71,15 @@ TEST_F(Counts, WhatWasDeferredBelongsToThePhase) {
   EXPECT_EQ(max.counts.at("tlbi.VAALE1IS"), (Values{7}));
   EXPECT_EQ(max.counts.at("msr_por"), (Values{22}));
   EXPECT_EQ(max.counts.at("dsb_ishst"), (Values{6}));
-  EXPECT_EQ(max.counts.at("isb"), (Values{5}));
+  EXPECT_EQ(max.counts.at("isb"), (Values{29}));
+  EXPECT_EQ(max.counts.at("dsb_ish"), (Values{6}));
+  EXPECT_TRUE(max.drained);
   const Measurement a76 = read(later(reading, "a76")).measurements.at(0);
   EXPECT_EQ(a76.counts.at("tlbi.VAALE1IS"), (Values{4}));
   EXPECT_EQ(a76.counts.at("tlbi.VALE1IS"), (Values{3}));
+  EXPECT_EQ(a76.counts.at("isb"), (Values{17}));
+  EXPECT_EQ(a76.counts.at("dsb_ish"), (Values{6}));
+  EXPECT_FALSE(read(later(R"({"isb": 1})")).measurements.at(0).drained);
 }
 
 TEST_F(Counts, WhatIsNotKnownIsRefusedByName) {
