@@ -365,7 +365,7 @@ void Kernel::exit(std::uint32_t id) {
   t.slab.clear();
   t.dead = true;
   current_[t.cpu] = 0;
-  system_.rcu.call();  // delayed_put_task_struct()
+  system_.rcu.call(3);  // delayed_put_task_struct(), delayed_put_pid(), put_cred_rcu()
   for (unsigned i = 0; i < system_.profile.task_isb; ++i) call.core().isb();
   call.does_not_return();
 }

@@ -129,9 +129,9 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;
        it = vmas_.first_above(start)) {
     vmas_.erase(it->first);
+    system_.rcu.call();  // vm_area_free()
     core.execute(system_.path().munmap_vma);
   }
-  system_.rcu.call();  // vm_area_free()
   return true;
 }
 
@@ -140,8 +140,8 @@ void Mm::exit(cpu::Core& core) {
   for (const auto& [start, vma] : vmas_.all()) zap(gather, vma, vma.start, vma.end, core);
   free_tables(gather, 0, kUserEnd, 0, 0, core);
   gather.flush(core);
+  system_.rcu.call(vmas_.all().size());  // vm_area_free()
   vmas_.clear();
-  system_.rcu.call();
   if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
   system_.allocator->free(core, root_);
 }

@@ -3,20 +3,26 @@
 #include <utility>
 
 namespace kpksim::kernel {
+namespace {
+constexpr std::uint64_t kCallbackLimit = 10;  // DEFAULT_RCU_BLIMIT
+}
 
 // rcu_sched_clock_irq() and rcu_gp_kthread(), on one core: the thread starts a grace period, and
 // the switch back from it is the core's quiescent state. The next tick reports that, which wakes
 // the thread to end the grace period and, if there is a reason, to start the next one at once. The
-// tick after that finds what has waited ready.
+// tick after that finds what has waited ready. The softirq takes ten callbacks (blimit), and leaves
+// more to its thread.
 unsigned Rcu::tick() {
   ready_.insert(ready_.end(), ended_.begin(), ended_.end());
   ended_.clear();
-  if (!running_ && !called_) return 0;
+  const unsigned softirqd = std::exchange(ended_callbacks_, 0) > kCallbackLimit ? 1 : 0;
+  if (!running_ && next_callbacks_ == 0) return softirqd;
   ended_ = std::exchange(waiting_, {});
-  running_ = called_;
-  called_ = false;
+  ended_callbacks_ = waiting_callbacks_;
+  waiting_callbacks_ = std::exchange(next_callbacks_, 0);
+  running_ = waiting_callbacks_ != 0;
   waiting_ = std::exchange(next_, {});
-  return 1;
+  return 1 + softirqd;
 }
 
 std::vector<Pfn> Rcu::take_ready() { return std::exchange(ready_, {}); }
@@ -27,7 +33,7 @@ std::vector<Pfn> Rcu::take_all() {
     all.insert(all.end(), list->begin(), list->end());
     list->clear();
   }
-  called_ = false;
+  next_callbacks_ = waiting_callbacks_ = ended_callbacks_ = 0;
   running_ = false;
   return all;
 }

@@ -13,13 +13,13 @@ namespace kpksim::kernel {
 
 class Rcu {
  public:
-  void call() { called_ = true; }
+  void call(std::uint64_t callbacks = 1) { next_callbacks_ += callbacks; }
   void call(std::vector<Pfn> tables) {
-    called_ = true;
+    call();
     tables_ += tables.size();
     next_.insert(next_.end(), tables.begin(), tables.end());
   }
-  // A timer interrupt: how often it lets the kernel thread of grace periods run.
+  // A timer interrupt: how often it lets kernel threads run.
   unsigned tick();
   // The tables whose grace period is over; or all, as if one had passed.
   std::vector<Pfn> take_ready();
@@ -32,8 +32,9 @@ class Rcu {
   }
 
  private:
-  bool running_ = false;  // a grace period
-  bool called_ = false;   // since the current grace period started
+  bool running_ = false;              // a grace period
+  std::uint64_t next_callbacks_ = 0;  // since the current grace period started
+  std::uint64_t waiting_callbacks_ = 0, ended_callbacks_ = 0;
   std::uint64_t tables_ = 0;
   std::vector<Pfn> next_, waiting_, ended_, ready_;
 };

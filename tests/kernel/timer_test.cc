@@ -17,14 +17,25 @@ TEST(Rcu, TablesComeBackAfterAGracePeriodOfThreeTicks) {
   EXPECT_EQ(rcu.tick(), 0u);  // nothing to wait for
   rcu.call({Pfn(7)});
   EXPECT_EQ(rcu.tick(), 1u);
-  rcu.call({Pfn(8)});  // waits for the next one
-  EXPECT_EQ(rcu.tick(), 1u);
+  rcu.call({Pfn(8)});         // waits for the next one
+  EXPECT_EQ(rcu.tick(), 1u);  // ends one and starts the next
   EXPECT_TRUE(rcu.take_ready().empty());
-  EXPECT_EQ(rcu.tick(), 2u);  // ends one and starts the next
+  EXPECT_EQ(rcu.tick(), 1u);  // ends the second
   EXPECT_EQ(rcu.take_ready(), std::vector<Pfn>{Pfn(7)});
   EXPECT_EQ(rcu.pending(), 1u);
   EXPECT_EQ(rcu.take_all(), std::vector<Pfn>{Pfn(8)});
   EXPECT_EQ(rcu.tick(), 0u);
+}
+
+TEST(Rcu, ManyCallbacksWakeTheThreadOfTheSoftirq) {
+  for (const std::uint64_t callbacks : {10u, 11u}) {
+    Rcu rcu;
+    rcu.call(callbacks);
+    EXPECT_EQ(rcu.tick(), 1u);
+    EXPECT_EQ(rcu.tick(), 1u);
+    EXPECT_EQ(rcu.tick(), callbacks > 10 ? 1u : 0u);
+    EXPECT_EQ(rcu.tick(), 0u);
+  }
 }
 
 TEST(Timer, InterruptsSaveAndRestoreTheKeyRegister) {
