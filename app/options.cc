@@ -5,13 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <sstream>
-#include <thread>
 
+#include "app/parallel.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
 #include "sim/workload/driver.h"
@@ -134,33 +132,14 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
                                             const std::vector<kernel::Config>& configs,
                                             unsigned jobs) {
   std::vector<nlohmann::ordered_json> documents(configs.size());
-  std::vector<std::exception_ptr> errors(configs.size());
   Progress progress(workload.name, configs.size() * workload::steps_of(workload));
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t i; (i = next++) < configs.size();) {
-      try {
-        kernel::Kernel kernel(core, profile, configs[i]);
-        workload::Driver driver(kernel);
-        driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
-        const auto phases = driver.run(workload);
-        documents[i] = report::run_document(workload, kernel, phases, driver.ignored());
-      } catch (...) {
-        errors[i] = std::current_exception();
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < std::min<std::size_t>(jobs, configs.size()); ++i) {
-      threads.emplace_back(work);
-    }
-    work();
-  }
-  // The first in the order of `configs`, whichever thread was faster.
-  for (const std::exception_ptr& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
+  parallel_for(configs.size(), jobs, [&](std::size_t i) {
+    kernel::Kernel kernel(core, profile, configs[i]);
+    workload::Driver driver(kernel);
+    driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
+    const auto phases = driver.run(workload);
+    documents[i] = report::run_document(workload, kernel, phases, driver.ignored());
+  });
   return documents;
 }
 

@@ -6,7 +6,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <atomic>
 #include <boost/program_options.hpp>
 #include <cmath>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include <thread>
 
 #include "app/options.h"
+#include "app/parallel.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
 #include "sim/validate/kernel_check.h"
@@ -361,27 +361,11 @@ int validate_kernel(const std::vector<std::string>& arguments) {
   order.reserve(jobs.size());
   for (const auto& [key, job] : jobs) order.push_back(&job);
   std::vector<std::vector<Outcome>> outcomes(order.size());
-  std::vector<std::exception_ptr> errors(order.size());
-  std::atomic<std::size_t> next = 0;
   Progress progress("validate", order.size());
-  const auto work = [&] {
-    for (std::size_t i; (i = next++) < order.size();) {
-      try {
-        outcomes[i] = run(*order[i], cores.at(order[i]->cpu), places);
-        progress.add(1);
-      } catch (...) {
-        errors[i] = std::current_exception();
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (unsigned i = 1; i < request.jobs; ++i) threads.emplace_back(work);
-    work();
-  }
-  for (const std::exception_ptr& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
+  parallel_for(order.size(), request.jobs, [&](std::size_t i) {
+    outcomes[i] = run(*order[i], cores.at(order[i]->cpu), places);
+    progress.add(1);
+  });
   std::map<const Measurement*, Outcome*> by_measurement;
   std::map<const validate::CountsFile*, std::vector<const Outcome*>> off;  // and off-block
   for (std::size_t i = 0; i < order.size(); ++i) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <boost/program_options.hpp>
 #include <filesystem>
 #include <iostream>
@@ -11,6 +10,7 @@
 #include <thread>
 
 #include "app/options.h"
+#include "app/parallel.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
 #include "sim/validate/apps_check.h"
@@ -147,30 +147,13 @@ int validate_apps(const std::vector<std::string>& arguments) {
                                                          {"a76", read_core("cortex-a76")}};
   const kernel::KernelProfile profile = read_kernel("linux-6.12-kpkeys");
   std::vector<validate::AppCounts> counts(order.size());
-  std::vector<std::exception_ptr> errors(order.size());
-  std::atomic<std::size_t> next = 0;
   Progress progress("validate", order.size());
-  const auto work = [&] {
-    for (std::size_t i; (i = next++) < order.size();) {
-      try {
-        kernel::Kernel kernel(cores.at(order[i]->cpu), profile,
-                              validate::config_of(order[i]->variant));
-        counts[i] = validate::model_app_counts(
-            workload::Driver(kernel).run(traces.at(order[i]->phase)).front());
-        progress.add(1);
-      } catch (...) {
-        errors[i] = std::current_exception();
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (unsigned i = 1; i < request.jobs; ++i) threads.emplace_back(work);
-    work();
-  }
-  for (const std::exception_ptr& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
+  parallel_for(order.size(), request.jobs, [&](std::size_t i) {
+    kernel::Kernel kernel(cores.at(order[i]->cpu), profile, validate::config_of(order[i]->variant));
+    counts[i] = validate::model_app_counts(
+        workload::Driver(kernel).run(traces.at(order[i]->phase)).front());
+    progress.add(1);
+  });
 
   const auto find = [&](const std::string& program, const Measurement& like) {
     for (std::size_t i = 0; i < order.size(); ++i) {

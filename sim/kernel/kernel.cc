@@ -7,23 +7,12 @@
 #include <set>
 
 #include "sim/base/error.h"
-#include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
 namespace {
 
 constexpr std::uint64_t kStackPages = 4;  // THREAD_SIZE: 16 KB
 constexpr std::size_t kCachedStacks = 2;  // NR_CACHED_STACKS
-
-constexpr std::uint32_t kProgramFile = 1u << 23;
-constexpr std::uint32_t kVdsoFile = kProgramFile + 1;
-constexpr std::uint64_t kVvarPages = 2;
-
-// Address randomisation, in pages: STACK_RND_MASK, vm.mmap_rnd_bits (18), arch_randomize_brk(); and
-// the room for the stack (RLIMIT_STACK, stack_guard_gap).
-constexpr std::uint64_t kStackRandom = 1ull << 18, kMmapRandom = 1ull << 18,
-                        kHeapRandom = 1ull << 18;
-constexpr std::uint64_t kStackGap = 9ull << 20;
 
 }  // namespace
 
@@ -67,50 +56,6 @@ void Kernel::enter_kernel(cpu::Core& core) {
 }
 
 void Kernel::leave_kernel(cpu::Core& core) { core.eret(0); }
-
-// RCU_SOFTIRQ: what a grace period has passed for. Without timer interrupts one passes at once.
-void Kernel::softirq(cpu::Core& core) {
-  system_.free_tables(core, timer_ ? system_.rcu.take_ready() : system_.rcu.take_all());
-}
-
-void Kernel::run_kernel_thread(cpu::Core& core) {
-  const Because because(core, Cause::kTimer);
-  core.execute(system_.path().kernel_thread);
-  for (unsigned i = 0; i < 2; ++i) {  // there and back
-    thread_switch(core);
-    // ptrauth_thread_switch_user(): a kernel thread has no user keys enabled in SCTLR_EL1.
-    if (pauth_) core.isb();
-  }
-  for (unsigned i = 0; i < system_.profile.kernel_thread_isb; ++i) core.isb();
-}
-
-// The tick. The kernel threads that it wakes run at once.
-void Kernel::timer_interrupt(cpu::Core& core) {
-  const Because because(core, Cause::kTimer);
-  const bool user = core.level() == 0;
-  core.take_exception();
-  std::uint64_t saved = 0;
-  if (user) {
-    core.isb();
-  } else {
-    saved = system_.protection->exception_entry(core);
-  }
-  core.execute(system_.path().timer);
-  for (unsigned i = 0; i < system_.profile.timer_isb; ++i) core.isb();
-  unsigned runs = system_.rcu.tick();
-  if (++ticks_ % system_.profile.background_ticks == 0) ++runs;
-  while (runs-- > 0) run_kernel_thread(core);
-  if (!user) system_.protection->exception_return(core, saved);
-  core.eret(user ? 0 : 1);
-}
-
-void Kernel::set_timer(std::uint64_t instructions) {
-  timer_ = instructions != 0;
-  for (std::size_t c = 0; c < system_.machine.core_count(); ++c) {
-    cpu::Core& core = system_.machine.core(c);
-    core.set_timer(instructions, [this, &core] { timer_interrupt(core); });
-  }
-}
 
 Task& Kernel::task(std::uint32_t id) {
   const auto it = tasks_.find(id);
@@ -197,81 +142,6 @@ void Kernel::spawn(std::uint32_t id) {
   load_program(t, core);
   leave_kernel(core);
   t.fresh = false;
-}
-
-// bprm_mm_init() and copy_strings(): the new stack is written before its final size and protection
-// are known.
-void Kernel::write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::Core& core) {
-  Vma stack;
-  stack.read = stack.write = stack.grows_down = true;
-  const std::uint64_t strings = end - pages * kPageSize;
-  mm.mmap(stack, pages * kPageSize, strings, core);
-  for (std::uint64_t va = strings; va < end; va += kPageSize) {
-    mm.handle_fault(VirtAddr(va), true, false, core);
-  }
-}
-
-// arch_setup_additional_pages(); at 0: where there is room
-void Kernel::map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core) {
-  Vma vdso;
-  vdso.read = vdso.exec = vdso.file = true;
-  vdso.file_id = kVdsoFile;
-  mm.placement.vdso = mm.mmap(vdso, kPageSize, at, core);
-  Vma vvar;
-  vvar.read = vvar.special = true;
-  mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);
-}
-
-void Kernel::load_program(Task& t, const MappedProgram& program, cpu::Core& core) {
-  core.execute(system_.path().exec);
-  Mm& mm = *t.mm;
-  write_strings(mm, program.user_end, program.exec_stack_pages, core);
-  mm.finish_stack(program.stack_top, program.stack_bytes, core);
-  for (const Vma& segment : program.segments) {
-    mm.mmap(segment, segment.length(), segment.start, core);
-  }
-  mm.brk_start = mm.brk = mm.placement.heap = program.heap;
-  map_vdso(mm, program.vdso, core);
-}
-
-// setup_arg_pages() and load_elf_binary()
-void Kernel::load_program(Task& t, cpu::Core& core) {
-  t.sve_trap = system_.machine.profile().sve;
-  core.execute(system_.path().exec);
-  Mm& mm = *t.mm;
-  write_strings(mm, ProgramImage::kStackTop, program_.exec_stack_pages, core);
-  std::uint64_t stack_top = ProgramImage::kStackTop, heap = program_.heap_base();
-  if (program_.randomize) {
-    mm.set_mmap_base(ProgramImage::kStackTop - kStackGap - kStackRandom * kPageSize -
-                     random_() % kMmapRandom * kPageSize);
-    stack_top -= random_() % kStackRandom * kPageSize;
-    heap += random_() % kHeapRandom * kPageSize;
-  }
-  mm.finish_stack(stack_top, program_.stack_bytes, core);
-  Vma text;
-  text.read = text.file = true;
-  text.file_id = kProgramFile;
-  const auto segment = [&](Vma vma, std::uint64_t start, std::uint64_t bytes) {
-    vma.file_offset = start - ProgramImage::kBase;
-    if (bytes != 0) mm.mmap(vma, align_up(bytes, kPageSize), start, core);
-  };
-  segment(text, ProgramImage::kBase, program_.header_bytes);
-  segment(text, program_.rodata_base(), program_.rodata_bytes);
-  text.exec = true;
-  segment(text, program_.text_base(), program_.text_bytes);
-  Vma data = text;
-  data.exec = false;
-  data.write = true;
-  segment(data, program_.data_base(), program_.data_bytes);
-  Vma bss;
-  bss.read = bss.write = true;
-  segment(bss, program_.bss_base(), program_.bss_bytes);
-  if (program_.bss_bytes != 0 && !is_aligned(program_.data_bytes, kPageSize)) {  // padzero()
-    touch_by_kernel(t.id, program_.data_base() + program_.data_bytes, poe::AccessKind::kWrite);
-  }
-  mm.brk_start = mm.brk = mm.placement.heap = heap;
-  if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);
-  map_vdso(mm, 0, core);
 }
 
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
@@ -627,67 +497,6 @@ void Kernel::fragment(unsigned percent, std::uint64_t seed) {
 void Kernel::unfragment() {
   for (const Pfn pfn : fragments_) system_.buddy.free(pfn, 0);
   fragments_.clear();
-}
-
-AuditResult Kernel::audit() const {
-  constexpr std::uint64_t kCachedRights =
-      mmu::field::kAp1.mask() | mmu::field::kAp2.mask() | mmu::field::kUxn.mask() |
-      mmu::field::kPxn.mask() | mmu::field::kPoIndex.mask() | mmu::field::kAccessFlag.mask();
-  AuditResult result;
-  result.bbm_violations = system_.bbm_violations();
-  std::map<std::uint16_t, const Mm*> owner;
-  for (const auto& [id, t] : tasks_) {
-    if (t.mm != nullptr && asids_.valid(*t.mm)) owner[t.mm->asid.value] = t.mm.get();
-  }
-  auto& machine = const_cast<cpu::Machine&>(system_.machine);
-  for (std::size_t c = 0; c < machine.core_count(); ++c) {
-    const mmu::Mmu& mmu = machine.core(c).mmu();
-    mmu::Registers regs = mmu.registers();
-    // False if the address space is gone: its entries can be hit by nobody.
-    const auto point_at = [&](VirtAddr va, Asid asid) {
-      if (mmu::upper_half(va)) return true;
-      const auto it = owner.find(asid.value);
-      if (it == owner.end()) return false;
-      regs.ttbr0 = address_of(it->second->root()).value;
-      return true;
-    };
-    for (const mmu::Tlb* tlb : {&mmu.l1i(), &mmu.l1d(), &mmu.l2()}) {
-      for (const mmu::TlbEntry& entry : tlb->entries()) {
-        if (!entry.valid || asids_.flush_pending(static_cast<unsigned>(c)) ||
-            vmalloc_.waiting(entry.va()))
-          continue;
-        if (!point_at(entry.va(), entry.asid)) continue;
-        ++result.checked;
-        const mmu::WalkResult now = mmu::walk(machine.memory(), regs, entry.va());
-        const std::uint64_t offset = entry.va().value;
-        const bool same_page =
-            !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==
-                              now.base + (offset & ((1ull << now.page_bits) - 1));
-        // Also an entry that allows less than the tables is wrong: the access would fault for ever.
-        const bool same_rights =
-            ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & kCachedRights) == 0;
-        // A block entry over a table: break-before-make was not kept. The linear map's blocks are
-        // split in place (FEAT_BBM level 2).
-        const bool same_size = mmu::upper_half(entry.va()) || entry.leaf.page_bits == now.page_bits;
-        if (!same_page || !same_rights || !same_size) ++result.stale_leaves;
-      }
-    }
-    for (const mmu::WalkCache::Entry& entry : mmu.walk_cache().entries()) {
-      if (!entry.valid || asids_.flush_pending(static_cast<unsigned>(c))) continue;
-      ++result.checked;
-      if (!point_at(entry.va(), entry.asid)) {
-        ++result.stale_tables;  // its tables were freed, the walker may still read them
-        continue;
-      }
-      bool found = false;
-      const poe::Access read{poe::AccessKind::kRead, 1, false};
-      mmu::walk(machine.memory(), regs, entry.va(), read, [&](const mmu::WalkState& next) {
-        found |= next.level == entry.next.level && next.table == entry.next.table;
-      });
-      if (!found) ++result.stale_tables;
-    }
-  }
-  return result;
 }
 
 }  // namespace kpksim::kernel

@@ -1,0 +1,71 @@
+// The audit: does any TLB or walk cache hold what the tables no longer say?
+
+#include <set>
+
+#include "sim/kernel/kernel.h"
+#include "sim/mmu/walker.h"
+
+namespace kpksim::kernel {
+
+AuditResult Kernel::audit() const {
+  constexpr std::uint64_t kCachedRights =
+      mmu::field::kAp1.mask() | mmu::field::kAp2.mask() | mmu::field::kUxn.mask() |
+      mmu::field::kPxn.mask() | mmu::field::kPoIndex.mask() | mmu::field::kAccessFlag.mask();
+  AuditResult result;
+  result.bbm_violations = system_.bbm_violations();
+  std::map<std::uint16_t, const Mm*> owner;
+  for (const auto& [id, t] : tasks_) {
+    if (t.mm != nullptr && asids_.valid(*t.mm)) owner[t.mm->asid.value] = t.mm.get();
+  }
+  auto& machine = const_cast<cpu::Machine&>(system_.machine);
+  for (std::size_t c = 0; c < machine.core_count(); ++c) {
+    const mmu::Mmu& mmu = machine.core(c).mmu();
+    mmu::Registers regs = mmu.registers();
+    // False if the address space is gone: its entries can be hit by nobody.
+    const auto point_at = [&](VirtAddr va, Asid asid) {
+      if (mmu::upper_half(va)) return true;
+      const auto it = owner.find(asid.value);
+      if (it == owner.end()) return false;
+      regs.ttbr0 = address_of(it->second->root()).value;
+      return true;
+    };
+    for (const mmu::Tlb* tlb : {&mmu.l1i(), &mmu.l1d(), &mmu.l2()}) {
+      for (const mmu::TlbEntry& entry : tlb->entries()) {
+        if (!entry.valid || asids_.flush_pending(static_cast<unsigned>(c)) ||
+            vmalloc_.waiting(entry.va()))
+          continue;
+        if (!point_at(entry.va(), entry.asid)) continue;
+        ++result.checked;
+        const mmu::WalkResult now = mmu::walk(machine.memory(), regs, entry.va());
+        const std::uint64_t offset = entry.va().value;
+        const bool same_page =
+            !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==
+                              now.base + (offset & ((1ull << now.page_bits) - 1));
+        // Also an entry that allows less than the tables is wrong: the access would fault for ever.
+        const bool same_rights =
+            ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & kCachedRights) == 0;
+        // A block entry over a table: break-before-make was not kept. The linear map's blocks are
+        // split in place (FEAT_BBM level 2).
+        const bool same_size = mmu::upper_half(entry.va()) || entry.leaf.page_bits == now.page_bits;
+        if (!same_page || !same_rights || !same_size) ++result.stale_leaves;
+      }
+    }
+    for (const mmu::WalkCache::Entry& entry : mmu.walk_cache().entries()) {
+      if (!entry.valid || asids_.flush_pending(static_cast<unsigned>(c))) continue;
+      ++result.checked;
+      if (!point_at(entry.va(), entry.asid)) {
+        ++result.stale_tables;  // its tables were freed, the walker may still read them
+        continue;
+      }
+      bool found = false;
+      const poe::Access read{poe::AccessKind::kRead, 1, false};
+      mmu::walk(machine.memory(), regs, entry.va(), read, [&](const mmu::WalkState& next) {
+        found |= next.level == entry.next.level && next.table == entry.next.table;
+      });
+      if (!found) ++result.stale_tables;
+    }
+  }
+  return result;
+}
+
+}  // namespace kpksim::kernel
