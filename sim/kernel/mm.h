@@ -134,6 +134,7 @@ class Mm {
   void collapse(const Vma& vma, std::uint64_t va, cpu::Core& core);
   void split_huge_at(std::uint64_t va, cpu::Core& core);
   void copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  void free_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,
                     cpu::Core& core);
   void mlock_present(const Vma& vma, cpu::Core& core);

@@ -176,4 +176,16 @@ void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_
   gather.changed(va, kPmdSize, 2);
 }
 
+// madvise_free_huge_pmd()
+void Mm::free_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  core.execute(system_.path().protect_huge);
+  const Descriptor d = read(core, pmd);
+  if (!is_dirty(d) && !is_young(d)) return;
+  system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
+  system_.flush.range(core, FlushSite::kMadviseFree, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+                      kPmdSize, false, 2);
+  system_.tables.set_pte(core, pmd, made_clean(made_old(d)), false);
+  gather.changed(va, kPmdSize, 2);
+}
+
 }  // namespace kpksim::kernel

@@ -10,6 +10,15 @@ namespace kpksim::kernel {
 using mmu::Descriptor;
 namespace field = mmu::field;
 
+namespace {
+
+// Advice about a folio that others map too is not followed (folio_likely_mapped_shared()).
+bool folio_shared(const Page& folio) {
+  return folio.reserved || folio.mapcount != 1u << folio.order;
+}
+
+}  // namespace
+
 // pte_modify() and can_change_pte_writable()
 Descriptor Mm::changed_protection(const Vma& vma, Descriptor old, unsigned level) {
   const Page& folio = system_.page(system_.head_of(old.pfn()));
@@ -94,7 +103,12 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     Gather gather(system_, asid, false, FlushSite::kMadviseFree);
     for_pmds(std::max(start, vma.start), std::min(end, vma.end), core,
              [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
-               if (read(core, pmd).block()) split_huge(pmd, align_down(va, kPmdSize), core);
+               if (read(core, pmd).block()) {
+                 const bool whole = next - va == kPmdSize;
+                 if (folio_shared(system_.page(read(core, pmd).pfn()))) return;
+                 if (whole) return free_huge(gather, pmd, va, core);
+                 split_huge(pmd, align_down(va, kPmdSize), core);
+               }
                const Pfn table = read(core, pmd).pfn();
                const LazySection lazy(system_.tables, core);
                for (; va < next; va += kPageSize) {
@@ -153,9 +167,6 @@ void Mm::madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& cor
 void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const Because because(core, Cause::kMadvise);
   core.execute(system_.path().madvise);
-  const auto shared = [&](const Page& folio) {
-    return folio.reserved || folio.mapcount != 1u << folio.order;
-  };
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
     if (vma.special) continue;
@@ -164,7 +175,7 @@ void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
              [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
                const Descriptor block = read(core, pmd);
                if (block.block()) {
-                 if (shared(system_.page(block.pfn())) || next - va != kPmdSize) return;
+                 if (folio_shared(system_.page(block.pfn())) || next - va != kPmdSize) return;
                  if (!is_young(block)) return;
                  core.execute(system_.path().cold_folio);
                  system_.tables.exchange(core, pmd, made_old(block));
@@ -179,7 +190,7 @@ void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
                  if (!d.valid()) continue;
                  n = folio_batch(core, entry, d, static_cast<unsigned>((next - va) >> kPageShift));
                  const Page& folio = system_.page(system_.head_of(d.pfn()));
-                 if (shared(folio) || n != 1u << folio.order || !is_young(d)) continue;
+                 if (folio_shared(folio) || n != 1u << folio.order || !is_young(d)) continue;
                  core.execute_lists(system_.path().cold_folio);
                  make_old(entry, va, n, core);
                  gather.changed(va, n * kPageSize, 3);
