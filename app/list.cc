@@ -38,7 +38,7 @@ void numbers(const std::vector<ProfileEntry>& entries) {
   for (const ProfileEntry& e : entries) {
     const std::string range =
         e.range ? fmt::format("{} to {}", e.range->first, e.range->second) : std::string();
-    std::cout << fmt::format("    {:<26} {:<10} {:<16} {:<10}  {}\n", e.group + "/" + e.name,
+    std::cout << fmt::format("    {:<33} {:<10} {:<16} {:<10}  {}\n", e.group + "/" + e.name,
                              e.value, range, e.confidence, e.source);
   }
 }
