@@ -71,6 +71,9 @@ void Gather::flush(cpu::Core& core) {
       case System::Put::kPage:
         core.execute_lists(path.free_folio);
         break;
+      case System::Put::kSmall:
+        core.execute_loop(path.free_small);
+        break;
       case System::Put::kLarge:
         core.execute_loop(path.free_large);
         break;

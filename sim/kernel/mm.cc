@@ -1,5 +1,7 @@
 #include "sim/kernel/mm.h"
 
+#include <algorithm>
+
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/gather.h"
@@ -140,6 +142,9 @@ void Mm::exit(cpu::Core& core) {
   free_tables(gather, 0, kUserEnd, 0, 0, core);
   gather.flush(core);
   system_.rcu.call(vmas_.all().size());  // vm_area_free()
+  const auto anon_vmas = std::count_if(vmas_.all().begin(), vmas_.all().end(),
+                                       [](const auto& at) { return at.second.anon_vma != 0; });
+  core.execute(system_.path().unlink_anon_vma * static_cast<std::uint64_t>(anon_vmas));
   vmas_.clear();
   if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
   system_.allocator->free(core, root_);

@@ -133,10 +133,10 @@ class Mm {
   // Huge pages.
   bool folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const;
   unsigned folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core);
-  bool grow_stack(std::uint64_t va);
+  bool grow_stack(std::uint64_t va, cpu::Core& core);
   bool huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
   bool huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
-  void split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  void split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrating = false);
   void collapse(const Vma& vma, std::uint64_t va, cpu::Core& core);
   void split_huge_at(std::uint64_t va, cpu::Core& core);
   void copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
@@ -200,7 +200,11 @@ void Mm::for_pmds(std::uint64_t start, std::uint64_t end, cpu::Core& core, OnPmd
         continue;
       }
       const std::uint64_t next = std::min(boundary, end);
-      if (!is_none(d)) on_pmd(entry, va, next);
+      if (!is_none(d)) {
+        on_pmd(entry, va, next);
+      } else {
+        core.execute_loop(system_.path().pmd_none);
+      }
       va = next;
       break;
     }

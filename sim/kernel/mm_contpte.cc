@@ -27,6 +27,7 @@ void Mm::convert_run(PhysAddr entry, std::uint64_t va, Descriptor d, cpu::Core& 
   const PhysAddr first = run_start(entry);
   const std::uint64_t start = align_down(va, kRunBytes);
   const PhysAddr base(align_down(d.output().value, kRunBytes));
+  core.execute(system_.path().convert_run);
   for (unsigned i = 0; i < kContiguousEntries; ++i) {
     system_.tables.get_and_clear(core, first + i * 8);
   }

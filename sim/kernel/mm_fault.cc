@@ -98,11 +98,12 @@ unsigned Mm::folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::
 }
 
 // expand_stack(): down to `va`, if the limit allows it.
-bool Mm::grow_stack(std::uint64_t va) {
+bool Mm::grow_stack(std::uint64_t va, cpu::Core& core) {
   const auto above = vmas_.first_above(va);
   if (above == vmas_.end() || !above->second.grows_down) return false;
   Vma vma = above->second;
   if (va >= vma.start || vma.end - va > kStackLimit) return false;
+  core.execute(system_.path().grow_stack);
   vmas_.erase(vma.start);
   vma.start = va;
   vmas_.insert(vma);
@@ -176,7 +177,7 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
   core.execute(system_.path().fault);
   const std::uint64_t va = align_down(address.value, kPageSize);
   Vma* vma = vmas_.find(va);
-  if (vma == nullptr && grow_stack(va)) vma = vmas_.find(va);
+  if (vma == nullptr && grow_stack(va, core)) vma = vmas_.find(va);
   if (vma == nullptr || (write && !vma->write) || (exec && !vma->exec) ||
       (!write && !exec && !vma->read && !vma->write)) {
     return FaultResult::kSegv;

@@ -126,7 +126,8 @@ void Mm::split_huge_at(std::uint64_t va, cpu::Core& core) {
 
 // __split_huge_pmd_locked(): the block becomes the deposited table of 512 pages of the same folio.
 // Invalid and flushed first: small and large entries for one address must not be cached together.
-void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+// `migrating`: to entries that nobody can use until the folio is split too (freeze).
+void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrating) {
   core.execute(system_.path().split_huge);
   const Descriptor block = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
   system_.flush.range(core, FlushSite::kThpSplit, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
@@ -139,7 +140,13 @@ void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
   const bool zero = system_.page(block.pfn()).reserved;
   // As written, used and protected as the block was.
   const Descriptor first{block.raw | (block.valid() ? 2u : 0u)};
-  if (!zero) {
+  if (migrating) {
+    for (unsigned i = 0; i < kEntriesPerTable; ++i) {
+      const Descriptor entry = first.with(field::kValid, 0);
+      system_.tables.set_pte(core, address_of(table) + i * 8,
+                             entry.with(field::kOutputAddress, entry.pfn().value + i), false);
+    }
+  } else if (!zero) {
     set_ptes(address_of(table), va, first, kEntriesPerTable, core);
   } else {
     const Descriptor page = user_leaf(address_of(system_.zero_page), 3, false, executable);
@@ -151,48 +158,60 @@ void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
 }
 
 // split_folio(): the folio's pages become folios of their own. What is mapped goes through
-// migration entries, flushed page by page and waited for once (TTU_BATCH_FLUSH); what is not is
-// free. `va` is where its first page would be mapped. False: not all of it is mapped there (it was
-// moved by pieces), and it stays whole.
+// migration entries: a block as a whole, pages one by one, with a flush each that is waited for
+// once (TTU_BATCH_FLUSH). What is not mapped is free. `va` is where its first page would be. False:
+// not all of it is mapped there (it was moved by pieces), and it stays whole.
 bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
   const Page folio = system_.page(head);
   const unsigned pages = 1u << folio.order;
-  struct Mapped {
-    PhysAddr entry;  // 0: nowhere
-    Descriptor old;
+  const auto pmd_of = [&](std::uint64_t at) {
+    return system_.find_entry(core, root_, VirtAddr(at), 2, false);
   };
-  std::vector<Mapped> mapped(pages);
+  bool block = false, accessible = true;
+  if (const PhysAddr pmd = pmd_of(va); pmd.value != 0 && is_huge(read(core, pmd))) {
+    block = true;
+    accessible = read(core, pmd).valid();
+    split_huge(pmd, va, core, true);
+  }
+  std::vector<PhysAddr> entries(pages);  // 0: not mapped
   std::uint32_t found = 0;
-  split_huge_at(va + kPageSize, core);
   for (unsigned i = 0; i < pages; ++i) {
     const std::uint64_t at = va + i * kPageSize;
-    const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(at), 2, false);
+    const PhysAddr pmd = pmd_of(at);
     if (pmd.value == 0 || is_none(read(core, pmd)) || is_huge(read(core, pmd))) continue;
     const PhysAddr entry = pte(read(core, pmd).pfn(), at);
     const Descriptor d = read(core, entry);
     if (is_none(d) || d.pfn() != head + i) continue;
-    mapped[i].entry = entry;
+    entries[i] = entry;
     ++found;
   }
   if (found != folio.mapcount) return false;
-  core.execute(system_.path().split_huge);
+  std::vector<Descriptor> old(pages);
+  bool pending = false;
   for (unsigned i = 0; i < pages; ++i) {
-    if (mapped[i].entry.value == 0) continue;
+    if (entries[i].value == 0) continue;
     const VirtAddr at(va + i * kPageSize);
-    mapped[i].old = clear_ptes(mapped[i].entry, at.value, 1, core);
-    if (mapped[i].old.valid()) system_.flush.page_pending(core, FlushSite::kThpSplit, asid, at);
+    old[i] = read(core, entries[i]).with(field::kContiguous, 0);
+    if (!old[i].valid()) {
+      if (block && accessible) old[i] = old[i].with(field::kValid, 1);
+      continue;
+    }
+    clear_ptes(entries[i], at.value, 1, core);
+    system_.flush.page_pending(core, FlushSite::kThpSplit, asid, at);
+    pending = true;
   }
-  system_.flush.pending_done(core);
+  if (pending) system_.flush.pending_done(core);
+  core.execute_lists(system_.path().split_folio_page * pages);
   for (unsigned i = 0; i < pages; ++i) {
     Page& page = system_.page(head + i);
     page = {};
-    if (mapped[i].entry.value == 0) {
+    if (entries[i].value == 0) {
       system_.buddy.free(head + i, 0);
       continue;
     }
     page.mapcount = page.refs = 1;
     page.exclusive = folio.exclusive;
-    set_ptes(mapped[i].entry, va + i * kPageSize, mapped[i].old, 1, core);
+    set_ptes(entries[i], va + i * kPageSize, old[i], 1, core);
   }
   return true;
 }
@@ -200,6 +219,7 @@ bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
 // copy_huge_pmd()
 void Mm::copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
   const PhysAddr to = system_.find_entry(core, child.root_, VirtAddr(va), 2, true);
+  core.execute(system_.path().fork_huge);
   child.deposited_.push_back(system_.allocator->allocate(core));
   Descriptor d = read(core, pmd);
   Page& folio = system_.page(d.pfn());
@@ -226,7 +246,7 @@ void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_
 
 // madvise_free_huge_pmd()
 void Mm::free_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
-  core.execute(system_.path().protect_huge);
+  core.execute(system_.path().lazy_free_huge);
   const Descriptor d = read(core, pmd);
   if (!is_dirty(d) && !is_young(d)) return;
   system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()

@@ -18,6 +18,7 @@ bool Mm::move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core) {
   const PhysAddr new_pmd = system_.find_entry(core, root_, VirtAddr(to), 2, true);
   if (!is_none(read(core, new_pmd))) return false;
   if (is_huge(d)) {
+    core.execute(system_.path().move_huge);
     system_.tables.get_and_clear(core, old_pmd);
     system_.tables.set_pte(core, new_pmd, d, false);
     system_.flush.range(core, FlushSite::kMremap, asid, VirtAddr(from), VirtAddr(from + kPmdSize),

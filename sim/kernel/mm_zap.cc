@@ -58,6 +58,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
       if (vma.locked) core.execute_lists(system_.path().mlock_page * n);
       if (!vma.special && !page.reserved) {
         const Pfn head = system_.head_of(d.pfn());
+        if (!page.file) core.execute_lists(system_.path().zap_rmap);
         system_.page(head).mapcount -= n;
         for (unsigned i = 0; i < n; ++i) system_.atomic_page(core, d.pfn() + i, 1);  // _mapcount
         full = gather.remove_folio(head, n);
@@ -150,6 +151,8 @@ bool Mm::free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t sta
         system_.tables.set_table(core, entry, Descriptor{0}, level);
         gather.remove_table(core, d.pfn(), level == 2 ? va : align_down(va, size), level);
       }
+    } else {
+      core.execute_loop(system_.path().pmd_none);
     }
     va = next;
   }

@@ -18,12 +18,14 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 struct PathLengths {
   std::uint64_t syscall, file_call, fault, anon_fault, zero_fault, file_fault, map_file_page,
       cache_page, drop_page, cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page,
-      split_huge;
+      split_huge, split_folio_page, grow_stack, convert_run;
   std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, madvise, zap_folio,
-      zap_page, zap_file, zap_none, free_folio, free_bulk, free_large, free_huge, free_tables,
-      protect_page, protect_none, protect_huge, protect_writable, lazy_free_page, populate_page,
-      mlock_page, cold_folio, move_page, move_table, table;
-  std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
+      zap_rmap, zap_page, zap_file, zap_none, free_folio, free_bulk, free_small, free_large,
+      free_huge, free_tables, protect_page, protect_none, protect_huge, protect_writable,
+      lazy_free_page, populate_page, mlock_page, cold_folio, move_page, move_table, move_huge,
+      lazy_free_huge, pmd_none, table;
+  std::uint64_t fork, fork_vma, fork_huge, fork_folio, fork_page, thread, exec, exit,
+      unlink_anon_vma, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
       lazy_section, set_memory_pkey, timer, kernel_thread;
 };
@@ -31,7 +33,7 @@ struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 63> kPaths = {{
+inline constexpr std::array<PathInfo, 73> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"file_call", &PathLengths::file_call},
     {"fault", &PathLengths::fault},
@@ -48,6 +50,9 @@ inline constexpr std::array<PathInfo, 63> kPaths = {{
     {"clear_page", &PathLengths::clear_page},
     {"collapse_page", &PathLengths::collapse_page},
     {"split_huge", &PathLengths::split_huge},
+    {"split_folio_page", &PathLengths::split_folio_page},
+    {"grow_stack", &PathLengths::grow_stack},
+    {"convert_run", &PathLengths::convert_run},
     {"mmap", &PathLengths::mmap},
     {"munmap", &PathLengths::munmap},
     {"munmap_vma", &PathLengths::munmap_vma},
@@ -57,11 +62,13 @@ inline constexpr std::array<PathInfo, 63> kPaths = {{
     {"vma_split", &PathLengths::vma_split},
     {"madvise", &PathLengths::madvise},
     {"zap_folio", &PathLengths::zap_folio},
+    {"zap_rmap", &PathLengths::zap_rmap},
     {"zap_page", &PathLengths::zap_page},
     {"zap_file", &PathLengths::zap_file},
     {"zap_none", &PathLengths::zap_none},
     {"free_folio", &PathLengths::free_folio},
     {"free_bulk", &PathLengths::free_bulk},
+    {"free_small", &PathLengths::free_small},
     {"free_large", &PathLengths::free_large},
     {"free_huge", &PathLengths::free_huge},
     {"free_tables", &PathLengths::free_tables},
@@ -75,14 +82,19 @@ inline constexpr std::array<PathInfo, 63> kPaths = {{
     {"cold_folio", &PathLengths::cold_folio},
     {"move_page", &PathLengths::move_page},
     {"move_table", &PathLengths::move_table},
+    {"move_huge", &PathLengths::move_huge},
+    {"lazy_free_huge", &PathLengths::lazy_free_huge},
+    {"pmd_none", &PathLengths::pmd_none},
     {"table", &PathLengths::table},
     {"fork", &PathLengths::fork},
     {"fork_vma", &PathLengths::fork_vma},
+    {"fork_huge", &PathLengths::fork_huge},
     {"fork_folio", &PathLengths::fork_folio},
     {"fork_page", &PathLengths::fork_page},
     {"thread", &PathLengths::thread},
     {"exec", &PathLengths::exec},
     {"exit", &PathLengths::exit},
+    {"unlink_anon_vma", &PathLengths::unlink_anon_vma},
     {"wait", &PathLengths::wait},
     {"context_switch", &PathLengths::context_switch},
     {"vmalloc", &PathLengths::vmalloc},

@@ -12,6 +12,8 @@
 namespace kpksim::kernel {
 namespace {
 
+constexpr unsigned kCostlyOrder = 3;  // PAGE_ALLOC_COSTLY_ORDER
+
 mmu::Registers boot_registers(const Protection& protection, Pfn swapper,
                               const cpu::CoreProfile& core) {
   mmu::Registers regs;
@@ -152,9 +154,9 @@ System::Put System::put_folio(Pfn head, unsigned count) {
   p.refs -= count;
   if (p.refs != 0) return Put::kKept;
   buddy.free(head, p.order);
-  // Huge pages are kept in these lists too, orders between are not.
+  // Huge pages are kept in the lists of free pages too, orders between are not.
   const bool huge = p.order == kPmdShift - kPageShift;
-  if (p.order != 0 && !huge) return Put::kLarge;
+  if (p.order != 0 && !huge) return p.order <= kCostlyOrder ? Put::kSmall : Put::kLarge;
   const std::uint64_t room = profile.free_list_pages - free_list_;
   free_list_ += std::min<std::uint64_t>(room, 1ull << p.order);
   if (huge) return Put::kHuge;

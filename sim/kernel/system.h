@@ -99,7 +99,7 @@ class System {
   // `count` references less; the last one frees the folio.
   // How a folio was given back: not at all, as others still use it; a page, to the core's own lists
   // of free pages, or beyond what these hold; a larger folio; a huge page.
-  enum class Put : std::uint8_t { kKept, kPage, kBulk, kLarge, kHuge };
+  enum class Put : std::uint8_t { kKept, kPage, kBulk, kSmall, kLarge, kHuge };
   Put put_folio(Pfn head, unsigned count);
 
   // The address of the entry for `va` at `level` of the tree below `root`; a missing table on the

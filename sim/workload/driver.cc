@@ -217,6 +217,7 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       if (op.advice == Advice::kNoHugepage) vma.huge = kernel::HugeAdvice::kNoHugepage;
       vma.file = op.file;
       vma.shmem = op.shmem;
+      vma.unnamed = op.unnamed;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
       const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at, op.populate);

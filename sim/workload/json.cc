@@ -357,6 +357,8 @@ class Reader {
     if (op.file) op.file_id = file_ids_[from.text("file")];
     op.shmem = from.object.value("in_memory", false);
     if (op.shmem && !op.file) from.fail("in_memory", "only a mapping with file has it");
+    op.unnamed = from.object.value("closed", false);
+    if (op.unnamed && !op.shmem) from.fail("closed", "only a file in memory goes with its users");
     op.file_offset = from.page_offset("offset");
     if (from.has("offset") && !op.file) from.fail("offset", "only a mapping with file has one");
     if (from.has("at")) op.address = from.address("at", op.length);

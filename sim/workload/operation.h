@@ -72,6 +72,7 @@ struct Operation {
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
   bool file = false;        // file mapping (page cache), else anonymous; kSyscall: on a file
   bool shmem = false;       // of a file mapping: a file in memory (memfd, tmpfs)
+  bool unnamed = false;     // of a file mapping: its file is closed, and goes with its last mapping
   bool populate = false;    // of kMmap: MAP_POPULATE
   bool shrink = false;      // of kBrk
   bool write = false;       // of kTouch; of kVmalloc and kVmMapRam: the kernel writes a byte

@@ -152,3 +152,14 @@ void thp_protect_none_64m(void) {
   end();
   unmap(area, size_64m);
 }
+
+static void advise_parts(int advice) {
+  area = map_huge(size_64m);
+  begin();
+  for (size_t at = 0; at < size_64m; at += PMD) madvise(area + at, 64 * KB, advice);
+  end();
+  unmap(area, size_64m);
+}
+
+void free_64k_of_huge_x32(void) { advise_parts(MADV_FREE); }
+void cold_64k_of_huge_x32(void) { advise_parts(MADV_COLD); }
