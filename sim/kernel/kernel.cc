@@ -11,7 +11,6 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::uint64_t kStackPages = 4;  // THREAD_SIZE: 16 KB
 constexpr std::size_t kCachedStacks = 2;  // NR_CACHED_STACKS
 
 }  // namespace
@@ -122,7 +121,7 @@ std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
     stack_cache_[cpu].pop_back();
     return stack;
   }
-  return vmalloc_.allocate(kStackPages, false, core);
+  return vmalloc_.allocate_stack(core);
 }
 
 void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
@@ -461,6 +460,7 @@ void Kernel::vm_unmap_ram(std::uint64_t address) {
   cpu::Core& core = kernel_context();
   if (vmalloc_.unmap_ram(address, core)) run_kernel_thread(core);
 }
+void Kernel::vm_unmap_aliases() { vmalloc_.unmap_aliases(kernel_context()); }
 
 void Kernel::write_kernel(std::uint64_t address) {
   cpu::Core& core = system_.machine.core(0);

@@ -106,6 +106,7 @@ class Kernel {
   void vfree(std::uint64_t address);
   std::uint64_t vm_map_ram(std::uint64_t pages);
   void vm_unmap_ram(std::uint64_t address);
+  void vm_unmap_aliases();
   // A store to kernel memory, by the same.
   void write_kernel(std::uint64_t address);
   // drop_caches' loop: shrinkers run until they free almost nothing.

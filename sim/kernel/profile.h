@@ -114,7 +114,8 @@ struct KernelProfile {
   unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
   unsigned free_list_pages = 24576;  // that a core's own lists of free pages hold
-  unsigned vmalloc_boot_pages = 0;   // in use since boot
+  unsigned vmalloc_boot_pages = 0;   // of vmalloc's addresses, below the kernel threads' stacks
+  unsigned kernel_threads = 0;       // that boot has started
   PathLengths path{};
 };
 

@@ -326,6 +326,9 @@ void Driver::execute(const Operation& op, const Workload& workload) {
     case OpKind::kVmUnmapRam:
       kernel_.vm_unmap_ram(at);
       break;
+    case OpKind::kVmUnmapAliases:
+      kernel_.vm_unmap_aliases();
+      break;
     case OpKind::kPressure:
       kernel_.pressure();
       break;
