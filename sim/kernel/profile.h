@@ -22,13 +22,14 @@ struct PathLengths {
       mlock_page, cold_folio, move_page, move_table, table;
   std::uint64_t fork, fork_vma, fork_folio, fork_page, thread, exec, exit, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
-      lazy_section, set_memory_pkey, timer, kernel_thread;
+      fault_section, fault_section_open, zap_section_open, protect_section_open,
+      vmalloc_section_open, lazy_section, set_memory_pkey, timer, kernel_thread;
 };
 struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 63> kPaths = {{
+inline constexpr std::array<PathInfo, 68> kPaths = {{
     {"syscall", &PathLengths::syscall},
     {"file_call", &PathLengths::file_call},
     {"fault", &PathLengths::fault},
@@ -88,6 +89,11 @@ inline constexpr std::array<PathInfo, 63> kPaths = {{
     {"vm_map_ram", &PathLengths::vm_map_ram},
     {"section", &PathLengths::section},
     {"section_open", &PathLengths::section_open},
+    {"fault_section", &PathLengths::fault_section},
+    {"fault_section_open", &PathLengths::fault_section_open},
+    {"zap_section_open", &PathLengths::zap_section_open},
+    {"protect_section_open", &PathLengths::protect_section_open},
+    {"vmalloc_section_open", &PathLengths::vmalloc_section_open},
     {"lazy_section", &PathLengths::lazy_section},
     {"set_memory_pkey", &PathLengths::set_memory_pkey},
     {"timer", &PathLengths::timer},

@@ -73,6 +73,13 @@ Vmalloc::Area Vmalloc::build(std::uint64_t pages, unsigned order) {
   return area;
 }
 
+// A guard's look for the open section: contiguous runs are written by set_huge_pte_at() and
+// cleared by get_clear_contig(), the loops over single entries contain it.
+std::optional<std::uint64_t> Vmalloc::look(bool contiguous) const {
+  if (contiguous) return {};
+  return system_.path().vmalloc_section_open;
+}
+
 // vmap_pages_range_noflush(): per page table, in a lazy MMU section where the kernel has it; each
 // contiguous run is a call, and so a section, of its own.
 void Vmalloc::map(std::uint64_t va, const Area& area, cpu::Core& core) {
@@ -91,7 +98,9 @@ void Vmalloc::map(std::uint64_t va, const Area& area, cpu::Core& core) {
       if (!lazy || va % kPmdSize == 0 || (contiguous && i == 0)) {
         lazy.reset();
         system_.find_entry(core, root, VirtAddr(va), 3, true);
-        if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core);
+        if (system_.profile.vmalloc_lazy) {
+          lazy.emplace(system_.tables, core, look(contiguous));
+        }
       }
       const PhysAddr entry = system_.find_entry(core, root, VirtAddr(va), 3, false);
       system_.tables.set_pte(core, entry, kernel_leaf(address_of(run.first + i), 3, contiguous),
@@ -102,7 +111,7 @@ void Vmalloc::map(std::uint64_t va, const Area& area, cpu::Core& core) {
 }
 
 // vunmap_range_noflush(): every entry of the range is cleared, the guard page's too.
-void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core) {
+void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, bool contiguous, cpu::Core& core) {
   const Pfn root = system_.linear_map.root();
   for (const std::uint64_t end = va + pages * kPageSize; va < end;) {
     const std::uint64_t next = std::min(align_down(va, kPmdSize) + kPmdSize, end);
@@ -112,7 +121,7 @@ void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core) {
       system_.tables.set_table(core, pmd, Descriptor{0}, 2);
     } else if (d.valid()) {
       std::optional<LazySection> lazy;
-      if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core);
+      if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core, look(contiguous));
       for (std::uint64_t at = va; at < next; at += kPageSize) {
         system_.tables.get_and_clear(core, system_.find_entry(core, root, VirtAddr(at), 3, false));
       }
@@ -223,7 +232,8 @@ bool Vmalloc::free(std::uint64_t address, cpu::Core& core) {
   const Area area = std::move(it->second);
   areas_.erase(it);
   core.execute(system_.path().vmalloc / 2);
-  unmap(address, area.bytes >> kPageShift, core);
+  const bool runs = !area.runs.empty() && area.runs.front().order == kRunOrder;
+  unmap(address, area.bytes >> kPageShift, runs, core);
   for (const Run& run : area.runs) {  // __free_page() of each, with the lock of the page lists
     for (unsigned i = 0; i < 1u << run.order; ++i) {
       system_.atomic_page(core, run.first + i, 1);
@@ -267,7 +277,7 @@ bool Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
   const std::uint64_t pages = area.bytes >> kPageShift;
   core.execute(system_.path().vm_map_ram / 2);
   system_.atomics(core, 2);  // vb_free(): the block's lock, twice
-  unmap(address, pages, core);
+  unmap(address, pages, false, core);
   release(area);
   const auto block = std::prev(blocks_.upper_bound(address));
   block->second.dirty += std::bit_ceil(pages);

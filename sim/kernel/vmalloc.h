@@ -51,7 +51,8 @@ class Vmalloc {
                          cpu::Core& core);
   Area build(std::uint64_t pages, unsigned order);
   void map(std::uint64_t va, const Area& area, cpu::Core& core);
-  void unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core);
+  void unmap(std::uint64_t va, std::uint64_t pages, bool contiguous, cpu::Core& core);
+  std::optional<std::uint64_t> look(bool contiguous) const;
   void release(const Area& area);
   void work_on_pages(const Area& area, std::uint64_t pages, cpu::Core& core) const;
   void purge(cpu::Core& core);

@@ -101,9 +101,15 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
     run_steps(phase.steps, workload);
+    std::vector<cpu::Counters> before_wait;
+    for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
+      before_wait.push_back(system.machine.core(c).counters());
+    }
     if (end_of_phase_) end_of_phase_();
     for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
-      result.cores[c] = system.machine.core(c).counters() - result.cores[c];
+      const cpu::Counters now = system.machine.core(c).counters();
+      result.cores[c] = now - result.cores[c];
+      result.put_off += now - before_wait[c];
     }
     result.pt_writes = system.tables.writes() - result.pt_writes;
     result.rcu_added = system.rcu.tables() - result.rcu_added;
