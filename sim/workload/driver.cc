@@ -300,7 +300,8 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       kernel_.clone_thread(op.task, op.child);
       break;
     case OpKind::kExec:
-      kernel_.exec(op.task, op.image == 0 ? nullptr : &workload.images[op.image - 1]);
+      kernel_.exec(op.task, op.image == 0 ? nullptr : &workload.images[op.image - 1],
+                   op.parent_runs);
       break;
     case OpKind::kExit:
       kernel_.exit(op.task);

@@ -434,7 +434,10 @@ class Reader {
     if (op.kind == OpKind::kCloneThread) tasks_.clone(task, child, from.at("child"));
   }
 
-  void exec(From, Task task, Operation&) { tasks_.exec(task); }
+  void exec(From from, Task task, Operation& op) {
+    op.parent_runs = from.object.value("parent_runs", false);
+    tasks_.exec(task);
+  }
   void exit(From, Task task, Operation&) { tasks_.exit(task); }
   void wait(From from, Task task, Operation&) {
     tasks_.wait(task, from.text("child"), from.at("child"));
