@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "sim/base/profile_reader.h"
 
 namespace kpksim::kernel {
 
@@ -123,6 +126,7 @@ struct KernelProfile {
   unsigned vmalloc_boot_pages = 0;   // of vmalloc's addresses, below the kernel threads' stacks
   unsigned kernel_threads = 0;       // that boot has started
   PathLengths path{};
+  std::vector<ProfileEntry> entries;  // every number with its source
 };
 
 // Reads `path`. InputError names the file and the JSON pointer.
