@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <random>
 #include <set>
+#include <utility>
 
 #include "sim/base/error.h"
 
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::uint64_t kStackPages = 4;  // THREAD_SIZE: 16 KB
 constexpr std::size_t kCachedStacks = 2;  // NR_CACHED_STACKS
 
 }  // namespace
@@ -78,21 +78,25 @@ std::size_t Kernel::task_count() const {
 Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
   const auto [it, fresh] = tasks_.try_emplace(id);
   if (!fresh && !it->second.dead) throw InputError(fmt::format("task {} exists already", id));
-  it->second = {id, std::move(mm), cpu, 0, true, false, false, {}};
+  it->second = {id, std::move(mm), cpu, 0, 0, true, false, false, {}};
   return it->second;
 }
 
 cpu::Core& Kernel::run_on(Task& t) {
   cpu::Core& core = system_.machine.core(t.cpu);
   if (current_[t.cpu] != t.id) {
-    const Because because(core, Cause::kSwitch);
-    core.execute(system_.path().context_switch);
-    current_[t.cpu] = t.id;
-    if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
-    thread_switch(core);
+    context_switch(t, core);
     core.continue_at(t.fresh ? 1 : 0);
   }
   return core;
+}
+
+void Kernel::context_switch(Task& t, cpu::Core& core) {
+  const Because because(core, Cause::kSwitch);
+  core.execute(system_.path().context_switch);
+  current_[t.cpu] = t.id;
+  if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
+  thread_switch(core);
 }
 
 // __switch_to(): the thread may go on elsewhere, and has keys of its own for pointer
@@ -122,7 +126,7 @@ std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
     stack_cache_[cpu].pop_back();
     return stack;
   }
-  return vmalloc_.allocate(kStackPages, false, core);
+  return vmalloc_.allocate_stack(core);
 }
 
 void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
@@ -168,7 +172,10 @@ std::vector<Pfn> Kernel::process_pages() {
   return pages;
 }
 
-void Kernel::vfork(std::uint32_t parent, std::uint32_t child) { clone_thread(parent, child); }
+void Kernel::vfork(std::uint32_t parent, std::uint32_t child) {
+  clone_thread(parent, child);
+  task(child).vfork_parent = parent;
+}
 
 void Kernel::clone_thread(std::uint32_t parent, std::uint32_t child) {
   Syscall call(*this, parent);
@@ -209,10 +216,16 @@ void Kernel::drop_unmapped(const std::vector<FileRange>& files, cpu::Core& core)
   }
 }
 
-void Kernel::exec(std::uint32_t id, const MappedProgram* program) {
+void Kernel::exec(std::uint32_t id, const MappedProgram* program, bool parent_runs) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kExec);
   Task& t = task(id);
+  // exec_mmap(): exec_mm_release() wakes the parent while the child still has its address space.
+  const std::uint32_t parent = std::exchange(t.vfork_parent, 0);
+  if (parent_runs && parent != 0 && alive(parent) && task(parent).cpu == t.cpu) {
+    context_switch(task(parent), call.core());
+    context_switch(t, call.core());
+  }
   std::shared_ptr<Mm> old = std::move(t.mm);
   t.mm = std::make_shared<Mm>(system_, cache_, call.core());
   switch_mm(*t.mm, call.core());
@@ -470,6 +483,7 @@ void Kernel::vm_unmap_ram(std::uint64_t address) {
   cpu::Core& core = kernel_context();
   if (vmalloc_.unmap_ram(address, core)) run_kernel_thread(core);
 }
+void Kernel::vm_unmap_aliases() { vmalloc_.unmap_aliases(kernel_context()); }
 
 void Kernel::write_kernel(std::uint64_t address) {
   cpu::Core& core = system_.machine.core(0);

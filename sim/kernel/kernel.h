@@ -21,11 +21,12 @@ struct Task {
   std::uint32_t id = 0;
   std::shared_ptr<Mm> mm;
   unsigned cpu = 0;
-  std::uint64_t stack = 0;  // VMAP_STACK address
-  bool fresh = true;        // has not returned to EL0 yet
-  bool sve_trap = false;    // its first use of SVE traps
-  bool dead = false;        // exited, not reaped
-  std::vector<Pfn> slab;    // pages of its kernel objects: they lie between page tables
+  std::uint64_t stack = 0;         // VMAP_STACK address
+  std::uint32_t vfork_parent = 0;  // that waits for its exec or exit
+  bool fresh = true;               // has not returned to EL0 yet
+  bool sve_trap = false;           // its first use of SVE traps
+  bool dead = false;               // exited, not reaped
+  std::vector<Pfn> slab;           // pages of its kernel objects: they lie between page tables
 };
 
 struct AuditResult {
@@ -57,7 +58,8 @@ class Kernel {
   void vfork(std::uint32_t parent, std::uint32_t child);
   void clone_thread(std::uint32_t parent, std::uint32_t child);
   // Of the program set, or of `program`.
-  void exec(std::uint32_t id, const MappedProgram* program = nullptr);
+  // `parent_runs`: a parent that stands still in vfork() runs as soon as exec wakes it, and waits.
+  void exec(std::uint32_t id, const MappedProgram* program = nullptr, bool parent_runs = false);
   void exit(std::uint32_t id);
   void wait(std::uint32_t id, std::uint32_t child);
   // Every task that is left ends.
@@ -106,6 +108,7 @@ class Kernel {
   void vfree(std::uint64_t address);
   std::uint64_t vm_map_ram(std::uint64_t pages);
   void vm_unmap_ram(std::uint64_t address);
+  void vm_unmap_aliases();
   // A store to kernel memory, by the same.
   void write_kernel(std::uint64_t address);
   // drop_caches' loop: shrinkers run until they free almost nothing.
@@ -124,6 +127,7 @@ class Kernel {
   Task& task(std::uint32_t id);
   Task& add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu);
   cpu::Core& run_on(Task& t);
+  void context_switch(Task& t, cpu::Core& core);
   void enter_kernel(cpu::Core& core);
   void leave_kernel(cpu::Core& core);
   void begin_user(Task& t, cpu::Core& core);

@@ -42,7 +42,7 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
       split_huge(pmd, align_down(va, kPmdSize), core);
     }
     const Pfn table = read(core, pmd).pfn();
-    const LazySection lazy(system_.tables, core);
+    const LazySection lazy(system_.tables, core, system_.path().protect_section_open);
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
       if (is_none(read(core, entry))) {

@@ -32,7 +32,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
   bool flush = false, full = false;
   std::uint64_t none = 0;
   {
-    const LazySection lazy(system_.tables, core);
+    LazySection lazy(system_.tables, core);
     while (va < end && !full) {
       const PhysAddr entry = pte(table, va);
       const Descriptor d = read(core, entry);
@@ -50,7 +50,10 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
           folio_batch(core, entry, d, static_cast<unsigned>((end - va) >> kPageShift));
       // A dirty page of a file: its mapping must be flushed before anyone cleans the page.
       flush |= page.file && vma.shared && is_dirty(d);
+      // contpte_clear_full_ptes() is a function of its own.
+      if (!d.contiguous()) lazy.look(system_.path().zap_section_open);
       clear_ptes(entry, va, n, core);
+      lazy.look({});
       gather.changed(va, n * kPageSize, 3);
       core.execute_lists(system_.path().zap_folio);
       core.execute_loop(system_.path().zap_page * n);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "sim/base/error.h"
+#include "sim/kernel/cause.h"
 
 namespace kpksim::kernel {
 
@@ -16,8 +17,15 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
   const bool guard = !(lazy_ && protection_.batches());
-  if (protection_.batches()) core.execute_guard(options_.section_open);
-  if (guard && protection_.keys_pages()) core.execute_guard(options_.section);
+  const auto is = [&](Cause cause) { return core.cause() == static_cast<cpu::CauseId>(cause); };
+  const bool handles_fault = is(Cause::kFault) || is(Cause::kCow);
+  if (protection_.batches()) {
+    const std::uint64_t none = handles_fault ? options_.fault_section_open : options_.section_open;
+    core.execute_guard(lazy_ ? look_ : none);
+  }
+  if (guard && protection_.keys_pages()) {
+    core.execute_guard(handles_fault ? options_.fault_section : options_.section);
+  }
   if (guard) protection_.begin_write(core);
   const mmu::Fault fault = core.store64(linear_va(entry), value);
   if (guard) protection_.end_write(core);
@@ -61,12 +69,13 @@ void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
   write(core, entry, d.raw);
 }
 
-void PageTables::enter_lazy(cpu::Core& core) {
+void PageTables::enter_lazy(cpu::Core& core, std::optional<std::uint64_t> instructions) {
   if (interrupt_) return;
   if (lazy_) throw ModelError("lazy MMU sections do not nest");
   if (protection_.batches()) core.execute(options_.lazy_section);
   protection_.enter_lazy(core);
   lazy_ = true;
+  look(instructions);
 }
 
 void PageTables::leave_lazy(cpu::Core& core) {

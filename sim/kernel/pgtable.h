@@ -5,6 +5,7 @@
 // MMU; a refused store is an oops.
 
 #include <cstdint>
+#include <optional>
 
 #include "sim/cpu/core.h"
 #include "sim/kernel/protect/protection.h"
@@ -34,8 +35,10 @@ class PageTables {
     // The barriers that a kernel mapping needs wait for the end of a lazy section.
     bool lazy_barriers = false;
     // Instructions of a guard's own section; with batching, of looking whether a lazy section is
-    // open; and of a lazy section.
+    // open; and of a lazy section. How long the first two are depends on the function that they
+    // are inlined into: faults are told apart here, lazy sections bring the length of their looks.
     std::uint64_t section = 0, section_open = 0, lazy_section = 0;
+    std::uint64_t fault_section = 0, fault_section_open = 0;
   };
   PageTables(Protection& protection, const Options& options)
       : protection_(protection), options_(options) {}
@@ -53,8 +56,12 @@ class PageTables {
   // A plain store to a table that no walker reads yet.
   void update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d);
 
-  // arch_enter_lazy_mmu_mode and arch_leave_lazy_mmu_mode. Sections do not nest.
-  void enter_lazy(cpu::Core& core);
+  // arch_enter_lazy_mmu_mode and arch_leave_lazy_mmu_mode. Sections do not nest. `look`:
+  // instructions of a guard that finds this section open, if not those of most.
+  void enter_lazy(cpu::Core& core, std::optional<std::uint64_t> look = {});
+  void look(std::optional<std::uint64_t> instructions) {
+    look_ = instructions.value_or(options_.section_open);
+  }
   void leave_lazy(cpu::Core& core);
 
   // In interrupts lazy MMU sections do nothing, and each write is guarded by itself.
@@ -70,6 +77,7 @@ class PageTables {
   Protection& protection_;
   const Options options_;
   bool lazy_ = false;
+  std::uint64_t look_ = 0;  // of the open lazy section
   bool interrupt_ = false;
   bool barriers_pending_ = false;
   std::uint64_t writes_ = 0;
@@ -77,9 +85,12 @@ class PageTables {
 
 class LazySection {
  public:
-  LazySection(PageTables& tables, cpu::Core& core) : tables_(tables), core_(core) {
-    tables_.enter_lazy(core_);
+  LazySection(PageTables& tables, cpu::Core& core, std::optional<std::uint64_t> look = {})
+      : tables_(tables), core_(core) {
+    tables_.enter_lazy(core_, look);
   }
+  // From now on a guard takes this to find the section open.
+  void look(std::optional<std::uint64_t> instructions) { tables_.look(instructions); }
   ~LazySection() { tables_.leave_lazy(core_); }
   LazySection(const LazySection&) = delete;
   LazySection& operator=(const LazySection&) = delete;

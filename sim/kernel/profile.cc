@@ -31,6 +31,7 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.background_ticks = in.count("behaviour", "background_ticks");
   profile.timer_isb = in.count("behaviour", "timer_isb");
   profile.vmalloc_boot_pages = in.count("behaviour", "vmalloc_boot_pages");
+  profile.kernel_threads = in.count("behaviour", "kernel_threads");
   profile.free_list_pages = in.count("behaviour", "free_list_pages");
   profile.process_pages = in.count("behaviour", "process_pages");
   if (!std::has_single_bit(profile.fault_around_pages) || profile.fault_around_pages > 512) {

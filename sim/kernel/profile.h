@@ -27,13 +27,14 @@ struct PathLengths {
   std::uint64_t fork, fork_vma, fork_huge, fork_folio, fork_page, thread, exec, exit,
       unlink_anon_vma, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
-      lazy_section, set_memory_pkey, timer, kernel_thread;
+      fault_section, fault_section_open, zap_section_open, protect_section_open,
+      vmalloc_section_open, lazy_section, set_memory_pkey, timer, kernel_thread;
 };
 struct PathInfo {
   std::string_view name;
   std::uint64_t PathLengths::*member;
 };
-inline constexpr std::array<PathInfo, 73> kPaths = {{
+inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"syscall", &PathLengths::syscall},
     {"file_call", &PathLengths::file_call},
     {"fault", &PathLengths::fault},
@@ -103,11 +104,16 @@ inline constexpr std::array<PathInfo, 73> kPaths = {{
     {"vm_map_ram", &PathLengths::vm_map_ram},
     {"section", &PathLengths::section},
     {"section_open", &PathLengths::section_open},
+    {"fault_section", &PathLengths::fault_section},
+    {"fault_section_open", &PathLengths::fault_section_open},
+    {"zap_section_open", &PathLengths::zap_section_open},
+    {"protect_section_open", &PathLengths::protect_section_open},
+    {"vmalloc_section_open", &PathLengths::vmalloc_section_open},
     {"lazy_section", &PathLengths::lazy_section},
     {"set_memory_pkey", &PathLengths::set_memory_pkey},
     {"timer", &PathLengths::timer},
     {"kernel_thread", &PathLengths::kernel_thread},
-}};
+});
 
 struct KernelProfile {
   std::string name;
@@ -129,7 +135,8 @@ struct KernelProfile {
   unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
   unsigned free_list_pages = 24576;  // that a core's own lists of free pages hold
-  unsigned vmalloc_boot_pages = 0;   // in use since boot
+  unsigned vmalloc_boot_pages = 0;   // of vmalloc's addresses, below the kernel threads' stacks
+  unsigned kernel_threads = 0;       // that boot has started
   PathLengths path{};
   std::vector<ProfileEntry> entries;  // every number with its source
 };

@@ -98,8 +98,9 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       machine(aarch64(core), cfg.cores),
       protection(make_protection(cfg.protection, cfg.batching)),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift),
-      tables(*protection, {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
-                           kernel.path.lazy_section}),
+      tables(*protection,
+             {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
+              kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
       flush({core.tlb_range, core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
       linear_map(cfg.linear_map, tables, flush, kernel.path.set_memory_pkey),
       pages(cfg.memory_bytes >> kPageShift) {

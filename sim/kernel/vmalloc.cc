@@ -15,15 +15,35 @@ namespace {
 constexpr std::uint64_t kRamBlockPages = 1024;  // VMAP_BBMAP_BITS
 constexpr std::uint64_t kRamMaxPages = 64;      // VMAP_MAX_ALLOC: larger ones are areas
 constexpr unsigned kBlockOrder = kPmdShift - kPageShift;
-constexpr unsigned kRunOrder = 4;  // a contiguous run of 64 KB
+constexpr unsigned kRunOrder = 4;                                       // a contiguous run of 64 KB
+constexpr std::uint64_t kStackPages = 4;                                // THREAD_SIZE: 16 KB
+constexpr std::uint64_t kStackAlignment = 2 * kStackPages * kPageSize;  // THREAD_ALIGN
 
 }  // namespace
 
+// What boot maps there for good: the kernel's image and its own allocations, the stacks of its
+// threads (each leaves a hole up to the next), and the devices of the measured machine (QEMU's
+// virt): the GIC's redistributors and the PCI configuration space, aligned as ioremap() does.
+Vmalloc::Vmalloc(System& system) : system_(system) {
+  const std::uint64_t start = kVmallocStart + system.profile.vmalloc_boot_pages * kPageSize;
+  free_[start] = kVmallocEnd - start;
+  for (const std::uint64_t device : {0xf6'0000ull, 0x1000'0000ull}) {
+    reserve(device + kPageSize, std::bit_ceil(device));
+  }
+  for (unsigned i = 0; i < system.profile.kernel_threads; ++i) {
+    reserve((kStackPages + 1) * kPageSize, kStackAlignment);
+  }
+}
+
+// __alloc_vmap_area(): the lowest free range that fits; where more than a page's alignment is
+// wanted, one that fits however it starts. One core has no vmap_node: purged areas go back to the
+// free ranges, and merge.
 std::uint64_t Vmalloc::reserve(std::uint64_t bytes, std::uint64_t alignment) {
+  const std::uint64_t wanted = alignment > kPageSize ? bytes + alignment - 1 : bytes;
   for (auto it = free_.begin(); it != free_.end(); ++it) {
+    if (it->second < wanted) continue;
     const std::uint64_t start = align_up(it->first, alignment);
     const std::uint64_t end = it->first + it->second;
-    if (start + bytes > end) continue;
     const std::uint64_t before = start - it->first;
     if (before > 0) {
       it->second = before;
@@ -53,6 +73,13 @@ Vmalloc::Area Vmalloc::build(std::uint64_t pages, unsigned order) {
   return area;
 }
 
+// A guard's look for the open section: contiguous runs are written by set_huge_pte_at() and
+// cleared by get_clear_contig(), the loops over single entries contain it.
+std::optional<std::uint64_t> Vmalloc::look(bool contiguous) const {
+  if (contiguous) return {};
+  return system_.path().vmalloc_section_open;
+}
+
 // vmap_pages_range_noflush(): per page table, in a lazy MMU section where the kernel has it; each
 // contiguous run is a call, and so a section, of its own.
 void Vmalloc::map(std::uint64_t va, const Area& area, cpu::Core& core) {
@@ -71,7 +98,9 @@ void Vmalloc::map(std::uint64_t va, const Area& area, cpu::Core& core) {
       if (!lazy || va % kPmdSize == 0 || (contiguous && i == 0)) {
         lazy.reset();
         system_.find_entry(core, root, VirtAddr(va), 3, true);
-        if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core);
+        if (system_.profile.vmalloc_lazy) {
+          lazy.emplace(system_.tables, core, look(contiguous));
+        }
       }
       const PhysAddr entry = system_.find_entry(core, root, VirtAddr(va), 3, false);
       system_.tables.set_pte(core, entry, kernel_leaf(address_of(run.first + i), 3, contiguous),
@@ -82,7 +111,7 @@ void Vmalloc::map(std::uint64_t va, const Area& area, cpu::Core& core) {
 }
 
 // vunmap_range_noflush(): every entry of the range is cleared, the guard page's too.
-void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core) {
+void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, bool contiguous, cpu::Core& core) {
   const Pfn root = system_.linear_map.root();
   for (const std::uint64_t end = va + pages * kPageSize; va < end;) {
     const std::uint64_t next = std::min(align_down(va, kPmdSize) + kPmdSize, end);
@@ -92,7 +121,7 @@ void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core) {
       system_.tables.set_table(core, pmd, Descriptor{0}, 2);
     } else if (d.valid()) {
       std::optional<LazySection> lazy;
-      if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core);
+      if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core, look(contiguous));
       for (std::uint64_t at = va; at < next; at += kPageSize) {
         system_.tables.get_and_clear(core, system_.find_entry(core, root, VirtAddr(at), 3, false));
       }
@@ -114,6 +143,20 @@ bool Vmalloc::defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core) {
   if (waiting_pages_ <= limit) return false;
   purge(core);
   return true;
+}
+
+void Vmalloc::unmap_aliases(cpu::Core& core) {
+  for (auto it = blocks_.begin(); it != blocks_.end();) {  // purge_fragmented_block()
+    const auto [start, block] = *it;
+    if (block.free + block.dirty != kRamBlockPages) {
+      ++it;
+      continue;
+    }
+    it = blocks_.erase(it);
+    system_.rcu.call();  // kfree_rcu() of the block
+    defer(start, kRamBlockPages * kPageSize, core);
+  }
+  purge(core);
 }
 
 void Vmalloc::purge(cpu::Core& core) {
@@ -151,13 +194,22 @@ void Vmalloc::work_on_pages(const Area& area, std::uint64_t pages, cpu::Core& co
 }
 
 std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core) {
-  const Because because(core, Cause::kVmalloc);
   unsigned order = 0;
   if (huge && pages >= 1ull << kBlockOrder) {
     order = kBlockOrder;
   } else if (huge && pages >= 1ull << kRunOrder && system_.profile.vmalloc_contiguous) {
     order = kRunOrder;
   }
+  return allocate(pages, order, kPageSize << order, core);
+}
+
+std::uint64_t Vmalloc::allocate_stack(cpu::Core& core) {
+  return allocate(kStackPages, 0, kStackAlignment, core);
+}
+
+std::uint64_t Vmalloc::allocate(std::uint64_t pages, unsigned order, std::uint64_t alignment,
+                                cpu::Core& core) {
+  const Because because(core, Cause::kVmalloc);
   Area area = build(pages, order);
   core.execute(system_.path().vmalloc / 2);
   work_on_pages(area, pages, core);
@@ -167,7 +219,7 @@ std::uint64_t Vmalloc::allocate(std::uint64_t pages, bool huge, cpu::Core& core)
     for (unsigned i = 0; i < 1u << run.order; ++i) system_.touch_page(core, run.first + i);
   }
   area.bytes = (pages + 1) * kPageSize;
-  const std::uint64_t va = reserve(area.bytes, kPageSize << order);
+  const std::uint64_t va = reserve(area.bytes, alignment);
   map(va, area, core);
   areas_[va] = std::move(area);
   return va;
@@ -180,7 +232,8 @@ bool Vmalloc::free(std::uint64_t address, cpu::Core& core) {
   const Area area = std::move(it->second);
   areas_.erase(it);
   core.execute(system_.path().vmalloc / 2);
-  unmap(address, area.bytes >> kPageShift, core);
+  const bool runs = !area.runs.empty() && area.runs.front().order == kRunOrder;
+  unmap(address, area.bytes >> kPageShift, runs, core);
   for (const Run& run : area.runs) {  // __free_page() of each, with the lock of the page lists
     for (unsigned i = 0; i < 1u << run.order; ++i) {
       system_.atomic_page(core, run.first + i, 1);
@@ -224,7 +277,7 @@ bool Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
   const std::uint64_t pages = area.bytes >> kPageShift;
   core.execute(system_.path().vm_map_ram / 2);
   system_.atomics(core, 2);  // vb_free(): the block's lock, twice
-  unmap(address, pages, core);
+  unmap(address, pages, false, core);
   release(area);
   const auto block = std::prev(blocks_.upper_bound(address));
   block->second.dirty += std::bit_ceil(pages);

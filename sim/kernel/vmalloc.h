@@ -13,22 +13,22 @@ namespace kpksim::kernel {
 
 class Vmalloc {
  public:
-  explicit Vmalloc(System& system) : system_(system) {
-    // Behind what boot has left there.
-    const std::uint64_t start = kVmallocStart + system.profile.vmalloc_boot_pages * kPageSize;
-    free_[start] = kVmallocEnd - start;
-  }
+  // With what boot has left there.
+  explicit Vmalloc(System& system);
 
   // Address of `pages` mapped pages (plus an unmapped guard page). `huge`: 2 MB blocks, and 64 KB
   // runs where the kernel has them, are used if the size allows (VM_ALLOW_HUGE_VMAP).
   std::uint64_t allocate(std::uint64_t pages, bool huge, cpu::Core& core);
+  // VMAP_STACK: aligned to twice its size, so that an overflow shows in one bit of the address.
+  std::uint64_t allocate_stack(cpu::Core& core);
   // True if that led to a purge, which a kernel thread (drain_vmap_work) does.
   bool free(std::uint64_t address, cpu::Core& core);
   // Up to 64 pages come from blocks of 1,024 pages (vb_alloc), more are areas of their own.
   std::uint64_t map_ram(std::uint64_t pages, cpu::Core& core);
   bool unmap_ram(std::uint64_t address, cpu::Core& core);
-  // Flushes and releases all that is waiting.
-  void purge(cpu::Core& core);
+  // vm_unmap_aliases(): flushes and releases all that is waiting, blocks of vm_map_ram() of which
+  // nothing is in use too.
+  void unmap_aliases(cpu::Core& core);
 
   // True while `va` is unmapped but may still be in a TLB: such an entry is allowed to be stale.
   bool waiting(VirtAddr va) const;
@@ -47,11 +47,15 @@ class Vmalloc {
   };
 
   std::uint64_t reserve(std::uint64_t bytes, std::uint64_t alignment);
+  std::uint64_t allocate(std::uint64_t pages, unsigned order, std::uint64_t alignment,
+                         cpu::Core& core);
   Area build(std::uint64_t pages, unsigned order);
   void map(std::uint64_t va, const Area& area, cpu::Core& core);
-  void unmap(std::uint64_t va, std::uint64_t pages, cpu::Core& core);
+  void unmap(std::uint64_t va, std::uint64_t pages, bool contiguous, cpu::Core& core);
+  std::optional<std::uint64_t> look(bool contiguous) const;
   void release(const Area& area);
   void work_on_pages(const Area& area, std::uint64_t pages, cpu::Core& core) const;
+  void purge(cpu::Core& core);
   bool defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
 
   System& system_;

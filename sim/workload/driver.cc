@@ -101,9 +101,15 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
     run_steps(phase.steps, workload);
+    std::vector<cpu::Counters> before_wait;
+    for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
+      before_wait.push_back(system.machine.core(c).counters());
+    }
     if (end_of_phase_) end_of_phase_();
     for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
-      result.cores[c] = system.machine.core(c).counters() - result.cores[c];
+      const cpu::Counters now = system.machine.core(c).counters();
+      result.cores[c] = now - result.cores[c];
+      result.put_off += now - before_wait[c];
     }
     result.pt_writes = system.tables.writes() - result.pt_writes;
     result.rcu_added = system.rcu.tables() - result.rcu_added;
@@ -295,7 +301,8 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       kernel_.clone_thread(op.task, op.child);
       break;
     case OpKind::kExec:
-      kernel_.exec(op.task, op.image == 0 ? nullptr : &workload.images[op.image - 1]);
+      kernel_.exec(op.task, op.image == 0 ? nullptr : &workload.images[op.image - 1],
+                   op.parent_runs);
       break;
     case OpKind::kExit:
       kernel_.exit(op.task);
@@ -326,6 +333,9 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       break;
     case OpKind::kVmUnmapRam:
       kernel_.vm_unmap_ram(at);
+      break;
+    case OpKind::kVmUnmapAliases:
+      kernel_.vm_unmap_aliases();
       break;
     case OpKind::kPressure:
       kernel_.pressure();

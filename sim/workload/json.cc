@@ -328,6 +328,7 @@ class Reader {
         {"vfree", {OpKind::kVfree, &Reader::kernel_unmap}},
         {"vm_map_ram", {OpKind::kVmMapRam, &Reader::kernel_map}},
         {"vm_unmap_ram", {OpKind::kVmUnmapRam, &Reader::kernel_unmap}},
+        {"vm_unmap_aliases", {OpKind::kVmUnmapAliases, &Reader::nothing}},
         {"pressure", {OpKind::kPressure, &Reader::nothing}},
         {"punch_hole", {OpKind::kPunchHole, &Reader::part}},
         {"hugepages", {OpKind::kHugepages, &Reader::hugepages}},
@@ -435,7 +436,10 @@ class Reader {
     if (op.kind == OpKind::kCloneThread) tasks_.clone(task, child, from.at("child"));
   }
 
-  void exec(From, Task task, Operation&) { tasks_.exec(task); }
+  void exec(From from, Task task, Operation& op) {
+    op.parent_runs = from.object.value("parent_runs", false);
+    tasks_.exec(task);
+  }
   void exit(From, Task task, Operation&) { tasks_.exit(task); }
   void wait(From from, Task task, Operation&) {
     tasks_.wait(task, from.text("child"), from.at("child"));

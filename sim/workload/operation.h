@@ -38,11 +38,12 @@ enum class OpKind : std::uint8_t {
   kVfree,        // of `region`
   kVmMapRam,     // `count` pages, remembered as `region`
   kVmUnmapRam,   // of `region`
-  kPressure,     // memory pressure: the shrinkers free what they can
-  kPunchHole,    // fallocate() of the file mapped at [address, +length): its pages go
-  kHugepages,    // sysfs: folios of `length` bytes, as `setting` says
-  kFragment,     // `count` percent of the free memory is taken in single, scattered pages
-  kUnfragment,   // and given back
+  kVmUnmapAliases,  // what vmalloc still waits with is flushed and given back
+  kPressure,        // memory pressure: the shrinkers free what they can
+  kPunchHole,       // fallocate() of the file mapped at [address, +length): its pages go
+  kHugepages,       // sysfs: folios of `length` bytes, as `setting` says
+  kFragment,        // `count` percent of the free memory is taken in single, scattered pages
+  kUnfragment,      // and given back
 };
 
 enum Prot : std::uint8_t { kProtNone = 0, kProtRead = 1, kProtWrite = 2, kProtExec = 4 };
@@ -79,7 +80,8 @@ struct Operation {
   bool execute = false;     // of kTouch: an instruction fetch
   bool by_kernel = false;   // of kTouch: on the task's behalf
   bool huge = false;        // of kVmalloc
-  bool may_fail = false;    // a trace's call whose range the model may not know in full
+  bool parent_runs = false;  // of kExec: a parent in vfork() runs when exec wakes it, and waits
+  bool may_fail = false;     // a trace's call whose range the model may not know in full
   Order order = Order::kAscending;
   TaskId task = 0;
   TaskId child = 0;

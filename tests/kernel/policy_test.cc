@@ -172,5 +172,18 @@ TEST(HardwareDirty, WriteAfterMadvFreeTakesNoFault) {
       1u);
 }
 
+TEST(Vfork, ExecWakesTheParent_WhileBothStillShareTheAddressSpace) {
+  const auto exec = [](bool parent_runs) {
+    Kernel k(core_profile(), kernel_profile(), kNone);
+    k.spawn(1);
+    k.vfork(1, 2);
+    k.exec(2, nullptr, parent_runs);
+    return k.system().machine.core(0).counters();
+  };
+  const cpu::Counters more = exec(true) - exec(false);
+  EXPECT_EQ(more.total(cpu::Event::kDsbIsh), 2u);  // there and back
+  EXPECT_EQ(more.total(cpu::Event::kMsrTtbr), 0u);
+}
+
 }  // namespace
 }  // namespace kpksim::kernel

@@ -28,13 +28,24 @@ TEST(Rcu, TablesComeBackAfterAGracePeriodOfThreeTicks) {
 }
 
 TEST(Rcu, ManyCallbacksWakeTheThreadOfTheSoftirq) {
-  for (const std::uint64_t callbacks : {10u, 11u}) {
+  for (const std::uint64_t callbacks : {100u, 101u}) {  // ten passes of ten
     Rcu rcu;
     rcu.call(callbacks);
     EXPECT_EQ(rcu.tick(), 1u);
     EXPECT_EQ(rcu.tick(), 1u);
-    EXPECT_EQ(rcu.tick(), callbacks > 10 ? 1u : 0u);
+    EXPECT_EQ(rcu.tick(), callbacks > 100 ? 1u : 0u);
     EXPECT_EQ(rcu.tick(), 0u);
+  }
+}
+
+TEST(Rcu, OnePassOfTheSoftirq_WhereRcusThreadIsWokenToo) {
+  for (const std::uint64_t callbacks : {10u, 11u}) {
+    Rcu rcu;
+    rcu.call(callbacks);
+    EXPECT_EQ(rcu.tick(), 1u);
+    rcu.call();
+    EXPECT_EQ(rcu.tick(), 1u);
+    EXPECT_EQ(rcu.tick(), callbacks > 10 ? 2u : 1u);
   }
 }
 

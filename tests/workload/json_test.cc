@@ -101,6 +101,7 @@ TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
     {"op":"exit","task":"c"}, {"op":"vmalloc","region":"v","pages":4,"huge":true},
     {"op":"vfree","region":"v"}, {"op":"vm_map_ram","region":"r","pages":4},
     {"op":"vm_unmap_ram","region":"r"}, {"op":"fragment","percent":30}, {"op":"pressure"},
+    {"op":"vm_unmap_aliases"},
     {"op":"unfragment"}, {"op":"hugepages","size":"64K","enabled":"always"},
     {"op":"mmap","task":"a","region":"f","size":"1M","file":"f","in_memory":true},
     {"op":"mlock","task":"a","region":"f"}, {"op":"munlock","task":"a","region":"f"},
