@@ -7,6 +7,7 @@ namespace {
 
 constexpr poe::Access kKernelRead{poe::AccessKind::kRead, 1, false};
 constexpr poe::Access kKernelWrite{poe::AccessKind::kWrite, 1, false};
+constexpr std::uint64_t kClockLook = 1000;  // instructions: how late a timer by the clock may be
 constexpr std::uint64_t kInstructionsPerLine = (1u << kLineShift) / 4;
 
 }  // namespace
@@ -60,6 +61,7 @@ void Core::count_miss(MemoryLevel level) {
 
 void Core::execute_user(std::uint64_t instructions) {
   count(Event::kUserInstruction, instructions);
+  pass(instructions);
   displaced_ =
       std::min(displaced_ + instructions / kInstructionsPerLine, machine_.profile().l1i.lines());
 }
@@ -132,13 +134,34 @@ void Core::isb() {
 }
 
 void Core::set_timer(std::uint64_t interval, std::function<void()> handler) {
+  timer_period_ = Cycles(0);
   timer_interval_ = interval;
   until_timer_ = interval == 0 ? ~0ull : interval;
   timer_ = std::move(handler);
 }
 
+void Core::set_clock_timer(Cycles period, std::function<void()> handler) {
+  timer_period_ = period;
+  timer_due_ = Cycles(clock().value + period.value);
+  timer_ = std::move(handler);
+  until_timer_ = kClockLook;
+}
+
+// Adding up the clock is dear, so it is looked at after a part of the instructions that the rest of
+// the period might take.
+void Core::expire_clock() {
+  until_timer_ = ~0ull;  // not while the handler runs
+  if (clock() >= timer_due_) {
+    timer_();
+    const std::uint64_t late = clock().value - timer_due_.value;
+    timer_due_.value += (late / timer_period_.value + 1) * timer_period_.value;
+  }
+  until_timer_ = std::max((timer_due_.value - clock().value) / 4, kClockLook);
+}
+
 // `beyond`: how many instructions after the moment at which the timer expired it is now.
 void Core::expire(std::uint64_t beyond) {
+  if (timer_period_.value != 0) return expire_clock();
   for (;;) {
     until_timer_ = ~0ull;  // not while the handler runs
     timer_();

@@ -142,6 +142,9 @@ class Core {
   }
   // Calls `handler` after each `interval` executed instructions, its own not among them; 0: never.
   void set_timer(std::uint64_t interval, std::function<void()> handler);
+  // Calls `handler` each `period` cycles of the clock, its own among them, at the next thousand
+  // instructions. Periods that passed meanwhile are one (hrtimer_forward()).
+  void set_clock_timer(Cycles period, std::function<void()> handler);
   void count_page_zero() { count(Event::kPageZero); }
   void count_page_copy() { count(Event::kPageCopy); }
   // The lines of a page whose contents the model keeps are in the caches after it was zeroed.
@@ -163,6 +166,7 @@ class Core {
   // one of them was broadcast.
   void complete_tlbis(mmu::Domain reach);
   void expire(std::uint64_t beyond);
+  void expire_clock();
   mmu::Side privileged() const { return pan_ ? mmu::Side::kPrivilegedPan : mmu::Side::kPrivileged; }
   mmu::Fault dataless_access(VirtAddr va, const poe::Access& access) {
     count(Event::kUserAccess);
@@ -189,7 +193,8 @@ class Core {
   std::uint64_t par_el1_ = 0;
   std::uint64_t por_el1_written_ = 0;  // the last MSR; in force after a synchronisation
   unsigned el_ = 1;
-  std::uint64_t timer_interval_ = 0, until_timer_ = ~0ull;
+  std::uint64_t timer_interval_ = 0, until_timer_ = ~0ull;  // instructions
+  Cycles timer_period_{0}, timer_due_{0};                   // or time
   std::function<void()> timer_;
   bool pan_ = true;
   CauseId cause_ = 0;

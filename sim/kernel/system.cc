@@ -79,6 +79,7 @@ void check(const Config& config) {
     throw InputError("memory must be a multiple of 4M between 64M and 64T");
   }
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
+  if (config.hz > 1000) throw InputError("hz must be at most 1000 (0: no timer interrupts)");
 }
 
 namespace {
