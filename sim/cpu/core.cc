@@ -16,6 +16,7 @@ Core::Core(Machine& machine, unsigned id)
     : machine_(machine),
       memory_(machine.memory()),
       id_(id),
+      x86_(machine.profile().architecture == Architecture::kX86),
       cost_(machine.profile().millicycles),
       mmu_(machine.profile().mmu, machine.memory()),
       caches_(machine.profile().l1d, machine.profile().l2, machine.llc()) {}
@@ -101,6 +102,7 @@ Counters Core::counters() const {
 void Core::msr_por_el1(std::uint64_t value) {
   count(Event::kMsrPor);
   por_el1_written_ = value;
+  if (x86_) mmu_.set_por_el1(value);
 }
 
 std::uint64_t Core::mrs_por_el1() {
@@ -128,6 +130,7 @@ void Core::synchronise() {
 }
 
 void Core::isb() {
+  if (x86_) return;
   count(Event::kIsb);
   count(Event::kInFlight, std::min(in_flight_, machine_.profile().window));
   synchronise();
@@ -193,18 +196,23 @@ void Core::complete_tlbis(mmu::Domain reach) {
 }
 
 void Core::dsb_ish() {
+  if (x86_) return;
   count(Event::kDsbIsh);
   complete_tlbis(mmu::Domain::kInner);
 }
 
-void Core::dsb_ishst() { count(Event::kDsbIshst); }
+void Core::dsb_ishst() {
+  if (!x86_) count(Event::kDsbIshst);
+}
 
 void Core::dsb_nsh() {
+  if (x86_) return;
   count(Event::kDsbNsh);
   complete_tlbis(mmu::Domain::kLocal);
 }
 
 void Core::dsb_osh() {
+  if (x86_) return;
   count(Event::kDsbOsh);
   complete_tlbis(mmu::Domain::kOuter);
 }
@@ -213,7 +221,11 @@ void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt) {
   count(tlbi_event(op.kind));
   mmu::TlbiEffect effect = mmu::decode(op.kind, xt);
   if (mmu::tcr::kAs.get(mmu_.registers().tcr) == 0) effect.asid.value &= 0xff;  // 8-bit ASIDs
-  outstanding_.emplace_back(effect, op.domain);
+  if (x86_) {
+    mmu_.invalidate(effect);
+  } else {
+    outstanding_.emplace_back(effect, op.domain);
+  }
 }
 
 void Core::at(mmu::AtOp op, VirtAddr va) { par_el1_ = mmu::par_of(mmu_, op, va, pan_); }

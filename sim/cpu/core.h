@@ -32,6 +32,7 @@ class Core {
   Core(Machine& machine, unsigned id);
 
   unsigned id() const { return id_; }
+  Machine& machine() { return machine_; }
   unsigned el() const { return el_; }
   Cycles clock() const { return Cycles(counters().total_millicycles() / 1000); }
   // Events and their costs so far. An access counts events only; the costs are made here.
@@ -66,18 +67,21 @@ class Core {
   }
 
   // System registers. A written POR_EL1 is not visible to accesses before a context
-  // synchronisation: ISB, exception entry or return (Arm ARM D19.1).
+  // synchronisation: ISB, exception entry or return (Arm ARM D19.1). On x86-64 this is WRMSR
+  // IA32_PKRS, which acts on the accesses after it; the rights keep the layout of POR_EL1.
   void msr_por_el1(std::uint64_t value);
   std::uint64_t mrs_por_el1();
   void msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1);
   // Boot and reset: all registers at once, synchronised, not counted.
   void set_registers(const mmu::Registers& regs);
 
+  // Barriers. x86-64 has no counterpart that the kernel would execute here: nothing happens.
   void isb();
   void dsb_ish();    // completes this core's TLBIs on every core
   void dsb_ishst();  // orders stores; the model's stores are visible at once
   void dsb_nsh();    // completes this core's local TLBIs
   void dsb_osh();    // as dsb_ish, and the outer-shareable TLBIs too
+  // On x86-64 INVLPG, INVPCID or a write of CR3: of this core alone, and complete at once.
   void tlbi(mmu::TlbiOp op, std::uint64_t xt);
   // AT: PAR_EL1 says what an access would find.
   void at(mmu::AtOp op, VirtAddr va);
@@ -183,6 +187,7 @@ class Core {
   Machine& machine_;
   mmu::PhysicalMemory& memory_;
   const unsigned id_;
+  const bool x86_;
   const std::array<std::uint64_t, kEvents>& cost_;
   mmu::Mmu mmu_;
   DataCaches caches_;
