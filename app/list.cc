@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/program_options.hpp>
 #include <iostream>
 
 #include "app/options.h"
@@ -9,6 +10,8 @@
 
 namespace kpksim::app {
 namespace {
+
+namespace po = boost::program_options;
 
 void line(std::string_view name, std::string_view description) {
   std::cout << fmt::format("  {:<20} {}\n", name, description);
@@ -30,12 +33,12 @@ void policies() {
   std::cout << "\n";
 }
 
-// Every number of a core profile: what it is, how far it may lie off, and who says so.
-void numbers(const cpu::CoreProfile& core) {
-  for (const ProfileEntry& e : core.entries) {
+// Every number of a profile: what it is, how far it may lie off, and who says so.
+void numbers(const std::vector<ProfileEntry>& entries) {
+  for (const ProfileEntry& e : entries) {
     const std::string range =
         e.range ? fmt::format("{} to {}", e.range->first, e.range->second) : std::string();
-    std::cout << fmt::format("    {:<26} {:<10} {:<16} {:<10}  {}\n", e.group + "/" + e.name,
+    std::cout << fmt::format("    {:<33} {:<10} {:<16} {:<10}  {}\n", e.group + "/" + e.name,
                              e.value, range, e.confidence, e.source);
   }
 }
@@ -44,12 +47,16 @@ void cores(bool verbose) {
   for (const std::string& name : shipped_cores()) {
     const cpu::CoreProfile core = read_core(name);
     line(name, core.description);
-    if (verbose) numbers(core);
+    if (verbose) numbers(core.entries);
   }
 }
 
-void kernels() {
-  for (const std::string& name : shipped_kernels()) line(name, read_kernel(name).description);
+void kernels(bool verbose) {
+  for (const std::string& name : shipped_kernels()) {
+    const kernel::KernelProfile kernel = read_kernel(name);
+    line(name, kernel.description);
+    if (verbose) numbers(kernel.entries);
+  }
 }
 
 void workloads() {
@@ -59,23 +66,37 @@ void workloads() {
 }  // namespace
 
 int list(const std::vector<std::string>& arguments) {
-  const std::string what = arguments.empty() ? "" : arguments[0];
-  const bool verbose = arguments.size() == 2 && what == "cores" && arguments[1] == "--verbose";
-  if (arguments.size() > 1 && !verbose) {
-    throw InputError(fmt::format("list {}: '{}' is not an option{}", what, arguments[1],
-                                 suggest(arguments[1], {"--verbose"})));
-  }
-  if (what == "policies") {
+  std::string what;
+  bool verbose = false;
+  po::options_description options(
+      "kpksim list [--verbose] policies|cores|kernels|workloads\n"
+      "What there is to name in other commands");
+  options.add_options()("help,h", "this text")(
+      "verbose,v", po::bool_switch(&verbose),
+      "cores and kernels: every number, its range, its source and how sure it is");
+  po::options_description hidden;
+  hidden.add(options).add_options()("what", po::value(&what));
+  po::positional_options_description positional;
+  positional.add("what", 1);
+  po::variables_map values;
+  po::store(po::command_line_parser(arguments).options(hidden).positional(positional).run(),
+            values);
+  po::notify(values);
+  if (values.count("help") != 0) {
+    std::cout << options;
+  } else if (what == "policies") {
     policies();
   } else if (what == "cores") {
     cores(verbose);
   } else if (what == "kernels") {
-    kernels();
+    kernels(verbose);
   } else if (what == "workloads") {
     workloads();
   } else {
-    throw InputError(fmt::format("list: '{}' cannot be listed{}", what,
-                                 suggest(what, {"policies", "cores", "kernels", "workloads"})));
+    const std::vector<std::string> known = {"policies", "cores", "kernels", "workloads"};
+    throw InputError(
+        what.empty() ? fmt::format("list: say what{}", suggest(what, known))
+                     : fmt::format("list: '{}' cannot be listed{}", what, suggest(what, known)));
   }
   return 0;
 }

@@ -402,6 +402,13 @@ int validate(const std::vector<std::string>& arguments) {
   const auto rest = [&] {
     return std::vector<std::string>(arguments.begin() + 1, arguments.end());
   };
+  if (what == "--help" || what == "-h") {
+    std::cout << "kpksim validate kernel|apps|published [options]\n"
+                 "  kernel      the kernel model against a real kernel's counts, phase by phase\n"
+                 "  apps        recordings of whole programs against a real kernel's counts\n"
+                 "  published   the benchmarks of the published tables, cell by cell\n";
+    return 0;
+  }
   if (what == "kernel") return validate_kernel(rest());
   if (what == "apps") return validate_apps(rest());
   if (what == "published") return validate_published(rest());

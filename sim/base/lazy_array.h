@@ -1,6 +1,9 @@
 #pragma once
 // A large array of zeros that costs host memory only where it was touched: the host's own page
 // tables do the sparse bookkeeping, and a look-up is one load.
+//
+// kSparse: few elements far apart are touched, each costs a small page of the host.
+// kDense: once in use, nearly all of it is; huge pages save the host its page faults.
 
 #include <sys/mman.h>
 
@@ -11,18 +14,19 @@
 
 namespace kpksim {
 
+enum class Touched : bool { kSparse, kDense };
+
 template <class T>
 class LazyArray {
   static_assert(std::is_trivially_default_constructible_v<T> &&
                 std::is_trivially_destructible_v<T>);
 
  public:
-  explicit LazyArray(std::size_t size) : size_(size) {
+  explicit LazyArray(std::size_t size, Touched touched = Touched::kSparse) : size_(size) {
     void* const memory = mmap(nullptr, size * kElement, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
-    // A huge page for each lonely element would cost what the array is there to save.
-    madvise(memory, size * kElement, MADV_NOHUGEPAGE);
+    madvise(memory, size * kElement, touched == Touched::kDense ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     data_ = static_cast<T*>(memory);
   }
   ~LazyArray() {

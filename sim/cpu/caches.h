@@ -25,7 +25,7 @@ class Cache {
   explicit Cache(const CacheGeometry& geometry)
       : geometry_(geometry),
         set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
-        tags_(static_cast<std::size_t>(geometry.lines())) {}
+        tags_(static_cast<std::size_t>(geometry.lines()), Touched::kDense) {}
 
   // Was `line` there? It is now, as the most recently used one of its set.
   bool access(std::uint64_t line);

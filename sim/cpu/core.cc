@@ -86,8 +86,9 @@ LoadResult Core::load_slow(VirtAddr va) {
 
 mmu::Fault Core::store_slow(VirtAddr va, std::uint64_t value) {
   const mmu::Translation t = translate(va, kKernelWrite);
-  if (!t.fault) memory_.write64(t.pa, value);
-  return t.fault;
+  if (t.fault) return t.fault;
+  memory_.write64(t.pa, value);
+  return {};
 }
 
 Counters Core::counters() const {

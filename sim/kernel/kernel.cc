@@ -280,7 +280,9 @@ std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std:
     vma.file_id = next_shmem_++;
   }
   Mm& mm = *task(id).mm;
+  const std::vector<FileRange> files = mm.anonymous_files(address, address + length);
   const std::uint64_t at = mm.mmap(vma, length, address, call.core());
+  drop_unmapped(files, call.core());
   if (populate) mm.populate(at, at + length, vma.write && !vma.shared, call.core());
   return at;
 }
@@ -362,7 +364,14 @@ bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t len
 std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                              std::uint64_t new_length, std::uint64_t new_address) {
   Syscall call(*this, id);
-  return task(id).mm->mremap(start, length, new_length, new_address, call.core());
+  Mm& mm = *task(id).mm;
+  std::vector<FileRange> files = mm.anonymous_files(start, start + length);
+  for (const FileRange& f : mm.anonymous_files(new_address, new_address + new_length)) {
+    files.push_back(f);
+  }
+  const std::uint64_t at = mm.mremap(start, length, new_length, new_address, call.core());
+  drop_unmapped(files, call.core());
+  return at;
 }
 
 void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {

@@ -7,6 +7,22 @@
 
 namespace kpksim::kernel {
 
+namespace {
+
+// Hardware marks one entry of a contiguous run as used or dirty, and that stands for all of them.
+mmu::Descriptor whole_run(const mmu::PhysicalMemory& memory, const mmu::WalkResult& found) {
+  mmu::Descriptor run = found.descriptor;
+  const PhysAddr first(align_down(found.address.value, kContiguousEntries * 8));
+  for (unsigned i = 0; i < kContiguousEntries; ++i) {
+    const mmu::Descriptor d{memory.read64(first + i * 8)};
+    if (is_young(d)) run = run.with(mmu::field::kAccessFlag, 1);
+    if (is_dirty(d)) run = run.with(mmu::field::kAp2, 0);
+  }
+  return run;
+}
+
+}  // namespace
+
 AuditResult Kernel::audit() const {
   constexpr std::uint64_t kCachedRights =
       mmu::field::kAp1.mask() | mmu::field::kAp2.mask() | mmu::field::kUxn.mask() |
@@ -36,7 +52,8 @@ AuditResult Kernel::audit() const {
           continue;
         if (!point_at(entry.va(), entry.asid)) continue;
         ++result.checked;
-        const mmu::WalkResult now = mmu::walk(machine.memory(), regs, entry.va());
+        mmu::WalkResult now = mmu::walk(machine.memory(), regs, entry.va());
+        if (now.descriptor.contiguous()) now.descriptor = whole_run(machine.memory(), now);
         const std::uint64_t offset = entry.va().value;
         const bool same_page =
             !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==

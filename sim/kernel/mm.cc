@@ -34,12 +34,11 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
 }
 
 void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
-  for (std::uint64_t index = range.first; index < range.last; ++index) {
-    const auto it = pages_.find(std::uint64_t{range.file_id} << 40 | index);
-    if (it == pages_.end()) continue;
+  const std::uint64_t file = std::uint64_t{range.file_id} << 40;
+  const auto last = pages_.lower_bound(file + range.last);
+  for (auto it = pages_.lower_bound(file + range.first); it != last; it = pages_.erase(it)) {
     core.execute_lists(system.path().drop_page);
     system.put_folio(it->second, 1);
-    pages_.erase(it);
   }
 }
 

@@ -6,7 +6,7 @@
 // huge_memory.c, mm_contpte.cc: arm64's contpte.c).
 
 #include <cstdint>
-#include <unordered_map>
+#include <map>
 #include <vector>
 
 #include "sim/kernel/program.h"
@@ -20,8 +20,10 @@ class Gather;
 
 // Pages [first, last) of a file.
 struct FileRange {
+  static constexpr std::uint64_t kEnd = 1ull << 40;  // no file has more pages
+
   std::uint32_t file_id = 0;
-  std::uint64_t first = 0, last = 0;
+  std::uint64_t first = 0, last = kEnd;
 };
 
 // The page cache: which page holds which page of which file.
@@ -36,7 +38,7 @@ class PageCache {
   void drop(System& system, cpu::Core& core, const FileRange& range);
 
  private:
-  std::unordered_map<std::uint64_t, Pfn> pages_;
+  std::map<std::uint64_t, Pfn> pages_;  // by file and index: a file's pages are neighbours
 };
 
 enum class FaultResult : std::uint8_t { kHandled, kSegv };
@@ -62,7 +64,7 @@ class Mm {
   std::optional<FileRange> file_range(std::uint64_t start, std::uint64_t length);
   // unmap_mapping_range(): the file's own pages, not copies of them, leave this address space.
   void unmap_file(const FileRange& range, cpu::Core& core);
-  // The files without a name that are mapped in the range, each with all pages that its VMA has.
+  // The files without a name that are mapped in the range, whole.
   std::vector<FileRange> anonymous_files(std::uint64_t start, std::uint64_t end) const;
   bool maps(std::uint32_t file_id) const;
   void madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice, cpu::Core& core);
@@ -109,6 +111,10 @@ class Mm {
   void prepare_anon_vma(Vma& vma);
   std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
 
+  template <class OnHuge, class OnEntries>
+  void for_folios(const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core,
+                  OnHuge&& on_huge, OnEntries&& on_entries);
+
   // Unmapping.
   enum class Zap : std::uint8_t { kAll, kFilePages };
   void zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core,
@@ -134,6 +140,8 @@ class Mm {
   void collapse(const Vma& vma, std::uint64_t va, cpu::Core& core);
   void split_huge_at(std::uint64_t va, cpu::Core& core);
   void copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  bool split_folio(Pfn head, std::uint64_t va, cpu::Core& core);
+  void free_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,
                     cpu::Core& core);
   void mlock_present(const Vma& vma, cpu::Core& core);
@@ -155,7 +163,7 @@ class Mm {
   mmu::Descriptor clear_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void wrprotect_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void set_writable(PhysAddr entry, std::uint64_t va, cpu::Core& core);
-  void make_old(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
+  void make_old(PhysAddr entry, std::uint64_t va, unsigned n, bool clean, cpu::Core& core);
   void convert_run(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, cpu::Core& core);
   void unfold(PhysAddr entry, std::uint64_t va, cpu::Core& core);
   void unfold_edges(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);

@@ -104,10 +104,11 @@ void Mm::wrprotect_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core&
 }
 
 // clear_young_dirty_ptes() of a whole folio: its runs stay runs
-void Mm::make_old(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core) {
+void Mm::make_old(PhysAddr entry, std::uint64_t va, unsigned n, bool clean, cpu::Core& core) {
   unfold_edges(entry, va, n, core);
   for (unsigned i = 0; i < n; ++i) {
-    system_.tables.exchange(core, entry + i * 8, made_old(read(core, entry + i * 8)));
+    const Descriptor old = made_old(read(core, entry + i * 8));
+    system_.tables.exchange(core, entry + i * 8, clean ? made_clean(old) : old);
   }
 }
 

@@ -158,11 +158,11 @@ void Mm::populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core&
     for (int attempt = 0; attempt < 2; ++attempt) {
       const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
       const Descriptor d = pmd.value == 0 ? Descriptor{0} : read(core, pmd);
-      if (d.block() && done(d)) {
+      if (is_huge(d) && done(d)) {
         va = align_down(va, kPmdSize) + kPmdSize - kPageSize;
         break;
       }
-      if (d.valid() && !d.block() && done(read(core, pte(d.pfn(), va)))) {  // follow_page_mask()
+      if (d.valid() && !is_huge(d) && done(read(core, pte(d.pfn(), va)))) {  // follow_page_mask()
         if (attempt == 0) core.execute(system_.path().populate_page);
         break;
       }
@@ -184,7 +184,7 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
   const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, true);
   Descriptor d = read(core, pmd);
   if (is_none(d) && huge_fault(*vma, va, write, core)) return FaultResult::kHandled;
-  if (d.block()) {
+  if (is_huge(d)) {
     if (!write || is_writable(d)) return FaultResult::kHandled;  // another core was first
     if (huge_write_fault(*vma, pmd, va, core)) return FaultResult::kHandled;
     d = read(core, pmd);

@@ -63,7 +63,7 @@ void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {
   };
   for_pmds(vma.start, vma.end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
     const Descriptor d = read(core, pmd);
-    if (d.block()) {
+    if (is_huge(d)) {
       copy_huge(child, pmd, va, core);
       return;
     }

@@ -82,7 +82,7 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
   if (vma.file || vma.special) return;
   const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
   const Descriptor old = pmd.value == 0 ? Descriptor{0} : read(core, pmd);
-  if (!old.valid() || old.block()) return;
+  if (!old.valid() || is_huge(old)) return;
   const PhysAddr first = address_of(old.pfn());
   bool writable = false;  // hpage_collapse_scan_pmd(): SCAN_PAGE_RO
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
@@ -121,7 +121,7 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
 void Mm::split_huge_at(std::uint64_t va, cpu::Core& core) {
   if (is_aligned(va, kPmdSize)) return;
   const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
-  if (pmd.value != 0 && read(core, pmd).block()) split_huge(pmd, align_down(va, kPmdSize), core);
+  if (pmd.value != 0 && is_huge(read(core, pmd))) split_huge(pmd, align_down(va, kPmdSize), core);
 }
 
 // __split_huge_pmd_locked(): the block becomes the deposited table of 512 pages of the same folio.
@@ -137,7 +137,8 @@ void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
   system_.tables.set_table(core, address_of(system_.kernel_data), table_descriptor(table), 2);
   const bool executable = field::kUxn.get(block.raw) == 0;
   const bool zero = system_.page(block.pfn()).reserved;
-  const Descriptor first = user_leaf(block.output(), 3, is_writable(block), executable);
+  // As written, used and protected as the block was.
+  const Descriptor first{block.raw | (block.valid() ? 2u : 0u)};
   if (!zero) {
     set_ptes(address_of(table), va, first, kEntriesPerTable, core);
   } else {
@@ -147,6 +148,53 @@ void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
     }
   }
   system_.tables.set_table(core, pmd, table_descriptor(table), 2);
+}
+
+// split_folio(): the folio's pages become folios of their own. What is mapped goes through
+// migration entries, flushed page by page and waited for once (TTU_BATCH_FLUSH); what is not is
+// free. `va` is where its first page would be mapped. False: not all of it is mapped there (it was
+// moved by pieces), and it stays whole.
+bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
+  const Page folio = system_.page(head);
+  const unsigned pages = 1u << folio.order;
+  struct Mapped {
+    PhysAddr entry;  // 0: nowhere
+    Descriptor old;
+  };
+  std::vector<Mapped> mapped(pages);
+  std::uint32_t found = 0;
+  split_huge_at(va + kPageSize, core);
+  for (unsigned i = 0; i < pages; ++i) {
+    const std::uint64_t at = va + i * kPageSize;
+    const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(at), 2, false);
+    if (pmd.value == 0 || is_none(read(core, pmd)) || is_huge(read(core, pmd))) continue;
+    const PhysAddr entry = pte(read(core, pmd).pfn(), at);
+    const Descriptor d = read(core, entry);
+    if (is_none(d) || d.pfn() != head + i) continue;
+    mapped[i].entry = entry;
+    ++found;
+  }
+  if (found != folio.mapcount) return false;
+  core.execute(system_.path().split_huge);
+  for (unsigned i = 0; i < pages; ++i) {
+    if (mapped[i].entry.value == 0) continue;
+    const VirtAddr at(va + i * kPageSize);
+    mapped[i].old = clear_ptes(mapped[i].entry, at.value, 1, core);
+    if (mapped[i].old.valid()) system_.flush.page_pending(core, FlushSite::kThpSplit, asid, at);
+  }
+  system_.flush.pending_done(core);
+  for (unsigned i = 0; i < pages; ++i) {
+    Page& page = system_.page(head + i);
+    page = {};
+    if (mapped[i].entry.value == 0) {
+      system_.buddy.free(head + i, 0);
+      continue;
+    }
+    page.mapcount = page.refs = 1;
+    page.exclusive = folio.exclusive;
+    set_ptes(mapped[i].entry, va + i * kPageSize, mapped[i].old, 1, core);
+  }
+  return true;
 }
 
 // copy_huge_pmd()
@@ -173,6 +221,18 @@ void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_
                       kPmdSize, false, 2);
   core.execute(system_.path().protect_huge);
   system_.tables.set_pte(core, pmd, changed_protection(vma, old, 2), false);
+  gather.changed(va, kPmdSize, 2);
+}
+
+// madvise_free_huge_pmd()
+void Mm::free_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  core.execute(system_.path().protect_huge);
+  const Descriptor d = read(core, pmd);
+  if (!is_dirty(d) && !is_young(d)) return;
+  system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
+  system_.flush.range(core, FlushSite::kMadviseFree, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+                      kPmdSize, false, 2);
+  system_.tables.set_pte(core, pmd, made_clean(made_old(d)), false);
   gather.changed(va, kPmdSize, 2);
 }
 

@@ -10,6 +10,15 @@ namespace kpksim::kernel {
 using mmu::Descriptor;
 namespace field = mmu::field;
 
+namespace {
+
+// Advice about a folio that others map too is not followed (folio_likely_mapped_shared()).
+bool folio_shared(const Page& folio) {
+  return folio.reserved || folio.mapcount != 1u << folio.order;
+}
+
+}  // namespace
+
 // pte_modify() and can_change_pte_writable()
 Descriptor Mm::changed_protection(const Vma& vma, Descriptor old, unsigned level) {
   const Page& folio = system_.page(system_.head_of(old.pfn()));
@@ -28,7 +37,7 @@ Descriptor Mm::changed_protection(const Vma& vma, Descriptor old, unsigned level
 void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
                            cpu::Core& core) {
   for_pmds(start, end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
-    if (read(core, pmd).block()) {
+    if (is_huge(read(core, pmd))) {
       if (next - va == kPmdSize) return protect_huge(gather, vma, pmd, va, core);
       split_huge(pmd, align_down(va, kPmdSize), core);
     }
@@ -83,6 +92,50 @@ void Mm::madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& cor
   }
 }
 
+// What MADV_FREE and MADV_COLD have in common: whole folios. One that the range covers in part is
+// split first, unless others map it too; then it is left alone.
+template <class OnHuge, class OnEntries>
+void Mm::for_folios(const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core,
+                    OnHuge&& on_huge, OnEntries&& on_entries) {
+  const auto head_at = [&](Descriptor d, std::uint64_t va) {
+    return va - system_.page(d.pfn()).offset * kPageSize;
+  };
+  for_pmds(std::max(start, vma.start), std::min(end, vma.end), core,
+           [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
+             const Descriptor block = read(core, pmd);
+             if (is_huge(block)) {
+               if (folio_shared(system_.page(block.pfn()))) return;
+               if (next - va == kPmdSize) return on_huge(pmd, va);
+               if (!split_folio(block.pfn(), align_down(va, kPmdSize), core)) return;
+             }
+             const Pfn table = read(core, pmd).pfn();
+             while (va < next) {
+               std::optional<Descriptor> split;
+               {
+                 const LazySection lazy(system_.tables, core);
+                 for (unsigned n = 1; va < next; va += n * kPageSize) {
+                   const PhysAddr entry = pte(table, va);
+                   const Descriptor d = read(core, entry);
+                   n = 1;
+                   if (!d.valid() || system_.page(d.pfn()).reserved) continue;
+                   const auto left = static_cast<unsigned>((next - va) >> kPageShift);
+                   n = folio_batch(core, entry, d, left);
+                   const Page& folio = system_.page(system_.head_of(d.pfn()));
+                   if (n == 1u << folio.order) {
+                     on_entries(entry, va, n, folio);
+                   } else if (!folio.file && folio.mapcount <= 1u << folio.order) {
+                     split = d;
+                     break;
+                   }
+                 }
+               }
+               if (!split) break;
+               if (!split_folio(system_.head_of(split->pfn()), head_at(*split, va), core))
+                 va += kPageSize;
+             }
+           });
+}
+
 // madvise_free_single_vma(): anonymous pages become clean and old; they go when memory is short,
 // unless they are written before.
 void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
@@ -92,20 +145,16 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     const Vma& vma = it->second;
     if (vma.file || vma.special || vma.shared) continue;
     Gather gather(system_, asid, false, FlushSite::kMadviseFree);
-    for_pmds(std::max(start, vma.start), std::min(end, vma.end), core,
-             [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
-               if (read(core, pmd).block()) split_huge(pmd, align_down(va, kPmdSize), core);
-               const Pfn table = read(core, pmd).pfn();
-               const LazySection lazy(system_.tables, core);
-               for (; va < next; va += kPageSize) {
-                 const PhysAddr entry = pte(table, va);
-                 const Descriptor d = read(core, entry);
-                 if (!d.valid() || !(is_dirty(d) || is_young(d))) continue;
-                 core.execute_loop(system_.path().lazy_free_page);
-                 system_.tables.exchange(core, entry, made_clean(made_old(d)));
-                 gather.changed(va, kPageSize, 3);
-               }
-             });
+    for_folios(
+        vma, start, end, core,
+        [&](PhysAddr pmd, std::uint64_t va) { free_huge(gather, pmd, va, core); },
+        [&](PhysAddr entry, std::uint64_t va, unsigned n, const Page&) {
+          const Descriptor d = read(core, entry);
+          if (!is_dirty(d) && !is_young(d)) return;
+          core.execute_loop(system_.path().lazy_free_page * n);
+          make_old(entry, va, n, true, core);
+          gather.changed(va, n * kPageSize, 3);
+        });
     gather.end_vma(core);
     gather.flush(core);
   }
@@ -115,7 +164,7 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
 void Mm::mlock_present(const Vma& vma, cpu::Core& core) {
   for_pmds(vma.start, vma.end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
     const Descriptor d = read(core, pmd);
-    if (d.block()) return core.execute_lists(system_.path().mlock_page);
+    if (is_huge(d)) return core.execute_lists(system_.path().mlock_page);
     for (; va < next; va += kPageSize) {
       if (read(core, pte(d.pfn(), va)).valid()) core.execute_lists(system_.path().mlock_page);
     }
@@ -148,43 +197,29 @@ void Mm::madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& cor
   }
 }
 
-// madvise_cold_or_pageout_pte_range(): what was used lately becomes old. Folios that other
-// processes map too are left alone, and so are those that the range covers in part.
+// madvise_cold_or_pageout_pte_range(): what was used lately becomes old, unless others map it too.
 void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const Because because(core, Cause::kMadvise);
   core.execute(system_.path().madvise);
-  const auto shared = [&](const Page& folio) {
-    return folio.reserved || folio.mapcount != 1u << folio.order;
-  };
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
     if (vma.special) continue;
     Gather gather(system_, asid, false, FlushSite::kMadviseCold);
-    for_pmds(std::max(start, vma.start), std::min(end, vma.end), core,
-             [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
-               const Descriptor block = read(core, pmd);
-               if (block.block()) {
-                 if (shared(system_.page(block.pfn())) || next - va != kPmdSize) return;
-                 if (!is_young(block)) return;
-                 core.execute(system_.path().cold_folio);
-                 system_.tables.exchange(core, pmd, made_old(block));
-                 gather.changed(va, kPmdSize, 2);
-                 return;
-               }
-               const LazySection lazy(system_.tables, core);
-               for (unsigned n = 1; va < next; va += n * kPageSize) {
-                 const PhysAddr entry = pte(block.pfn(), va);
-                 const Descriptor d = read(core, entry);
-                 n = 1;
-                 if (!d.valid()) continue;
-                 n = folio_batch(core, entry, d, static_cast<unsigned>((next - va) >> kPageShift));
-                 const Page& folio = system_.page(system_.head_of(d.pfn()));
-                 if (shared(folio) || n != 1u << folio.order || !is_young(d)) continue;
-                 core.execute_lists(system_.path().cold_folio);
-                 make_old(entry, va, n, core);
-                 gather.changed(va, n * kPageSize, 3);
-               }
-             });
+    for_folios(
+        vma, start, end, core,
+        [&](PhysAddr pmd, std::uint64_t va) {
+          const Descriptor block = read(core, pmd);
+          if (!is_young(block)) return;
+          core.execute(system_.path().cold_folio);
+          system_.tables.exchange(core, pmd, made_old(block));
+          gather.changed(va, kPmdSize, 2);
+        },
+        [&](PhysAddr entry, std::uint64_t va, unsigned n, const Page& folio) {
+          if (folio_shared(folio) || !is_young(read(core, entry))) return;
+          core.execute_lists(system_.path().cold_folio);
+          make_old(entry, va, n, false, core);
+          gather.changed(va, n * kPageSize, 3);
+        });
     gather.end_vma(core);
     gather.flush(core);
   }

@@ -17,7 +17,7 @@ bool Mm::move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core) {
   const Descriptor d = read(core, old_pmd);
   const PhysAddr new_pmd = system_.find_entry(core, root_, VirtAddr(to), 2, true);
   if (!is_none(read(core, new_pmd))) return false;
-  if (d.block()) {
+  if (is_huge(d)) {
     system_.tables.get_and_clear(core, old_pmd);
     system_.tables.set_pte(core, new_pmd, d, false);
     system_.flush.range(core, FlushSite::kMremap, asid, VirtAddr(from), VirtAddr(from + kPmdSize),
@@ -73,7 +73,7 @@ void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length,
   for_pmds(from, from + length, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
     const bool whole = next - va == kPmdSize && is_aligned(to + (va - from), kPmdSize);
     if (whole && move_pmd(va, to + (va - from), core)) return;
-    if (read(core, pmd).block()) split_huge(pmd, align_down(va, kPmdSize), core);
+    if (is_huge(read(core, pmd))) split_huge(pmd, align_down(va, kPmdSize), core);
     const Pfn table = read(core, pmd).pfn();
     while (va < next) {  // up to the next boundary of either table
       const std::uint64_t target = to + (va - from);

@@ -15,7 +15,7 @@ using mmu::Descriptor;
 void Mm::zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
              cpu::Core& core, Zap which) {
   for_pmds(start, end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
-    if (read(core, pmd).block()) {
+    if (is_huge(read(core, pmd))) {
       if (next - va == kPmdSize) return zap_huge(gather, pmd, va, core);
       split_huge(pmd, align_down(va, kPmdSize), core);
     }
@@ -81,9 +81,7 @@ std::optional<FileRange> Mm::file_range(std::uint64_t start, std::uint64_t lengt
 std::vector<FileRange> Mm::anonymous_files(std::uint64_t start, std::uint64_t end) const {
   std::vector<FileRange> files;
   for (const auto& [at, vma] : vmas_.all()) {
-    if (!vma.unnamed || vma.end <= start || at >= end) continue;
-    const std::uint64_t first = vma.file_offset >> kPageShift;
-    files.push_back({vma.file_id, first, first + (vma.length() >> kPageShift)});
+    if (vma.unnamed && vma.end > start && at < end) files.push_back({vma.file_id});
   }
   return files;
 }

@@ -41,6 +41,7 @@ KernelProfile read_kernel_profile(const std::string& path) {
         static_cast<std::uint64_t>(std::llround(in.number("path", std::string(p.name))));
   }
   in.refuse_unknown();
+  profile.entries = in.entries();
   return profile;
 }
 

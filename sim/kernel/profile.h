@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "sim/base/profile_reader.h"
 
 namespace kpksim::kernel {
 
@@ -116,6 +119,7 @@ struct KernelProfile {
   unsigned free_list_pages = 24576;  // that a core's own lists of free pages hold
   unsigned vmalloc_boot_pages = 0;   // in use since boot
   PathLengths path{};
+  std::vector<ProfileEntry> entries;  // every number with its source
 };
 
 // Reads `path`. InputError names the file and the JSON pointer.

@@ -34,6 +34,8 @@ constexpr mmu::Descriptor user_leaf(PhysAddr pa, unsigned level, bool writable, 
 inline constexpr std::uint64_t kSoftwareDirty = 1;  // PTE_DIRTY, bit 55
 
 constexpr bool is_none(mmu::Descriptor d) { return d.raw == 0; }  // pte_none()
+// pmd_trans_huge(): a block, also one that is not valid (PROT_NONE).
+constexpr bool is_huge(mmu::Descriptor pmd) { return !is_none(pmd) && (pmd.raw & 2) == 0; }
 constexpr bool is_writable(mmu::Descriptor d) { return mmu::field::kDbm.get(d.raw) != 0; }
 constexpr bool is_dirty(mmu::Descriptor d) {
   return is_writable(d) && mmu::field::kAp2.get(d.raw) == 0;

@@ -41,6 +41,11 @@ void TlbFlush::page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va) {
   sync(core, site);
 }
 
+void TlbFlush::page_pending(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va) {
+  core.dsb_ishst();
+  issue(core, site, {TlbiKind::kVale1}, mmu::encode_va(va, asid, 0));
+}
+
 // __flush_tlb_range_op(): an odd page by itself, then from the largest scale down.
 void TlbFlush::operations(cpu::Core& core, FlushSite site, TlbiKind by_page, TlbiKind by_range,
                           Asid asid, VirtAddr start, std::uint64_t pages, std::uint64_t stride,

@@ -56,6 +56,9 @@ class TlbFlush {
   void mm(cpu::Core& core, FlushSite site, Asid asid);
   // flush_tlb_page(): one VALE1IS.
   void page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va);
+  // arch_tlbbatch_add_pending() and arch_tlbbatch_flush(): a VALE1IS each, waited for once.
+  void page_pending(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va);
+  void pending_done(cpu::Core& core) { core.dsb_ish(); }
   // __flush_tlb_range(): [start, end); `stride` bytes per entry; last_level: no table was freed;
   // level: TTL hint or 0.
   void range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start, VirtAddr end,

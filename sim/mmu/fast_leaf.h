@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <type_traits>
 
 #include "sim/mmu/walker.h"
 #include "sim/poe/permission.h"
@@ -47,6 +48,7 @@ struct FastLeaf {
   std::uint64_t distance = 0;            // physical minus virtual address
   std::array<std::uint8_t, 3> rights{};  // by Side, bits as in a POR field
   std::array<std::uint8_t, 3> shift{};   // by Side: where its field lies in Overlays
+  std::uint16_t unused = 0;              // no gap: see below
 
   // True: the access is allowed and changes no descriptor. False: poe::check must say.
   constexpr bool grants(Need need, const Overlays& overlays) const {
@@ -56,6 +58,9 @@ struct FastLeaf {
     return (rights[side] & (por >> shift[side]) & need.rights) == need.rights;
   }
 };
+
+// Copied as two whole words, a leaf can be read right after from the host's store buffer.
+static_assert(std::has_unique_object_representations_v<FastLeaf>);
 
 // `start`: the first address that the leaf maps. `e0pd`: TCR_EL1.E0PDn of its half, whose
 // unprivileged accesses fault before any look-up.

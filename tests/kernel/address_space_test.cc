@@ -142,5 +142,50 @@ TEST(AddressSpace, TheStackGrowsDownToItsLimit) {
   EXPECT_FALSE(k.touch(1, top - kStackLimit - kPageSize, poe::AccessKind::kWrite));
 }
 
+// MADV_FREE keeps what is free as a whole whole, and takes apart what it covers in part.
+TEST(AddressSpace, MadvFreeKeepsHugePagesWhole) {
+  Kernel k = batched();
+  k.spawn(1);
+  Vma vma;
+  vma.read = vma.write = true;
+  const std::uint64_t at = k.mmap(1, vma, 2 * kPmdSize, 0x600000000000);
+  for (std::uint64_t i = 0; i < 2 * kPmdSize; i += kPmdSize)
+    k.touch(1, at + i, poe::AccessKind::kWrite);
+  std::uint64_t before = total(k, cpu::tlbi_event(mmu::TlbiKind::kVale1));
+  k.madvise_free(1, at, kPmdSize);
+  const std::uint64_t whole = total(k, cpu::tlbi_event(mmu::TlbiKind::kVale1)) - before;
+  before = total(k, cpu::tlbi_event(mmu::TlbiKind::kVale1));
+  k.madvise_free(1, at + kPmdSize, 4 * kPageSize);
+  // Each page leaves its migration entry by a flush of its own (page by page since the block is
+  // gone).
+  EXPECT_GE(total(k, cpu::tlbi_event(mmu::TlbiKind::kVale1)) - before, kEntriesPerTable);
+  EXPECT_LT(whole, 4u);
+  expect_no_stale_entries(k);
+}
+
+// A huge page without access is still there, for fork, mprotect and munmap.
+TEST(AddressSpace, HugePagesWithoutAccessAreNotLost) {
+  Kernel k = batched();
+  k.spawn(1);
+  Vma vma;
+  vma.read = vma.write = true;
+  const std::uint64_t at = k.mmap(1, vma, 4 * kPmdSize, 0x600000000000);
+  for (std::uint64_t i = 0; i < 4 * kPmdSize; i += kPmdSize)
+    k.touch(1, at + i, poe::AccessKind::kWrite);
+  const std::uint64_t free = k.system().buddy.free_pages();
+  k.mprotect(1, at, 4 * kPmdSize, false, false, false);
+  EXPECT_FALSE(k.touch(1, at, poe::AccessKind::kRead));
+  k.fork(1, 2);
+  k.mprotect(1, at + kPageSize, kPageSize, true, false, false);  // splits one, not accessible
+  EXPECT_FALSE(k.touch(1, at, poe::AccessKind::kRead));
+  EXPECT_TRUE(k.touch(1, at + kPageSize, poe::AccessKind::kRead));
+  k.exit(2);
+  k.mprotect(1, at, 4 * kPmdSize, true, true, false);
+  EXPECT_TRUE(k.touch(1, at, poe::AccessKind::kWrite));
+  k.munmap(1, at, 4 * kPmdSize);
+  EXPECT_GE(k.system().buddy.free_pages(), free + 4 * kEntriesPerTable);
+  expect_no_stale_entries(k);
+}
+
 }  // namespace
 }  // namespace kpksim::kernel

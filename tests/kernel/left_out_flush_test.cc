@@ -73,6 +73,12 @@ void free_lazily(Life& l) {
   const std::uint64_t at = map_and_write(l.k, 1, kSmall);
   l.k.madvise_free(1, at, kSmall);
   l.audit();
+  Vma vma = rw();
+  vma.huge = HugeAdvice::kHugepage;
+  const std::uint64_t huge = l.k.mmap(1, vma, 2 * kPmdSize, 0xa00000000);
+  for (std::uint64_t i = 0; i < 2 * kPmdSize; i += kPageSize) l.k.touch(1, huge + i, kWrite);
+  l.k.madvise_free(1, huge, kPmdSize + kSmall);  // one stays huge, one comes apart
+  l.audit();
 }
 
 void move(Life& l) {
