@@ -42,6 +42,7 @@ void TlbFlush::page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va) {
 }
 
 void TlbFlush::page_pending(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va) {
+  if (options_.shootdowns) return page(core, site, asid, va);
   core.dsb_ishst();
   issue(core, site, {TlbiKind::kVale1}, mmu::encode_va(va, asid, 0));
 }
