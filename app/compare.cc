@@ -24,7 +24,7 @@ struct Request {
   std::vector<std::string> files;
   std::vector<std::string> policies;
   std::string core, kernel, memory, output, format, left_out;
-  unsigned cores = 1, jobs = 1, draws = 0, seed = 1;
+  unsigned cores = 1, hz = 0, jobs = 1, draws = 0, seed = 1;
 };
 
 // False: only the help was asked for.
@@ -44,6 +44,10 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
       "kernel", po::value(&request.kernel)->default_value("linux-6.12-kpkeys"),
       "kernel profile: a name of kpksim list kernels, or the path of a JSON file")(
       "cores", po::value(&request.cores)->default_value(1), "number of cores")(
+      "hz", po::value(&request.hz)->default_value(0),
+      "timer interrupts a second of simulated time (Linux: CONFIG_HZ, often 250), which RCU's "
+      "grace "
+      "periods wait for; 0: none, and a grace period passes at the end of each call")(
       "memory,m", po::value(&request.memory)->default_value("8G"), "physical memory")(
       "jobs,j",
       po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
@@ -89,6 +93,7 @@ std::vector<kernel::Config> configurations(const Request& request) {
   for (const std::string& policy : request.policies) {
     kernel::Config config = parse_policy(policy);
     config.cores = request.cores;
+    config.hz = request.hz;
     config.memory_bytes = workload::parse_size(request.memory, "--memory");
     config.left_out_tlbi = kernel::parse_flush_site(request.left_out);
     kernel::check(config);

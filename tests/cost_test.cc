@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "sim/base/error.h"
 #include "sim/cpu/core.h"
+#include "sim/workload/json_document.h"
 
 namespace kpksim::cpu {
 namespace {
@@ -213,6 +215,69 @@ TEST_F(BadProfile, IsRefusedWithItsPointer) {
             "/cycles/eret/range: expected two numbers with the value between them");
   EXPECT_EQ(refusal("/core/clock_ghz/value", 0),
             "/core/clock_ghz/value: expected more than 0, up to 10");
+}
+
+TEST_F(BadProfile, CannotBeBuilt) {
+  const auto measured = [](const nlohmann::json& value) {
+    return nlohmann::json{{"value", value}, {"source", "a test"}, {"confidence", "measured"}};
+  };
+  EXPECT_EQ(refusal("/cache/l1d_ways", measured(3)),
+            "/cache/l1d_ways/value: does not divide the number of lines");
+  EXPECT_EQ(refusal("/cache/llc_kib", measured(512)),
+            "/cache/llc_kib/value: the LLC is smaller than the L2");
+  EXPECT_EQ(refusal("/cache/exposed", measured(2)), "/cache/exposed/value: expected a part of 1");
+  EXPECT_EQ(refusal("/cache/dram_latency_ns", measured(20)),
+            "/cache/dram_latency_ns/value: expected more than at the level before, llc_latency");
+  EXPECT_EQ(refusal("/tlb/l2_sets", measured(1)),
+            "/tlb: the L2 TLB is smaller than the L1 data TLB");
+  EXPECT_EQ(refusal("/tlb/l1d_ways", measured(0)),
+            "/tlb/l1d_ways/value: expected a whole number from 1 to 1,000,000");
+  EXPECT_EQ(refusal("/cycles/instruction", measured(0)),
+            "/cycles/instruction/value: an instruction takes time");
+  EXPECT_EQ(refusal("/cycles/isb/value", "28"),
+            "/cycles/isb/value: expected a number, found \"28\"");
+  EXPECT_EQ(refusal("/cycles/isp", measured(28)), "/cycles/isp: unknown name; did you mean 'isb'?");
+}
+
+std::vector<std::string> shipped() {
+  std::vector<std::string> paths;
+  for (const auto& file :
+       std::filesystem::directory_iterator(KPKSIM_SOURCE_DIR "/profiles/cores")) {
+    paths.push_back(file.path().string());
+  }
+  return paths;
+}
+
+// No draw from the ranges makes a core that cannot be.
+TEST(ShippedProfile, CanBeDrawn) {
+  for (const std::string& path : shipped()) {
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+      ASSERT_NO_THROW(draw_core_profile(path, seed)) << path << " " << seed;
+    }
+  }
+}
+
+TEST(ShippedProfile, IsAsItsSchemaSays) {
+  std::ostringstream schema;
+  schema << std::ifstream(KPKSIM_SOURCE_DIR "/docs/core-profile.schema.json").rdbuf();
+  for (const std::string& path : shipped()) {
+    EXPECT_NO_THROW(workload::read_json_document(path, schema.str())) << path;
+  }
+}
+
+// tools/fit-prices writes both.
+TEST(ShippedProfile, HasTheFittedPriceWhereItSaysSo) {
+  const auto fitted = nlohmann::json::parse(std::ifstream(kProfile))["cycles"];
+  unsigned taken = 0;
+  for (const std::string& path : shipped()) {
+    const auto profile = nlohmann::json::parse(std::ifstream(path));
+    for (const auto& [name, price] : profile["cycles"].items()) {
+      if (!price["source"].get<std::string>().starts_with("as neoverse-v1")) continue;
+      ++taken;
+      EXPECT_EQ(price["value"], fitted[name]["value"]) << path << " " << name;
+    }
+  }
+  EXPECT_GT(taken, 10u);
 }
 
 }  // namespace

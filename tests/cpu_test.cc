@@ -137,5 +137,22 @@ TEST_F(CoreTest, HardwareMarksDirty_OnceAndThroughTheTlb) {
   EXPECT_TRUE(leaf.descriptor.access_flag());
 }
 
+TEST(CortexA55, AnyTlbiEmptiesTheL1Tlbs) {
+  const auto l2_hits = [](const char* name) {
+    bench::AddressSpace space(
+        read_core_profile(std::string(KPKSIM_SOURCE_DIR "/profiles/cores/") + name), 8);
+    Core& core = space.core();
+    EXPECT_FALSE(core.load64(page(0)).fault);
+    EXPECT_FALSE(core.load64(page(1)).fault);
+    core.tlbi({mmu::TlbiKind::kVale1}, mmu::encode_va(page(1), Asid(0), 3));
+    core.dsb_ish();
+    const std::uint64_t before = core.counters().total(Event::kL2TlbHit);
+    EXPECT_FALSE(core.load64(page(0)).fault);
+    return core.counters().total(Event::kL2TlbHit) - before;
+  };
+  EXPECT_EQ(l2_hits("cortex-a55.json"), 1u);  // page 0 is still in the L2 TLB
+  EXPECT_EQ(l2_hits("cortex-a76.json"), 0u);
+}
+
 }  // namespace
 }  // namespace kpksim::cpu

@@ -44,10 +44,17 @@ TEST(Published, AgreesWithTheModel) {
       std::regex(
           "not fitted: (\\d+) of (\\d+) significant cells near, (\\d+) far; (\\d+) of (\\d+)")))
       << text;
-  // The goal of 90 % is missed by one cell (docs/validation.md).
-  EXPECT_GE(std::stoi(found[1]) * 100, std::stoi(found[2]) * 88) << text;
+  EXPECT_GE(std::stoi(found[1]) * 10, std::stoi(found[2]) * 9) << text;
   EXPECT_EQ(found[3], "0") << text;
-  EXPECT_GE(std::stoi(found[4]), std::stoi(found[5]) - 1) << text;
+  EXPECT_EQ(found[4], found[5]) << text;
+  // munmap h:1 with batching is too cheap against the others (docs/validation.md).
+  std::smatch order;
+  ASSERT_TRUE(std::regex_search(text, order, std::regex("columns: (\\d+) of (\\d+) pairs")));
+  EXPECT_LE(std::stoi(order[1]) * 100, std::stoi(order[2]) * 4) << text;
+  // Two are off by the noise between the columns and a little more.
+  std::smatch keying;
+  ASSERT_TRUE(std::regex_search(text, keying, std::regex("munmap: (\\d+) of 8 within 2 points")));
+  EXPECT_GE(std::stoi(keying[1]), 6) << text;
   // The profile holds what the fit finds.
   std::smatch before, after;
   ASSERT_TRUE(std::regex_search(text, before, std::regex("in the profile +([0-9. ]+)\n")));

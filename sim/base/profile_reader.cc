@@ -79,11 +79,11 @@ void ProfileReader::note(const std::string& group, const std::string& name) {
   if (at["value"].is_number() && at["value"] < 0) {
     fail(pointer + "/value", "must not be negative");
   }
-  if (at.contains("range")) {
+  // A value that is no number is for the caller to judge, who knows what it should be.
+  if (at.contains("range") && at["value"].is_number()) {
     const json& range = at["range"];
     if (!range.is_array() || range.size() != 2 || !range[0].is_number() || !range[1].is_number() ||
-        !at["value"].is_number() || range[0] > at["value"] || range[1] < at["value"] ||
-        range[0] < 0) {
+        range[0] > at["value"] || range[1] < at["value"] || range[0] < 0) {
       fail(pointer + "/range", "expected two numbers with the value between them");
     }
     entry.range.emplace(range[0].get<double>(), range[1].get<double>());

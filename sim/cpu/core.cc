@@ -7,6 +7,7 @@ namespace {
 
 constexpr poe::Access kKernelRead{poe::AccessKind::kRead, 1, false};
 constexpr poe::Access kKernelWrite{poe::AccessKind::kWrite, 1, false};
+constexpr std::uint64_t kClockLook = 1000;  // instructions: how late a timer by the clock may be
 constexpr std::uint64_t kInstructionsPerLine = (1u << kLineShift) / 4;
 
 }  // namespace
@@ -15,6 +16,7 @@ Core::Core(Machine& machine, unsigned id)
     : machine_(machine),
       memory_(machine.memory()),
       id_(id),
+      x86_(machine.profile().architecture == Architecture::kX86),
       cost_(machine.profile().millicycles),
       mmu_(machine.profile().mmu, machine.memory()),
       caches_(machine.profile().l1d, machine.profile().l2, machine.llc()) {}
@@ -60,6 +62,7 @@ void Core::count_miss(MemoryLevel level) {
 
 void Core::execute_user(std::uint64_t instructions) {
   count(Event::kUserInstruction, instructions);
+  pass(instructions);
   displaced_ =
       std::min(displaced_ + instructions / kInstructionsPerLine, machine_.profile().l1i.lines());
 }
@@ -100,6 +103,7 @@ Counters Core::counters() const {
 void Core::msr_por_el1(std::uint64_t value) {
   count(Event::kMsrPor);
   por_el1_written_ = value;
+  if (x86_) mmu_.set_por_el1(value);
 }
 
 std::uint64_t Core::mrs_por_el1() {
@@ -127,19 +131,41 @@ void Core::synchronise() {
 }
 
 void Core::isb() {
+  if (x86_) return;
   count(Event::kIsb);
   count(Event::kInFlight, std::min(in_flight_, machine_.profile().window));
   synchronise();
 }
 
 void Core::set_timer(std::uint64_t interval, std::function<void()> handler) {
+  timer_period_ = Cycles(0);
   timer_interval_ = interval;
   until_timer_ = interval == 0 ? ~0ull : interval;
   timer_ = std::move(handler);
 }
 
+void Core::set_clock_timer(Cycles period, std::function<void()> handler) {
+  timer_period_ = period;
+  timer_due_ = Cycles(clock().value + period.value);
+  timer_ = std::move(handler);
+  until_timer_ = kClockLook;
+}
+
+// Adding up the clock is dear, so it is looked at after a part of the instructions that the rest of
+// the period might take.
+void Core::expire_clock() {
+  until_timer_ = ~0ull;  // not while the handler runs
+  if (clock() >= timer_due_) {
+    timer_();
+    const std::uint64_t late = clock().value - timer_due_.value;
+    timer_due_.value += (late / timer_period_.value + 1) * timer_period_.value;
+  }
+  until_timer_ = std::max((timer_due_.value - clock().value) / 4, kClockLook);
+}
+
 // `beyond`: how many instructions after the moment at which the timer expired it is now.
 void Core::expire(std::uint64_t beyond) {
+  if (timer_period_.value != 0) return expire_clock();
   for (;;) {
     until_timer_ = ~0ull;  // not while the handler runs
     timer_();
@@ -171,18 +197,23 @@ void Core::complete_tlbis(mmu::Domain reach) {
 }
 
 void Core::dsb_ish() {
+  if (x86_) return;
   count(Event::kDsbIsh);
   complete_tlbis(mmu::Domain::kInner);
 }
 
-void Core::dsb_ishst() { count(Event::kDsbIshst); }
+void Core::dsb_ishst() {
+  if (!x86_) count(Event::kDsbIshst);
+}
 
 void Core::dsb_nsh() {
+  if (x86_) return;
   count(Event::kDsbNsh);
   complete_tlbis(mmu::Domain::kLocal);
 }
 
 void Core::dsb_osh() {
+  if (x86_) return;
   count(Event::kDsbOsh);
   complete_tlbis(mmu::Domain::kOuter);
 }
@@ -191,7 +222,11 @@ void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt) {
   count(tlbi_event(op.kind));
   mmu::TlbiEffect effect = mmu::decode(op.kind, xt);
   if (mmu::tcr::kAs.get(mmu_.registers().tcr) == 0) effect.asid.value &= 0xff;  // 8-bit ASIDs
-  outstanding_.emplace_back(effect, op.domain);
+  if (x86_) {
+    mmu_.invalidate(effect);
+  } else {
+    outstanding_.emplace_back(effect, op.domain);
+  }
 }
 
 void Core::at(mmu::AtOp op, VirtAddr va) { par_el1_ = mmu::par_of(mmu_, op, va, pan_); }

@@ -32,6 +32,7 @@ class Core {
   Core(Machine& machine, unsigned id);
 
   unsigned id() const { return id_; }
+  Machine& machine() { return machine_; }
   unsigned el() const { return el_; }
   Cycles clock() const { return Cycles(counters().total_millicycles() / 1000); }
   // Events and their costs so far. An access counts events only; the costs are made here.
@@ -66,18 +67,21 @@ class Core {
   }
 
   // System registers. A written POR_EL1 is not visible to accesses before a context
-  // synchronisation: ISB, exception entry or return (Arm ARM D19.1).
+  // synchronisation: ISB, exception entry or return (Arm ARM D19.1). On x86-64 this is WRMSR
+  // IA32_PKRS, which acts on the accesses after it; the rights keep the layout of POR_EL1.
   void msr_por_el1(std::uint64_t value);
   std::uint64_t mrs_por_el1();
   void msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1);
   // Boot and reset: all registers at once, synchronised, not counted.
   void set_registers(const mmu::Registers& regs);
 
+  // Barriers. x86-64 has no counterpart that the kernel would execute here: nothing happens.
   void isb();
   void dsb_ish();    // completes this core's TLBIs on every core
   void dsb_ishst();  // orders stores; the model's stores are visible at once
   void dsb_nsh();    // completes this core's local TLBIs
   void dsb_osh();    // as dsb_ish, and the outer-shareable TLBIs too
+  // On x86-64 INVLPG, INVPCID or a write of CR3: of this core alone, and complete at once.
   void tlbi(mmu::TlbiOp op, std::uint64_t xt);
   // AT: PAR_EL1 says what an access would find.
   void at(mmu::AtOp op, VirtAddr va);
@@ -142,6 +146,9 @@ class Core {
   }
   // Calls `handler` after each `interval` executed instructions, its own not among them; 0: never.
   void set_timer(std::uint64_t interval, std::function<void()> handler);
+  // Calls `handler` each `period` cycles of the clock, its own among them, at the next thousand
+  // instructions. Periods that passed meanwhile are one (hrtimer_forward()).
+  void set_clock_timer(Cycles period, std::function<void()> handler);
   void count_page_zero() { count(Event::kPageZero); }
   void count_page_copy() { count(Event::kPageCopy); }
   // The lines of a page whose contents the model keeps are in the caches after it was zeroed.
@@ -163,6 +170,7 @@ class Core {
   // one of them was broadcast.
   void complete_tlbis(mmu::Domain reach);
   void expire(std::uint64_t beyond);
+  void expire_clock();
   mmu::Side privileged() const { return pan_ ? mmu::Side::kPrivilegedPan : mmu::Side::kPrivileged; }
   mmu::Fault dataless_access(VirtAddr va, const poe::Access& access) {
     count(Event::kUserAccess);
@@ -179,6 +187,7 @@ class Core {
   Machine& machine_;
   mmu::PhysicalMemory& memory_;
   const unsigned id_;
+  const bool x86_;
   const std::array<std::uint64_t, kEvents>& cost_;
   mmu::Mmu mmu_;
   DataCaches caches_;
@@ -189,7 +198,8 @@ class Core {
   std::uint64_t par_el1_ = 0;
   std::uint64_t por_el1_written_ = 0;  // the last MSR; in force after a synchronisation
   unsigned el_ = 1;
-  std::uint64_t timer_interval_ = 0, until_timer_ = ~0ull;
+  std::uint64_t timer_interval_ = 0, until_timer_ = ~0ull;  // instructions
+  Cycles timer_period_{0}, timer_due_{0};                   // or time
   std::function<void()> timer_;
   bool pan_ = true;
   CauseId cause_ = 0;

@@ -138,6 +138,7 @@ CoreProfile read(ProfileReader in) {
   profile.mmu.l1d = tlb("l1d");
   profile.mmu.l2 = tlb("l2");
   profile.mmu.walk_cache_entries = in.count("tlb", "walk_cache_entries");
+  profile.mmu.tlbi_empties_l1 = in.flag("tlb", "tlbi_empties_l1");
   if (profile.mmu.l2.sets * profile.mmu.l2.ways < profile.mmu.l1d.sets * profile.mmu.l1d.ways) {
     in.fail("/tlb", "the L2 TLB is smaller than the L1 data TLB");
   }

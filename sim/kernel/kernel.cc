@@ -23,7 +23,9 @@ Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const
       current_(config.cores),
       mm_on_(config.cores),
       stack_cache_(config.cores),
-      asids_(core.asid_bits, config.cores) {}
+      asids_(core.asid_bits, config.cores) {
+  if (config.hz != 0) start_clock();
+}
 
 class Kernel::Syscall {
  public:

@@ -132,6 +132,7 @@ class Kernel {
   void leave_kernel(cpu::Core& core);
   void begin_user(Task& t, cpu::Core& core);
   cpu::Core& kernel_context();
+  void start_clock();
   void timer_interrupt(cpu::Core& core);
   void softirq(cpu::Core& core);
   void run_kernel_thread(cpu::Core& core);

@@ -40,6 +40,18 @@ void Kernel::timer_interrupt(cpu::Core& core) {
   core.eret(user ? 0 : 1);
 }
 
+// Cores take turns in the simulation, and so do their clocks: the interrupts of each of them carry
+// grace periods forward.
+void Kernel::start_clock() {
+  timer_ = true;
+  const double period = system_.machine.profile().clock_ghz * 1e9 / system_.config.hz;
+  for (std::size_t c = 0; c < system_.machine.core_count(); ++c) {
+    cpu::Core& core = system_.machine.core(c);
+    core.set_clock_timer(Cycles(static_cast<std::uint64_t>(period)),
+                         [this, &core] { timer_interrupt(core); });
+  }
+}
+
 void Kernel::set_timer(std::uint64_t instructions) {
   timer_ = instructions != 0;
   for (std::size_t c = 0; c < system_.machine.core_count(); ++c) {

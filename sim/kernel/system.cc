@@ -20,7 +20,7 @@ mmu::Registers boot_registers(const Protection& protection, Pfn swapper,
   regs.tcr = mmu::tcr::kT0Sz.set(mmu::tcr::kT1Sz.set(0, 16), 16);
   regs.tcr = mmu::tcr::kTg1.set(regs.tcr, 0b10);   // 4 KB
   regs.tcr = mmu::tcr::kIps.set(regs.tcr, 0b101);  // 48 bits
-  regs.tcr = mmu::tcr::kAs.set(mmu::tcr::kA1.set(regs.tcr, 1), core.asid_bits == 16 ? 1 : 0);
+  regs.tcr = mmu::tcr::kAs.set(mmu::tcr::kA1.set(regs.tcr, 1), core.asid_bits > 8 ? 1 : 0);
   regs.tcr =
       mmu::tcr::kHa.set(mmu::tcr::kHd.set(regs.tcr, core.hafdbs ? 1 : 0), core.hafdbs ? 1 : 0);
   regs.sctlr = mmu::sctlr::kM.set(0, 1);
@@ -81,13 +81,26 @@ void check(const Config& config) {
     throw InputError("memory must be a multiple of 4M between 64M and 64T");
   }
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
+  if (config.hz > 1000) throw InputError("hz must be at most 1000 (0: no timer interrupts)");
 }
 
 namespace {
 
-const cpu::CoreProfile& aarch64(const cpu::CoreProfile& core) {
-  if (core.architecture == cpu::Architecture::kAarch64) return core;
-  throw InputError(fmt::format("core '{}' is not AArch64, which the kernel model is", core.name));
+// A configuration that the core's architecture has.
+const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Config& config) {
+  const bool x86 = core.architecture == cpu::Architecture::kX86;
+  if (config.protection == (x86 ? "kpkeys-poe" : "kpkeys-pks")) {
+    throw InputError(fmt::format(
+        "core '{}' is {}: protection '{}' is for the other architecture, use '{}'", core.name,
+        x86 ? "x86-64" : "AArch64", config.protection, x86 ? "kpkeys-pks" : "kpkeys-poe"));
+  }
+  if (x86 && config.linear_map != Granularity::kPte) {
+    throw InputError(
+        fmt::format("core '{}' is x86-64, of which the kernel model has a linear map of single "
+                    "pages alone: use 'pte'",
+                    core.name));
+  }
+  return core;
 }
 
 }  // namespace
@@ -95,13 +108,14 @@ const cpu::CoreProfile& aarch64(const cpu::CoreProfile& core) {
 System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const Config& cfg)
     : config(cfg),
       profile(kernel),
-      machine(aarch64(core), cfg.cores),
+      machine(fitting(core, cfg), cfg.cores),
       protection(make_protection(cfg.protection, cfg.batching)),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift),
       tables(*protection,
              {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
               kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
-      flush({core.tlb_range, core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
+      flush({core.architecture == cpu::Architecture::kX86, core.tlb_range, core.repeat_tlbi,
+             kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
       linear_map(cfg.linear_map, tables, flush, kernel.path.set_memory_pkey),
       pages(cfg.memory_bytes >> kPageShift) {
   set_huge_pages(kPmdSize, profile.huge_pages);

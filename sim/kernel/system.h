@@ -29,6 +29,9 @@ struct Config {
   Granularity linear_map = Granularity::kPte;
   std::uint64_t memory_bytes = 4ull << 30;
   unsigned cores = 1;
+  // Timer interrupts a second of each core's clock (CONFIG_HZ). 0: none, and what RCU puts off is
+  // done at the end of the call.
+  unsigned hz = 0;
   // Fault injection: the TLBIs of this site are not executed (their barriers are).
   FlushSite left_out_tlbi = FlushSite::kNone;
 };

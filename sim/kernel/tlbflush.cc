@@ -25,18 +25,24 @@ void TlbFlush::sync(cpu::Core& core, FlushSite site) const {
 }
 
 void TlbFlush::mm(cpu::Core& core, FlushSite site, Asid asid) {
+  const std::uint64_t operand = mmu::encode_va(VirtAddr(0), asid, 0);
+  if (options_.shootdowns) return shoot_down(core, site, TlbiKind::kAside1, {operand}, asid);
   core.dsb_ishst();
-  issue(core, site, {TlbiKind::kAside1}, mmu::encode_va(VirtAddr(0), asid, 0));
+  issue(core, site, {TlbiKind::kAside1}, operand);
   sync(core, site);
 }
 
 void TlbFlush::page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va) {
+  if (options_.shootdowns) {
+    return shoot_down_range(core, site, asid, va, va + kPageSize, kPageSize);
+  }
   core.dsb_ishst();
   issue(core, site, {TlbiKind::kVale1}, mmu::encode_va(va, asid, 0));
   sync(core, site);
 }
 
 void TlbFlush::page_pending(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va) {
+  if (options_.shootdowns) return page(core, site, asid, va);
   core.dsb_ishst();
   issue(core, site, {TlbiKind::kVale1}, mmu::encode_va(va, asid, 0));
 }
@@ -67,6 +73,7 @@ void TlbFlush::operations(cpu::Core& core, FlushSite site, TlbiKind by_page, Tlb
 
 void TlbFlush::range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start, VirtAddr end,
                      std::uint64_t stride, bool last_level, unsigned level) {
+  if (options_.shootdowns) return shoot_down_range(core, site, asid, start, end, stride);
   const VirtAddr from(align_down(start.value, stride));
   const std::uint64_t bytes = align_up(end.value, stride) - from.value;
   const std::uint64_t pages = bytes >> kPageShift;
@@ -82,6 +89,9 @@ void TlbFlush::range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start,
 }
 
 void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
+  if (options_.shootdowns) {
+    return shoot_down_range(core, site, std::nullopt, start, end, kPageSize);
+  }
   const std::uint64_t pages = (end - start) >> kPageShift;
   const bool by_range = options_.kernel_range && options_.range_operations;
   core.dsb_ishst();

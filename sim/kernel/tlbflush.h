@@ -1,10 +1,13 @@
 #pragma once
-// TLB flushes as arch/arm64/include/asm/tlbflush.h issues them. Every TLBI of the kernel model goes
+// TLB flushes as arch/arm64/include/asm/tlbflush.h issues them, or, on a core that cannot broadcast
+// them, as arch/x86/mm/tlb.c (tlbflush_x86.cc). Every TLBI of the kernel model goes
 // through here, named by its site, so that a test can leave out the ones of one site.
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 #include "sim/cpu/core.h"
 
@@ -38,6 +41,7 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite
                        "thp-collapse",  "madvise-free",    "madvise-cold",  "contpte"};
 
 struct FlushOptions {
+  bool shootdowns = false;                // x86-64: by interrupts to other cores
   bool range_operations = true;           // the core has FEAT_TLBIRANGE
   bool repeat = false;                    // ARM64_WORKAROUND_REPEAT_TLBI
   bool kernel_range = false;              // flush_tlb_kernel_range() uses range operations
@@ -70,6 +74,12 @@ class TlbFlush {
                   Asid asid, VirtAddr start, std::uint64_t pages, std::uint64_t stride,
                   unsigned level) const;
   void sync(cpu::Core& core, FlushSite site) const;  // __tlbi_sync_s1ish()
+
+  // x86-64: the operations here and on each core that runs `asid`, or, without one, on all.
+  void shoot_down(cpu::Core& core, FlushSite site, mmu::TlbiKind kind,
+                  const std::vector<std::uint64_t>& operands, std::optional<Asid> asid) const;
+  void shoot_down_range(cpu::Core& core, FlushSite site, std::optional<Asid> asid, VirtAddr start,
+                        VirtAddr end, std::uint64_t stride) const;
 
   FlushOptions options_;
 };

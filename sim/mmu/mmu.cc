@@ -189,8 +189,13 @@ const Leaf* Mmu::cached(VirtAddr va, bool fetch) const {
 }
 
 void Mmu::invalidate(const TlbiEffect& effect) {
-  l1i_.invalidate(effect);
-  l1d_.invalidate(effect);
+  if (tlbi_empties_l1_) {
+    l1i_.clear();
+    l1d_.clear();
+  } else {
+    l1i_.invalidate(effect);
+    l1d_.invalidate(effect);
+  }
   l2_.invalidate(effect);
   walk_cache_.invalidate(effect);
 }

@@ -20,6 +20,7 @@ namespace kpksim::mmu {
 struct MmuGeometry {
   TlbGeometry l1i, l1d, l2;
   unsigned walk_cache_entries = 64;
+  bool tlbi_empties_l1 = false;  // any TLBI drops all entries of the L1 TLBs (Cortex-A55)
 };
 
 enum class Source : std::uint8_t { kL1, kL2, kWalk };
@@ -39,7 +40,8 @@ class Mmu {
         l1i_(geometry.l1i),
         l1d_(geometry.l1d),
         l2_(geometry.l2),
-        walk_cache_(geometry.walk_cache_entries) {}
+        walk_cache_(geometry.walk_cache_entries),
+        tlbi_empties_l1_(geometry.tlbi_empties_l1) {}
 
   // A data access to `va`. True: `pa` is its address. False: translate() must say. Inlined into
   // Core's loads and stores.
@@ -104,6 +106,7 @@ class Mmu {
   Tlb l1d_;
   Tlb l2_;
   WalkCache walk_cache_;
+  bool tlbi_empties_l1_;
   std::array<PhysAddr, kLastLevel + 1> walk_path_;
 };
 

@@ -104,6 +104,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       {"left_out_tlbi", kernel::kFlushSiteNames[static_cast<unsigned>(config.left_out_tlbi)]},
       {"memory_bytes", config.memory_bytes},
       {"cores", config.cores},
+      {"hz", config.hz},
       {"core", system.machine.profile().name},
       {"kernel", system.profile.name}};
   cpu::Counters all;

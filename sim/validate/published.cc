@@ -114,6 +114,7 @@ class Reader {
       fail(at + "/benchmark",
            fmt::format("'{}' is not a benchmark{}", benchmark, suggest(benchmark, known)));
     }
+    cell.about_page_tables = benchmark == "micromm/fork" || benchmark == "micromm/munmap";
     for (const auto& [name, run, label] : kClasses) {
       if (what != name) continue;
       cell.run = run;

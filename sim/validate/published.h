@@ -15,6 +15,7 @@ struct Cell {
   std::string label;  // "fork h:0"
   std::string run;    // what the model runs for it: a workload, or kKernbench
   Measure measure = Measure::kAll;
+  bool about_page_tables = false;  // fork and munmap, whose price of keying is compared
   bool batched = false;
   double overhead = 0;  // percent over the unprotected kernel
   bool significant = false;

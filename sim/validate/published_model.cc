@@ -12,6 +12,7 @@ using cpu::Event;
 
 constexpr const char* kMeasured = "measured";
 constexpr unsigned kGraviton3Cores = 64;
+constexpr unsigned kHz = 250;  // of arm64's defconfig
 
 bool is_user(std::size_t event) {
   return event == static_cast<std::size_t>(Event::kUserInstruction) ||
@@ -35,6 +36,7 @@ kernel::Config config_of(const Scheme& scheme) {
   kernel::Config config;
   config.memory_bytes = 8ull << 30;
   config.cores = kGraviton3Cores;
+  config.hz = kHz;
   if (!scheme.protect) return config;
   config.protection = "kpkeys-poe";
   config.batching = scheme.batched;

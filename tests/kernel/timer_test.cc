@@ -90,5 +90,23 @@ TEST(Timer, WithoutInterruptsTablesComeBackAtTheEndOfTheCall) {
   EXPECT_EQ(k.system().rcu.pending(), 0u);
 }
 
+TEST(Timer, ByTheClockInterruptsComeOncePerPeriod) {
+  Config cfg = config("kpkeys-poe", false, "per-page", Granularity::kPte);
+  cfg.hz = 1000;
+  Kernel k(core_profile(), kernel_profile(), cfg);
+  k.spawn(1);
+  for (int i = 0; i < 200; ++i) k.munmap(1, map_and_write(k, 1), kBytes);
+  const cpu::Core& core = k.system().machine.core(0);
+  const std::uint64_t interrupts =
+      of_timer(k, cpu::Event::kExceptionEl0) + of_timer(k, cpu::Event::kExceptionEl1);
+  const double period = k.system().machine.profile().clock_ghz * 1e9 / cfg.hz;
+  const auto due = static_cast<std::uint64_t>(static_cast<double>(core.clock().value) / period);
+  EXPECT_GT(due, 10u);
+  EXPECT_NEAR(static_cast<double>(interrupts), static_cast<double>(due), 1);
+  // Tables of early rounds have come back, those of the last one wait.
+  EXPECT_GT(k.system().allocator->statistics().freed, 100u);
+  EXPECT_GE(k.system().rcu.pending(), kBytes / kPmdSize);
+}
+
 }  // namespace
 }  // namespace kpksim::kernel

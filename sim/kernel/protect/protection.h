@@ -49,5 +49,6 @@ std::unique_ptr<Protection> make_protection(const std::string& name, bool batchi
 
 std::unique_ptr<Protection> make_none();
 std::unique_ptr<Protection> make_kpkeys_poe(bool batching);
+std::unique_ptr<Protection> make_kpkeys_pks(bool batching);
 
 }  // namespace kpksim::kernel

@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+"""Makes the tables and the figure of 0001-block-map-and-pba.md anew.
+
+    docs/studies/0001-block-map-and-pba.py            # writes both (the figure: python3-matplotlib)
+    docs/studies/0001-block-map-and-pba.py --check    # one machine; exit status 1 if its table in
+                                                      # the text is not what the simulator gives
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+KPKSIM = pathlib.Path(os.environ.get("KPKSIM", ROOT / "build" / "release" / "kpksim"))
+TEXT = HERE / "0001-block-map-and-pba.md"
+FIGURE = HERE / "0001-block-map-and-pba.svg"
+BEGIN, END = "<!-- tables: made by the script -->\n", "<!-- end of tables -->\n"
+
+DRAWS = 200
+BASE = "none,buddy,block"
+POLICIES = {  # in the order of the columns, with their heads
+    BASE: "unprotected",
+    "none,buddy,pte": "unprotected, pages",
+    "kpkeys-poe+batch,buddy,pte": "register only, pages",
+    "kpkeys-poe+batch,per-page,pte": "per-page, pages",
+    "kpkeys-poe+batch,per-page,block": "per-page, blocks",
+    "kpkeys-poe+batch,pba,block": "pba, blocks",
+    "kpkeys-poe,pba,block": "pba, blocks, no batching",
+}
+PBA = "kpkeys-poe+batch,pba,block"
+SINGLE = "kpkeys-poe+batch,per-page,block"
+SAME = 0.2  # percentage points between medians: no difference to speak of
+CLAIMS = {
+    "pba on blocks beats per-page on blocks": (PBA, SINGLE),
+    "pba on blocks beats per-page on pages": (PBA, "kpkeys-poe+batch,per-page,pte"),
+    "switching the register alone, on pages, beats pba on blocks":
+        ("kpkeys-poe+batch,buddy,pte", PBA),
+}
+BENCHMARKS = {
+    "fork-h0": "fork h:0", "fork-h1": "fork h:1", "munmap-h0": "munmap h:0",
+    "munmap-h1": "munmap h:1", "vmalloc-p1-h0": "vmalloc p:1 h:0",
+    "vmalloc-p4-h0": "vmalloc p:4 h:0", "vmalloc-p16-h0": "vmalloc p:16 h:0",
+    "vmalloc-p64-h0": "vmalloc p:64 h:0", "vmalloc-p256-h0": "vmalloc p:256 h:0",
+    "vmalloc-p16-h1": "vmalloc p:16 h:1", "vmalloc-p64-h1": "vmalloc p:64 h:1",
+    "vmalloc-p256-h1": "vmalloc p:256 h:1", "vmalloc-random": "vmalloc random",
+    "vm-map-ram": "vm_map_ram", "compile": "compilation",
+}
+MACHINES = [(core, cores) for core in ("neoverse-v1", "neoverse-v2") for cores in (1, 64)]
+
+
+def simulate(core, cores):
+    """By benchmark: the document's part on the measured phase, and the runs' parts on it."""
+    files = [name if name == "compile" else str(ROOT / "workloads" / "published" / (name + ".json"))
+             for name in BENCHMARKS]
+    command = [str(KPKSIM), "compare", "--core", core, "--cores", str(cores), "--kernel",
+               "linux-6.17", "--hz", "250", "--uncertainty", str(DRAWS)]
+    for policy in POLICIES:
+        command += ["-p", policy]
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "result.json"
+        subprocess.run(command + ["-o", str(out)] + files, stdout=subprocess.DEVNULL, check=True)
+        document = json.loads(out.read_text())
+    results = {}
+    for i, name in enumerate(BENCHMARKS):
+        phases = document["uncertainty"][i]["phases"]
+        phase = next((p for p in phases if p["name"] == "measured"), phases[-1])
+        runs = document["runs"][i * len(POLICIES):(i + 1) * len(POLICIES)]
+        keyings = [part["linear_map"]["set_memory_pkey"] for run in runs
+                   for part in [*run["phases"], {"name": "total", **run["total"]}]
+                   if part["name"] == phase["name"]]
+        results[name] = {"phase": phase, "keyings": dict(zip(POLICIES, keyings))}
+    return results
+
+
+def interval(result, policy):
+    for entry in result["phase"]["policies"]:
+        if entry["policy"] == policy:
+            return entry["overhead_percent"]
+    raise KeyError(policy)
+
+
+def beaten(result, better, worse):
+    """In how many draws `better` needs fewer cycles, where there is a difference to speak of."""
+    if abs(interval(result, better)[1] - interval(result, worse)[1]) < SAME:
+        return "equal"
+    pairs = {(p["policy"], p["beats"]): p["draws"] for p in result["phase"]["pairs"]}
+    return f"{pairs[(better, worse)]} of {DRAWS}"
+
+
+def overheads(machine, results):
+    shown = [p for p in POLICIES if p != BASE]
+    core, cores = machine
+    text = f"\n### {core}, {cores} core{'s' if cores > 1 else ''}\n\n"
+    text += "| overhead, percent | " + " | ".join(POLICIES[p] for p in shown) + " |\n"
+    text += "|---|" + "---:|" * len(shown) + "\n"
+    for name, label in BENCHMARKS.items():
+        cells = []
+        for policy in shown:
+            low, median, high = interval(results[name], policy)
+            cells.append(f"{median:.2f} [{low:.2f}, {high:.2f}]")
+        text += f"| {label} | " + " | ".join(cells) + " |\n"
+    return text
+
+
+def tables(all_results):
+    text = "".join(overheads(machine, results) for machine, results in all_results.items())
+    for claim, (better, worse) in CLAIMS.items():
+        text += f"\n### In how many draws {claim}\n\n"
+        text += "| | " + " | ".join(f"{core}, {cores}" for core, cores in MACHINES) + " |\n"
+        text += "|---|" + "---:|" * len(MACHINES) + "\n"
+        for name, label in BENCHMARKS.items():
+            cells = [beaten(all_results[m][name], better, worse) for m in MACHINES]
+            text += f"| {label} | " + " | ".join(cells) + " |\n"
+    text += "\n### Calls of set_memory_pkey()\n\n| | per-page, pages | per-page, blocks | pba |\n"
+    text += "|---|---:|---:|---:|\n"
+    keyed = ("kpkeys-poe+batch,per-page,pte", SINGLE, PBA)
+    for name, label in BENCHMARKS.items():
+        calls = all_results[MACHINES[0]][name]["keyings"]
+        if any(calls[p] for p in keyed):
+            text += f"| {label} | " + " | ".join(f"{calls[p]:,}" for p in keyed) + " |\n"
+    return text + "\n"
+
+
+def draw(all_results):
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "kpksim"
+    from matplotlib import pyplot
+
+    names = [n for n in BENCHMARKS if n in ("fork-h0", "fork-h1", "munmap-h0", "munmap-h1",
+                                            "vmalloc-p1-h0", "vmalloc-p256-h0", "vm-map-ram",
+                                            "compile")]
+    shown = {"kpkeys-poe+batch,per-page,pte": "per-page, pages",
+             SINGLE: "per-page, blocks", PBA: "pba, blocks"}
+    figure, axes = pyplot.subplots(2, 2, figsize=(10, 8), sharex=True, sharey=True)
+    for axis, machine in zip(axes.flat, MACHINES):
+        for i, (policy, label) in enumerate(shown.items()):
+            at = [n + (i - 1) * 0.25 for n in range(len(names))]
+            values = [interval(all_results[machine][name], policy) for name in names]
+            axis.barh(at, [v[1] for v in values], height=0.22, label=label,
+                      xerr=[[v[1] - v[0] for v in values], [v[2] - v[1] for v in values]],
+                      error_kw={"linewidth": 0.8})
+        axis.set_yticks(range(len(names)), [BENCHMARKS[n] for n in names])
+        axis.set_title(f"{machine[0]}, {machine[1]} core{'s' if machine[1] > 1 else ''}")
+        axis.grid(axis="x", linewidth=0.3)
+    axes[0][0].invert_yaxis()
+    axes[0][0].legend(loc="upper right")
+    figure.supxlabel("overhead over unprotected blocks, percent (median, 90 % interval)")
+    figure.tight_layout()
+    figure.savefig(FIGURE, metadata={"Date": None})
+
+
+def main():
+    if "--check" in sys.argv[1:]:
+        machine = MACHINES[-1]
+        if overheads(machine, simulate(*machine)) in TEXT.read_text():
+            return
+        sys.exit(f"{TEXT}: the table of {machine} is not what the simulator gives; run {__file__} "
+                 "and read the text again")
+    all_results = {machine: simulate(*machine) for machine in MACHINES}
+    text = TEXT.read_text()
+    head, rest = text.split(BEGIN)
+    TEXT.write_text(head + BEGIN + tables(all_results) + END + rest.split(END)[1])
+    draw(all_results)
+
+
+if __name__ == "__main__":
+    main()
