@@ -108,6 +108,7 @@ class Mm {
   unsigned folio_batch(cpu::Core& core, PhysAddr entry, mmu::Descriptor first, unsigned most);
   // Splits VMAs and huge pages so that [start, end) has boundaries of its own.
   void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  void merge_within(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void prepare_anon_vma(Vma& vma);
   std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
 

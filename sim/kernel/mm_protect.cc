@@ -59,6 +59,15 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
   gather.end_vma(core);
 }
 
+// vma_modify(): VMAs that are alike now become one, also with their neighbours outside.
+void Mm::merge_within(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  for (auto at = vmas_.start_above(start); at && *at <= end; at = vmas_.start_above(*at + 1)) {
+    const std::size_t before = vmas_.all().size();
+    vmas_.merge(*at);
+    core.execute(system_.path().vma_merge * (before - vmas_.all().size()));
+  }
+}
+
 bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core) {
   const Because because(core, Cause::kMprotect);
   core.execute(system_.path().mprotect);
@@ -76,9 +85,7 @@ bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x
     change_protection(gather, vma, vma.start, vma.end, core);
   }
   gather.flush(core);
-  for (const std::uint64_t at : {start, end}) {
-    if (vmas_.all().contains(at)) vmas_.merge(at);
-  }
+  merge_within(start, end, core);
   return any;
 }
 
@@ -173,17 +180,19 @@ void Mm::mlock_present(const Vma& vma, cpu::Core& core) {
 
 // apply_vma_lock_flags() and __mm_populate()
 void Mm::mlock(std::uint64_t start, std::uint64_t end, bool lock, cpu::Core& core) {
-  core.execute(system_.path().mprotect);
-  isolate(start, end, core);
+  core.execute(system_.path().madvise);
+  bool any = false;
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    any |= it->second.locked != lock;
+  }
+  if (any) isolate(start, end, core);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     if (lock && !it->second.locked) mlock_present(it->second, core);
     it->second.locked = lock;
     const Vma vma = it->second;
     if (lock) populate(vma.start, vma.end, vma.write && !vma.shared, core);
   }
-  for (const std::uint64_t at : {start, end}) {
-    if (vmas_.all().contains(at)) vmas_.merge(at);
-  }
+  merge_within(start, end, core);
 }
 
 void Mm::madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
@@ -230,9 +239,7 @@ void Mm::madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice,
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     it->second.huge = advice;
   }
-  for (const std::uint64_t at : {start, end}) {
-    if (vmas_.all().contains(at)) vmas_.merge(at);
-  }
+  merge_within(start, end, core);
 }
 
 void Mm::madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cpu::Core& core) {
@@ -240,9 +247,7 @@ void Mm::madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cp
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     it->second.dont_fork = dont_fork;
   }
-  for (const std::uint64_t at : {start, end}) {
-    if (vmas_.all().contains(at)) vmas_.merge(at);
-  }
+  merge_within(start, end, core);
 }
 
 }  // namespace kpksim::kernel
