@@ -38,9 +38,13 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
 void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
   const std::uint64_t file = std::uint64_t{range.file_id} << 40;
   const auto last = pages_.lower_bound(file + range.last);
-  for (auto it = pages_.lower_bound(file + range.first); it != last; it = pages_.erase(it)) {
+  constexpr std::uint64_t kNodePages = 64;  // XA_CHUNK_SIZE
+  for (auto it = pages_.lower_bound(file + range.first); it != last;) {
     core.execute_lists(system.path().drop_page);
     system.put_folio(it->second, 1);
+    const std::uint64_t node = it->first / kNodePages;
+    it = pages_.erase(it);
+    if (it == last || it->first / kNodePages != node) system.rcu.call();  // xa_node_free()
   }
 }
 
