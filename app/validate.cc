@@ -19,6 +19,7 @@
 #include "app/progress.h"
 #include "sim/base/error.h"
 #include "sim/validate/kernel_check.h"
+#include "sim/validate/reasons.h"
 #include "sim/workload/json.h"
 
 namespace kpksim::app {
@@ -258,18 +259,29 @@ void add_neighbours(const validate::CountsFile& file,
   }
 }
 
-void print(const validate::PhaseCheck& check, bool all) {
+// Prints the rows; returns how many are off for no known reason.
+std::size_t print(const validate::PhaseCheck& check, const std::vector<validate::Reason>& reasons,
+                  bool all) {
   const Measurement& m = *check.measurement;
   std::string text;
+  std::size_t unexplained = 0;
   for (const validate::Row& row : check.rows) {
     if (!all && row.verdict != validate::Verdict::kOff) continue;
     constexpr std::string_view kNames[] = {"exact", "within", "OFF"};
     text += fmt::format("  {:<28} real {:<22} model {:>10}  {:<7} {}\n", row.counter,
                         fmt::format("{}", fmt::join(row.real, " ")), row.model,
                         kNames[static_cast<unsigned>(row.verdict)], validate::name_of(row.rule));
+    if (row.verdict != validate::Verdict::kOff) continue;
+    const std::string reason = validate::reason_for(reasons, row.counter, m.phase);
+    if (reason.empty()) {
+      ++unexplained;
+    } else {
+      text += fmt::format("    {}\n", reason);
+    }
   }
-  if (text.empty()) return;
+  if (text.empty()) return 0;
   std::cout << fmt::format("{} {} {} ({})\n", m.phase, m.cpu, m.variant, m.kernel) << text;
+  return unexplained;
 }
 
 constexpr const char* kInstructions = "kernel_instructions";
@@ -375,14 +387,15 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     }
   }
   for (const validate::CountsFile& file : files) add_neighbours(file, by_measurement);
-  std::size_t verdicts[3] = {};
+  const auto reasons = validate::read_reasons(data_path("tests/validate/reasons.json"));
+  std::size_t verdicts[3] = {}, unexplained = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {
     for (const Outcome& outcome : outcomes[i]) {
       validate::PhaseCheck check = validate::compare(
           *outcome.measurement, outcome.model, outcome.around, cores.at(order[i]->cpu).repeat_tlbi);
       if (!order[i]->variant.starts_with("off"))
         add_difference(outcome, off[order[i]->file], check);
-      print(check, request.all);
+      unexplained += print(check, reasons, request.all);
       for (const validate::Row& row : check.rows) ++verdicts[static_cast<unsigned>(row.verdict)];
     }
   }
@@ -390,6 +403,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     std::cout << fmt::format("no workload for {} phases: {}\n", without.size(),
                              fmt::join(without, ", "));
   }
+  if (unexplained != 0) std::cout << unexplained << " counts are off for no known reason\n";
   std::cout << fmt::format("{} of {} counts exact, {} within tolerance, {} off\n", verdicts[0],
                            verdicts[0] + verdicts[1] + verdicts[2], verdicts[1], verdicts[2]);
   return verdicts[2] <= request.max_off ? 0 : 1;

@@ -1,0 +1,55 @@
+// Reasons for what is off: the first that fits, and clear messages for a list that is wrong.
+
+#include "sim/validate/reasons.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "sim/base/error.h"
+
+namespace kpksim::validate {
+namespace {
+
+TEST(Reasons, TheFirstThatFitsIsPrinted) {
+  const std::vector<Reason> reasons = {{{"isb"}, {"fork"}, "one"}, {{"isb", "eret"}, {}, "two"}};
+  EXPECT_EQ(reason_for(reasons, "isb", "fork"), "one");
+  EXPECT_EQ(reason_for(reasons, "isb", "exec"), "two");
+  EXPECT_EQ(reason_for(reasons, "eret", "fork"), "two");
+  EXPECT_EQ(reason_for(reasons, "tlbi.VALE1IS", "fork"), "");
+}
+
+// TLBIs are never off; a reason for one would hide that one is.
+TEST(Reasons, TheShippedOnesAreNotAboutTlbis) {
+  const auto reasons = read_reasons(KPKSIM_SOURCE_DIR "/tests/validate/reasons.json");
+  ASSERT_FALSE(reasons.empty());
+  for (const Reason& r : reasons) {
+    for (const std::string& counter : r.counters)
+      EXPECT_FALSE(counter.starts_with("tlbi.")) << r.text;
+  }
+}
+
+TEST(Reasons, AWrongListIsRefusedByPointer) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / "kpksim-reasons.json").string();
+  const auto message = [&](const char* text) {
+    std::ofstream(path) << text;
+    try {
+      read_reasons(path);
+    } catch (const InputError& e) {
+      return std::string(e.what()).substr(path.size());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(message("{}"), ": expected a list");
+  EXPECT_EQ(message(R"([{"counters": ["isb"]}])"), ": /0/reason: expected a string");
+  EXPECT_EQ(message(R"([{"counters": [], "reason": "r"}])"),
+            ": /0/counters: expected a list of names");
+  EXPECT_EQ(message(R"([{"counter": ["isb"], "reason": "r"}])"),
+            ": /0/counter: unknown name; did you mean 'counters'?");
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace kpksim::validate
