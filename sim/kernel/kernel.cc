@@ -275,10 +275,11 @@ void Kernel::exit_all() {
 
 void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
 
-void Kernel::null_syscall(std::uint32_t id, std::uint64_t instructions) {
+void Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instructions) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kSyscall);
-  call.core().execute(instructions);
+  call.core().execute(instructions_of(kind, system_.path()) + instructions);
+  system_.rcu.call(callbacks_of(kind));
 }
 
 void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {

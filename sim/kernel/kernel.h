@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/kernel/asid.h"
+#include "sim/kernel/call.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/mapped_program.h"
 #include "sim/kernel/mm.h"
@@ -68,7 +69,9 @@ class Kernel {
   std::size_t task_count() const;  // alive
   void switch_to(std::uint32_t id);
   // A system call without effect on memory, of so many instructions beside entry and exit.
-  void null_syscall(std::uint32_t id, std::uint64_t instructions = 0);
+  // Without memory effect; `instructions` more than the call's own path.
+  void system_call(std::uint32_t id, const Call& call, std::uint64_t instructions = 0);
+  void null_syscall(std::uint32_t id) { system_call(id, {}); }
   // The program runs.
   void compute(std::uint32_t id, std::uint64_t instructions);
 

@@ -16,9 +16,12 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 
 // Instructions of the kernel for one event of each kind.
 struct PathLengths {
-  std::uint64_t syscall, file_call, fault, anon_fault, zero_fault, file_fault, map_file_page,
-      cache_page, drop_page, cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page,
-      split_huge, split_folio_page, grow_stack, convert_run;
+  std::uint64_t syscall, small_call, path_walk, path_component, path_absent, stat, open_file,
+      read_data, read_page, write_data, write_page, copy_page, open_pipe, pipe_data, pipe_page,
+      socket_data, poll, signal;
+  std::uint64_t fault, anon_fault, zero_fault, file_fault, map_file_page, cache_page, drop_page,
+      cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page, split_huge,
+      split_folio_page, grow_stack, convert_run;
   std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, vma_merge, madvise,
       zap_folio, zap_rmap, zap_page, zap_file, zap_none, free_folio, free_bulk, free_small,
       free_large, free_huge, free_tables, protect_page, protect_none, protect_huge,
@@ -36,7 +39,23 @@ struct PathInfo {
 };
 inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"syscall", &PathLengths::syscall},
-    {"file_call", &PathLengths::file_call},
+    {"small_call", &PathLengths::small_call},
+    {"path_walk", &PathLengths::path_walk},
+    {"path_component", &PathLengths::path_component},
+    {"path_absent", &PathLengths::path_absent},
+    {"stat", &PathLengths::stat},
+    {"open_file", &PathLengths::open_file},
+    {"read_data", &PathLengths::read_data},
+    {"read_page", &PathLengths::read_page},
+    {"write_data", &PathLengths::write_data},
+    {"write_page", &PathLengths::write_page},
+    {"copy_page", &PathLengths::copy_page},
+    {"open_pipe", &PathLengths::open_pipe},
+    {"pipe_data", &PathLengths::pipe_data},
+    {"pipe_page", &PathLengths::pipe_page},
+    {"socket_data", &PathLengths::socket_data},
+    {"poll", &PathLengths::poll},
+    {"signal", &PathLengths::signal},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
     {"zero_fault", &PathLengths::zero_fault},

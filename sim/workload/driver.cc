@@ -317,7 +317,7 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       kernel_.switch_to(op.task);
       break;
     case OpKind::kSyscall:
-      kernel_.null_syscall(op.task, op.count + (op.file ? kernel_.system().path().file_call : 0));
+      kernel_.system_call(op.task, op.call, op.count);
       break;
     case OpKind::kVmalloc: {
       const std::uint64_t pages = op.up_to == 0 ? op.count : draw(op);

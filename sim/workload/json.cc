@@ -61,6 +61,14 @@ const std::map<std::string, Order> kOrder = {{"ascending", Order::kAscending},
                                              {"descending", Order::kDescending},
                                              {"random", Order::kRandom}};
 
+const std::map<std::string, kernel::CallKind> kCalls = {
+    {"null", kernel::CallKind::kNull},          {"small", kernel::CallKind::kSmall},
+    {"lookup", kernel::CallKind::kLookup},      {"stat", kernel::CallKind::kStat},
+    {"open", kernel::CallKind::kOpen},          {"read", kernel::CallKind::kRead},
+    {"write", kernel::CallKind::kWrite},        {"pipe", kernel::CallKind::kPipe},
+    {"pipe_data", kernel::CallKind::kPipeData}, {"socket_data", kernel::CallKind::kSocketData},
+    {"poll", kernel::CallKind::kPoll},          {"signal", kernel::CallKind::kSignal}};
+
 class Reader {
  public:
   Reader(const std::string& path, const JsonDocument& document)
@@ -323,7 +331,7 @@ class Reader {
         {"wait", {OpKind::kWait, &Reader::wait}},
         {"touch", {OpKind::kTouch, &Reader::touch}},
         {"switch", {OpKind::kSwitch, &Reader::nothing}},
-        {"syscall", {OpKind::kSyscall, &Reader::nothing}},
+        {"syscall", {OpKind::kSyscall, &Reader::syscall}},
         {"vmalloc", {OpKind::kVmalloc, &Reader::kernel_map}},
         {"vfree", {OpKind::kVfree, &Reader::kernel_unmap}},
         {"vm_map_ram", {OpKind::kVmMapRam, &Reader::kernel_map}},
@@ -469,6 +477,23 @@ class Reader {
   void kernel_unmap(From from, Task, Operation& op) {
     const char* const maker = op.kind == OpKind::kVfree ? "vmalloc" : "vm_map_ram";
     tasks_.unmap_kernel(from.text("region"), maker, from.at("region"));
+  }
+
+  void syscall(From from, Task, Operation& op) {
+    op.call.kind = kCalls.at(from.text("call", "null"));
+    op.call.components = from.object.value("components", 0u);
+    op.call.absent = from.object.value("absent", false);
+    if (from.has("size")) op.call.bytes = from.size("size");
+    const bool path = op.call.kind == kernel::CallKind::kLookup ||
+                      op.call.kind == kernel::CallKind::kStat ||
+                      op.call.kind == kernel::CallKind::kOpen;
+    if (op.call.components != 0 && !path) from.fail("components", "this call names no path");
+    if (op.call.absent && op.call.components == 0) from.fail("absent", "needs components");
+    const bool data = op.call.kind == kernel::CallKind::kRead ||
+                      op.call.kind == kernel::CallKind::kWrite ||
+                      op.call.kind == kernel::CallKind::kPipeData ||
+                      op.call.kind == kernel::CallKind::kSocketData;
+    if (from.has("size") && !data) from.fail("size", "this call moves no data");
   }
 
   void fragment(From from, Task, Operation& op) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/kernel/call.h"
 #include "sim/kernel/mapped_program.h"
 #include "sim/kernel/profile.h"
 #include "sim/kernel/program.h"
@@ -71,7 +72,7 @@ struct Operation {
   bool shared = false;      // MAP_SHARED
   bool fixed = false;       // MAP_FIXED
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
-  bool file = false;        // file mapping (page cache), else anonymous; kSyscall: on a file
+  bool file = false;        // file mapping (page cache), else anonymous
   bool shmem = false;       // of a file mapping: a file in memory (memfd, tmpfs)
   bool unnamed = false;     // of a file mapping: its file is closed, and goes with its last mapping
   bool populate = false;    // of kMmap: MAP_POPULATE
@@ -92,9 +93,10 @@ struct Operation {
   std::uint64_t new_address = 0;
   std::uint64_t new_length = 0;
   std::uint64_t stride = 4096;  // of kTouch
-  std::uint64_t count = 0;      // pages, percent, kernel instructions of kSyscall
+  std::uint64_t count = 0;      // pages, percent, further instructions of kSyscall
   std::uint64_t up_to = 0;      // pages, of kVmalloc: not `count` but drawn from count to here
   std::uint64_t computes = 0;   // instructions of the program before it, or before each access
+  kernel::Call call;            // of kSyscall: which
   kernel::HugePages setting = kernel::HugePages::kNever;
   std::uint64_t seed = 0;
   std::uint32_t image = 0;    // of kExec: which of the images, from 1 on; 0: the program

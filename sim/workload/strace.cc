@@ -259,8 +259,7 @@ void StraceReader::line(const StraceLine& line) {
   // The last words of a task that exit_group has ended.
   if (!ensure(pid_)) return;
   if (line.kind == Kind::kBegun) return begin(line);
-  on_file_ = std::any_of(line.arguments.begin(), line.arguments.end(),
-                         [](const std::string& a) { return a.starts_with('"'); });
+  call_ = call_of(line);
   call(line);
 }
 

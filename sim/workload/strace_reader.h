@@ -76,14 +76,16 @@ class StraceReader {
   Operation& emit(OpKind kind, std::uint32_t pid);
   Operation& step(OpKind kind, std::uint32_t pid);
   void end_turn(StraceSpace& space);
-  void syscall() { emit(OpKind::kSyscall, pid_).file = on_file_; }
+  kernel::Call call_of(const StraceLine& line);
+  kernel::CallKind data_kind(const StraceLine& line, kernel::CallKind kind);
+  void syscall() { emit(OpKind::kSyscall, pid_).call = call_; }
   void touch(std::uint32_t pid, const std::vector<PageTouch>& touches);
   void settle(std::uint32_t pid) { touch(pid, tasks_[pid].space->settle()); }
 
   TouchRule rule_;
   Workload workload_;
   std::uint32_t line_ = 0, pid_ = 0;
-  bool on_file_ = false;        // the call has a path or data
+  kernel::Call call_;           // of the line, unless it changes memory
   std::uint32_t nameless_ = 0;  // the real pid of the task whose first lines bear none
   StraceTasks tasks_;
   const StraceParents* parents_ = nullptr;

@@ -1,0 +1,62 @@
+#include "sim/kernel/call.h"
+
+#include <algorithm>
+
+#include "sim/base/types.h"
+
+namespace kpksim::kernel {
+namespace {
+
+// fs/namei.c: getname(), the walk, one look-up for each component.
+std::uint64_t lookup(const Call& call, const PathLengths& path) {
+  if (call.components == 0) return 0;
+  return path.path_walk + call.components * path.path_component +
+         (call.absent ? path.path_absent : 0);
+}
+
+std::uint64_t copy(const Call& call, const PathLengths& path) {
+  return call.bytes * path.copy_page / kPageSize;
+}
+
+// A call finds its first page within its own length.
+std::uint64_t further_pages(const Call& call) {
+  return (std::max<std::uint64_t>(call.bytes, 1) - 1) / kPageSize;
+}
+
+}  // namespace
+
+std::uint64_t instructions_of(const Call& call, const PathLengths& path) {
+  switch (call.kind) {
+    case CallKind::kNull:
+      return 0;
+    case CallKind::kSmall:
+      return path.small_call;
+    case CallKind::kLookup:
+      return lookup(call, path);
+    case CallKind::kStat:
+      return lookup(call, path) + (call.absent ? 0 : path.stat);
+    case CallKind::kOpen:
+      return lookup(call, path) + (call.absent ? 0 : path.open_file);
+    case CallKind::kRead:
+      return path.read_data + further_pages(call) * path.read_page + copy(call, path);
+    case CallKind::kWrite:
+      return path.write_data + further_pages(call) * path.write_page + copy(call, path);
+    case CallKind::kPipe:
+      return path.open_pipe;
+    case CallKind::kPipeData:
+      return path.pipe_data + further_pages(call) * path.pipe_page + copy(call, path);
+    case CallKind::kSocketData:  // a short message lies behind its head, a page is allocated
+      return path.socket_data + call.bytes / kPageSize * path.pipe_page + copy(call, path);
+    case CallKind::kPoll:
+      return path.poll;
+    case CallKind::kSignal:
+      return path.signal;
+  }
+  return 0;
+}
+
+std::uint64_t callbacks_of(const Call& call) {
+  return (call.absent ? 1 : 0) + (call.kind == CallKind::kPipe ? 1 : 0);
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,37 @@
+#pragma once
+// System calls that change no mapping: what they execute beyond entry and exit.
+
+#include <cstdint>
+
+#include "sim/kernel/profile.h"
+
+namespace kpksim::kernel {
+
+enum class CallKind : std::uint8_t {
+  kNull,        // getpid and the like: entry and exit
+  kSmall,       // looks up a descriptor or sets a signal's action
+  kLookup,      // walks a path, as access() and readlink()
+  kStat,        // and fills a struct stat, or does so for an open file
+  kOpen,        // and opens the file, to which its close belongs
+  kRead,        // of a file's page cache
+  kWrite,       // to it
+  kPipe,        // makes a pipe, to which both closes belong
+  kPipeData,    // read or write of one
+  kSocketData,  // send or receive, within the machine
+  kPoll,
+  kSignal,  // sent, handled and returned from
+};
+
+struct Call {
+  CallKind kind = CallKind::kNull;
+  bool absent = false;      // the path's last component
+  unsigned components = 0;  // of the path; 0: names none
+  std::uint64_t bytes = 0;  // that are moved
+};
+
+std::uint64_t instructions_of(const Call& call, const PathLengths& path);
+// How many objects it gives to RCU: what looking for an absent file made (simple_lookup(): files in
+// memory keep no negative entries), and a pipe's inode.
+std::uint64_t callbacks_of(const Call& call);
+
+}  // namespace kpksim::kernel

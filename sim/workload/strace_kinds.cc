@@ -1,0 +1,120 @@
+// Which kind of call a line of a trace is, as far as that decides how long the kernel is at it.
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+
+#include "sim/workload/strace_reader.h"
+
+namespace kpksim::workload {
+namespace {
+
+using kernel::Call;
+using kernel::CallKind;
+
+// What no table has is a look-up if it names a path, else nothing but entry and exit.
+CallKind named(std::string_view call) {
+  static const std::unordered_map<std::string_view, CallKind> kKinds = {
+      {"close", CallKind::kSmall},
+      {"dup", CallKind::kSmall},
+      {"dup2", CallKind::kSmall},
+      {"dup3", CallKind::kSmall},
+      {"fcntl", CallKind::kSmall},
+      {"fcntl64", CallKind::kSmall},
+      {"ioctl", CallKind::kSmall},
+      {"lseek", CallKind::kSmall},
+      {"_llseek", CallKind::kSmall},
+      {"rt_sigaction", CallKind::kSmall},
+      {"rt_sigprocmask", CallKind::kSmall},
+      {"stat", CallKind::kStat},
+      {"lstat", CallKind::kStat},
+      {"fstat", CallKind::kStat},
+      {"stat64", CallKind::kStat},
+      {"lstat64", CallKind::kStat},
+      {"fstat64", CallKind::kStat},
+      {"newfstatat", CallKind::kStat},
+      {"fstatat64", CallKind::kStat},
+      {"statx", CallKind::kStat},
+      {"open", CallKind::kOpen},
+      {"openat", CallKind::kOpen},
+      {"openat2", CallKind::kOpen},
+      {"creat", CallKind::kOpen},
+      {"read", CallKind::kRead},
+      {"pread64", CallKind::kRead},
+      {"readv", CallKind::kRead},
+      {"preadv", CallKind::kRead},
+      {"preadv2", CallKind::kRead},
+      {"getdents64", CallKind::kRead},
+      {"write", CallKind::kWrite},
+      {"pwrite64", CallKind::kWrite},
+      {"writev", CallKind::kWrite},
+      {"pwritev", CallKind::kWrite},
+      {"pwritev2", CallKind::kWrite},
+      {"pipe", CallKind::kPipe},
+      {"pipe2", CallKind::kPipe},
+      {"send", CallKind::kSocketData},
+      {"sendto", CallKind::kSocketData},
+      {"sendmsg", CallKind::kSocketData},
+      {"recv", CallKind::kSocketData},
+      {"recvfrom", CallKind::kSocketData},
+      {"recvmsg", CallKind::kSocketData},
+      {"poll", CallKind::kPoll},
+      {"ppoll", CallKind::kPoll},
+      {"select", CallKind::kPoll},
+      {"pselect6", CallKind::kPoll},
+      {"epoll_wait", CallKind::kPoll},
+      {"epoll_pwait", CallKind::kPoll},
+      {"epoll_pwait2", CallKind::kPoll},
+      {"sigreturn", CallKind::kSignal},
+      {"rt_sigreturn", CallKind::kSignal},
+  };
+  const auto it = kKinds.find(call);
+  return it == kKinds.end() ? CallKind::kNull : it->second;
+}
+
+unsigned components_of(std::string_view path) {
+  unsigned components = 0;
+  char before = '/';
+  for (const char c : path) {
+    if (c != '/' && before == '/') ++components;
+    before = c;
+  }
+  return components;
+}
+
+bool moves_data(CallKind kind) {
+  return kind == CallKind::kRead || kind == CallKind::kWrite || kind == CallKind::kSocketData;
+}
+
+}  // namespace
+
+// What a descriptor stands for is known from its open, or where strace was told to say it (-y).
+CallKind StraceReader::data_kind(const StraceLine& line, CallKind kind) {
+  const std::string_view shown = StraceLine::path_of(line.text(0));
+  if (shown.starts_with("socket:") || shown.starts_with("UNIX") || shown.starts_with("TCP")) {
+    return CallKind::kSocketData;
+  }
+  if (shown.starts_with('/')) return kind;
+  const bool opened = files().path(static_cast<int>(line.argument(0))) != nullptr;
+  return opened ? kind : CallKind::kPipeData;
+}
+
+Call StraceReader::call_of(const StraceLine& line) {
+  Call call{.kind = named(line.name)};
+  if (moves_data(call.kind)) {
+    if (call.kind != CallKind::kSocketData) call.kind = data_kind(line, call.kind);
+    if (!line.failed) call.bytes = line.value();
+    return call;
+  }
+  const auto path = std::find_if(line.arguments.begin(), line.arguments.end(),
+                                 [](const std::string& a) { return a.starts_with('"'); });
+  if (path != line.arguments.end()) {
+    const std::string_view text(*path);
+    call.components = components_of(text.substr(1, text.find('"', 1) - 1));
+    call.absent = line.failed && line.result.find("ENOENT") != std::string::npos;
+    if (call.kind == CallKind::kNull || line.failed) call.kind = CallKind::kLookup;
+  }
+  return call;
+}
+
+}  // namespace kpksim::workload
