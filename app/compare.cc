@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <boost/program_options.hpp>
 #include <iostream>
 #include <thread>
 
+#include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
 #include "sim/report/table.h"
@@ -34,7 +34,7 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
                                          : "kpksim compare [options] WORKLOAD...\n"
                                            "A workload under several policies, a column for each");
   auto* policy = po::value(&request.policies)->composing();
-  options.add_options()("help,h", "this text")(
+  options.add_options()(
       "policy,p",
       single ? policy->default_value({default_policies()[2]}, default_policies()[2]) : policy,
       single ? "protection[+batch],allocator,linear-map; see kpksim list policies"
@@ -59,17 +59,8 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
       "format,f", po::value(&request.format)->default_value("table"), "table, json or csv")(
       "leave-out-tlbi", po::value(&request.left_out)->default_value("none"),
       "fault injection: the kernel forgets the TLB invalidations of this place, e.g. unmap");
-  po::options_description all;
-  all.add(options).add_options()("file", po::value(&request.files));
-  po::positional_options_description positional;
-  positional.add("file", -1);
-  po::variables_map values;
-  po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
-  po::notify(values);
-  if (values.count("help") != 0) {
-    std::cout << options;
+  if (!read_command_line(arguments, options, {{"file", po::value(&request.files), -1}}))
     return false;
-  }
   if (request.policies.empty()) request.policies = default_policies();
   if (request.files.empty()) throw InputError("no workload given; see kpksim list workloads");
   if (single && request.files.size() > 1)

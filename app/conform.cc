@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <boost/program_options.hpp>
 #include <iostream>
 
+#include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
 #include "sim/conform/replay.h"
@@ -16,20 +16,9 @@ int conform(const std::vector<std::string>& arguments) {
   po::options_description options("kpksim conform [options] FILE...");
   std::vector<std::string> files;
   std::uint64_t max_failures = 10;
-  options.add_options()("help,h", "this text")(
-      "max-failures", po::value(&max_failures)->default_value(10),
-      "print at most this many disagreements (all are counted)");
-  po::options_description all;
-  all.add(options).add_options()("file", po::value(&files));
-  po::positional_options_description positional;
-  positional.add("file", -1);
-  po::variables_map values;
-  po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
-  po::notify(values);
-  if (values.count("help") != 0) {
-    std::cout << options;
-    return 0;
-  }
+  options.add_options()("max-failures", po::value(&max_failures)->default_value(10),
+                        "print at most this many disagreements (all are counted)");
+  if (!read_command_line(arguments, options, {{"file", po::value(&files), -1}})) return 0;
   if (files.empty()) throw InputError("no vectors given; see kpksim conform --help");
   std::uint64_t failures = 0;
   bool bad_input = false;

@@ -2,9 +2,9 @@
 
 #include "sim/report/explain.h"
 
-#include <boost/program_options.hpp>
 #include <iostream>
 
+#include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
 #include "sim/report/schema.h"
@@ -20,22 +20,14 @@ int explain(const std::vector<std::string>& arguments) {
       "kpksim compare -o wrote; without PHASE, the whole workload");
   std::string file;
   report::ExplainRequest request;
-  options.add_options()("help,h", "this text")(
+  options.add_options()(
       "from", po::value(&request.from),
       "the policy that is compared with, e.g. none,buddy,pte; default: the first of RESULT")(
       "to", po::value(&request.to)->composing(),
       "a policy to explain; repeatable; default: all others of RESULT");
-  po::options_description all;
-  all.add(options).add_options()("file", po::value(&file))("phase", po::value(&request.phase));
-  po::positional_options_description positional;
-  positional.add("file", 1).add("phase", 1);
-  po::variables_map values;
-  po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
-  po::notify(values);
-  if (values.count("help") != 0) {
-    std::cout << options;
+  if (!read_command_line(arguments, options,
+                         {{"file", po::value(&file), 1}, {"phase", po::value(&request.phase), 1}}))
     return 0;
-  }
   if (file.empty()) throw InputError("no result given; kpksim compare -o writes one");
   const nlohmann::ordered_json document =
       workload::read_json_document(file, report::kResultSchema).root;

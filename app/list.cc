@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <boost/program_options.hpp>
 #include <iostream>
 
+#include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
 
@@ -71,20 +71,11 @@ int list(const std::vector<std::string>& arguments) {
   po::options_description options(
       "kpksim list [--verbose] policies|cores|kernels|workloads\n"
       "What there is to name in other commands");
-  options.add_options()("help,h", "this text")(
+  options.add_options()(
       "verbose,v", po::bool_switch(&verbose),
       "cores and kernels: every number, its range, its source and how sure it is");
-  po::options_description hidden;
-  hidden.add(options).add_options()("what", po::value(&what));
-  po::positional_options_description positional;
-  positional.add("what", 1);
-  po::variables_map values;
-  po::store(po::command_line_parser(arguments).options(hidden).positional(positional).run(),
-            values);
-  po::notify(values);
-  if (values.count("help") != 0) {
-    std::cout << options;
-  } else if (what == "policies") {
+  if (!read_command_line(arguments, options, {{"what", po::value(&what), 1}})) return 0;
+  if (what == "policies") {
     policies();
   } else if (what == "cores") {
     cores(verbose);

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <boost/program_options.hpp>
 #include <iostream>
 
+#include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
 #include "sim/base/text_input.h"
@@ -117,14 +117,15 @@ int translate(const std::vector<std::string>& arguments) {
   std::string input, va, kind;
   std::vector<std::string> regs, words;
   Pause pause;
-  unsigned el = 1;
-  options.add_options()("help,h", "this text")(
-      "input,i", po::value(&input), "a JSON vector: regs, mem, access (as kpksim conform reads)")(
+  std::vector<unsigned> level;  // none: as the file says, or 1
+  bool unprivileged = false, pan = false;
+  options.add_options()("input,i", po::value(&input),
+                        "a JSON vector: regs, mem, access (as kpksim conform reads)")(
       "va", po::value(&va), "virtual address")("kind", po::value(&kind),
                                                "access: R, W, RW or X (default R)")(
-      "el", po::value(&el), "exception level of the access, 0 or 1 (default 1)")(
-      "unprivileged", po::bool_switch(), "LDTR or STTR at EL1")("pan", po::bool_switch(),
-                                                                "PSTATE.PAN = 1")(
+      "el", po::value(&level)->composing(), "exception level of the access, 0 or 1 (default 1)")(
+      "unprivileged", po::bool_switch(&unprivileged), "LDTR or STTR at EL1")(
+      "pan", po::bool_switch(&pan), "PSTATE.PAN = 1")(
       "reg,r", po::value(&regs)->composing(),
       "tcr, tcr2, sctlr (default: 1, MMU on), ttbr0, ttbr1, pir, pire0, por_el1, por_el0, mair")(
       "mem,m", po::value(&words)->composing(), "a descriptor; all other memory reads as 0")(
@@ -136,13 +137,8 @@ int translate(const std::vector<std::string>& arguments) {
                                   "core profile")(
       "kernel", po::value(&pause.kernel)->default_value("linux-6.12"), "kernel profile")(
       "memory", po::value(&pause.memory)->default_value("8G"), "physical memory");
-  po::variables_map values;
-  po::store(po::command_line_parser(arguments).options(options).positional({}).run(), values);
-  po::notify(values);
-  if (values.count("help") != 0) {
-    std::cout << options;
-    return 0;
-  }
+  if (!read_command_line(arguments, options)) return 0;
+  const unsigned el = level.empty() ? 1 : level.back();
   if (el > 1) throw InputError("--el: expected 0 or 1");
   if (!pause.workload.empty() || !pause.at.empty()) {
     if (pause.workload.empty() || pause.at.empty()) {
@@ -153,8 +149,8 @@ int translate(const std::vector<std::string>& arguments) {
     }
     return translate_paused(pause, va,
                             {conform::parse_kind(kind.empty() ? "R" : kind, "--kind"),
-                             static_cast<std::uint8_t>(el), values["unprivileged"].as<bool>()},
-                            values["pan"].as<bool>());
+                             static_cast<std::uint8_t>(el), unprivileged},
+                            pan);
   }
   conform::Translation t;
   t.regs.sctlr = 1;
@@ -173,9 +169,9 @@ int translate(const std::vector<std::string>& arguments) {
   for (const std::string& text : words) add_word(t.memory, text);
   if (!va.empty()) t.va = VirtAddr(conform::parse_number(va, "--va"));
   if (!kind.empty()) t.access.kind = conform::parse_kind(kind, "--kind");
-  if (values.count("el") != 0) t.access.el = static_cast<std::uint8_t>(el);
-  t.access.unprivileged |= values["unprivileged"].as<bool>();
-  t.pan |= values["pan"].as<bool>();
+  if (!level.empty()) t.access.el = static_cast<std::uint8_t>(el);
+  t.access.unprivileged |= unprivileged;
+  t.pan |= pan;
   const std::vector<std::string> errors = mmu::illegal_fields(t.regs);
   if (!errors.empty()) throw InputError(errors.front());
   mmu::PhysicalMemory memory;

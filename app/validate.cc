@@ -6,7 +6,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
@@ -14,6 +13,7 @@
 #include <set>
 #include <thread>
 
+#include "app/command_line.h"
 #include "app/options.h"
 #include "app/parallel.h"
 #include "app/progress.h"
@@ -41,8 +41,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "kpksim validate kernel [options] [FILE...]\n"
       "Holds the kernel model to what a real kernel executed, phase by phase; without FILE to the\n"
       "shipped measurements. Exit status 1 if a count is off");
-  options.add_options()("help,h", "this text")("phase", po::value(&request.phase),
-                                               "this phase alone")(
+  options.add_options()("phase", po::value(&request.phase), "this phase alone")(
       "variant", po::value(&request.variant), "this variant alone")(
       "max-off", po::value(&request.max_off)->default_value(0)->value_name("N"),
       "exit status 0 also if up to N counts are off")(
@@ -50,18 +49,8 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "jobs,j",
       po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
       "threads");
-  po::options_description hidden;
-  hidden.add(options).add_options()("file", po::value(&request.files));
-  po::positional_options_description positional;
-  positional.add("file", -1);
-  po::variables_map values;
-  po::store(po::command_line_parser(arguments).options(hidden).positional(positional).run(),
-            values);
-  po::notify(values);
-  if (values.count("help") != 0) {
-    std::cout << options;
+  if (!read_command_line(arguments, options, {{"file", po::value(&request.files), -1}}))
     return false;
-  }
   return true;
 }
 

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <filesystem>
 #include <iostream>
 #include <set>
 #include <thread>
 
+#include "app/command_line.h"
 #include "app/options.h"
 #include "app/parallel.h"
 #include "app/progress.h"
@@ -39,8 +39,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "traces/NAME.strace\n"
       "(.gz, .zst) beside FILE. Without FILE: the shipped measurement. Exit status 1 if a count is "
       "off");
-  options.add_options()("help,h", "this text")("program", po::value(&request.program),
-                                               "this program alone")(
+  options.add_options()("program", po::value(&request.program), "this program alone")(
       "variant", po::value(&request.variant), "this variant alone")(
       "sizes", po::value(&request.sizes),
       "file of '# program' lines (traces/programs.sh); default: Debian 12's programs for arm64")(
@@ -48,18 +47,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "jobs,j",
       po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
       "threads");
-  po::options_description hidden;
-  hidden.add(options).add_options()("file", po::value(&request.file));
-  po::positional_options_description positional;
-  positional.add("file", 1);
-  po::variables_map values;
-  po::store(po::command_line_parser(arguments).options(hidden).positional(positional).run(),
-            values);
-  po::notify(values);
-  if (values.count("help") != 0) {
-    std::cout << options;
-    return false;
-  }
+  if (!read_command_line(arguments, options, {{"file", po::value(&request.file), 1}})) return false;
   return true;
 }
 

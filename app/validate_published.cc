@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <atomic>
-#include <boost/program_options.hpp>
 #include <cmath>
 #include <iostream>
 #include <set>
 #include <thread>
 
+#include "app/command_line.h"
 #include "app/options.h"
 #include "app/progress.h"
 #include "app/validate.h"
@@ -39,8 +39,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "kpksim validate published [options]\n"
       "Runs the benchmarks of the published tables and prints model and measurement cell by cell.\n"
       "Exit status 1 if the agreement is less than docs/validation.md asks for");
-  options.add_options()("help,h", "this text")("table", po::value(&request.table),
-                                               "this table alone (its id)")(
+  options.add_options()("table", po::value(&request.table), "this table alone (its id)")(
       "refit", po::bool_switch(&request.refit),
       "fit the free prices again and use them instead of the profile's")(
       "leave-one-out", po::bool_switch(&request.leave_one_out),
@@ -51,13 +50,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "jobs,j",
       po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
       "threads");
-  po::variables_map values;
-  po::store(po::command_line_parser(arguments).options(options).positional({}).run(), values);
-  po::notify(values);
-  if (values.count("help") != 0) {
-    std::cout << options;
-    return false;
-  }
+  if (!read_command_line(arguments, options)) return false;
   if (request.file.empty()) request.file = data_path("tests/published/published_results.json");
   return true;
 }

@@ -13,12 +13,6 @@ static struct talking_child child;
 
 static void no_orders(char order) { (void)order; }
 
-static char *map_huge(size_t size) {
-  char *start = map_anon(size, MADV_HUGEPAGE);
-  write_each(start, size, PAGE);
-  return start;
-}
-
 static void fork_wait(void) {
   prepare_talking_child(&child);
   begin();

@@ -15,12 +15,6 @@ static const size_t size_1g = GB;
 
 static char *area;
 
-static char *map_present(size_t size) {
-  char *start = map_anon(size, MADV_NOHUGEPAGE);
-  write_each(start, size, PAGE);
-  return start;
-}
-
 // An address range that is free and 2 MB aligned, for MREMAP_FIXED.
 static char *find_free(size_t size) {
   char *start = map_anon(size, -1);

@@ -12,18 +12,6 @@ static const size_t size_16m = 16 * MB;
 
 static char *area;
 
-static char *map_present(size_t size) {
-  char *start = map_anon(size, MADV_NOHUGEPAGE);
-  write_each(start, size, PAGE);
-  return start;
-}
-
-static char *map_huge(size_t size) {
-  char *start = map_anon(size, MADV_HUGEPAGE);
-  write_each(start, size, PAGE);
-  return start;
-}
-
 static char *hole(size_t size) {
   char *start = map_anon(size, -1);
   unmap(start, size);

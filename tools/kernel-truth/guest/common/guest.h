@@ -3,6 +3,7 @@
 // in phases.def says, calls end(), and tidies up. Nothing else stands between begin and end.
 #pragma once
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/types.h>
 
 #include "mark.h"
@@ -29,6 +30,19 @@ void unmap(char *start, size_t size);
 // One access to the first byte of every `step` bytes.
 void write_each(char *start, size_t size, size_t step);
 void read_each(const char *start, size_t size, size_t step);
+
+// A fresh mapping, all pages written: of 4 KB, or of 2 MB. In each program's own text, so that they
+// move nothing in the programs that do without.
+static inline char *map_present(size_t size) {
+  char *start = map_anon(size, MADV_NOHUGEPAGE);
+  write_each(start, size, PAGE);
+  return start;
+}
+static inline char *map_huge(size_t size) {
+  char *start = map_anon(size, MADV_HUGEPAGE);
+  write_each(start, size, PAGE);
+  return start;
+}
 
 // A child that blocks at once in read() on a pipe, until it is released or killed.
 struct blocked_child {
