@@ -7,6 +7,8 @@
 namespace kpksim::kernel {
 namespace {
 
+constexpr std::uint64_t kLine = 64;  // bytes that copy_to_user() moves in a round
+
 // fs/namei.c: getname(), the walk, one look-up for each component.
 std::uint64_t lookup(const Call& call, const PathLengths& path) {
   if (call.components == 0) return 0;
@@ -15,7 +17,7 @@ std::uint64_t lookup(const Call& call, const PathLengths& path) {
 }
 
 std::uint64_t copy(const Call& call, const PathLengths& path) {
-  return call.bytes * path.copy_page / kPageSize;
+  return (call.bytes + kLine - 1) / kLine * path.copy_line;
 }
 
 // A call finds its first page within its own length.
@@ -31,6 +33,8 @@ std::uint64_t instructions_of(const Call& call, const PathLengths& path) {
       return 0;
     case CallKind::kSmall:
       return path.small_call;
+    case CallKind::kSignalMask:
+      return path.signal_mask;
     case CallKind::kLookup:
       return lookup(call, path);
     case CallKind::kStat:

@@ -10,6 +10,7 @@ namespace kpksim::kernel {
 enum class CallKind : std::uint8_t {
   kNull,        // getpid and the like: entry and exit
   kSmall,       // looks up a descriptor or sets a signal's action
+  kSignalMask,  // blocks and unblocks signals
   kLookup,      // walks a path, as access() and readlink()
   kStat,        // and fills a struct stat, or does so for an open file
   kOpen,        // and opens the file, to which its close belongs

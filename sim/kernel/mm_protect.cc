@@ -180,7 +180,7 @@ void Mm::mlock_present(const Vma& vma, cpu::Core& core) {
 
 // apply_vma_lock_flags() and __mm_populate()
 void Mm::mlock(std::uint64_t start, std::uint64_t end, bool lock, cpu::Core& core) {
-  core.execute(system_.path().madvise);
+  core.execute(system_.path().mlock);
   bool any = false;
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     any |= it->second.locked != lock;
@@ -219,13 +219,14 @@ void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
         [&](PhysAddr pmd, std::uint64_t va) {
           const Descriptor block = read(core, pmd);
           if (!is_young(block)) return;
-          core.execute(system_.path().cold_folio);
+          core.execute(system_.path().cold_huge);
           system_.tables.exchange(core, pmd, made_old(block));
           gather.changed(va, kPmdSize, 2);
         },
         [&](PhysAddr entry, std::uint64_t va, unsigned n, const Page& folio) {
           if (folio_shared(folio) || !is_young(read(core, entry))) return;
           core.execute_lists(system_.path().cold_folio);
+          core.execute((n - 1) * system_.path().cold_page);
           make_old(entry, va, n, false, core);
           gather.changed(va, n * kPageSize, 3);
         });

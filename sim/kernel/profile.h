@@ -16,17 +16,17 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 
 // Instructions of the kernel for one event of each kind.
 struct PathLengths {
-  std::uint64_t syscall, small_call, path_walk, path_component, path_absent, stat, open_file,
-      read_data, read_page, write_data, write_page, copy_page, open_pipe, pipe_data, pipe_page,
-      socket_data, poll, signal;
+  std::uint64_t syscall, small_call, signal_mask, path_walk, path_component, path_absent, stat,
+      open_file, read_data, read_page, write_data, write_page, copy_line, open_pipe, pipe_data,
+      pipe_page, socket_data, poll, signal;
   std::uint64_t fault, anon_fault, zero_fault, file_fault, map_file_page, cache_page, drop_page,
       cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page, split_huge,
       split_folio_page, grow_stack, convert_run;
   std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, vma_merge, madvise,
       zap_folio, zap_rmap, zap_page, zap_file, zap_none, free_folio, free_bulk, free_small,
       free_large, free_huge, free_tables, protect_page, protect_none, protect_huge,
-      protect_writable, lazy_free_page, populate_page, mlock_page, cold_folio, move_page,
-      move_table, move_huge, lazy_free_huge, pmd_none, table;
+      protect_writable, lazy_free_page, populate_page, mlock, mlock_page, cold_folio, cold_page,
+      cold_huge, move_page, move_table, move_huge, lazy_free_huge, pmd_none, table;
   std::uint64_t fork, fork_vma, fork_huge, fork_folio, fork_page, thread, exec, exit,
       unlink_anon_vma, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
@@ -40,6 +40,7 @@ struct PathInfo {
 inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"syscall", &PathLengths::syscall},
     {"small_call", &PathLengths::small_call},
+    {"signal_mask", &PathLengths::signal_mask},
     {"path_walk", &PathLengths::path_walk},
     {"path_component", &PathLengths::path_component},
     {"path_absent", &PathLengths::path_absent},
@@ -49,7 +50,7 @@ inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"read_page", &PathLengths::read_page},
     {"write_data", &PathLengths::write_data},
     {"write_page", &PathLengths::write_page},
-    {"copy_page", &PathLengths::copy_page},
+    {"copy_line", &PathLengths::copy_line},
     {"open_pipe", &PathLengths::open_pipe},
     {"pipe_data", &PathLengths::pipe_data},
     {"pipe_page", &PathLengths::pipe_page},
@@ -99,8 +100,11 @@ inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"protect_writable", &PathLengths::protect_writable},
     {"lazy_free_page", &PathLengths::lazy_free_page},
     {"populate_page", &PathLengths::populate_page},
+    {"mlock", &PathLengths::mlock},
     {"mlock_page", &PathLengths::mlock_page},
     {"cold_folio", &PathLengths::cold_folio},
+    {"cold_page", &PathLengths::cold_page},
+    {"cold_huge", &PathLengths::cold_huge},
     {"move_page", &PathLengths::move_page},
     {"move_table", &PathLengths::move_table},
     {"move_huge", &PathLengths::move_huge},

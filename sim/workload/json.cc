@@ -62,12 +62,19 @@ const std::map<std::string, Order> kOrder = {{"ascending", Order::kAscending},
                                              {"random", Order::kRandom}};
 
 const std::map<std::string, kernel::CallKind> kCalls = {
-    {"null", kernel::CallKind::kNull},          {"small", kernel::CallKind::kSmall},
-    {"lookup", kernel::CallKind::kLookup},      {"stat", kernel::CallKind::kStat},
-    {"open", kernel::CallKind::kOpen},          {"read", kernel::CallKind::kRead},
-    {"write", kernel::CallKind::kWrite},        {"pipe", kernel::CallKind::kPipe},
-    {"pipe_data", kernel::CallKind::kPipeData}, {"socket_data", kernel::CallKind::kSocketData},
-    {"poll", kernel::CallKind::kPoll},          {"signal", kernel::CallKind::kSignal}};
+    {"null", kernel::CallKind::kNull},
+    {"small", kernel::CallKind::kSmall},
+    {"signal_mask", kernel::CallKind::kSignalMask},
+    {"lookup", kernel::CallKind::kLookup},
+    {"stat", kernel::CallKind::kStat},
+    {"open", kernel::CallKind::kOpen},
+    {"read", kernel::CallKind::kRead},
+    {"write", kernel::CallKind::kWrite},
+    {"pipe", kernel::CallKind::kPipe},
+    {"pipe_data", kernel::CallKind::kPipeData},
+    {"socket_data", kernel::CallKind::kSocketData},
+    {"poll", kernel::CallKind::kPoll},
+    {"signal", kernel::CallKind::kSignal}};
 
 class Reader {
  public:

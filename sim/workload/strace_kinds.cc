@@ -25,7 +25,7 @@ CallKind named(std::string_view call) {
       {"lseek", CallKind::kSmall},
       {"_llseek", CallKind::kSmall},
       {"rt_sigaction", CallKind::kSmall},
-      {"rt_sigprocmask", CallKind::kSmall},
+      {"rt_sigprocmask", CallKind::kSignalMask},
       {"stat", CallKind::kStat},
       {"lstat", CallKind::kStat},
       {"fstat", CallKind::kStat},

@@ -243,6 +243,19 @@ TEST_F(JsonWorkload, TasksThatDoNotRun_CannotAct) {
             ": /phases/0/ops/4/task: task 'b' has exited");
 }
 
+TEST_F(JsonWorkload, CallsHaveOnlyWhatTheyUse) {
+  const std::string spawn = R"({"op": "spawn", "task": "a"}, )";
+  const Workload w =
+      read_ops(spawn + R"({"op": "syscall", "task": "a", "call": "read", "size": "4K"})");
+  EXPECT_EQ(w.phases[0].steps[1].op.call.bytes, 4096u);
+  EXPECT_EQ(error_of(spawn + R"({"op": "syscall", "task": "a", "call": "poll", "size": 1})"),
+            ": /phases/0/ops/1/size: this call moves no data");
+  EXPECT_EQ(error_of(spawn + R"({"op": "syscall", "task": "a", "call": "read", "components": 1})"),
+            ": /phases/0/ops/1/components: this call names no path");
+  EXPECT_EQ(error_of(spawn + R"({"op": "syscall", "task": "a", "call": "stat", "absent": true})"),
+            ": /phases/0/ops/1/absent: needs components");
+}
+
 TEST_F(JsonWorkload, VfreeWithoutVmalloc_IsRefused) {
   EXPECT_EQ(error_of(R"({"op":"vfree","region":"v"})"),
             ": /phases/0/ops/0/region: there is no vmalloc of region 'v' to free here");

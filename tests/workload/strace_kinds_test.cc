@@ -1,0 +1,66 @@
+// Claims about which kind of call a line of a trace is taken for, and so how long the kernel is at
+// it.
+
+#include <gtest/gtest.h>
+
+#include "tests/workload/strace_fixture.h"
+
+namespace kpksim::workload {
+namespace {
+
+using kernel::Call;
+using kernel::CallKind;
+
+class StraceKinds : public Strace {
+ protected:
+  // The last line's call.
+  Call last(const std::string& text) const { return read(text).phases.at(0).steps.back().op.call; }
+};
+
+const std::string kOpened = "openat(AT_FDCWD, \"/etc/ld.so.cache\", O_RDONLY|O_CLOEXEC) = 3\n";
+
+TEST_F(StraceKinds, AnOpenWalksItsPath) {
+  const Call call = last(kOpened);
+  EXPECT_EQ(call.kind, CallKind::kOpen);
+  EXPECT_EQ(call.components, 2u);
+  EXPECT_FALSE(call.absent);
+}
+
+TEST_F(StraceKinds, WhatFailsIsALookUp) {
+  const Call absent = last("openat(AT_FDCWD, \"a//b/c\", O_RDONLY) = -1 ENOENT (No such file)\n");
+  EXPECT_EQ(absent.kind, CallKind::kLookup);
+  EXPECT_EQ(absent.components, 3u);
+  EXPECT_TRUE(absent.absent);
+  const Call no_link = last("readlinkat(AT_FDCWD, \"/usr\", 0xffff, 1023) = -1 EINVAL (Invalid)\n");
+  EXPECT_EQ(no_link.kind, CallKind::kLookup);
+  EXPECT_FALSE(no_link.absent);
+}
+
+TEST_F(StraceKinds, ACallWithAPathThatNoTableHasIsALookUp) {
+  EXPECT_EQ(last("faccessat(AT_FDCWD, \"/bin/sh\", X_OK) = 0\n").kind, CallKind::kLookup);
+  EXPECT_EQ(last("getpid() = 7\n").kind, CallKind::kNull);
+}
+
+TEST_F(StraceKinds, StatOfADescriptorWalksNothing) {
+  const Call call = last("newfstatat(3, \"\", {st_mode=S_IFREG|0644, ...}, AT_EMPTY_PATH) = 0\n");
+  EXPECT_EQ(call.kind, CallKind::kStat);
+  EXPECT_EQ(call.components, 0u);
+}
+
+TEST_F(StraceKinds, ReadsOfAnOpenedFileAreOfAFile_OthersOfAPipe) {
+  const Call file = last(kOpened + "read(3, \"\"..., 8192) = 5000\n");
+  EXPECT_EQ(file.kind, CallKind::kRead);
+  EXPECT_EQ(file.bytes, 5000u);
+  const Call pipe = last(kOpened + "read(4, \"\"..., 8192) = 12\n");
+  EXPECT_EQ(pipe.kind, CallKind::kPipeData);
+  EXPECT_EQ(pipe.bytes, 12u);
+  EXPECT_EQ(last("write(5</var/log/x>, \"\"..., 10) = 10\n").kind, CallKind::kWrite);
+  EXPECT_EQ(last("write(5<socket:[77]>, \"\"..., 10) = 10\n").kind, CallKind::kSocketData);
+}
+
+TEST_F(StraceKinds, AFailedReadMovesNothing) {
+  EXPECT_EQ(last("read(4, 0xffff, 10) = -1 EAGAIN (Resource temporarily unavailable)\n").bytes, 0u);
+}
+
+}  // namespace
+}  // namespace kpksim::workload
