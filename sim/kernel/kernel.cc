@@ -464,11 +464,15 @@ cpu::Core& Kernel::kernel_context() {
 }
 
 void Kernel::wait_for_rcu() {
+  set_timer(0);
+  idle();
+}
+
+void Kernel::idle() {
   cpu::Core& core = system_.machine.core(0);
   const unsigned level = core.level();
-  set_timer(0);
   core.continue_at(1);
-  softirq(core);
+  system_.free_tables(core, system_.rcu.take_all());
   core.continue_at(level);
 }
 

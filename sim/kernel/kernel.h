@@ -105,6 +105,8 @@ class Kernel {
   void set_timer(std::uint64_t instructions);
   // As long as a grace period takes, with nothing else to do; without interrupts from then on.
   void wait_for_rcu();
+  // Nothing runs for a while: what RCU has put off is done.
+  void idle();
 
   // Kernel memory, by the task that runs on core 0 (or the boot context).
   std::uint64_t vmalloc(std::uint64_t pages, bool huge);

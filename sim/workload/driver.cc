@@ -337,6 +337,9 @@ void Driver::execute(const Operation& op, const Workload& workload) {
     case OpKind::kVmUnmapAliases:
       kernel_.vm_unmap_aliases();
       break;
+    case OpKind::kIdle:
+      kernel_.idle();
+      break;
     case OpKind::kPressure:
       kernel_.pressure();
       break;

@@ -344,6 +344,7 @@ class Reader {
         {"vm_map_ram", {OpKind::kVmMapRam, &Reader::kernel_map}},
         {"vm_unmap_ram", {OpKind::kVmUnmapRam, &Reader::kernel_unmap}},
         {"vm_unmap_aliases", {OpKind::kVmUnmapAliases, &Reader::nothing}},
+        {"idle", {OpKind::kIdle, &Reader::nothing}},
         {"pressure", {OpKind::kPressure, &Reader::nothing}},
         {"punch_hole", {OpKind::kPunchHole, &Reader::part}},
         {"hugepages", {OpKind::kHugepages, &Reader::hugepages}},

@@ -40,6 +40,7 @@ enum class OpKind : std::uint8_t {
   kVmMapRam,     // `count` pages, remembered as `region`
   kVmUnmapRam,   // of `region`
   kVmUnmapAliases,  // what vmalloc still waits with is flushed and given back
+  kIdle,            // nothing runs for so long that RCU has nothing left to do
   kPressure,        // memory pressure: the shrinkers free what they can
   kPunchHole,       // fallocate() of the file mapped at [address, +length): its pages go
   kHugepages,       // sysfs: folios of `length` bytes, as `setting` says

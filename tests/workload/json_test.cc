@@ -100,7 +100,7 @@ TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
     {"op":"wait","task":"a","child":"b"}, {"op":"vfork","task":"a","child":"c"},
     {"op":"exit","task":"c"}, {"op":"vmalloc","region":"v","pages":4,"huge":true},
     {"op":"vfree","region":"v"}, {"op":"vm_map_ram","region":"r","pages":4},
-    {"op":"vm_unmap_ram","region":"r"}, {"op":"fragment","percent":30}, {"op":"pressure"},
+    {"op":"vm_unmap_ram","region":"r"}, {"op":"fragment","percent":30}, {"op":"pressure"}, {"op":"idle"},
     {"op":"vm_unmap_aliases"},
     {"op":"unfragment"}, {"op":"hugepages","size":"64K","enabled":"always"},
     {"op":"mmap","task":"a","region":"f","size":"1M","file":"f","in_memory":true},
