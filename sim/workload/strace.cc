@@ -147,12 +147,9 @@ void StraceReader::child_of(std::uint32_t parent, const StraceLine& line, std::u
   if (!shares) {
     // The fork has ended the parent's turn, and both run at once: no turn delays these.
     for (const std::uint32_t pid : {parent, child}) {
-      for (const PageTouch& t : tasks_[pid].space->recent()) {
+      for (const PageTouch& t : tasks_[pid].space->forked(pid == child)) {
         fill(step(OpKind::kTouch, pid), t);
       }
-    }
-    for (const PageTouch& t : tasks_[child].space->read_again()) {
-      fill(step(OpKind::kTouch, child), t);
     }
     return;
   }
@@ -197,7 +194,7 @@ void StraceReader::superseded(const StraceLine& line) {
 }
 
 void StraceReader::end(std::uint32_t pid) {
-  if (tasks_.group(pid).size() == 1) settle(pid);
+  if (tasks_[pid].space.use_count() == 1) touch(pid, tasks_[pid].space->finish());
   emit(OpKind::kExit, pid);
   tasks_.exit(pid);
   begun_.erase(pid);
@@ -261,6 +258,7 @@ void StraceReader::line(const StraceLine& line) {
   if (line.kind == Kind::kBegun) return begin(line);
   call_ = call_of(line);
   call(line);
+  if (tasks_.alive(pid_)) touch(pid_, space().go_on());
 }
 
 // Refuses at once what cannot be strace's output.
@@ -317,23 +315,26 @@ void StraceReader::finish() {
     end_turn(*tasks_[pid].space);
   }
   workload_.assumptions = {
-      "strace shows no page accesses; they follow a rule of six numbers (TouchRule)",
+      "strace shows no page accesses; they follow a rule of a few numbers (TouchRule)",
       fmt::format("1. of a program's own text {} % of the 64 KB windows is read, and as much is "
-                  "written of heap and large mappings that it has used up",
+                  "written of its zeroed memory (.bss) and of tables that it has outgrown",
                   rule_.own_percent),
-      fmt::format("2. of libraries' text, of other files and of zeroed memory (.bss) {} % is used; "
-                  "data of files is read once, then all written",
-                  rule_.used_percent),
       fmt::format(
-          "3. the heap and mappings above 128 KB: {} KB at once, the rest when more is asked "
-          "for; smaller mappings are written in full",
+          "2. of libraries' text, of other files, and of heap that large requests have used "
+          "up {} % is used, of libraries' zeroed memory {} %; data of files is read once, "
+          "then all written",
+          rule_.used_percent, rule_.library_zero_percent),
+      fmt::format(
+          "3. the heap and mappings above 128 KB: {} KB at once; all of it when small "
+          "requests ask for more, or for another of the same size, or give it back; smaller "
+          "mappings are written in full",
           rule_.open_kb),
-      fmt::format("4. a program writes {} pages of its stack", rule_.stack_pages),
-      fmt::format(
-          "5. after a fork parent and child each write {} % of the pages written before, the "
-          "last ones, at most 4 MB",
-          rule_.fork_percent),
-      fmt::format("6. and the child reads {} % of the text windows again", rule_.fork_text_percent),
+      fmt::format("4. a program writes {} page(s) of its stack", rule_.stack_pages),
+      fmt::format("5. after a fork parent and child each write {} of the pages written before, the "
+                  "last ones, and the child reads as many text windows again",
+                  rule_.fork_pages),
+      fmt::format("6. and with each call {} % of a page and {} % of a window more",
+                  rule_.fork_call_percent, rule_.fork_call_text_percent),
       fmt::format(
           "execve's own mappings, which strace does not show: the program (where no "
           "'# program' line says it {} KB of text, {} KB of data, {} KB zeroed), the dynamic "

@@ -14,26 +14,31 @@
 
 namespace kpksim::workload {
 
-// Which pages a program touches between its calls. The first six are fitted to the page faults of
-// the two recordings of tests/app-truth alone (docs/kernel-model.md); the result shows them.
+// Which pages a program touches between its calls. The numbers down to fork_call_text_percent are
+// from the page faults of whole programs (docs/kernel-model.md); the result shows them.
 struct TouchRule {
   // What a program has for itself and uses for the most part: the share that is read of the 64 KB
   // windows of its own text, evenly spread (each is one fault, as the kernel maps the window around
-  // it: fault-around); and the share that is written of heap and large mappings that were used up.
-  unsigned own_percent = 75;
-  // Of what libraries bring but a program uses in part only: the windows of their text, the pages
-  // that are zeroed behind their data and the program's (.bss), and other files.
-  unsigned used_percent = 48;
-  // A heap and large anonymous mappings: the part that is written at once; the rest when the
-  // program asks for more of the kind, which shows that it has used up what it had.
-  unsigned open_kb = 32;
+  // it: fault-around); and the share that is written of its zeroed memory (.bss) and of large
+  // mappings that a larger one has followed.
+  unsigned own_percent = 68;
+  // Of what libraries bring but a program uses in part only: the windows of their text, and other
+  // files; and what is written of a heap that large requests have made grow.
+  unsigned used_percent = 54;
+  // Of the memory that is zeroed behind libraries' data: it is buffers and tables for rare cases.
+  unsigned library_zero_percent = 33;
+  // A heap and large anonymous mappings: the part that is written at once. What else is written
+  // shows later: when the program asks for more, or gives it back.
+  unsigned open_kb = 12;
   // Of its stack, a program writes these pages besides the one that execve has filled.
-  unsigned stack_pages = 2;
-  // After a fork, parent and child each write this share of the pages that were written before, the
-  // last ones (at most 4 MB: what either goes on working with); and the child, which inherits no
-  // entries for text, reads a share of the windows that were read.
-  unsigned fork_percent = 41;
-  unsigned fork_text_percent = 36;
+  unsigned stack_pages = 1;
+  // After a fork, parent and child go on with what they were at: each writes so many of the pages
+  // that were written before, the last ones first, and the child, which inherits no entries for
+  // text, reads as many of the windows that were read; and so many hundredths of a page and of a
+  // window more with each call that it makes. At most 4 MB.
+  unsigned fork_pages = 8;
+  unsigned fork_call_percent = 80;
+  unsigned fork_call_text_percent = 40;
 
   // Shared writable mappings: the first share that is written.
   unsigned shared_percent = 10;

@@ -82,6 +82,7 @@ void StraceReader::map(StraceArea area, std::uint32_t file, std::uint64_t offset
   op.file = area.file;
   op.file_id = file;
   op.file_offset = offset;
+  space().frees = false;
   const bool huge_pages = rule_.huge_pages && !space().no_huge_pages;
   if (!huge_pages && !area.file && !area.shared) op.advice = Advice::kNoHugepage;
   space().map(area);
@@ -133,6 +134,10 @@ void StraceReader::munmap(const StraceLine& line) {
   const std::uint64_t start = line.argument(0);
   const std::uint64_t end = start + align_up(line.argument(1), kPageSize);
   if (space().waits_whole(start, end)) settle(pid_);  // mapped, used and unmapped
+  std::vector<PageTouch> freed = space().walk(start, end);
+  space().use_up_large(start, end, freed);
+  touch(pid_, freed);
+  space().frees = !freed.empty();
   Operation& op = emit(OpKind::kMunmap, pid_);
   op.address = start;
   op.length = end - start;
@@ -156,6 +161,11 @@ void StraceReader::madvise(const StraceLine& line) {
   settle(pid_);
   const std::uint64_t start = line.argument(0), length = align_up(line.argument(1), kPageSize);
   const bool write = line.has(2, "MADV_POPULATE_WRITE");
+  if (line.has(2, "MADV_DONTNEED") || line.has(2, "MADV_FREE")) {
+    std::vector<PageTouch> used;
+    space().use_up(start, start + length, used);
+    touch(pid_, used);
+  }
   Operation& op = emit(OpKind::kMadvise, pid_);
   op.address = start;
   op.length = length;
@@ -205,8 +215,10 @@ void StraceReader::brk(const StraceLine& line) {
     area.heap = true;
     return map(area, 0, 0);
   }
-  if (rule_.touch)
+  if (rule_.touch) {
     touch(pid_, {{to, kPageSize, kPageSize, true}});  // the heap had reached up to here
+  }
+  space().frees = true;
   Operation& op = emit(OpKind::kMunmap, pid_);
   op.address = to;
   op.length = from - to;
@@ -379,6 +391,12 @@ void StraceReader::prctl(const StraceLine& line) {
 
 void StraceReader::data_in(const StraceLine& line) {
   syscall();
+  if (line.is_number(2) && line.argument(2) >= kLargeRequest) {
+    settle(pid_);
+    std::vector<PageTouch> data;
+    space().read_into_large(line.value(), data);
+    touch(pid_, data);
+  }
   if (line.value() == 0 || !space().has_copies()) return;
   settle(pid_);
   touch(pid_, space().random(rule_.store_pages, random_));

@@ -8,9 +8,8 @@ namespace kpksim::workload {
 namespace {
 
 constexpr std::uint64_t kFaultAroundBytes = 64 << 10;
-constexpr std::uint64_t kSmallBytes = 128 << 10;  // glibc's mmap threshold: larger is a request
-constexpr std::uint64_t kWorkingSet = 1024;       // pages that a fork is followed by writing to
-constexpr std::size_t kRangesKept = 1024;         // of written pages, the newest
+constexpr std::uint64_t kWorkingSet = 1024;  // pages that a fork is followed by writing to
+constexpr std::size_t kRangesKept = 1024;    // of written pages, the newest
 
 std::uint64_t share(std::uint64_t bytes, unsigned percent) {
   return std::min(bytes, align_up(bytes * percent / 100, kPageSize));
@@ -58,6 +57,16 @@ std::uint64_t WrittenPages::page(std::uint64_t i) const {
   return 0;
 }
 
+std::vector<std::pair<std::uint64_t, std::uint64_t>> WrittenPages::within(std::uint64_t start,
+                                                                          std::uint64_t end) const {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> out;
+  for (const Range& r : ranges_) {
+    const std::uint64_t from = std::max(start, r.start), to = std::min(end, r.end);
+    if (from < to) out.emplace_back(from, to);
+  }
+  return out;
+}
+
 // Takes [start, end) out of a list of areas.
 void StraceSpace::cut(std::vector<StraceArea>& areas, std::uint64_t start, std::uint64_t end) {
   std::vector<StraceArea> left;
@@ -94,11 +103,14 @@ void StraceSpace::unmap(std::uint64_t start, std::uint64_t end) {
   for (const StraceArea& a : hit) areas_[a.end] = a;
   cut(waiting_, start, end);
   forget(start, end);
-  for (Open& open : open_) {
-    if (open.next >= end || start >= open.end) continue;
+  const auto cut_open = [&](Open& open) {
+    if (open.next >= end || start >= open.end) return;
     // What is left in front of the hole can still fill; a hole at its start ends it.
     open.end = std::max(start, open.next);
-  }
+  };
+  cut_open(heap_);
+  for (Open& open : large_) cut_open(open);
+  std::erase_if(large_, [](const Open& open) { return open.next == open.end; });
 }
 
 void StraceSpace::split(std::uint64_t at) {
@@ -172,13 +184,15 @@ void StraceSpace::forget(std::uint64_t start, std::uint64_t end) {
   written_shared_.cut(start, end);
 }
 
-// Writes the area's pages up to `end`. Of large anonymous memory (tables, arenas) one page in 16 is
-// looked at before it is written.
+// Writes the area's pages up to `end`. Of tables and arenas (not of the heap) one page in 16 is
+// looked at before it is written; of zeroed memory behind data, which is tables above all, one
+// in 8.
 void StraceSpace::write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out) {
   if (area.start >= end) return;
-  const std::uint64_t looked_at = area.start + kFaultAroundBytes - kPageSize;
-  if (!area.file && !area.shared && looked_at < end) {
-    out.push_back({looked_at, end - looked_at, kFaultAroundBytes, false});
+  const std::uint64_t stride = area.zero ? kFaultAroundBytes / 2 : kFaultAroundBytes;
+  const std::uint64_t looked_at = area.start + stride - kPageSize;
+  if (!area.file && !area.shared && !area.heap && looked_at < end) {
+    out.push_back({looked_at, end - looked_at, stride, false});
   }
   out.push_back({area.start, end - area.start, kPageSize, true});
   (area.shared ? written_shared_ : written_).add(area.start, end);
@@ -227,43 +241,138 @@ void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
   if (area.file) return write_data(area, out);
   if (area.zero) {
     // The first page is looked at before it is written.
-    const std::uint64_t used = share(length, rule_.used_percent);
+    const std::uint64_t used =
+        share(length, area.program ? rule_.own_percent : rule_.library_zero_percent);
     if (used != 0) out.push_back({area.start, kPageSize, kPageSize, false});
     return write(area, area.start + used, out);
   }
-  if (!area.heap && length <= kSmallBytes) return write(area, area.end, out);
-  Open& open = open_[area.heap ? 1 : 0];
-  StraceArea rest = area;
-  rest.start = open.next;
-  write(rest, rest.start + share(open.end - open.next, rule_.own_percent), out);
-  open.next = std::min(area.end, area.start + std::uint64_t{rule_.open_kb} * 1024);
-  open.end = area.end;
-  write(area, open.next, out);
+  if (area.heap) return write_heap(area, out);
+  if (length <= kLargeRequest) return write(area, area.end, out);
+  // One of the same size is an allocator's next piece, as the one before is full; a larger one is
+  // the next place of a table that has outgrown the one before.
+  for (Open& before : large_) {
+    if (before.length > length) continue;
+    fill(before, before.length == length ? 100 : rule_.own_percent, out);
+  }
+  std::erase_if(large_, [](const Open& before) { return before.next == before.end; });
+  large_.push_back(open(area, out));
 }
 
-std::vector<PageTouch> StraceSpace::read_again() const {
+StraceSpace::Open StraceSpace::open(const StraceArea& area, std::vector<PageTouch>& out) {
+  const std::uint64_t next = std::min(area.end, area.start + std::uint64_t{rule_.open_kb} * 1024);
+  write(area, next, out);
+  return {area.start, next, area.end, area.end - area.start};
+}
+
+void StraceSpace::fill(Open& open, unsigned percent, std::vector<PageTouch>& out) {
+  StraceArea rest;
+  rest.start = open.next;
+  rest.end = open.end;
+  rest.heap = &open == &heap_;
+  if (rule_.touch) write(rest, rest.start + share(rest.end - rest.start, percent), out);
+  open.next = open.end;
+}
+
+// malloc lets the heap grow by 128 KB more than the request that did not fit, less what was left: a
+// growth by more than two pages beyond that is for a large request. Small ones use up all that is
+// there; a program that makes many large ones (more than a quarter) leaves gaps.
+unsigned StraceSpace::heap_percent() const {
+  return large_growths_ * 4 > growths_ ? rule_.used_percent : 100;
+}
+
+void StraceSpace::write_heap(const StraceArea& area, std::vector<PageTouch>& out) {
+  if (heap_.end != 0) ++growths_;
+  if (area.end - area.start > kLargeRequest + 2 * kPageSize) ++large_growths_;
+  fill(heap_, heap_percent(), out);
+  heap_ = open(area, out);
+}
+
+// Of the newest piece of a heap that has grown half is used, on the average. A program that frees
+// its memory at its end walks over what it wrote.
+std::vector<PageTouch> StraceSpace::finish() {
+  std::vector<PageTouch> out = settle();
+  if (growths_ != 0) fill(heap_, 50, out);
+  if (!frees) return out;
+  const std::vector<PageTouch> all = walk(0, ~std::uint64_t{0});
+  out.insert(out.end(), all.begin(), all.end());
+  return out;
+}
+
+void StraceSpace::read_into_large(std::uint64_t bytes, std::vector<PageTouch>& out) {
+  if (large_.empty()) return;
+  Open& buffer = large_.back();
+  buffer.end = std::clamp(align_up(buffer.start + bytes, kPageSize), buffer.next, buffer.end);
+  fill(buffer, 100, out);
+}
+
+void StraceSpace::use_up(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out) {
+  if (!rule_.touch) return;
+  for (auto it = areas_.upper_bound(start); it != areas_.end() && it->second.start < end; ++it) {
+    StraceArea part = it->second;
+    // A thread that ends gives back all of its stack, of which it has used little.
+    if (part.file || part.shared || part.stack || (part.prot & kProtWrite) == 0) continue;
+    part.start = std::max(start, part.start);
+    part.end = std::min(end, part.end);
+    write(part, part.end, out);
+  }
+}
+
+void StraceSpace::use_up_large(std::uint64_t start, std::uint64_t end,
+                               std::vector<PageTouch>& out) {
+  for (Open& open : large_) {
+    if (open.next < end && start < open.end) fill(open, rule_.used_percent, out);
+  }
+}
+
+std::vector<PageTouch> StraceSpace::walk(std::uint64_t start, std::uint64_t end) const {
   std::vector<PageTouch> out;
-  const std::size_t n = text_read_.size() * rule_.fork_text_percent / 100;
-  for (std::size_t i = 0; i < n; ++i) {
-    out.push_back({text_read_[i * text_read_.size() / n], kPageSize, kPageSize, false});
+  if (!rule_.touch) return out;
+  for (const auto& [from, to] : written_.within(start, end)) {
+    out.push_back({from, to - from, kPageSize, true});
   }
   return out;
+}
+
+std::vector<PageTouch> StraceSpace::forked(bool child) {
+  to_write_.clear();
+  to_read_.clear();
+  const std::uint64_t pages = written_.pages(), n = std::min(pages, kWorkingSet);
+  for (std::uint64_t i = pages - n; i < pages; ++i) to_write_.push_back(written_.page(i));
+  if (child) to_read_ = text_read_;
+  write_due_ = read_due_ = 0;
+  std::vector<PageTouch> out;
+  again(to_write_, rule_.fork_pages, true, out);
+  again(to_read_, rule_.fork_pages, false, out);
+  return out;
+}
+
+std::vector<PageTouch> StraceSpace::go_on() {
+  std::vector<PageTouch> out;
+  if (to_write_.empty() && to_read_.empty()) return out;
+  // The hundredths that are due, as whole pages; what is left over waits for the next call.
+  const auto due = [](unsigned& hundredths, unsigned more) {
+    const unsigned whole = (hundredths + more) / 100;
+    hundredths = (hundredths + more) % 100;
+    return whole;
+  };
+  again(to_write_, due(write_due_, rule_.fork_call_percent), true, out);
+  again(to_read_, due(read_due_, rule_.fork_call_text_percent), false, out);
+  return out;
+}
+
+void StraceSpace::again(std::vector<std::uint64_t>& left, std::uint64_t n, bool write,
+                        std::vector<PageTouch>& out) const {
+  for (std::uint64_t i = 0; i < n && !left.empty(); ++i) {
+    const std::uint64_t at = left.back();
+    left.pop_back();
+    if (knows(at)) out.push_back({at, kPageSize, kPageSize, write});
+  }
 }
 
 std::vector<PageTouch> StraceSpace::settle() {
   std::vector<PageTouch> out;
   for (const StraceArea& area : waiting_) settle(area, out);
   waiting_.clear();
-  return out;
-}
-
-std::vector<PageTouch> StraceSpace::recent() const {
-  std::vector<PageTouch> out;
-  const std::uint64_t pages = written_.pages();
-  const std::uint64_t n = std::min(pages * rule_.fork_percent / 100, kWorkingSet);
-  for (std::uint64_t i = 0; i < n; ++i) {
-    out.push_back({written_.page(pages - 1 - i), kPageSize, kPageSize, true});
-  }
   return out;
 }
 

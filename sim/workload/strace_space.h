@@ -6,11 +6,15 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "sim/workload/strace.h"
 
 namespace kpksim::workload {
+
+// glibc's mmap threshold: larger requests are mappings of their own.
+inline constexpr std::uint64_t kLargeRequest = 128 << 10;
 
 struct PageTouch {
   std::uint64_t address = 0, length = 0, stride = 4096;
@@ -41,6 +45,9 @@ class WrittenPages {
   void cut(std::uint64_t start, std::uint64_t end);
   std::uint64_t pages() const { return pages_; }
   std::uint64_t page(std::uint64_t i) const;  // address of the i-th; i < pages()
+  // What of [start, end) was written.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> within(std::uint64_t start,
+                                                              std::uint64_t end) const;
 
  private:
   struct Range {
@@ -67,28 +74,50 @@ class StraceSpace {
 
   // The touches of all mappings made since the last time.
   std::vector<PageTouch> settle();
-  // The pages that a forked child and its parent write, and those that incoming data goes to.
-  std::vector<PageTouch> recent() const;
+  // The pages of [start, end) that were written: who frees them, walks over them again.
+  std::vector<PageTouch> walk(std::uint64_t start, std::uint64_t end) const;
+  // Its program ends.
+  std::vector<PageTouch> finish();
+  // A fork has been: what was written may be copied, and a child has no entries for text. Returns
+  // what is touched again at once; go_on() returns what each further call is followed by.
+  std::vector<PageTouch> forked(bool child);
+  std::vector<PageTouch> go_on();
+  // Pages that incoming data goes to.
   std::vector<PageTouch> random(unsigned n, std::mt19937_64& source) const;
-  // The text that a forked child reads anew.
-  std::vector<PageTouch> read_again() const;
+  // So many bytes were read into a buffer that is too large for the heap: the newest large mapping.
+  void read_into_large(std::uint64_t bytes, std::vector<PageTouch>& out);
+  // [start, end) is given back: it had been used, all of it; or of large mappings a part.
+  void use_up(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out);
+  void use_up_large(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out);
 
   // A copy of it, by fork, is alive (or it is such a copy and others live).
   bool has_copies() const { return family_.use_count() > 1; }
 
   std::uint64_t brk = 0;
   bool no_huge_pages = false;  // PR_SET_THP_DISABLE
+  // Its last memory call gave back private memory: it is freeing what it has.
+  bool frees = false;
   // The current turn of its tasks, not yet among the workload's steps.
   std::vector<Operation> turn;
   unsigned turn_calls = 0;
 
  private:
-  // The newest large mapping or heap part: [next, end) is written when the program asks for more.
+  // A large mapping or the newest piece of the heap: what is written of [next, end) shows later.
   struct Open {
-    std::uint64_t next = 0, end = 0;
+    std::uint64_t start = 0, next = 0, end = 0;
+    std::uint64_t length = 0;  // as it was mapped
   };
+  // Opens it: its first pages are written.
+  Open open(const StraceArea& area, std::vector<PageTouch>& out);
+  // Writes this share of what is left; nothing more shows.
+  void fill(Open& open, unsigned percent, std::vector<PageTouch>& out);
   void settle(const StraceArea& area, std::vector<PageTouch>& out);
   void write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out);
+  // Touches the next n.
+  void again(std::vector<std::uint64_t>& left, std::uint64_t n, bool write,
+             std::vector<PageTouch>& out) const;
+  unsigned heap_percent() const;  // of what was used up
+  void write_heap(const StraceArea& area, std::vector<PageTouch>& out);
   void forget(std::uint64_t start, std::uint64_t end);
   void split(std::uint64_t at);
   void read_text(const StraceArea& area, std::vector<PageTouch>& out);
@@ -98,9 +127,15 @@ class StraceSpace {
   TouchRule rule_;
   std::map<std::uint64_t, StraceArea> areas_;  // by end
   std::vector<StraceArea> waiting_;            // mapped, not yet touched
-  Open open_[2];                               // mappings, heap
-  std::vector<std::uint64_t> text_read_;       // one address in each window that was read
-  WrittenPages written_;                       // private: copied after a fork
+  std::vector<Open> large_;
+  Open heap_;
+  // Since the last fork: pages that were written and windows of text that were read, to be touched
+  // again, the next one last; and hundredths of one that are due.
+  std::vector<std::uint64_t> to_write_, to_read_;
+  unsigned write_due_ = 0, read_due_ = 0;
+  unsigned growths_ = 0, large_growths_ = 0;  // of the heap, after its first piece
+  std::vector<std::uint64_t> text_read_;      // one address in each window that was read
+  WrittenPages written_;                      // private: copied after a fork
   WrittenPages written_shared_;
   std::shared_ptr<int> family_;  // shared by the copies of a fork
 };

@@ -21,7 +21,8 @@ inline TouchRule silent() {
   TouchRule rule;
   rule.own_percent = rule.used_percent = rule.open_kb = rule.shared_percent = 0;
   rule.image_text_kb = rule.image_data_kb = rule.image_zero_kb = 0;
-  rule.fork_percent = rule.fork_text_percent = rule.store_pages = 0;
+  rule.fork_pages = rule.fork_call_percent = rule.fork_call_text_percent = 0;
+  rule.library_zero_percent = rule.store_pages = 0;
   rule.stack_pages = rule.thread_pages = 0;
   rule.turn_calls = 1;
   rule.touch = false;
