@@ -37,8 +37,9 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "real\n"
       "kernel executed, less the program 'nothing'. The recording of a program is "
       "traces/NAME.strace\n"
-      "(.gz, .zst) beside FILE. Without FILE: the shipped measurement. Exit status 1 if a count is "
-      "off");
+      "(.gz, .zst) beside FILE. A FILE without variants is of an unpatched kernel (linux-6.12). "
+      "Without\n"
+      "FILE: the shipped measurement. Exit status 1 if a count is off");
   options.add_options()("program", po::value(&request.program), "this program alone")(
       "variant", po::value(&request.variant), "this variant alone")(
       "sizes", po::value(&request.sizes),
@@ -133,13 +134,17 @@ int validate_apps(const std::vector<std::string>& arguments) {
   }
   const std::map<std::string, cpu::CoreProfile> cores = {{"max", read_core("neoverse-v1")},
                                                          {"a76", read_core("cortex-a76")}};
-  const kernel::KernelProfile profile = read_kernel("linux-6.12-kpkeys");
+  std::map<std::string, kernel::KernelProfile> kernels;
+  for (const Measurement* m : order) {
+    if (!kernels.contains(m->kernel)) kernels[m->kernel] = read_kernel(m->kernel);
+  }
   std::vector<validate::AppCounts> counts(order.size());
   Progress progress("validate", order.size());
   parallel_for(order.size(), request.jobs, [&](std::size_t i) {
-    kernel::Kernel kernel(cores.at(order[i]->cpu), profile, validate::config_of(order[i]->variant));
-    counts[i] = validate::model_app_counts(
-        workload::Driver(kernel).run(traces.at(order[i]->phase)).front());
+    const Measurement& m = *order[i];
+    kernel::Kernel kernel(cores.at(m.cpu), kernels.at(m.kernel), validate::config_of(m.variant));
+    counts[i] =
+        validate::model_app_counts(workload::Driver(kernel).run(traces.at(m.phase)).front());
     progress.add(1);
   });
 

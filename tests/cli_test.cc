@@ -1,5 +1,6 @@
 // The command line as a user meets it: same bytes twice, and bad input that leaves nothing behind.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,6 +15,8 @@
 #include <valijson/schema_parser.hpp>
 #include <valijson/validator.hpp>
 #include <vector>
+
+#include "sim/kernel/profile.h"
 
 namespace {
 
@@ -268,6 +271,18 @@ TEST_F(AppsFile, AnUnknownProgramVariantOrCounterIsRefusedByName) {
   expect_refused(counts("shop", "off", "eret"), {"--variant", "'pba'"}, "--variant pba");
   expect_refused(counts("shop", "off", "eret"), {"--program", "'chop'", "'shop'"},
                  "--program chop");
+}
+
+TEST_F(AppsFile, WithoutVariantsItIsOfAnUnpatchedKernel) {
+  write("traces/shop.strace", "1 getpid() = 1\n1 getpid() = 1\n1 getpid() = 1\n");
+  const std::string of = R"("cpu":{"max":{"kernel_instructions":7}}})";
+  const std::string text =
+      R"({"phases":[{"name":"nothing",)" + of + R"(,{"name":"shop",)" + of + "]}";
+  run("validate apps --all " + write("counts.json", text));
+  const auto profile = kpksim::kernel::read_kernel_profile(std::string(KPKSIM_SOURCE_DIR) +
+                                                           "/profiles/kernels/linux-6.12.json");
+  const std::string model = fmt::format("model {:>11} ", profile.path.syscall);
+  EXPECT_NE(read(file("out")).find(model), std::string::npos) << read(file("out"));
 }
 
 TEST_F(AppsFile, WithoutTheProgramNothingThereIsNothingToSubtract) {

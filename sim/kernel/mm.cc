@@ -25,11 +25,10 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
     it->second = system.allocate_page();
     system.page(it->second).file = true;
     system.page(it->second).refs = 1;
-    core.execute(system.path().cache_page);
+    // Files of a file system have been read before: what that costs is the disk's.
     if (vma.shmem) {
+      core.execute(system.path().cache_page);
       core.count_page_zero();
-    } else {
-      core.count_page_copy();  // filled from the disk
     }
   }
   return it->second;

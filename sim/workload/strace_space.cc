@@ -281,7 +281,8 @@ unsigned StraceSpace::heap_percent() const {
 }
 
 void StraceSpace::write_heap(const StraceArea& area, std::vector<PageTouch>& out) {
-  if (heap_.end != 0) ++growths_;
+  // A static program's first piece is for its thread-local data, not malloc's.
+  if (heap_.length > kLargeRequest) ++growths_;
   if (area.end - area.start > kLargeRequest + 2 * kPageSize) ++large_growths_;
   fill(heap_, heap_percent(), out);
   heap_ = open(area, out);

@@ -133,6 +133,33 @@ TEST(AddressSpace, AHoleInAFileLeavesPrivateCopies) {
   EXPECT_FALSE(k.punch_hole(1, k.mmap(1, rw(), kPageSize, 0), kPageSize));  // no file
 }
 
+// What a file system brings from the disk is no part of a mapping's first fault.
+TEST(AddressSpace, AFileIsInThePageCacheBeforeItIsMapped) {
+  Kernel k = batched();
+  k.spawn(1);
+  Vma file;
+  file.read = file.file = true;
+  const auto instructions = [&](bool shmem) {
+    file.shmem = shmem;
+    const std::uint64_t at = k.mmap(1, file, kPageSize, 0);
+    const auto executed = [&] {
+      std::uint64_t n = 0;
+      for (const cpu::Event e : cpu::kKernelInstructions) n += total(k, e);
+      return n;
+    };
+    const std::uint64_t before = executed();
+    EXPECT_TRUE(k.touch(1, at, poe::AccessKind::kRead));
+    return executed() - before;
+  };
+  instructions(false);  // the tables are there from now on
+  file.file_id = 1;
+  const std::uint64_t first = instructions(false);
+  EXPECT_EQ(first, instructions(false));
+  file.file_id = 2;
+  EXPECT_GT(instructions(true), first);  // in memory alone: the page is made
+  EXPECT_EQ(total(k, cpu::Event::kPageCopy), 0u);
+}
+
 TEST(AddressSpace, TheStackGrowsDownToItsLimit) {
   Kernel k = batched();
   k.spawn(1);
