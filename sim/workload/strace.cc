@@ -317,22 +317,24 @@ void StraceReader::finish() {
   workload_.assumptions = {
       "strace shows no page accesses; they follow a rule of a few numbers (TouchRule)",
       fmt::format("1. of a program's own text {} % of the 64 KB windows is read, and as much is "
-                  "written of its zeroed memory (.bss) and of tables that it has outgrown",
+                  "written of tables that it has outgrown",
                   rule_.own_percent),
       fmt::format(
-          "2. of libraries' text, of other files, and of heap that large requests have used "
-          "up {} % is used, of libraries' zeroed memory {} %; data of files is read once, "
-          "then all written",
+          "2. of libraries' text, of other files, of a program's zeroed memory (.bss), and of heap "
+          "that large requests have used up {} % is used, of libraries' zeroed memory {} %; data "
+          "of files is read once, then all written",
           rule_.used_percent, rule_.library_zero_percent),
       fmt::format(
-          "3. the heap and mappings above 128 KB: {} KB at once; all of it when small "
-          "requests ask for more, or for another of the same size, or give it back; smaller "
-          "mappings are written in full",
+          "3. the heap and mappings above 128 KB: {} KB at once, and what a request beyond the "
+          "heap was for; all of it when small requests ask for more, or for another of the same "
+          "size, or give it back; smaller mappings are written in full",
           rule_.open_kb),
       fmt::format("4. a program writes {} page(s) of its stack", rule_.stack_pages),
-      fmt::format("5. after a fork parent and child each write {} of the pages written before, the "
-                  "last ones, and the child reads as many text windows again",
-                  rule_.fork_pages),
+      fmt::format(
+          "5. after a fork parent and child each write {} of the pages written before, the "
+          "last ones, at most a quarter, and the child reads as many text windows again, at "
+          "most a third; once more when it ends without execve",
+          rule_.fork_pages),
       fmt::format("6. and with each call {} % of a page and {} % of a window more",
                   rule_.fork_call_percent, rule_.fork_call_text_percent),
       fmt::format(

@@ -19,12 +19,13 @@ namespace kpksim::workload {
 struct TouchRule {
   // What a program has for itself and uses for the most part: the share that is read of the 64 KB
   // windows of its own text, evenly spread (each is one fault, as the kernel maps the window around
-  // it: fault-around); and the share that is written of its zeroed memory (.bss) and of large
-  // mappings that a larger one has followed.
+  // it: fault-around); and the share that is written of large mappings that a larger one has
+  // followed.
   unsigned own_percent = 68;
-  // Of what libraries bring but a program uses in part only: the windows of their text, and other
-  // files; and what is written of a heap that large requests have made grow.
-  unsigned used_percent = 54;
+  // What is there for more than one program or case: the share that is read of the windows of
+  // libraries' text, and of other files; and that is written of a program's zeroed memory (.bss),
+  // and of a heap that large requests have made grow.
+  unsigned used_percent = 52;
   // Of the memory that is zeroed behind libraries' data: it is buffers and tables for rare cases.
   unsigned library_zero_percent = 33;
   // A heap and large anonymous mappings: the part that is written at once. What else is written
@@ -34,8 +35,9 @@ struct TouchRule {
   unsigned stack_pages = 1;
   // After a fork, parent and child go on with what they were at: each writes so many of the pages
   // that were written before, the last ones first, and the child, which inherits no entries for
-  // text, reads as many of the windows that were read; and so many hundredths of a page and of a
-  // window more with each call that it makes. At most 4 MB.
+  // text, reads as many of the windows that were read; at most a quarter and a third. And so many
+  // hundredths of a page and of a window more with each call that it makes. At most 4 MB. A child
+  // that ends by itself, not by execve, touches as many once more as after the fork.
   unsigned fork_pages = 8;
   unsigned fork_call_percent = 80;
   unsigned fork_call_text_percent = 40;

@@ -186,10 +186,10 @@ void StraceSpace::forget(std::uint64_t start, std::uint64_t end) {
 
 // Writes the area's pages up to `end`. Of tables and arenas (not of the heap) one page in 16 is
 // looked at before it is written; of zeroed memory behind data, which is tables above all, one
-// in 8.
+// in 6.
 void StraceSpace::write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out) {
   if (area.start >= end) return;
-  const std::uint64_t stride = area.zero ? kFaultAroundBytes / 2 : kFaultAroundBytes;
+  const std::uint64_t stride = (area.zero ? 6 : 16) * kPageSize;
   const std::uint64_t looked_at = area.start + stride - kPageSize;
   if (!area.file && !area.shared && !area.heap && looked_at < end) {
     out.push_back({looked_at, end - looked_at, stride, false});
@@ -242,7 +242,7 @@ void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
   if (area.zero) {
     // The first page is looked at before it is written.
     const std::uint64_t used =
-        share(length, area.program ? rule_.own_percent : rule_.library_zero_percent);
+        share(length, area.program ? rule_.used_percent : rule_.library_zero_percent);
     if (used != 0) out.push_back({area.start, kPageSize, kPageSize, false});
     return write(area, area.start + used, out);
   }
@@ -275,17 +275,25 @@ void StraceSpace::fill(Open& open, unsigned percent, std::vector<PageTouch>& out
 
 // malloc lets the heap grow by 128 KB more than the request that did not fit, less what was left: a
 // growth by more than two pages beyond that is for a large request. Small ones use up all that is
-// there; a program that makes many large ones (more than a quarter) leaves gaps.
+// there; a program that makes many large ones (more than two in five) leaves gaps.
 unsigned StraceSpace::heap_percent() const {
-  return large_growths_ * 4 > growths_ ? rule_.used_percent : 100;
+  return large_growths_ * 5 > growths_ * 2 ? rule_.used_percent : 100;
 }
 
 void StraceSpace::write_heap(const StraceArea& area, std::vector<PageTouch>& out) {
   // A static program's first piece is for its thread-local data, not malloc's.
   if (heap_.length > kLargeRequest) ++growths_;
-  if (area.end - area.start > kLargeRequest + 2 * kPageSize) ++large_growths_;
+  const std::uint64_t small = kLargeRequest + kPageSize;
+  const bool large = area.end - area.start > small + kPageSize;
+  if (large) ++large_growths_;
   fill(heap_, heap_percent(), out);
   heap_ = open(area, out);
+  if (!large || !rule_.touch) return;
+  // The request itself lies in front of those 128 KB.
+  StraceArea request = area;
+  request.start = heap_.next;
+  heap_.next = std::max(heap_.next, area.end - small);
+  write(request, heap_.next, out);
 }
 
 // Of the newest piece of a heap that has grown half is used, on the average. A program that frees
@@ -293,6 +301,10 @@ void StraceSpace::write_heap(const StraceArea& area, std::vector<PageTouch>& out
 std::vector<PageTouch> StraceSpace::finish() {
   std::vector<PageTouch> out = settle();
   if (growths_ != 0) fill(heap_, 50, out);
+  if (child_) {
+    const std::vector<PageTouch> more = run_on();
+    out.insert(out.end(), more.begin(), more.end());
+  }
   if (!frees) return out;
   const std::vector<PageTouch> all = walk(0, ~std::uint64_t{0});
   out.insert(out.end(), all.begin(), all.end());
@@ -340,10 +352,16 @@ std::vector<PageTouch> StraceSpace::forked(bool child) {
   const std::uint64_t pages = written_.pages(), n = std::min(pages, kWorkingSet);
   for (std::uint64_t i = pages - n; i < pages; ++i) to_write_.push_back(written_.page(i));
   if (child) to_read_ = text_read_;
+  child_ = child;
   write_due_ = read_due_ = 0;
+  return run_on();
+}
+
+// A program that has little does not go on with all of it at once.
+std::vector<PageTouch> StraceSpace::run_on() {
   std::vector<PageTouch> out;
-  again(to_write_, rule_.fork_pages, true, out);
-  again(to_read_, rule_.fork_pages, false, out);
+  again(to_write_, std::min<std::uint64_t>(rule_.fork_pages, written_.pages() / 4), true, out);
+  again(to_read_, std::min<std::uint64_t>(rule_.fork_pages, text_read_.size() / 3), false, out);
   return out;
 }
 

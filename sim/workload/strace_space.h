@@ -116,7 +116,8 @@ class StraceSpace {
   // Touches the next n.
   void again(std::vector<std::uint64_t>& left, std::uint64_t n, bool write,
              std::vector<PageTouch>& out) const;
-  unsigned heap_percent() const;  // of what was used up
+  std::vector<PageTouch> run_on();  // what a fork or a forked child's own end is followed by
+  unsigned heap_percent() const;    // of what was used up
   void write_heap(const StraceArea& area, std::vector<PageTouch>& out);
   void forget(std::uint64_t start, std::uint64_t end);
   void split(std::uint64_t at);
@@ -133,6 +134,7 @@ class StraceSpace {
   // again, the next one last; and hundredths of one that are due.
   std::vector<std::uint64_t> to_write_, to_read_;
   unsigned write_due_ = 0, read_due_ = 0;
+  bool child_ = false;                        // of a fork, in the program that forked
   unsigned growths_ = 0, large_growths_ = 0;  // of the heap, after its first piece
   std::vector<std::uint64_t> text_read_;      // one address in each window that was read
   WrittenPages written_;                      // private: copied after a fork

@@ -116,7 +116,22 @@ TEST_F(Strace, AHeapThatGrowsBySmallRequestsIsUsedUp) {
                    "write 5 0x1021000+0x11000 by 0x1000",  // of the newest piece half
                    "exit 5"}));
   const Texts large = ops(start + "5 brk(0x1049000) = 0x1049000\n5 exit_group(0) = ?\n", rule);
-  EXPECT_EQ(large.at(large.size() - 3), "write 5 0x1000000+0x11000 by 0x1000");
+  EXPECT_EQ(Texts(large.end() - 4, large.end()),
+            (Texts{"write 5 0x1000000+0x11000 by 0x1000",
+                   "write 5 0x1021000+0x7000 by 0x1000",  // what the request was for
+                   "write 5 0x1028000+0x11000 by 0x1000", "exit 5"}));
+}
+
+// The first piece is for its thread-local data; malloc's has not been outgrown.
+TEST_F(Strace, AStaticProgramsFirstPieceOfHeapIsNotMallocs) {
+  TouchRule rule = silent();
+  rule.touch = true;
+  const Texts all =
+      ops("5 brk(NULL) = 0x1000000\n5 brk(0x1000b28) = 0x1000b28\n5 brk(0x1021b28) = 0x1021b28\n"
+          "5 brk(0x1022000) = 0x1022000\n5 exit_group(0) = ?\n",
+          rule);
+  EXPECT_EQ(Texts(all.end() - 2, all.end()),
+            (Texts{"write 5 0x1000000+0x1000 by 0x1000", "exit 5"}));
 }
 
 TEST_F(Strace, WhatIsGivenBackHadBeenUsed) {
@@ -141,18 +156,35 @@ TEST_F(Strace, OfAThreadsStackThatIsGivenBackLittleHadBeenUsed) {
                         "madvise 5 0x7f0000000000+0x2000 dontneed"}));
 }
 
+// Eight pages.
+const std::string kMap8 =
+    "5 mmap(NULL, 32768, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = "
+    "0x7f0000000000\n";
+
 TEST_F(Strace, AForkIsFollowedByWritesToTheLastPagesOfBoth) {
   TouchRule rule = silent();
   rule.touch = true;
   rule.fork_pages = 1;
   rule.store_pages = 1;
-  const std::string in = "5 read(0, \"\", 9) = 9\n";
-  EXPECT_EQ(ops("5 " + kMmap + in + "5 fork() = 6\n6 exit_group(0) = ?\n" + in, rule),
-            (Texts{"spawn 5", "mmap 5 0x7f0000000000+0x2000 rw",
-                   "write 5 0x7f0000000000+0x2000 by 0x1000", "fork 5 6",
-                   "write 5 0x7f0000001000+0x1000 by 0x1000",
-                   "write 6 0x7f0000001000+0x1000 by 0x1000", "exit 6"}));
-  EXPECT_EQ(ops("5 " + kMmap + "5 fork() = 6\n" + in, rule).size(), 7u);  // the copy lives
+  const std::string in = "5 read(0, \"\", 9) = 9\n", exec = "6 execve(\"/x\", [], 0x1) = 0\n";
+  EXPECT_EQ(ops(kMap8 + in + "5 fork() = 6\n" + exec + in, rule),
+            (Texts{"spawn 5", "mmap 5 0x7f0000000000+0x8000 rw",
+                   "write 5 0x7f0000000000+0x8000 by 0x1000", "fork 5 6",
+                   "write 5 0x7f0000007000+0x1000 by 0x1000",
+                   "write 6 0x7f0000007000+0x1000 by 0x1000", "exec 6"}));
+  EXPECT_EQ(ops(kMap8 + "5 fork() = 6\n" + in, rule).size(), 7u);  // the copy lives
+  rule.fork_pages = 100;  // at most a quarter of what was written
+  EXPECT_EQ(ops(kMap8 + in + "5 fork() = 6\n" + exec + in, rule).size(), 9u);
+}
+
+TEST_F(Strace, AChildThatEndsByItselfTouchesMoreThanOneThatExecutesAnother) {
+  TouchRule rule = silent();
+  rule.touch = true;
+  rule.fork_pages = 1;
+  const Texts all = ops(kMap8 + "5 fork() = 6\n6 exit_group(0) = ?\n5 exit_group(0) = ?\n", rule);
+  EXPECT_EQ(Texts(all.end() - 4, all.end()),
+            (Texts{"write 6 0x7f0000007000+0x1000 by 0x1000",
+                   "write 6 0x7f0000006000+0x1000 by 0x1000", "exit 6", "exit 5"}));
 }
 
 TEST_F(Strace, WhoMakesCallsAfterAForkTouchesMore) {
