@@ -44,7 +44,9 @@ std::uint64_t instructions_of(const Call& call, const PathLengths& path) {
     case CallKind::kRead:
       return path.read_data + further_pages(call) * path.read_page + copy(call, path);
     case CallKind::kWrite:
-      return path.write_data + further_pages(call) * path.write_page + copy(call, path);
+      // A page that is made here is written, not zeroed as in a fault.
+      return path.write_data + further_pages(call) * path.write_page + copy(call, path) +
+             call.new_pages * (path.cache_page - std::min(path.cache_page, path.clear_page));
     case CallKind::kPipe:
       return path.open_pipe;
     case CallKind::kPipeData:

@@ -15,7 +15,7 @@ enum class CallKind : std::uint8_t {
   kStat,        // and fills a struct stat, or does so for an open file
   kOpen,        // and opens the file, to which its close belongs
   kRead,        // of a file's page cache
-  kWrite,       // to it
+  kWrite,       // to it, in pages that it has or that are made
   kPipe,        // makes a pipe, to which both closes belong
   kPipeData,    // read or write of one
   kSocketData,  // send or receive, within the machine
@@ -25,9 +25,10 @@ enum class CallKind : std::uint8_t {
 
 struct Call {
   CallKind kind = CallKind::kNull;
-  bool absent = false;      // the path's last component
-  unsigned components = 0;  // of the path; 0: names none
-  std::uint64_t bytes = 0;  // that are moved
+  bool absent = false;          // the path's last component
+  unsigned components = 0;      // of the path; 0: names none
+  std::uint64_t bytes = 0;      // that are moved
+  std::uint64_t new_pages = 0;  // of the page cache, for what is written behind a file's end
 };
 
 std::uint64_t instructions_of(const Call& call, const PathLengths& path);

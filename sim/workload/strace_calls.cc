@@ -353,7 +353,10 @@ void StraceReader::open(const StraceLine& line) {
   if (path.empty()) path = line.text(at);
   if (path.size() > 2 && path.front() == '"') path = path.substr(1, path.find('"', 1) - 1);
   if (line.name == "memfd_create") path = fmt::format("memory file of line {}", line_);
-  files().open(descriptor_of(line.value()), path, line.has("O_CLOEXEC") || line.has("MFD_CLOEXEC"));
+  const bool empty = line.has("O_TRUNC") || line.has("O_EXCL") || line.has("O_APPEND") ||
+                     line.name == "creat" || line.name == "memfd_create";
+  files().open(descriptor_of(line.value()), path, line.has("O_CLOEXEC") || line.has("MFD_CLOEXEC"),
+               empty && !path.starts_with("/dev/"));
 }
 
 void StraceReader::duplicate(const StraceLine& line) {

@@ -50,6 +50,7 @@ CallKind named(std::string_view call) {
       {"writev", CallKind::kWrite},
       {"pwritev", CallKind::kWrite},
       {"pwritev2", CallKind::kWrite},
+      {"copy_file_range", CallKind::kWrite},
       {"pipe", CallKind::kPipe},
       {"pipe2", CallKind::kPipe},
       {"send", CallKind::kSocketData},
@@ -103,7 +104,12 @@ Call StraceReader::call_of(const StraceLine& line) {
   Call call{.kind = named(line.name)};
   if (moves_data(call.kind)) {
     if (call.kind != CallKind::kSocketData) call.kind = data_kind(line, call.kind);
-    if (!line.failed) call.bytes = line.value();
+    if (line.failed) return call;
+    call.bytes = line.value();
+    if (call.kind == CallKind::kWrite) {
+      const std::size_t to = line.name == "copy_file_range" ? 2 : 0;
+      call.new_pages = files().write(static_cast<int>(line.argument(to)), call.bytes);
+    }
     return call;
   }
   const auto path = std::find_if(line.arguments.begin(), line.arguments.end(),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/base/types.h"
+
 namespace kpksim::workload {
 
 bool makes_task(std::string_view call) {
@@ -9,8 +11,16 @@ bool makes_task(std::string_view call) {
          call == "clone3";
 }
 
-void StraceFiles::open(int descriptor, const std::string& path, bool close_on_exec) {
-  open_[descriptor] = {path, close_on_exec};
+void StraceFiles::open(int descriptor, const std::string& path, bool close_on_exec, bool empty) {
+  open_[descriptor] = {path, close_on_exec, empty, 0};
+}
+
+std::uint64_t StraceFiles::write(int descriptor, std::uint64_t bytes) {
+  const auto it = open_.find(descriptor);
+  if (it == open_.end() || !it->second.empty) return 0;
+  const std::uint64_t before = align_up(it->second.written, kPageSize);
+  it->second.written += bytes;
+  return (align_up(it->second.written, kPageSize) - before) / kPageSize;
 }
 
 void StraceFiles::close_range(int first, int last) {
@@ -22,7 +32,8 @@ void StraceFiles::duplicate(int from, int to, bool close_on_exec) {
   if (it == open_.end()) {
     open_.erase(to);  // something that is not known takes its place
   } else if (from != to) {
-    open_[to] = {it->second.path, close_on_exec};
+    open_[to] = it->second;
+    open_[to].close_on_exec = close_on_exec;
   }
 }
 

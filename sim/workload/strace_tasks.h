@@ -19,18 +19,23 @@ namespace kpksim::workload {
 // where they were opened, when the trace does not show it).
 class StraceFiles {
  public:
-  void open(int descriptor, const std::string& path, bool close_on_exec);
+  // `empty`: it has no data yet, or what is written goes behind them.
+  void open(int descriptor, const std::string& path, bool close_on_exec, bool empty);
   void close(int descriptor) { open_.erase(descriptor); }
   void close_range(int first, int last);
   void duplicate(int from, int to, bool close_on_exec);
   void set_close_on_exec(int descriptor, bool on);
   void executed();  // execve: what is marked close-on-exec goes
   const std::string* path(int descriptor) const;
+  // So many bytes are written: how many pages that makes, which the file did not have.
+  std::uint64_t write(int descriptor, std::uint64_t bytes);
 
  private:
   struct File {
     std::string path;
     bool close_on_exec = false;
+    bool empty = false;
+    std::uint64_t written = 0;
   };
   std::map<int, File> open_;
 };

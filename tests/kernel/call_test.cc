@@ -34,6 +34,14 @@ TEST(Call, DataCostsByThePageAndByTheByte) {
             path.read_data + 3 * path.read_page + 256 * path.copy_line);
 }
 
+TEST(Call, APageThatAFileDidNotHaveIsMade) {
+  const PathLengths& path = kernel_profile().path;
+  const Call there{.kind = CallKind::kWrite, .bytes = kPageSize};
+  Call made = there;
+  made.new_pages = 1;
+  EXPECT_EQ(length(made), length(there) + path.cache_page - path.clear_page);
+}
+
 TEST(Call, TheKernelExecutesIt) {
   Kernel k(core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte));
   k.spawn(1);

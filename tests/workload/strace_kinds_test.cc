@@ -47,6 +47,20 @@ TEST_F(StraceKinds, StatOfADescriptorWalksNothing) {
   EXPECT_EQ(call.components, 0u);
 }
 
+TEST_F(StraceKinds, WritesBehindAFilesEndMakePages) {
+  const std::string open = "openat(AT_FDCWD, \"/x\", O_WRONLY|O_CREAT|O_TRUNC, 0644) = 3\n";
+  const std::string write = "write(3, \"\"..., 6000) = 6000\n";
+  EXPECT_EQ(last(open + write).new_pages, 2u);
+  EXPECT_EQ(last(open + write + write).new_pages, 1u);  // 12,000 bytes are three pages
+  EXPECT_EQ(last(open + "dup2(3, 1) = 1\nwrite(1, \"\"..., 6000) = 6000\n").new_pages, 2u);
+  EXPECT_EQ(last(kOpened + write).new_pages, 0u);
+  const Call copy = last(open + "openat(AT_FDCWD, \"/y\", O_RDONLY) = 4\n" +
+                         "copy_file_range(4, NULL, 3, NULL, 8192, 0) = 5000\n");
+  EXPECT_EQ(copy.kind, CallKind::kWrite);
+  EXPECT_EQ(copy.new_pages, 2u);
+  EXPECT_EQ(last("openat(AT_FDCWD, \"/dev/null\", O_WRONLY|O_TRUNC) = 3\n" + write).new_pages, 0u);
+}
+
 TEST_F(StraceKinds, ReadsOfAnOpenedFileAreOfAFile_OthersOfAPipe) {
   const Call file = last(kOpened + "read(3, \"\"..., 8192) = 5000\n");
   EXPECT_EQ(file.kind, CallKind::kRead);
