@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What the harness says when something is wrong: one message with what was tried, the log and what
 to do, and never a file. A script plays QEMU, so that each fault comes at once."""
+import base64
+import gzip
 import json
 import os
 import shutil
@@ -138,6 +140,45 @@ class Harness(unittest.TestCase):
     def test_unknown_phase(self):
         self.expect(self.run_harness("--phases", "fork_64n"), 2, "no phase 'fork_64n'",
                     "nearest: fork_64m")
+
+    def programs(self, console):
+        """The whole programs' part, with packages that are there; the guest ran `nothing`."""
+        self.need_compilers()
+        sys.path.insert(0, str(RUN.parent))
+        from harness import programs
+        (self.work / "root" / "bin").mkdir(parents=True)
+        (self.work / "root.json").write_text(
+            json.dumps({"packages": programs.PACKAGES, "mirror": None}))
+        counts = "".join(f"count {r} 0 eret 5\nend {r} 0\n" for r in range(2)) + "done\n"
+        (self.work / "said").write_text(console)
+        (self.work / "counted").write_text(counts)
+        self.qemu(boot=f'cat {self.work}/said; cat {self.work}/counted > "$out"; exit 0')
+        return self.run_harness("--programs", "--phases", "nothing")
+
+    def test_unknown_program(self):
+        self.expect(self.run_harness("--programs", "--phases", "perl_word"), 2,
+                    "no phase 'perl_word'", "nearest: perl_words")
+
+    def test_program_without_its_recording(self):
+        self.expect(self.programs("strace: not found\n"), 2,
+                    "looked for the recordings of nothing: not there", "a76.console.log")
+
+    def test_recording_that_is_disturbed(self):
+        self.expect(self.programs("kernel-truth: recording nothing\nAAAA\n"
+                                  "kernel-truth: recorded\n"), 2,
+                    "tried to read the recording of nothing", "measure again")
+
+    def test_recordings_lie_beside_the_counts(self):
+        line = b"7 1.5 exit_group(0) = ?\n"
+        block = base64.encodebytes(gzip.compress(line)).decode()
+        done = self.programs(f"booted\nkernel-truth: recording nothing\n{block}"
+                             "kernel-truth: recorded\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        recording = self.directory / "traces" / "nothing.strace.gz"
+        self.assertEqual(gzip.decompress(recording.read_bytes()), line)
+        phases = json.loads(self.output.read_text())["phases"]
+        self.assertEqual([(p["name"], p["cpu"]["a76"]["eret"]) for p in phases],
+                         [("nothing", [5, 5])])
 
     def test_output_that_cannot_be_written(self):
         done = self.run_harness("-o", str(self.directory / "missing" / "x.json"))

@@ -54,13 +54,18 @@ def tail(path, lines=8):
 MOST_INIT_ARGUMENTS = 24  # of the kernel's 32 (MAX_INIT_ARGS), in 2,048 bytes (COMMAND_LINE_SIZE)
 
 
-def boot(cpu, kernel, initrd, plugin, phases, work, seconds, key):
+def console_of(work, cpu):
+    return work / f"{cpu}.console.log"
+
+
+def boot(cpu, kernel, initrd, plugin, phases, work, seconds, key,
+         kernel_arguments=KERNEL_ARGUMENTS):
     """Runs the guest once. Returns {(repetition, phase number): {counter: value}}."""
-    counts, console = work / f"{cpu}.counts", work / f"{cpu}.console.log"
+    counts, console = work / f"{cpu}.counts", console_of(work, cpu)
     counts.unlink(missing_ok=True)
     # More than a command line holds: all are run, and the reader picks.
     few = 0 < len(phases) <= MOST_INIT_ARGUMENTS
-    arguments = KERNEL_ARGUMENTS + (" -- " + " ".join(phases) if few else "")
+    arguments = kernel_arguments + (" -- " + " ".join(phases) if few else "")
     command = [QEMU, *MACHINE, "-cpu", CPUS[cpu], "-kernel", str(kernel.image),
                "-initrd", str(initrd), "-append", arguments,
                "-plugin", f"{plugin},out={counts},key={key}"]

@@ -45,6 +45,13 @@ def guests(sources, work):
     return programs
 
 
+def program(source, include, target):
+    need_tool(CROSS, CROSS_PACKAGES)
+    compile_c([CROSS, *GUEST_FLAGS, f"-I{include}", "-o", str(target), str(source)],
+              target.with_suffix(".log"), f"apt-get install {CROSS_PACKAGES}")
+    return target
+
+
 def toolchain():
     """Compiler and C library of the guest, which decide how many pages a fork's two sides write."""
     macros = subprocess.run([CROSS, "-E", "-dM", "-include", "features.h", "-x", "c", "/dev/null"],
@@ -78,7 +85,11 @@ def initramfs(programs, target):
                ("dev/console", CHAR_DEVICE | 0o600, b"", (5, 1))]
     entries += [(name.lstrip("/"), FILE | 0o755, file.read_bytes(), (0, 0))
                 for name, file in programs]
-    entries.append(("TRAILER!!!", 0, b"", (0, 0)))
+    return pack(entries, target)
+
+
+def pack(entries, target):
+    entries = [*entries, ("TRAILER!!!", 0, b"", (0, 0))]
     archive = b"".join(cpio_entry(number, *entry) for number, entry in enumerate(entries, 1))
     target.write_bytes(gzip.compress(archive, 1, mtime=0))
     return target

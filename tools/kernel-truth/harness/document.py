@@ -43,13 +43,12 @@ def measured(phases, selected, counts_by_cpu):
     return entries, absent
 
 
-def make(kernel, qemu, toolchain, entries, models, key):
+def make(kernel, qemu, toolchain, entries, models, key, arguments, what):
     return {
         "kernel": kernel.describe(),
         "how": f"qemu-system-aarch64 {qemu} -M virt,gic-version=3 -smp 1 -m 4G, kernel booted with "
-               "kpti=off norandmaps; a TCG plugin counts executed instructions between marker "
-               f"instructions of a static guest program ({toolchain}; kpksim, "
-               "tools/kernel-truth)",
+               f"{arguments}; a TCG plugin counts executed instructions between marker "
+               f"instructions of {what} ({toolchain}; kpksim, tools/kernel-truth)",
         "cpu_models": {model: CPU_TEXT[model] for model in models},
         "values": "two repetitions in one boot; `deterministic` names the counters that were equal "
                   "in both; isb, dsb, eret and instructions contain a little timer-interrupt noise; "
