@@ -20,7 +20,7 @@ NOTHING = ("nothing", "a static busybox that runs true: what the measurement its
 PACKAGES = ["bash", "busybox-static", "coreutils", "dash", "diffutils", "findutils", "gawk", "grep",
             "gzip", "lua5.4", "m4", "mawk", "patch", "perl-base", "python3-minimal", "sed",
             "sqlite3", "strace", "tar"]
-LEFT_OUT = ("usr/share", "var", "etc/init.d", "usr/lib/python3")
+LEFT_OUT = ("usr/share", "var", "etc/init.d", "usr/lib/python3")  # what no program reads
 KERNEL_ARGUMENTS = "kpti=off panic=-1"  # programs lie at random addresses, as in use
 
 
@@ -73,7 +73,7 @@ def entries_of(root):
         for name in sorted(folders + files):
             path = os.path.join(folder, name)
             inside = os.path.relpath(path, root)
-            if inside.startswith(LEFT_OUT):
+            if inside in LEFT_OUT:
                 continue
             mode = os.lstat(path).st_mode
             if stat.S_ISLNK(mode):
@@ -85,9 +85,8 @@ def entries_of(root):
                 data = b""
             if stat.S_ISDIR(mode) or stat.S_ISREG(mode) or stat.S_ISLNK(mode):
                 entries.append((inside, mode, data, (0, 0)))
-        folders.sort()
-        folders[:] = [name for name in folders
-                      if not os.path.relpath(os.path.join(folder, name), root).startswith(LEFT_OUT)]
+        folders[:] = [name for name in sorted(folders)
+                      if os.path.relpath(os.path.join(folder, name), root) not in LEFT_OUT]
     return entries
 
 
