@@ -34,24 +34,61 @@ int descriptor_of(std::uint64_t value) { return static_cast<int>(value); }
 StraceReader::Handler StraceReader::handler_of(std::string_view call) {
   using R = StraceReader;
   static const std::unordered_map<std::string_view, Handler> kHandlers = {
-      {"fork", &R::make_task},   {"vfork", &R::make_task},   {"clone", &R::make_task},
-      {"clone2", &R::make_task}, {"clone3", &R::make_task},  {"execve", &R::execve},
-      {"execveat", &R::execve},  {"wait4", &R::wait},        {"waitpid", &R::wait},
-      {"waitid", &R::wait},      {"mmap", &R::mmap},         {"mmap2", &R::mmap},
-      {"munmap", &R::munmap},    {"mprotect", &R::mprotect}, {"pkey_mprotect", &R::mprotect},
-      {"madvise", &R::madvise},  {"mremap", &R::mremap},     {"brk", &R::brk},
-      {"shmget", &R::shmget},    {"shmat", &R::shmat},       {"shmdt", &R::shmdt},
-      {"open", &R::open},        {"openat", &R::open},       {"openat2", &R::open},
-      {"creat", &R::open},       {"memfd_create", &R::open}, {"dup", &R::duplicate},
-      {"dup2", &R::duplicate},   {"dup3", &R::duplicate},    {"fcntl", &R::fcntl},
-      {"fcntl64", &R::fcntl},    {"close", &R::close},       {"close_range", &R::close_range},
-      {"prctl", &R::prctl},      {"read", &R::data_in},      {"pread64", &R::data_in},
-      {"readv", &R::data_in},    {"preadv", &R::data_in},    {"preadv2", &R::data_in},
-      {"recv", &R::data_in},     {"recvfrom", &R::data_in},  {"recvmsg", &R::data_in},
-      {"recvmmsg", &R::data_in}, {"fstat", &R::quiet},       {"fstat64", &R::quiet},
-      {"newfstatat", &R::quiet}, {"fstatat64", &R::quiet},   {"statx", &R::quiet},
-      {"lseek", &R::quiet},      {"access", &R::quiet},      {"faccessat", &R::quiet},
-      {"faccessat2", &R::quiet}, {"readlink", &R::quiet},    {"readlinkat", &R::quiet},
+      {"fork", &R::make_task},
+      {"vfork", &R::make_task},
+      {"clone", &R::make_task},
+      {"clone2", &R::make_task},
+      {"clone3", &R::make_task},
+      {"execve", &R::execve},
+      {"execveat", &R::execve},
+      {"wait4", &R::wait},
+      {"waitpid", &R::wait},
+      {"waitid", &R::wait},
+      {"mmap", &R::mmap},
+      {"mmap2", &R::mmap},
+      {"munmap", &R::munmap},
+      {"mprotect", &R::mprotect},
+      {"pkey_mprotect", &R::mprotect},
+      {"madvise", &R::madvise},
+      {"mremap", &R::mremap},
+      {"brk", &R::brk},
+      {"shmget", &R::shmget},
+      {"shmat", &R::shmat},
+      {"shmdt", &R::shmdt},
+      {"open", &R::open},
+      {"openat", &R::open},
+      {"openat2", &R::open},
+      {"creat", &R::open},
+      {"memfd_create", &R::open},
+      {"dup", &R::duplicate},
+      {"dup2", &R::duplicate},
+      {"dup3", &R::duplicate},
+      {"fcntl", &R::fcntl},
+      {"fcntl64", &R::fcntl},
+      {"close", &R::close},
+      {"ftruncate", &R::ftruncate},
+      {"close_range", &R::close_range},
+      {"prctl", &R::prctl},
+      {"read", &R::data_in},
+      {"pread64", &R::data_in},
+      {"readv", &R::data_in},
+      {"preadv", &R::data_in},
+      {"preadv2", &R::data_in},
+      {"recv", &R::data_in},
+      {"recvfrom", &R::data_in},
+      {"recvmsg", &R::data_in},
+      {"recvmmsg", &R::data_in},
+      {"fstat", &R::quiet},
+      {"fstat64", &R::quiet},
+      {"newfstatat", &R::quiet},
+      {"fstatat64", &R::quiet},
+      {"statx", &R::quiet},
+      {"lseek", &R::quiet},
+      {"access", &R::quiet},
+      {"faccessat", &R::quiet},
+      {"faccessat2", &R::quiet},
+      {"readlink", &R::quiet},
+      {"readlinkat", &R::quiet},
       {"fadvise64", &R::quiet}};
   const auto it = kHandlers.find(call);
   return it == kHandlers.end() ? nullptr : it->second;
@@ -354,7 +391,9 @@ void StraceReader::open(const StraceLine& line) {
   if (path.size() > 2 && path.front() == '"') path = path.substr(1, path.find('"', 1) - 1);
   if (line.name == "memfd_create") path = fmt::format("memory file of line {}", line_);
   const bool empty = line.has("O_TRUNC") || line.has("O_EXCL") || line.has("O_APPEND") ||
-                     line.name == "creat" || line.name == "memfd_create";
+                     line.name == "creat" || line.name == "memfd_create" ||
+                     (line.has("O_CREAT") && absent_.contains(path));
+  absent_.erase(path);
   files().open(descriptor_of(line.value()), path, line.has("O_CLOEXEC") || line.has("MFD_CLOEXEC"),
                empty && !path.starts_with("/dev/"));
 }
@@ -378,6 +417,11 @@ void StraceReader::fcntl(const StraceLine& line) {
 void StraceReader::close(const StraceLine& line) {
   syscall();
   files().close(descriptor_of(line.argument(0)));
+}
+
+void StraceReader::ftruncate(const StraceLine& line) {
+  syscall();
+  if (line.argument(1) == 0) files().truncate(descriptor_of(line.argument(0)));
 }
 
 void StraceReader::close_range(const StraceLine& line) {

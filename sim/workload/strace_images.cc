@@ -130,7 +130,8 @@ Image place_image(const ProgramSize& size, const ProgramTraces& traces) {
   data.file_offset = relro - base;
   data.area.cleared = size.zero != 0;
   data.area.read_only_end = relro_end;
-  data.area.fixed = base == kFixedBase;
+  data.area.fixed = base == kFixedBase && traces.linker != 0;
+  data.area.loaded = traces.linker != 0;
   const std::uint64_t zero_end =
       data_end + align_up(size.zero - std::min(size.zero, kSomewhere), kPageSize);
   if (data_end < zero_end) {

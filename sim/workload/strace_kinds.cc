@@ -1,6 +1,7 @@
 // Which kind of call a line of a trace is, as far as that decides how long the kernel is at it.
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 
@@ -108,7 +109,9 @@ Call StraceReader::call_of(const StraceLine& line) {
     call.bytes = line.value();
     if (call.kind == CallKind::kWrite) {
       const std::size_t to = line.name == "copy_file_range" ? 2 : 0;
-      call.new_pages = files().write(static_cast<int>(line.argument(to)), call.bytes);
+      std::optional<std::uint64_t> offset;
+      if (line.name.starts_with("pwrite") && line.is_number(3)) offset = line.argument(3);
+      call.new_pages = files().write(static_cast<int>(line.argument(to)), call.bytes, offset);
     }
     return call;
   }
@@ -116,8 +119,10 @@ Call StraceReader::call_of(const StraceLine& line) {
                                  [](const std::string& a) { return a.starts_with('"'); });
   if (path != line.arguments.end()) {
     const std::string_view text(*path);
-    call.components = components_of(text.substr(1, text.find('"', 1) - 1));
+    const std::string_view name = text.substr(1, text.find('"', 1) - 1);
+    call.components = components_of(name);
     call.absent = line.failed && line.result.find("ENOENT") != std::string::npos;
+    if (call.absent) absent_.emplace(name);
     if (call.kind == CallKind::kNull || line.failed) call.kind = CallKind::kLookup;
   }
   return call;

@@ -58,6 +58,7 @@ class StraceReader {
   void fcntl(const StraceLine& line);
   void close(const StraceLine& line);
   void close_range(const StraceLine& line);
+  void ftruncate(const StraceLine& line);
   void prctl(const StraceLine& line);
   void data_in(const StraceLine& line);
   void program(const StraceLine& line);
@@ -98,6 +99,7 @@ class StraceReader {
   std::map<std::uint32_t, Begun> begun_;
   std::set<std::uint32_t> early_;  // children seen before their call returned
   std::map<std::string, std::uint32_t, std::less<>> file_ids_;
+  std::set<std::string, std::less<>> absent_;    // paths that were looked for and not there
   std::map<std::string, ProgramSize> programs_;  // by path as execve has it
   std::vector<Image> placed_;                    // of workload_.images
   std::map<std::uint64_t, std::uint64_t> segment_bytes_,

@@ -184,16 +184,13 @@ void StraceSpace::forget(std::uint64_t start, std::uint64_t end) {
   written_shared_.cut(start, end);
 }
 
-// Writes the area's pages up to `end`. Of tables and arenas (not of the heap) one page in 16 is
-// looked at before it is written; of zeroed memory behind data, which is tables above all, one
-// in 6.
+// Writes the area's pages up to `end`. Of zeroed memory behind data, which is tables above all, one
+// page in five is looked at before it is written.
 void StraceSpace::write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out) {
   if (area.start >= end) return;
-  const std::uint64_t stride = (area.zero ? 6 : 16) * kPageSize;
-  const std::uint64_t looked_at = area.start + stride - kPageSize;
-  if (!area.file && !area.shared && !area.heap && looked_at < end) {
-    out.push_back({looked_at, end - looked_at, stride, false});
-  }
+  constexpr std::uint64_t kStride = 5 * kPageSize;
+  const std::uint64_t looked_at = area.start + kStride - kPageSize;
+  if (area.zero && looked_at < end) out.push_back({looked_at, end - looked_at, kStride, false});
   out.push_back({area.start, end - area.start, kPageSize, true});
   (area.shared ? written_shared_ : written_).add(area.start, end);
 }
@@ -221,6 +218,7 @@ void StraceSpace::write_data(const StraceArea& area, std::vector<PageTouch>& out
     return align_down(at, kFaultAroundBytes) + kFaultAroundBytes;
   };
   if (area.cleared) out.push_back({area.end - kPageSize, kPageSize, kPageSize, true});
+  if (!area.loaded) return write(area, area.end, out);
   const std::uint64_t window = align_down(area.start, kFaultAroundBytes) + kFaultAroundBytes;
   const std::uint64_t tables_end = area.read_only_end == 0 ? window : area.read_only_end;
   std::uint64_t next = read(std::min(tables_end, area.end) - kPageSize);
@@ -268,7 +266,6 @@ void StraceSpace::fill(Open& open, unsigned percent, std::vector<PageTouch>& out
   StraceArea rest;
   rest.start = open.next;
   rest.end = open.end;
-  rest.heap = &open == &heap_;
   if (rule_.touch) write(rest, rest.start + share(rest.end - rest.start, percent), out);
   open.next = open.end;
 }

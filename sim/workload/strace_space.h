@@ -31,6 +31,7 @@ struct StraceArea {
   bool program = false;             // of the program that execve maps, or of its linker
   bool all = false;                 // text that is read in full
   bool zero = false;                // zeroed memory behind a file's data
+  bool loaded = true;               // by the dynamic linker, which looks into its data first
   bool fixed = false;               // data of a program that is not relocated
   bool cleared = false;             // data whose last page is zeroed behind its end before all else
   bool populate = false;            // MAP_POPULATE: the kernel touches all of it

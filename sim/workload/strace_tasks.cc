@@ -12,15 +12,27 @@ bool makes_task(std::string_view call) {
 }
 
 void StraceFiles::open(int descriptor, const std::string& path, bool close_on_exec, bool empty) {
-  open_[descriptor] = {path, close_on_exec, empty, 0};
+  open_[descriptor] = {path, close_on_exec, empty, 0, 0};
 }
 
-std::uint64_t StraceFiles::write(int descriptor, std::uint64_t bytes) {
+std::uint64_t StraceFiles::write(int descriptor, std::uint64_t bytes,
+                                 std::optional<std::uint64_t> offset) {
   const auto it = open_.find(descriptor);
   if (it == open_.end() || !it->second.empty) return 0;
-  const std::uint64_t before = align_up(it->second.written, kPageSize);
-  it->second.written += bytes;
-  return (align_up(it->second.written, kPageSize) - before) / kPageSize;
+  File& file = it->second;
+  const std::uint64_t start = offset.value_or(file.written), before = align_up(file.end, kPageSize);
+  if (!offset) file.written += bytes;
+  file.end = std::max(file.end, start + bytes);
+  // What lies between the end and the start stays a hole.
+  const std::uint64_t from = std::max(before, align_down(start, kPageSize));
+  return (std::max(from, align_up(file.end, kPageSize)) - from) / kPageSize;
+}
+
+void StraceFiles::truncate(int descriptor) {
+  const auto it = open_.find(descriptor);
+  if (it == open_.end()) return;
+  it->second.empty = true;
+  it->second.end = 0;
 }
 
 void StraceFiles::close_range(int first, int last) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,15 +28,18 @@ class StraceFiles {
   void set_close_on_exec(int descriptor, bool on);
   void executed();  // execve: what is marked close-on-exec goes
   const std::string* path(int descriptor) const;
-  // So many bytes are written: how many pages that makes, which the file did not have.
-  std::uint64_t write(int descriptor, std::uint64_t bytes);
+  // So many bytes are written, behind the last ones or at an offset: how many pages that makes,
+  // which the file did not have.
+  std::uint64_t write(int descriptor, std::uint64_t bytes, std::optional<std::uint64_t> offset);
+  void truncate(int descriptor);
 
  private:
   struct File {
     std::string path;
     bool close_on_exec = false;
-    bool empty = false;
-    std::uint64_t written = 0;
+    bool empty = false;         // at the start
+    std::uint64_t end = 0;      // of what has been written since
+    std::uint64_t written = 0;  // where the next write goes
   };
   std::map<int, File> open_;
 };

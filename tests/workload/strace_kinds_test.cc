@@ -54,6 +54,15 @@ TEST_F(StraceKinds, WritesBehindAFilesEndMakePages) {
   EXPECT_EQ(last(open + write + write).new_pages, 1u);  // 12,000 bytes are three pages
   EXPECT_EQ(last(open + "dup2(3, 1) = 1\nwrite(1, \"\"..., 6000) = 6000\n").new_pages, 2u);
   EXPECT_EQ(last(kOpened + write).new_pages, 0u);
+  // At an offset only what lies behind the end.
+  const std::string at = "pwrite64(3, \"\"..., 4096, 4096) = 4096\n";
+  EXPECT_EQ(last(open + at).new_pages, 1u);
+  EXPECT_EQ(last(open + at + at).new_pages, 0u);
+  // A file that was not there, or is emptied, has no pages.
+  const std::string create = "openat(AT_FDCWD, \"/x\", O_RDWR|O_CREAT, 0644) = 3\n";
+  EXPECT_EQ(last(create + write).new_pages, 0u);
+  EXPECT_EQ(last("access(\"/x\", F_OK) = -1 ENOENT (No)\n" + create + write).new_pages, 2u);
+  EXPECT_EQ(last(create + "ftruncate(3, 0) = 0\n" + write).new_pages, 2u);
   const Call copy = last(open + "openat(AT_FDCWD, \"/y\", O_RDONLY) = 4\n" +
                          "copy_file_range(4, NULL, 3, NULL, 8192, 0) = 5000\n");
   EXPECT_EQ(copy.kind, CallKind::kWrite);

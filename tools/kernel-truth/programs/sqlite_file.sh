@@ -1,6 +1,6 @@
 #!/bin/sh
 # sqlite3 fills a table in a file in one transaction, indexes it, joins and updates it
-exec sqlite3 /work/x.db '
+exec sqlite3 /scratch/x.db '
   create table a(k integer primary key, v text, w integer);
   begin;
   with recursive c(x) as (select 1 union all select x + 1 from c where x < 12000)

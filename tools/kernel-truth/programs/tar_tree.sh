@@ -1,5 +1,5 @@
 #!/bin/sh
 # tar packs a tree through gzip, unpacks it, diff compares
-tar -czf /work/t.tgz -C /data tree
-tar -xzf /work/t.tgz -C /work
-exec diff -r /data/tree /work/tree
+tar -czf /scratch/t.tgz -C /data tree
+tar -xzf /scratch/t.tgz -C /scratch
+exec diff -r /data/tree /scratch/tree
