@@ -63,6 +63,9 @@ TEST_F(StraceKinds, WritesBehindAFilesEndMakePages) {
   EXPECT_EQ(last(create + write).new_pages, 0u);
   EXPECT_EQ(last("access(\"/x\", F_OK) = -1 ENOENT (No)\n" + create + write).new_pages, 2u);
   EXPECT_EQ(last(create + "ftruncate(3, 0) = 0\n" + write).new_pages, 2u);
+  const std::string first = "pwrite64(3, \"\"..., 4096, 0) = 4096\n";
+  EXPECT_EQ(last(open + write + first).new_pages, 0u);
+  EXPECT_EQ(last(open + write + "ftruncate(3, 0) = 0\n" + first).new_pages, 1u);
   const Call copy = last(open + "openat(AT_FDCWD, \"/y\", O_RDONLY) = 4\n" +
                          "copy_file_range(4, NULL, 3, NULL, 8192, 0) = 5000\n");
   EXPECT_EQ(copy.kind, CallKind::kWrite);

@@ -176,6 +176,21 @@ TEST_F(Strace, AForkIsFollowedByWritesToTheLastPagesOfBoth) {
   EXPECT_EQ(ops(kMap8 + in + "5 fork() = 6\n" + exec + in, rule).size(), 9u);
 }
 
+TEST_F(Strace, AForkedChildReadsAThirdOfTheTextAgain) {
+  TouchRule rule = silent();
+  rule.touch = true;
+  rule.used_percent = 100;
+  rule.fork_pages = 100;
+  const Texts all =
+      ops("5 mmap(NULL, 589824, PROT_READ|PROT_EXEC, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n"
+          "5 fork() = 6\n",
+          rule);
+  EXPECT_EQ(
+      Texts(all.end() - 4, all.end()),
+      (Texts{"fork 5 6", "read 6 0x7f0000080000+0x1000 by 0x1000",
+             "read 6 0x7f0000070000+0x1000 by 0x1000", "read 6 0x7f0000060000+0x1000 by 0x1000"}));
+}
+
 TEST_F(Strace, AChildThatEndsByItselfTouchesMoreThanOneThatExecutesAnother) {
   TouchRule rule = silent();
   rule.touch = true;
