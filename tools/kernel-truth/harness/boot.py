@@ -59,8 +59,9 @@ def console_of(work, cpu):
 
 
 def boot(cpu, kernel, initrd, plugin, phases, work, seconds, key,
-         kernel_arguments=KERNEL_ARGUMENTS):
-    """Runs the guest once. Returns {(repetition, phase number): {counter: value}}."""
+         kernel_arguments=KERNEL_ARGUMENTS, where=None):
+    """Runs the guest once. Returns {(repetition, phase number): {counter: value}}. where: a file
+    for the counts by address."""
     counts, console = work / f"{cpu}.counts", console_of(work, cpu)
     counts.unlink(missing_ok=True)
     # More than a command line holds: all are run, and the reader picks.
@@ -68,7 +69,8 @@ def boot(cpu, kernel, initrd, plugin, phases, work, seconds, key,
     arguments = kernel_arguments + (" -- " + " ".join(phases) if few else "")
     command = [QEMU, *MACHINE, "-cpu", CPUS[cpu], "-kernel", str(kernel.image),
                "-initrd", str(initrd), "-append", arguments,
-               "-plugin", f"{plugin},out={counts},key={key}"]
+               "-plugin", f"{plugin},out={counts},key={key}"
+               + (f",where={where}" if where else "")]
     tried = f"booted {kernel.release} with -cpu {CPUS[cpu]}"
     with console.open("wb") as log:
         try:

@@ -3,7 +3,8 @@
 //
 // Instructions are decoded once, when QEMU translates them; only the counted ones get a callback.
 // Options: out=FILE (one line per phase and counter, see report()),
-//          key=por_el1|contextidr_el1 (which register counts as the key register).
+//          key=por_el1|contextidr_el1 (which register counts as the key register),
+//          where=FILE (one line per phase, counter and address of the kernel).
 //
 // Kernel or user is decided by the address: Linux's kernel lives where bit 63 is set. Instructions
 // are counted a translation block at a time. A block that is left early by an exception counts
@@ -36,38 +37,57 @@ static const char *const counter_name[] = {
 #undef X
 };
 
-static uint64_t count[C_TOTAL];
-static FILE *out;
+// A place in the code, from the moment when QEMU translates it: what one execution adds to which
+// counter. Code that is translated anew is a new site.
+struct site {
+  struct site *next;
+  uint64_t address, executed;
+  unsigned counter, weight;
+};
+static struct site *sites;
+static FILE *out, *where;
 static uint32_t key_register;
 static unsigned number;  // announced: repetition << 8 | phase
 static bool active;
 
-static void count_one(unsigned vcpu, void *which) {
-  (void)vcpu;
-  count[(uintptr_t)which]++;
+static struct site *new_site(uint64_t address, unsigned counter, unsigned weight) {
+  struct site *site = malloc(sizeof *site);
+  if (!site) abort();
+  *site = (struct site){sites, address, 0, counter, weight};
+  return sites = site;
 }
 
-// userdata: instructions in the block << 1 | kernel
-static void count_block(unsigned vcpu, void *data) {
+static void count_site(unsigned vcpu, void *site) {
   (void)vcpu;
-  const uintptr_t packed = (uintptr_t)data;
-  count[packed & 1 ? C_kernel_instructions : C_user_instructions] += packed >> 1;
+  ((struct site *)site)->executed++;
+}
+
+static const char *full_name(unsigned counter, char *buffer, size_t size) {
+  if (counter < C_TLBI) return counter_name[counter];
+  const int prefix = snprintf(buffer, size, "tlbi.");
+  tlbi_name(counter - C_TLBI, buffer + prefix, size - (size_t)prefix);
+  return buffer;
 }
 
 // "count REPETITION PHASE COUNTER VALUE": all named counters, and the TLBI operations that
 // occurred.
 static void report(void) {
   const unsigned repetition = number >> 8, phase = number & 0xFF;
-  for (unsigned c = 0; c < C_TOTAL; c++) {
-    if (c < C_TLBI) {
-      fprintf(out, "count %u %u %s %llu\n", repetition, phase, counter_name[c],
-              (unsigned long long)count[c]);
-    } else if (count[c]) {
+  uint64_t count[C_TOTAL] = {0};
+  for (const struct site *s = sites; s; s = s->next) {
+    count[s->counter] += s->executed * s->weight;
+    if (where && s->executed && s->address >> 63) {
       char name[32];
-      tlbi_name(c - C_TLBI, name, sizeof name);
-      fprintf(out, "count %u %u tlbi.%s %llu\n", repetition, phase, name,
-              (unsigned long long)count[c]);
+      fprintf(where, "%u %u %s %llx %llu %llu\n", repetition, phase,
+              full_name(s->counter, name, sizeof name), (unsigned long long)s->address,
+              (unsigned long long)s->executed, (unsigned long long)(s->executed * s->weight));
     }
+  }
+  for (unsigned c = 0; c < C_TOTAL; c++) {
+    char name[32];
+    if (c < C_TLBI || count[c])
+      fprintf(out, "count %u %u %s %llu\n", repetition, phase, full_name(c, name, sizeof name),
+              (unsigned long long)count[c]);
   }
   fprintf(out, "end %u %u\n", repetition, phase);
   fflush(out);
@@ -88,7 +108,7 @@ static void mark(unsigned vcpu, void *hint) {
     case KT_BEGIN:
       if (active) fprintf(out, "error phase %u begins inside a phase\n", number & 0xFF);
       active = true;
-      memset(count, 0, sizeof count);
+      for (struct site *s = sites; s; s = s->next) s->executed = 0;
       break;
     case KT_END:
       if (!active) fprintf(out, "error phase %u ends without a begin\n", number & 0xFF);
@@ -145,24 +165,22 @@ static uint32_t instruction_word(const struct qemu_plugin_insn *insn) {
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   (void)id;
   const size_t n = qemu_plugin_tb_n_insns(tb);
-  const bool kernel = qemu_plugin_tb_vaddr(tb) >> 63;
-  qemu_plugin_register_vcpu_tb_exec_cb(tb, count_block, QEMU_PLUGIN_CB_NO_REGS,
-                                       (void *)(uintptr_t)(n << 1 | kernel));
+  const uint64_t start = qemu_plugin_tb_vaddr(tb);
+  const bool kernel = start >> 63;
+  qemu_plugin_register_vcpu_tb_exec_cb(
+      tb, count_site, QEMU_PLUGIN_CB_NO_REGS,
+      new_site(start, kernel ? C_kernel_instructions : C_user_instructions, (unsigned)n));
   for (size_t k = 0; k < n; k++) {
     struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, k);
     const uint32_t word = instruction_word(insn);
-    if (kernel) {
-      const int c = kernel_counter(word);
-      if (c >= 0)
-        qemu_plugin_register_vcpu_insn_exec_cb(insn, count_one, QEMU_PLUGIN_CB_NO_REGS,
-                                               (void *)(uintptr_t)c);
-    } else if (is_svc(word)) {
-      qemu_plugin_register_vcpu_insn_exec_cb(insn, count_one, QEMU_PLUGIN_CB_NO_REGS,
-                                             (void *)(uintptr_t)C_svc);
-    } else if (is_hint(word) && hint_number(word) >= KT_BIT_0 && hint_number(word) <= KT_DONE) {
+    const int c = kernel ? kernel_counter(word) : is_svc(word) ? C_svc : -1;
+    if (c >= 0)
+      qemu_plugin_register_vcpu_insn_exec_cb(insn, count_site, QEMU_PLUGIN_CB_NO_REGS,
+                                             new_site(start + 4 * k, (unsigned)c, 1));
+    else if (!kernel && is_hint(word) && hint_number(word) >= KT_BIT_0 &&
+             hint_number(word) <= KT_DONE)
       qemu_plugin_register_vcpu_insn_exec_cb(insn, mark, QEMU_PLUGIN_CB_NO_REGS,
                                              (void *)(uintptr_t)hint_number(word));
-    }
   }
 }
 
@@ -171,14 +189,18 @@ static void at_exit(qemu_plugin_id_t id, void *data) {
   (void)data;
   if (active) fprintf(out, "error the guest stopped inside phase %u\n", number & 0xFF);
   fclose(out);
+  if (where) fclose(where);
+}
+
+static FILE *open_file(const char *path) {
+  FILE *file = fopen(path, "w");
+  if (!file) fprintf(stderr, "kernel-truth plugin: %s: %s\n", path, strerror(errno));
+  return file;
 }
 
 static bool set_option(const char *option) {
-  if (strncmp(option, "out=", 4) == 0) {
-    out = fopen(option + 4, "w");
-    if (!out) fprintf(stderr, "kernel-truth plugin: %s: %s\n", option + 4, strerror(errno));
-    return out != NULL;
-  }
+  if (strncmp(option, "out=", 4) == 0) return (out = open_file(option + 4)) != NULL;
+  if (strncmp(option, "where=", 6) == 0) return (where = open_file(option + 6)) != NULL;
   if (strcmp(option, "key=por_el1") == 0) return key_register = POR_EL1, true;
   if (strcmp(option, "key=contextidr_el1") == 0) return key_register = CONTEXTIDR_EL1, true;
   fprintf(stderr, "kernel-truth plugin: unknown option '%s'\n", option);
