@@ -98,19 +98,16 @@ void Kernel::context_switch(Task& t, cpu::Core& core) {
   core.execute(system_.path().context_switch);
   current_[t.cpu] = t.id;
   if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
-  thread_switch(core);
+  thread_switch(core, system_.profile.switch_milli_isb);
 }
 
 // __switch_to(): the thread may go on elsewhere, and has keys of its own for pointer
 // authentication.
-void Kernel::thread_switch(cpu::Core& core) {
+void Kernel::thread_switch(cpu::Core& core, std::uint64_t milli_isb) {
   if (system_.profile.switch_reads_register) system_.protection->save(core);
   core.dsb_ish();
   if (pauth_) core.isb();
-  for (switch_millis_ += system_.profile.switch_milli_isb; switch_millis_ >= 1000;
-       switch_millis_ -= 1000) {
-    core.isb();
-  }
+  read_clock(core, milli_isb);
 }
 
 void Kernel::switch_mm(Mm& mm, cpu::Core& core) {
@@ -135,7 +132,7 @@ void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
   if (stack_cache_[cpu].size() < kCachedStacks)
     stack_cache_[cpu].push_back(stack);
   else if (vmalloc_.free(stack, core))
-    run_kernel_thread(core);
+    run_kernel_threads(core, 1);
 }
 
 void Kernel::spawn(std::uint32_t id) {
@@ -232,6 +229,7 @@ void Kernel::exec(std::uint32_t id, const MappedProgram* program, bool parent_ru
   t.mm = std::make_shared<Mm>(system_, cache_, call.core());
   switch_mm(*t.mm, call.core());
   drop_mm(old, call.core());
+  system_.rcu.call();  // put_cred_rcu()
   if (program != nullptr) {
     load_program(t, *program, call.core());
   } else {
@@ -250,7 +248,8 @@ void Kernel::exit(std::uint32_t id) {
   t.slab.clear();
   t.dead = true;
   current_[t.cpu] = 0;
-  system_.rcu.call(3);  // delayed_put_task_struct(), delayed_put_pid(), put_cred_rcu()
+  system_.rcu.call_for_task();
+  system_.rcu.call(2);  // delayed_put_pid(), radix_tree_node_rcu_free()
   for (unsigned i = 0; i < system_.profile.task_isb; ++i) call.core().isb();
   call.does_not_return();
 }
@@ -481,14 +480,14 @@ std::uint64_t Kernel::vmalloc(std::uint64_t pages, bool huge) {
 }
 void Kernel::vfree(std::uint64_t address) {
   cpu::Core& core = kernel_context();
-  if (vmalloc_.free(address, core)) run_kernel_thread(core);
+  if (vmalloc_.free(address, core)) run_kernel_threads(core, 1);
 }
 std::uint64_t Kernel::vm_map_ram(std::uint64_t pages) {
   return vmalloc_.map_ram(pages, kernel_context());
 }
 void Kernel::vm_unmap_ram(std::uint64_t address) {
   cpu::Core& core = kernel_context();
-  if (vmalloc_.unmap_ram(address, core)) run_kernel_thread(core);
+  if (vmalloc_.unmap_ram(address, core)) run_kernel_threads(core, 1);
 }
 void Kernel::vm_unmap_aliases() { vmalloc_.unmap_aliases(kernel_context()); }
 

@@ -140,10 +140,11 @@ class Kernel {
   void start_clock();
   void timer_interrupt(cpu::Core& core);
   void softirq(cpu::Core& core);
-  void run_kernel_thread(cpu::Core& core);
+  void run_kernel_threads(cpu::Core& core, unsigned runs);
   FaultResult fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core);
   void switch_mm(Mm& mm, cpu::Core& core);
-  void thread_switch(cpu::Core& core);
+  void thread_switch(cpu::Core& core, std::uint64_t milli_isb);
+  void read_clock(cpu::Core& core, std::uint64_t milli_isb);
   std::uint64_t allocate_stack(cpu::Core& core, unsigned cpu);
   void free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu);
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
@@ -156,7 +157,7 @@ class Kernel {
 
   System system_;
   const bool pauth_;
-  std::uint64_t switch_millis_ = 0;  // of ISB, owed by context switches
+  std::uint64_t clock_millis_ = 0;  // of ISB, owed by reads of the clock
   PageCache cache_;
   Vmalloc vmalloc_;
   std::map<std::uint32_t, Task> tasks_;

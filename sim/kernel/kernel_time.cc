@@ -9,15 +9,25 @@ void Kernel::softirq(cpu::Core& core) {
   system_.free_tables(core, timer_ ? system_.rcu.take_ready() : system_.rcu.take_all());
 }
 
-void Kernel::run_kernel_thread(cpu::Core& core) {
+// Behind each read of the clock stands an ISB; how many a path has is known on average.
+void Kernel::read_clock(cpu::Core& core, std::uint64_t milli_isb) {
+  for (clock_millis_ += milli_isb; clock_millis_ >= 1000; clock_millis_ -= 1000) core.isb();
+}
+
+// One after the other, and back.
+void Kernel::run_kernel_threads(cpu::Core& core, unsigned runs) {
+  if (runs == 0) return;
   const Because because(core, Cause::kTimer);
-  core.execute(system_.path().kernel_thread);
-  for (unsigned i = 0; i < 2; ++i) {  // there and back
-    thread_switch(core);
-    // ptrauth_thread_switch_user(): a kernel thread has no user keys enabled in SCTLR_EL1.
-    if (pauth_) core.isb();
+  const KernelProfile& profile = system_.profile;
+  // ptrauth_thread_switch_user(): a kernel thread has no user keys enabled in SCTLR_EL1.
+  if (pauth_) core.isb();
+  for (; runs != 0; --runs) {
+    read_clock(core, profile.wake_milli_isb);
+    thread_switch(core, profile.thread_switch_milli_isb);
+    core.execute(system_.path().kernel_thread);
   }
-  for (unsigned i = 0; i < system_.profile.kernel_thread_isb; ++i) core.isb();
+  thread_switch(core, profile.thread_switch_milli_isb);
+  if (pauth_) core.isb();
 }
 
 // The tick. The kernel threads that it wakes run at once.
@@ -35,7 +45,7 @@ void Kernel::timer_interrupt(cpu::Core& core) {
   for (unsigned i = 0; i < system_.profile.timer_isb; ++i) core.isb();
   unsigned runs = system_.rcu.tick();
   if (++ticks_ % system_.profile.background_ticks == 0) ++runs;
-  while (runs-- > 0) run_kernel_thread(core);
+  run_kernel_threads(core, runs);
   if (!user) system_.protection->exception_return(core, saved);
   core.eret(user ? 0 : 1);
 }

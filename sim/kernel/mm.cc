@@ -112,6 +112,7 @@ std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu:
   vma.start = address;
   vma.end = address + length;
   vmas_.insert(vma);
+  system_.rcu.call();  // a node of the maple tree
   return address;
 }
 
@@ -144,7 +145,6 @@ void Mm::exit(cpu::Core& core) {
   for (const auto& [start, vma] : vmas_.all()) zap(gather, vma, vma.start, vma.end, core);
   free_tables(gather, 0, kUserEnd, 0, 0, core);
   gather.flush(core);
-  system_.rcu.call(vmas_.all().size());  // vm_area_free()
   const auto anon_vmas = std::count_if(vmas_.all().begin(), vmas_.all().end(),
                                        [](const auto& at) { return at.second.anon_vma != 0; });
   core.execute(system_.path().unlink_anon_vma * static_cast<std::uint64_t>(anon_vmas));

@@ -22,12 +22,15 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.huge_pages = static_cast<HugePages>(
       in.choice("behaviour", "transparent_hugepages", {"never", "madvise", "always"}));
   profile.fault_around_pages = in.count("behaviour", "fault_around_pages");
-  profile.switch_milli_isb =
-      static_cast<std::uint64_t>(std::llround(in.number("behaviour", "switch_isb") * 1000));
+  const auto milli = [&](const char* name) {
+    return static_cast<std::uint64_t>(std::llround(in.number("behaviour", name) * 1000));
+  };
+  profile.switch_milli_isb = milli("switch_isb");
+  profile.thread_switch_milli_isb = milli("thread_switch_isb");
+  profile.wake_milli_isb = milli("wake_isb");
   profile.switch_mm_isb = in.count("behaviour", "switch_mm_isb");
   profile.task_isb = in.count("behaviour", "task_isb");
   profile.timer_instructions = in.count("behaviour", "timer_instructions");
-  profile.kernel_thread_isb = in.count("behaviour", "kernel_thread_isb");
   profile.background_ticks = in.count("behaviour", "background_ticks");
   profile.timer_isb = in.count("behaviour", "timer_isb");
   profile.vmalloc_boot_pages = in.count("behaviour", "vmalloc_boot_pages");

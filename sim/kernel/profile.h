@@ -151,10 +151,11 @@ struct KernelProfile {
   HugePages huge_pages = HugePages::kAlways;  // /sys/kernel/mm/transparent_hugepage/enabled
   unsigned fault_around_pages = 16;           // a power of two
   std::uint64_t switch_milli_isb = 3650;      // ISB / 1000 of a context switch, on average
+  std::uint64_t thread_switch_milli_isb = 2200;  // of one from or to a kernel thread
+  std::uint64_t wake_milli_isb = 2700;           // and those of its wake-up
   unsigned switch_mm_isb = 2;                 // and those of a switch to another address space
   unsigned task_isb = 5;                      // ISB of a task's creation and end
   unsigned timer_isb = 10;                    // ISB of a timer interrupt
-  unsigned kernel_thread_isb = 2;             // of a kernel thread's wake-up, besides two switches
   unsigned background_ticks = 40;         // every so many a kernel thread runs that no call woke
   unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files

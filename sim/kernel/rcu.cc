@@ -1,45 +1,87 @@
 #include "sim/kernel/rcu.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace kpksim::kernel {
 namespace {
-constexpr std::uint64_t kCallbackLimit = 10;  // DEFAULT_RCU_BLIMIT
-constexpr std::uint64_t kSoftirqPasses = 10;  // MAX_SOFTIRQ_RESTART
-}  // namespace
 
-// rcu_sched_clock_irq() and rcu_gp_kthread(), on one core: the thread starts a grace period, and
-// the switch back from it is the core's quiescent state. The next tick reports that, which wakes
-// the thread to end the grace period and, if there is a reason, to start the next one at once. The
-// tick after that finds what has waited ready: rcu_do_batch() takes ten callbacks (blimit) and
-// raises its softirq again. That goes on at once, ten times, unless a reschedule is due, as it is
-// when the same softirq has woken RCU's thread; the rest is left to the softirq's thread.
-unsigned Rcu::tick() {
-  ready_.insert(ready_.end(), ended_.begin(), ended_.end());
-  ended_.clear();
-  const bool wakes = running_ || next_callbacks_ != 0;
-  const std::uint64_t limit = wakes ? kCallbackLimit : kSoftirqPasses * kCallbackLimit;
-  const unsigned softirqd = std::exchange(ended_callbacks_, 0) > limit ? 1 : 0;
-  if (!wakes) return softirqd;
-  ended_ = std::exchange(waiting_, {});
-  ended_callbacks_ = waiting_callbacks_;
-  waiting_callbacks_ = std::exchange(next_callbacks_, 0);
-  running_ = waiting_callbacks_ != 0;
-  waiting_ = std::exchange(next_, {});
-  return 1 + softirqd;
+constexpr std::size_t kCallbackLimit = 10;  // DEFAULT_RCU_BLIMIT
+constexpr unsigned kSoftirqPasses = 10;     // MAX_SOFTIRQ_RESTART
+
+template <typename Container>
+void append(Container& to, Container& from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  from.clear();
 }
 
-std::vector<Pfn> Rcu::take_ready() { return std::exchange(ready_, {}); }
+}  // namespace
+
+void Rcu::call(std::vector<Pfn> tables) {
+  tables_ += tables.size();
+  pending_ += tables.size();
+  next_.push_back({std::move(tables), false});
+}
+
+// rcu_do_batch()
+void Rcu::do_batch() {
+  for (std::size_t n = std::min(kCallbackLimit, done_.size()); n != 0; --n) {
+    Callback callback = std::move(done_.front());
+    done_.pop_front();
+    ready_.insert(ready_.end(), callback.tables.begin(), callback.tables.end());
+    if (callback.task) call();  // put_cred_rcu()
+  }
+}
+
+// rcu_core(): reports the core's quiescent state, which was the last switch away from RCU's
+// thread, or asks for a grace period. Either wakes the thread: true.
+bool Rcu::pass() {
+  const bool wakes = running_ || !next_.empty();
+  do_batch();
+  return wakes;
+}
+
+// rcu_gp_kthread(): ends the grace period and starts the next one if there is a reason.
+void Rcu::run_thread() {
+  append(done_, waiting_);
+  append(waiting_, next_);
+  running_ = !waiting_.empty();
+}
+
+// rcu_sched_clock_irq() and the softirq that it raises. The softirq is raised again while callbacks
+// are left, and goes on at once, ten times, unless a reschedule is due, as it is when it has woken
+// RCU's thread; then its own thread does the rest, after that one.
+unsigned Rcu::tick() {
+  bool wakes = pass();
+  for (unsigned n = 1; !done_.empty() && !wakes && n < kSoftirqPasses; ++n) wakes = pass();
+  unsigned runs = 0;
+  for (bool softirqd = !done_.empty(); wakes || softirqd; softirqd = false) {
+    if (std::exchange(wakes, false)) {
+      run_thread();
+      ++runs;
+    }
+    if (!softirqd) continue;
+    while (!done_.empty()) wakes |= pass();
+    ++runs;
+  }
+  return runs;
+}
+
+std::vector<Pfn> Rcu::take_ready() {
+  pending_ -= ready_.size();
+  return std::exchange(ready_, {});
+}
 
 std::vector<Pfn> Rcu::take_all() {
-  std::vector<Pfn> all = take_ready();
-  for (auto* list : {&ended_, &waiting_, &next_}) {
-    all.insert(all.end(), list->begin(), list->end());
-    list->clear();
-  }
-  next_callbacks_ = waiting_callbacks_ = ended_callbacks_ = 0;
+  append(done_, waiting_);
+  append(done_, next_);
   running_ = false;
-  return all;
+  while (!done_.empty()) {
+    do_batch();
+    append(done_, next_);
+  }
+  return take_ready();
 }
 
 }  // namespace kpksim::kernel

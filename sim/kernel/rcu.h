@@ -5,6 +5,7 @@
 // going.
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "sim/base/types.h"
@@ -13,30 +14,36 @@ namespace kpksim::kernel {
 
 class Rcu {
  public:
-  void call(std::uint64_t callbacks = 1) { next_callbacks_ += callbacks; }
-  void call(std::vector<Pfn> tables) {
-    call();
-    tables_ += tables.size();
-    next_.insert(next_.end(), tables.begin(), tables.end());
-  }
-  // A timer interrupt: how often it lets kernel threads run.
+  void call(std::uint64_t callbacks = 1) { next_.resize(next_.size() + callbacks); }
+  void call(std::vector<Pfn> tables);
+  // delayed_put_task_struct(): it hands on the credentials, which wait for a grace period too.
+  void call_for_task() { next_.push_back({{}, true}); }
+  // A timer interrupt: how often it lets kernel threads run, one after the other.
   unsigned tick();
-  // The tables whose grace period is over; or all, as if one had passed.
+  // The tables whose callbacks have been called; or all, as if grace periods had passed.
   std::vector<Pfn> take_ready();
   std::vector<Pfn> take_all();
 
   std::uint64_t tables() const { return tables_; }  // that were ever given
-  // Tables whose free is still put off.
-  std::size_t pending() const {
-    return next_.size() + waiting_.size() + ended_.size() + ready_.size();
-  }
+  std::size_t pending() const { return pending_; }  // tables whose free is still put off
 
  private:
-  bool running_ = false;              // a grace period
-  std::uint64_t next_callbacks_ = 0;  // since the current grace period started
-  std::uint64_t waiting_callbacks_ = 0, ended_callbacks_ = 0;
+  struct Callback {
+    std::vector<Pfn> tables;
+    bool task = false;
+  };
+  using Callbacks = std::deque<Callback>;
+
+  bool pass();
+  void do_batch();
+  void run_thread();
+
+  bool running_ = false;      // a grace period
+  Callbacks next_, waiting_;  // since it started, and for its end
+  Callbacks done_;            // whose grace period is over
+  std::vector<Pfn> ready_;
   std::uint64_t tables_ = 0;
-  std::vector<Pfn> next_, waiting_, ended_, ready_;
+  std::size_t pending_ = 0;
 };
 
 }  // namespace kpksim::kernel
