@@ -42,7 +42,7 @@ void Kernel::timer_interrupt(cpu::Core& core) {
     saved = system_.protection->exception_entry(core);
   }
   core.execute(system_.path().timer);
-  for (unsigned i = 0; i < system_.profile.timer_isb; ++i) core.isb();
+  read_clock(core, system_.profile.timer_milli_isb);
   unsigned runs = system_.rcu.tick();
   if (++ticks_ % system_.profile.background_ticks == 0) ++runs;
   run_kernel_threads(core, runs);

@@ -32,7 +32,7 @@ KernelProfile read_kernel_profile(const std::string& path) {
   profile.task_isb = in.count("behaviour", "task_isb");
   profile.timer_instructions = in.count("behaviour", "timer_instructions");
   profile.background_ticks = in.count("behaviour", "background_ticks");
-  profile.timer_isb = in.count("behaviour", "timer_isb");
+  profile.timer_milli_isb = milli("timer_isb");
   profile.vmalloc_boot_pages = in.count("behaviour", "vmalloc_boot_pages");
   profile.kernel_threads = in.count("behaviour", "kernel_threads");
   profile.free_list_pages = in.count("behaviour", "free_list_pages");

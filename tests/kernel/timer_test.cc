@@ -49,6 +49,40 @@ TEST(Rcu, OnePassOfTheSoftirq_WhereRcusThreadIsWokenToo) {
   }
 }
 
+TEST(Rcu, TheSoftirqsThreadEndsTheNextGracePeriodToo) {
+  Rcu rcu;
+  rcu.call(25);
+  EXPECT_EQ(rcu.tick(), 1u);  // starts
+  rcu.call(3);
+  EXPECT_EQ(rcu.tick(), 1u);  // ends it, starts the next
+  rcu.call(3);
+  EXPECT_EQ(rcu.tick(), 3u);  // RCU's thread, the softirq's with the other 15, RCU's again
+}
+
+TEST(Rcu, ATaskThatIsFreedHandsOnItsCredentials) {
+  for (const bool task : {false, true}) {
+    Rcu rcu;
+    task ? rcu.call_for_task() : rcu.call();
+    EXPECT_EQ(rcu.tick(), 1u);              // starts
+    EXPECT_EQ(rcu.tick(), 1u);              // ends
+    EXPECT_EQ(rcu.tick(), 0u);              // the callback
+    EXPECT_EQ(rcu.tick(), task ? 1u : 0u);  // starts once more
+  }
+}
+
+TEST(Timer, KernelThreadsFollowEachOther_OneSwitchEachAndOneBack) {
+  Kernel k(core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte));
+  k.spawn(1);
+  for (int i = 0; i < 25; ++i) k.system().rcu.call_for_task();
+  const std::uint64_t before = of_timer(k, cpu::Event::kDsbIsh);
+  k.set_timer(300);
+  for (int i = 0; i < 8; ++i) k.null_syscall(1);
+  EXPECT_LT(of_timer(k, cpu::Event::kEret), 30u);  // none by the background
+  // RCU's thread twice; it, the softirq's and it again, which starts a period for the last
+  // credentials; it and the softirq's once more.
+  EXPECT_EQ(of_timer(k, cpu::Event::kDsbIsh) - before, 2u + 2u + 4u + 3u);
+}
+
 TEST(Timer, InterruptsSaveAndRestoreTheKeyRegister) {
   Kernel k(core_profile(), kernel_profile(),
            config("kpkeys-poe", false, "buddy", Granularity::kPte));
