@@ -139,6 +139,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
       const PhysAddr entry = pte(frame_of(table), at);
       if (!pfn || !is_none(read(core, entry))) continue;
       core.execute_loop(system_.path().map_file_page);
+      if (system_.page(*pfn).mapcount == 0) core.execute_lists(system_.path().file_mapped);
       map_page(entry, at, *pfn, vma, untouched, core);
       mapped |= at == va;
     }

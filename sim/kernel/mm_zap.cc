@@ -63,6 +63,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
         const Pfn head = system_.head_of(d.pfn());
         if (!page.file) core.execute_lists(system_.path().zap_rmap);
         system_.page(head).mapcount -= n;
+        if (page.file && page.mapcount == 0) core.execute_lists(system_.path().file_mapped);
         for (unsigned i = 0; i < n; ++i) system_.atomic_page(core, d.pfn() + i, 1);  // _mapcount
         full = gather.remove_folio(head, n);
       }

@@ -19,8 +19,8 @@ struct PathLengths {
   std::uint64_t syscall, small_call, signal_mask, path_walk, path_component, path_absent, stat,
       open_file, read_data, read_page, write_data, write_page, copy_line, open_pipe, pipe_data,
       pipe_page, socket_data, poll, signal;
-  std::uint64_t fault, anon_fault, zero_fault, file_fault, map_file_page, cache_page, drop_page,
-      cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page, split_huge,
+  std::uint64_t fault, anon_fault, zero_fault, file_fault, map_file_page, file_mapped, cache_page,
+      drop_page, cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page, split_huge,
       split_folio_page, grow_stack, convert_run;
   std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, vma_merge, madvise,
       zap_folio, zap_rmap, zap_page, zap_file, zap_none, free_folio, free_bulk, free_small,
@@ -62,6 +62,7 @@ inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"zero_fault", &PathLengths::zero_fault},
     {"file_fault", &PathLengths::file_fault},
     {"map_file_page", &PathLengths::map_file_page},
+    {"file_mapped", &PathLengths::file_mapped},
     {"cache_page", &PathLengths::cache_page},
     {"drop_page", &PathLengths::drop_page},
     {"cow_copy", &PathLengths::cow_copy},
