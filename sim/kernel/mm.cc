@@ -145,12 +145,14 @@ void Mm::exit(cpu::Core& core) {
   for (const auto& [start, vma] : vmas_.all()) zap(gather, vma, vma.start, vma.end, core);
   free_tables(gather, 0, kUserEnd, 0, 0, core);
   gather.flush(core);
-  const auto anon_vmas = std::count_if(vmas_.all().begin(), vmas_.all().end(),
-                                       [](const auto& at) { return at.second.anon_vma != 0; });
-  core.execute(system_.path().unlink_anon_vma * static_cast<std::uint64_t>(anon_vmas));
-  vmas_.clear();
-  if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
-  system_.allocator->free(core, root_);
+  core.execute(system_.path().unlink_anon_vma * anon_vmas());
+  system_.rcu.call(system_.vma_slabs.give(forked_vmas_));
+}
+
+std::uint64_t Mm::anon_vmas() const {
+  return static_cast<std::uint64_t>(
+      std::count_if(vmas_.all().begin(), vmas_.all().end(),
+                    [](const auto& at) { return at.second.anon_vma != 0; }));
 }
 
 void Mm::set_brk(std::uint64_t address, cpu::Core& core) {

@@ -110,6 +110,7 @@ class Mm {
   void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void merge_within(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void prepare_anon_vma(Vma& vma);
+  std::uint64_t anon_vmas() const;  // VMAs that have one
   std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
 
   template <class OnHuge, class OnEntries>
@@ -184,7 +185,8 @@ class Mm {
   PageCache& cache_;
   Pfn root_;
   VmaTree vmas_;
-  std::vector<Pfn> deposited_;  // page tables kept for the splits of huge pages
+  std::uint64_t forked_vmas_ = 0;  // of system_.vma_slabs
+  std::vector<Pfn> deposited_;     // page tables kept for the splits of huge pages
 };
 
 template <class OnPmd>

@@ -19,6 +19,7 @@
 #include "sim/kernel/protect/protection.h"
 #include "sim/kernel/rcu.h"
 #include "sim/kernel/tlbflush.h"
+#include "sim/kernel/vma_slabs.h"
 
 namespace kpksim::kernel {
 
@@ -70,6 +71,7 @@ class System {
   LinearMap linear_map;
   std::unique_ptr<PageTableAllocator> allocator;
   Rcu rcu;
+  VmaSlabs vma_slabs;
   std::vector<Page> pages;
   Pfn zero_page;
   std::uint32_t last_anon_vma = 0;
