@@ -147,6 +147,9 @@ void Mm::exit(cpu::Core& core) {
   gather.flush(core);
   core.execute(system_.path().unlink_anon_vma * anon_vmas());
   system_.rcu.call(system_.vma_slabs.give(forked_vmas_));
+  vmas_.clear();
+  if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
+  system_.allocator->free(core, root_);
 }
 
 std::uint64_t Mm::anon_vmas() const {
