@@ -71,7 +71,7 @@ void Mm::isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     split_huge_at(at, core);  // vma_adjust_trans_huge()
     vmas_.split(at);
     core.execute(system_.path().vma_split);
-    system_.rcu.call();  // nodes of the maple tree
+    stored(at, at + 1, core);
   }
 }
 
@@ -111,8 +111,8 @@ std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu:
   munmap(address, address + length, core);
   vma.start = address;
   vma.end = address + length;
-  vmas_.insert(vma);
-  system_.rcu.call();  // a node of the maple tree
+  const Vma& placed = vmas_.insert(vma);
+  stored(placed.start, placed.end, core);
   return address;
 }
 
@@ -122,7 +122,6 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   if (first == vmas_.end() || first->first >= end) return false;
   const Because because(core, Cause::kMunmap);
   core.execute(system_.path().munmap);
-  system_.rcu.call();  // nodes of the maple tree
   const std::uint64_t floor = vmas_.end_below(first->first);
   const std::uint64_t ceiling = vmas_.start_above(end).value_or(0);  // 0: the top
   Gather gather(system_, asid, false, FlushSite::kUnmap);
@@ -137,6 +136,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     system_.rcu.call();  // vm_area_free()
     core.execute(system_.path().munmap_vma);
   }
+  stored(start, end, core);
   return true;
 }
 
@@ -180,6 +180,14 @@ void Mm::finish_stack(std::uint64_t top, std::uint64_t bytes, cpu::Core& core) {
   vmas_.erase(grown.start);
   grown.start = top - bytes;
   vmas_.insert(grown);
+  stored(grown.start, grown.end, core);
+}
+
+void Mm::stored(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  const MapleTree::Written written = maple_.store(vmas_, start, end);
+  core.execute(system_.path().maple_node * written.nodes +
+               (written.reshaped ? system_.path().maple_reshape : 0));
+  system_.rcu.call(written.freed);
 }
 
 }  // namespace kpksim::kernel

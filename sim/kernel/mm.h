@@ -9,6 +9,7 @@
 #include <map>
 #include <vector>
 
+#include "sim/kernel/maple_tree.h"
 #include "sim/kernel/program.h"
 #include "sim/kernel/prot.h"
 #include "sim/kernel/system.h"
@@ -109,6 +110,8 @@ class Mm {
   // Splits VMAs and huge pages so that [start, end) has boundaries of its own.
   void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void merge_within(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  // VMAs in [start, end) have been stored in the tree.
+  void stored(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void prepare_anon_vma(Vma& vma);
   std::uint64_t anon_vmas() const;  // VMAs that have one
   std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
@@ -185,6 +188,7 @@ class Mm {
   PageCache& cache_;
   Pfn root_;
   VmaTree vmas_;
+  MapleTree maple_;
   std::uint64_t forked_vmas_ = 0;  // of system_.vma_slabs
   std::vector<Pfn> deposited_;     // page tables kept for the splits of huge pages
 };

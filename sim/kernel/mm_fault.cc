@@ -107,6 +107,7 @@ bool Mm::grow_stack(std::uint64_t va, cpu::Core& core) {
   vmas_.erase(vma.start);
   vma.start = va;
   vmas_.insert(vma);
+  stored(vma.start, vma.end, core);
   return true;
 }
 

@@ -26,6 +26,10 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
     // vma_needs_copy(): what a fault can fill in again is left to faults
     if (vma.anon_vma != 0 || vma.special) copy_range(child, vma, core);
   }
+  child.maple_ = maple_;  // __mt_dup()
+  for (const auto& [start, vma] : vmas_.all()) {
+    if (vma.dont_fork) child.maple_.store(child.vmas_, start, vma.end);
+  }
   child.forked_vmas_ = child.anon_vmas();
   for (std::uint64_t n = system_.vma_slabs.take(child.forked_vmas_); n != 0; --n) core.isb();
   system_.flush.mm(core, FlushSite::kForkParent, asid);

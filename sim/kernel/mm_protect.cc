@@ -64,7 +64,11 @@ void Mm::merge_within(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (auto at = vmas_.start_above(start); at && *at <= end; at = vmas_.start_above(*at + 1)) {
     const std::size_t before = vmas_.all().size();
     vmas_.merge(*at);
-    core.execute(system_.path().vma_merge * (before - vmas_.all().size()));
+    const std::size_t gone = before - vmas_.all().size();
+    if (gone == 0) continue;
+    core.execute(system_.path().vma_merge * gone);
+    const Vma& merged = *vmas_.find(*at);
+    stored(merged.start, merged.end, core);
   }
 }
 

@@ -92,11 +92,13 @@ void Mm::move_stack(std::uint64_t top, cpu::Core& core) {
   vmas_.erase(old_start);
   vma.start = top - length;
   vmas_.insert(vma);  // the old range and the new
+  stored(vma.start, old_end, core);
   move_tables(old_start, vma.start, length, true, core);
   Gather gather(system_, asid, false, FlushSite::kMremap);
   free_range(gather, std::max(top, old_start), old_end, top, 0, core);
   gather.flush(core);
   vmas_.resize(vma.start, top);
+  stored(vma.start, old_end, core);
 }
 
 std::uint64_t Mm::mremap(std::uint64_t start, std::uint64_t length, std::uint64_t new_length,
@@ -117,12 +119,13 @@ std::uint64_t Mm::mremap(std::uint64_t start, std::uint64_t length, std::uint64_
   if (new_address == start || (new_address == 0 && (room || new_length == length))) {
     if (new_length > length) vmas_.resize(start, start + new_length);
     vmas_.merge(start);
+    const Vma& merged = *vmas_.find(start);
+    stored(merged.start, merged.end, core);
     return start;
   }
   // move_vma()
   Vma moved = *vma;
   const std::uint64_t target = mmap(moved, new_length, new_address, core);
-  system_.rcu.call();  // nodes of the maple tree
   move_tables(start, target, length, false, core);
   munmap(start, start + length, core);
   return target;

@@ -22,11 +22,11 @@ struct PathLengths {
   std::uint64_t fault, anon_fault, zero_fault, file_fault, map_file_page, file_mapped, cache_page,
       drop_page, cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page, split_huge,
       split_folio_page, grow_stack, convert_run;
-  std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, vma_merge, madvise,
-      zap_folio, zap_rmap, zap_page, zap_file, zap_none, free_folio, free_bulk, free_small,
-      free_large, free_huge, free_tables, protect_page, protect_none, protect_huge,
-      protect_writable, lazy_free_page, populate_page, mlock, mlock_page, cold_folio, cold_page,
-      cold_huge, move_page, move_table, move_huge, lazy_free_huge, pmd_none, table;
+  std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, vma_merge, maple_node,
+      maple_reshape, madvise, zap_folio, zap_rmap, zap_page, zap_file, zap_none, free_folio,
+      free_bulk, free_small, free_large, free_huge, free_tables, protect_page, protect_none,
+      protect_huge, protect_writable, lazy_free_page, populate_page, mlock, mlock_page, cold_folio,
+      cold_page, cold_huge, move_page, move_table, move_huge, lazy_free_huge, pmd_none, table;
   std::uint64_t fork, fork_vma, fork_huge, fork_folio, fork_page, thread, exec, exit,
       unlink_anon_vma, wait, context_switch;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
@@ -83,6 +83,8 @@ inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"brk", &PathLengths::brk},
     {"vma_split", &PathLengths::vma_split},
     {"vma_merge", &PathLengths::vma_merge},
+    {"maple_node", &PathLengths::maple_node},
+    {"maple_reshape", &PathLengths::maple_reshape},
     {"madvise", &PathLengths::madvise},
     {"zap_folio", &PathLengths::zap_folio},
     {"zap_rmap", &PathLengths::zap_rmap},
