@@ -165,7 +165,7 @@ void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
     munmap(address, brk, core);
   } else if (address > brk) {
     Vma heap;
-    heap.read = heap.write = true;
+    heap.read = heap.write = heap.heap = true;
     map(heap, address - brk, brk, core);
   }
   brk = address;

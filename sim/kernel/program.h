@@ -32,7 +32,7 @@ struct ProgramImage {
     return align_up(rodata_base() + rodata_bytes, 64 << 10) + data_offset;
   }
   std::uint64_t bss_base() const { return align_up(data_base() + data_bytes, kPageSize); }
-  std::uint64_t heap_base() const { return bss_base() + bss_bytes + kPageSize; }
+  std::uint64_t heap_base() const { return bss_base() + align_up(bss_bytes, kPageSize); }
 };
 
 // Where execve() put the parts of a program that randomisation may move.

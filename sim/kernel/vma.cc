@@ -13,7 +13,7 @@ bool mergeable(const Vma& low, const Vma& high) {
       low.read == high.read && low.write == high.write && low.exec == high.exec &&
       low.shared == high.shared && low.file == high.file && low.special == high.special &&
       low.dont_fork == high.dont_fork && low.locked == high.locked && low.huge == high.huge &&
-      low.grows_down == high.grows_down && low.file_id == high.file_id;
+      low.grows_down == high.grows_down && low.heap == high.heap && low.file_id == high.file_id;
   if (low.end != high.start || !same_kind || low.special) return false;
   if (low.file && low.file_offset + low.length() != high.file_offset) return false;
   if (low.anon_vma == high.anon_vma) return true;

@@ -23,6 +23,7 @@ struct Vma {
   bool dont_fork = false;   // MADV_DONTFORK
   bool locked = false;      // mlock()
   bool grows_down = false;  // the stack
+  bool heap = false;        // of brk(), which merges with nothing below start_brk
   HugeAdvice huge = HugeAdvice::kDefault;
   std::uint32_t anon_vma = 0;     // private pages may exist (0: no); fork must copy
   bool anon_vma_chained = false;  // a fork gave it further anon_vmas: it merges with no other
