@@ -26,6 +26,7 @@ enum class CallKind : std::uint8_t {
 struct Call {
   CallKind kind = CallKind::kNull;
   bool absent = false;          // the path's last component
+  bool proc = false;            // it is an entry of the task's own in /proc
   unsigned components = 0;      // of the path; 0: names none
   std::uint64_t bytes = 0;      // that are moved
   std::uint64_t new_pages = 0;  // of the page cache, for what is written behind a file's end

@@ -80,7 +80,7 @@ std::size_t Kernel::task_count() const {
 Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
   const auto [it, fresh] = tasks_.try_emplace(id);
   if (!fresh && !it->second.dead) throw InputError(fmt::format("task {} exists already", id));
-  it->second = {id, std::move(mm), cpu, 0, 0, true, false, false, {}};
+  it->second = {id, std::move(mm), cpu, 0, 0, true, false, false, false, {}};
   return it->second;
 }
 
@@ -250,6 +250,8 @@ void Kernel::exit(std::uint32_t id) {
   current_[t.cpu] = 0;
   system_.rcu.call_for_task();
   system_.rcu.call(2);  // delayed_put_pid(), radix_tree_node_rcu_free()
+  // proc_flush_pid(): of the folder and one entry in it: dentry, inode, what security has of it
+  if (t.in_proc) system_.rcu.call(2 * 3);
   for (unsigned i = 0; i < system_.profile.task_isb; ++i) call.core().isb();
   call.does_not_return();
 }
@@ -279,6 +281,7 @@ void Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instr
   const Because because(call.core(), Cause::kSyscall);
   call.core().execute(instructions_of(kind, system_.path()) + instructions);
   system_.rcu.call(callbacks_of(kind));
+  task(id).in_proc |= kind.proc;
 }
 
 void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {

@@ -27,6 +27,7 @@ struct Task {
   bool fresh = true;               // has not returned to EL0 yet
   bool sve_trap = false;           // its first use of SVE traps
   bool dead = false;               // exited, not reaped
+  bool in_proc = false;            // /proc has looked-up entries of it
   std::vector<Pfn> slab;           // pages of its kernel objects: they lie between page tables
 };
 

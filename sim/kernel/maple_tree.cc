@@ -160,8 +160,9 @@ MapleTree::Written MapleTree::join(Run run, Leaf items, const VmaTree& vmas) {
     leaves.emplace_back(items.begin(), middle);
     items.erase(items.begin(), middle);
   }
+  // Leaves between the first and the last go with one callback (mt_destroy_walk()).
   Written written{static_cast<unsigned>(leaves.size()),
-                  static_cast<unsigned>(run.last - run.first + 1), true};
+                  std::min(static_cast<unsigned>(run.last - run.first + 1), 3u), true};
   const std::size_t before = leaves_.size();
   replace(run, leaves);
   if (before > 1) join_parents(0, run, leaves.size(), written);
@@ -185,7 +186,7 @@ void MapleTree::join_parents(std::size_t level, Run run, std::size_t count, Writ
   if (children <= kMin && row.size() > parents.last - parents.first + 1) {
     children += parents.last + 1 < row.size() ? row[++parents.last] : row[--parents.first];
   }
-  written.freed += static_cast<unsigned>(parents.last - parents.first + 1);
+  written.freed += parents.first == parents.last ? 1 : 2;
   if (children == 1 && row.size() == parents.last - parents.first + 1) {  // the child is the root
     for (std::size_t above = level + 1; above < levels_.size(); ++above) {
       written.freed += static_cast<unsigned>(levels_[above].size());

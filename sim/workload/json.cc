@@ -491,6 +491,7 @@ class Reader {
     op.call.kind = kCalls.at(from.text("call", "null"));
     op.call.components = from.object.value("components", 0u);
     op.call.absent = from.object.value("absent", false);
+    op.call.proc = from.object.value("proc", false);
     if (from.has("size")) op.call.bytes = from.size("size");
     const bool path = op.call.kind == kernel::CallKind::kLookup ||
                       op.call.kind == kernel::CallKind::kStat ||

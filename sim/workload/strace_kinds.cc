@@ -123,6 +123,7 @@ Call StraceReader::call_of(const StraceLine& line) {
     call.components = components_of(name);
     call.absent = line.failed && line.result.find("ENOENT") != std::string::npos;
     if (call.absent) absent_.emplace(name);
+    call.proc = name.starts_with("/proc/self/") && !line.failed;
     if (call.kind == CallKind::kNull || line.failed) call.kind = CallKind::kLookup;
   }
   return call;
