@@ -124,19 +124,19 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   core.execute(system_.path().munmap);
   const std::uint64_t floor = vmas_.end_below(first->first);
   const std::uint64_t ceiling = vmas_.start_above(end).value_or(0);  // 0: the top
-  Gather gather(system_, asid, false, FlushSite::kUnmap);
-  for (auto it = first; it != vmas_.end() && it->first < end; ++it) {
-    zap(gather, it->second, it->second.start, it->second.end, core);
-  }
-  free_tables(gather, start, end, floor, ceiling, core);
-  gather.flush(core);
-  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;
-       it = vmas_.first_above(start)) {
+  // vms_gather_munmap_vmas(): they leave the tree before their pages go.
+  std::vector<Vma> gone;
+  for (auto it = first; it != vmas_.end() && it->first < end; it = vmas_.first_above(start)) {
+    gone.push_back(it->second);
     vmas_.erase(it->first);
-    system_.rcu.call();  // vm_area_free()
-    core.execute(system_.path().munmap_vma);
   }
   stored(start, end, core);
+  Gather gather(system_, asid, false, FlushSite::kUnmap);
+  for (const Vma& vma : gone) zap(gather, vma, vma.start, vma.end, core);
+  free_tables(gather, start, end, floor, ceiling, core);
+  gather.flush(core);
+  core.execute(system_.path().munmap_vma * gone.size());
+  system_.rcu.call(gone.size());  // vm_area_free()
   return true;
 }
 
