@@ -125,15 +125,15 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const std::uint64_t floor = vmas_.end_below(first->first);
   const std::uint64_t ceiling = vmas_.start_above(end).value_or(0);  // 0: the top
   // vms_gather_munmap_vmas(): they leave the tree before their pages go.
-  std::vector<Vma> gone;
+  VmaTree::Map gone;
   for (auto it = first; it != vmas_.end() && it->first < end; it = vmas_.first_above(start)) {
-    gone.push_back(it->second);
+    gone.insert(*it);
     vmas_.erase(it->first);
   }
   stored(start, end, core);
   Gather gather(system_, asid, false, FlushSite::kUnmap);
-  for (const Vma& vma : gone) zap(gather, vma, vma.start, vma.end, core);
-  free_tables(gather, start, end, floor, ceiling, core);
+  for (const auto& [at, vma] : gone) zap(gather, vma, vma.start, vma.end, core);
+  free_tables(gather, gone, floor, ceiling, core);
   gather.flush(core);
   core.execute(system_.path().munmap_vma * gone.size());
   system_.rcu.call(gone.size());  // vm_area_free()
@@ -143,7 +143,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
 void Mm::exit(cpu::Core& core) {
   Gather gather(system_, asid, true, FlushSite::kExitMm);
   for (const auto& [start, vma] : vmas_.all()) zap(gather, vma, vma.start, vma.end, core);
-  free_tables(gather, 0, kUserEnd, 0, 0, core);
+  free_tables(gather, vmas_.all(), 0, 0, core);
   gather.flush(core);
   core.execute(system_.path().unlink_anon_vma * anon_vmas());
   system_.rcu.call(system_.vma_slabs.give(forked_vmas_));

@@ -128,7 +128,7 @@ class Mm {
                          std::uint64_t end, Zap which, cpu::Core& core);
   void zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   // The VMAs [first, last) go; their tables too where no VMA outside [floor, ceiling) needs them.
-  void free_tables(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
+  void free_tables(Gather& gather, const VmaTree::Map& vmas, std::uint64_t floor,
                    std::uint64_t ceiling, cpu::Core& core);
   void free_range(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
                   std::uint64_t ceiling, cpu::Core& core);

@@ -165,15 +165,13 @@ bool Mm::free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t sta
 }
 
 // free_pgtables(): VMAs that are at most 2 MB apart go in one call of free_pgd_range().
-void Mm::free_tables(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,
+void Mm::free_tables(Gather& gather, const VmaTree::Map& vmas, std::uint64_t floor,
                      std::uint64_t ceiling, cpu::Core& core) {
-  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;) {
+  for (auto it = vmas.begin(); it != vmas.end();) {
     const std::uint64_t addr = it->second.start;
     std::uint64_t last = it->second.end;
-    for (++it; it != vmas_.end() && it->first < end && it->first <= last + kPmdSize; ++it) {
-      last = it->second.end;
-    }
-    const std::uint64_t top = it != vmas_.end() && it->first < end ? it->first : ceiling;
+    for (++it; it != vmas.end() && it->first <= last + kPmdSize; ++it) last = it->second.end;
+    const std::uint64_t top = it != vmas.end() ? it->first : ceiling;
     free_range(gather, addr, last, floor, top, core);
   }
 }
