@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "app/data.h"
 #include "app/parallel.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
@@ -75,10 +76,6 @@ kernel::Config parse_policy(const std::string& text) {
   config.allocator = parts[1];
   config.linear_map = kernel::parse_granularity(parts[2]);
   return config;
-}
-
-std::string data_path(const std::string& kind) {
-  return std::string(KPKSIM_SOURCE_DIR) + "/" + kind;
 }
 
 std::vector<std::string> shipped_workloads() {

@@ -16,8 +16,6 @@ kernel::Config parse_policy(const std::string& text);
 // The policies that compare shows unless told otherwise.
 const std::vector<std::string>& default_policies();
 
-// The folder of shipped data with `kind` below it, e.g. "profiles/cores".
-std::string data_path(const std::string& kind);
 // Shipped files, as names that the options take.
 std::vector<std::string> shipped_workloads();
 std::vector<std::string> shipped_cores();

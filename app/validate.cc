@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "app/command_line.h"
+#include "app/data.h"
 #include "app/options.h"
 #include "app/parallel.h"
 #include "app/progress.h"

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "app/command_line.h"
+#include "app/data.h"
 #include "app/options.h"
 #include "app/progress.h"
 #include "app/validate.h"

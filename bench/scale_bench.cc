@@ -20,6 +20,7 @@
 #include "sim/kernel/kernel.h"
 #include "sim/workload/driver.h"
 #include "sim/workload/json.h"
+#include "tests/paths.h"
 
 namespace kpksim::bench {
 namespace {
@@ -54,8 +55,9 @@ Figure simulate(std::uint64_t megabytes) {
   config.linear_map = kernel::Granularity::kBlock;
   config.memory_bytes = std::max<std::uint64_t>(megabytes * 5 / 4, megabytes + 1024) << 20;
   kernel::Kernel kernel(
-      cpu::read_core_profile(KPKSIM_SOURCE_DIR "/profiles/cores/neoverse-v1.json"),
-      kernel::read_kernel_profile(KPKSIM_SOURCE_DIR "/profiles/kernels/linux-6.12.json"), config);
+      cpu::read_core_profile(kpksim::test::source_path("profiles/cores/neoverse-v1.json")),
+      kernel::read_kernel_profile(kpksim::test::source_path("profiles/kernels/linux-6.12.json")),
+      config);
   workload::Driver driver(kernel);
   const auto start = std::chrono::steady_clock::now();
   driver.run(workload);

@@ -12,6 +12,7 @@
 
 #include "bench/address_space.h"
 #include "bench/bare_tlb.h"
+#include "tests/paths.h"
 
 namespace kpksim::bench {
 namespace {
@@ -42,7 +43,8 @@ std::vector<VirtAddr> addresses(const Stream& stream) {
 
 // Two shapes of TLB: the shipped core's, and small sets as in a Neoverse N1's L2.
 cpu::CoreProfile profile(bool set_associative) {
-  cpu::CoreProfile p = cpu::read_core_profile(KPKSIM_SOURCE_DIR "/profiles/cores/neoverse-v1.json");
+  cpu::CoreProfile p =
+      cpu::read_core_profile(kpksim::test::source_path("profiles/cores/neoverse-v1.json"));
   if (set_associative) {
     p.mmu.l1d = {16, 4};
     p.mmu.l2 = {256, 5};

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "sim/kernel/profile.h"
+#include "tests/paths.h"
 
 namespace {
 
@@ -61,7 +62,7 @@ class CommandLine : public testing::Test {
   // Exit status; what was printed on stderr is in message_.
   int run(const std::string& arguments) {
     const std::string command =
-        std::string(KPKSIM_BINARY) + " " + arguments + " >" + file("out") + " 2>" + file("err");
+        kpksim::test::kpksim_binary() + " " + arguments + " >" + file("out") + " 2>" + file("err");
     const int status = std::system(command.c_str());
     message_ = read(file("err"));
     return WEXITSTATUS(status);
@@ -98,9 +99,9 @@ TEST_F(CommandLine, TheNumberOfThreadsDoesNotChangeTheResult) {
 TEST_F(CommandLine, TheResultDocumentFollowsItsSchema) {
   const std::string workload = write("w.json", kSmall);
   ASSERT_EQ(run("compare --memory 1G -o " + file("a.json") + " " + workload), 0) << message_;
-  EXPECT_EQ(violation(read(file("a.json")),
-                      read(std::string(KPKSIM_SOURCE_DIR) + "/docs/result.schema.json")),
-            "");
+  EXPECT_EQ(
+      violation(read(file("a.json")), read(kpksim::test::source_path("docs/result.schema.json"))),
+      "");
 }
 
 TEST_F(CommandLine, UncertaintyIsPartOfTheDocumentAndDependsOnTheSeedOnly) {
@@ -108,7 +109,7 @@ TEST_F(CommandLine, UncertaintyIsPartOfTheDocumentAndDependsOnTheSeedOnly) {
   const std::string options = "compare --memory 1G --uncertainty 20 -f json ";
   ASSERT_EQ(run(options + workload), 0) << message_;
   const std::string one = read(file("out"));
-  EXPECT_EQ(violation(one, read(std::string(KPKSIM_SOURCE_DIR) + "/docs/result.schema.json")), "");
+  EXPECT_EQ(violation(one, read(kpksim::test::source_path("docs/result.schema.json"))), "");
   ASSERT_EQ(run(options + "-j 4 " + workload), 0) << message_;
   EXPECT_EQ(read(file("out")), one);
   ASSERT_EQ(run(options + "--seed 2 " + workload), 0) << message_;
@@ -279,8 +280,8 @@ TEST_F(AppsFile, WithoutVariantsItIsOfAnUnpatchedKernel) {
   const std::string text =
       R"({"phases":[{"name":"nothing",)" + of + R"(,{"name":"shop",)" + of + "]}";
   run("validate apps --all " + write("counts.json", text));
-  const auto profile = kpksim::kernel::read_kernel_profile(std::string(KPKSIM_SOURCE_DIR) +
-                                                           "/profiles/kernels/linux-6.12.json");
+  const auto profile = kpksim::kernel::read_kernel_profile(
+      kpksim::test::source_path("profiles/kernels/linux-6.12.json"));
   const std::string model = fmt::format("model {:>11} ", profile.path.syscall);
   EXPECT_NE(read(file("out")).find(model), std::string::npos) << read(file("out"));
 }

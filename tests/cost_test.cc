@@ -13,11 +13,12 @@
 #include "sim/base/error.h"
 #include "sim/cpu/core.h"
 #include "sim/workload/json_document.h"
+#include "tests/paths.h"
 
 namespace kpksim::cpu {
 namespace {
 
-const std::string kProfile = KPKSIM_SOURCE_DIR "/profiles/cores/neoverse-v1.json";
+const std::string kProfile = kpksim::test::source_path("profiles/cores/neoverse-v1.json");
 
 std::uint64_t total(const Core& core, Event event) { return core.counters().total(event); }
 
@@ -242,7 +243,7 @@ TEST_F(BadProfile, CannotBeBuilt) {
 std::vector<std::string> shipped() {
   std::vector<std::string> paths;
   for (const auto& file :
-       std::filesystem::directory_iterator(KPKSIM_SOURCE_DIR "/profiles/cores")) {
+       std::filesystem::directory_iterator(kpksim::test::source_path("profiles/cores"))) {
     paths.push_back(file.path().string());
   }
   return paths;
@@ -259,7 +260,7 @@ TEST(ShippedProfile, CanBeDrawn) {
 
 TEST(ShippedProfile, IsAsItsSchemaSays) {
   std::ostringstream schema;
-  schema << std::ifstream(KPKSIM_SOURCE_DIR "/docs/core-profile.schema.json").rdbuf();
+  schema << std::ifstream(kpksim::test::source_path("docs/core-profile.schema.json")).rdbuf();
   for (const std::string& path : shipped()) {
     EXPECT_NO_THROW(workload::read_json_document(path, schema.str())) << path;
   }

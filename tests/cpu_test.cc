@@ -8,6 +8,7 @@
 
 #include "bench/address_space.h"
 #include "sim/cpu/core.h"
+#include "tests/paths.h"
 
 namespace {
 std::uint64_t allocations = 0;
@@ -33,7 +34,7 @@ namespace kpksim::cpu {
 namespace {
 
 CoreProfile profile() {
-  return read_core_profile(KPKSIM_SOURCE_DIR "/profiles/cores/neoverse-v1.json");
+  return read_core_profile(kpksim::test::source_path("profiles/cores/neoverse-v1.json"));
 }
 VirtAddr page(std::uint64_t n) { return VirtAddr(bench::kFirstPage + n * kPageSize); }
 
@@ -140,7 +141,7 @@ TEST_F(CoreTest, HardwareMarksDirty_OnceAndThroughTheTlb) {
 TEST(CortexA55, AnyTlbiEmptiesTheL1Tlbs) {
   const auto l2_hits = [](const char* name) {
     bench::AddressSpace space(
-        read_core_profile(std::string(KPKSIM_SOURCE_DIR "/profiles/cores/") + name), 8);
+        read_core_profile(kpksim::test::source_path("profiles/cores/") + name), 8);
     Core& core = space.core();
     EXPECT_FALSE(core.load64(page(0)).fault);
     EXPECT_FALSE(core.load64(page(1)).fault);

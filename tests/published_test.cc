@@ -12,15 +12,16 @@
 #include <sstream>
 
 #include "sim/base/error.h"
+#include "tests/paths.h"
 
 namespace kpksim::validate {
 namespace {
 
-const std::string kFile = KPKSIM_SOURCE_DIR "/tests/published/published_results.json";
+const std::string kFile = kpksim::test::source_path("tests/published/published_results.json");
 
 std::string output_of(const std::string& arguments) {
   const std::string path = testing::TempDir() + "published.out";
-  const std::string command = std::string(KPKSIM_BINARY) + " " + arguments + " >" + path;
+  const std::string command = kpksim::test::kpksim_binary() + " " + arguments + " >" + path;
   EXPECT_NE(std::system(command.c_str()), -1);
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();

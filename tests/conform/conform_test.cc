@@ -9,6 +9,7 @@
 #include <string>
 
 #include "sim/mmu/regime.h"
+#include "tests/paths.h"
 
 namespace {
 
@@ -40,8 +41,8 @@ class ConformCommand : public testing::Test {
   }
   int run(const std::string& arguments) {
     const std::string out = (folder_ / "out").string();
-    const int status =
-        std::system((std::string(KPKSIM_BINARY) + " " + arguments + " >" + out + " 2>&1").c_str());
+    const int status = std::system(
+        (kpksim::test::kpksim_binary() + " " + arguments + " >" + out + " 2>&1").c_str());
     std::ostringstream text;
     text << std::ifstream(out, std::ios::binary).rdbuf();
     said_ = text.str();

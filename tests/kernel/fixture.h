@@ -6,18 +6,19 @@
 #include <string>
 
 #include "sim/kernel/kernel.h"
+#include "tests/paths.h"
 
 namespace kpksim::kernel {
 
 inline const cpu::CoreProfile& core_profile() {
   static const cpu::CoreProfile p =
-      cpu::read_core_profile(std::string(KPKSIM_SOURCE_DIR) + "/profiles/cores/neoverse-v1.json");
+      cpu::read_core_profile(kpksim::test::source_path("profiles/cores/neoverse-v1.json"));
   return p;
 }
 
 inline const KernelProfile& kernel_profile() {
-  static const KernelProfile p = read_kernel_profile(std::string(KPKSIM_SOURCE_DIR) +
-                                                     "/profiles/kernels/linux-6.12-kpkeys.json");
+  static const KernelProfile p =
+      read_kernel_profile(kpksim::test::source_path("profiles/kernels/linux-6.12-kpkeys.json"));
   return p;
 }
 

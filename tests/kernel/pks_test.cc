@@ -2,13 +2,14 @@
 
 #include "sim/base/error.h"
 #include "tests/kernel/fixture.h"
+#include "tests/paths.h"
 
 namespace kpksim::kernel {
 namespace {
 
 const cpu::CoreProfile& sapphire_rapids() {
-  static const cpu::CoreProfile p = cpu::read_core_profile(std::string(KPKSIM_SOURCE_DIR) +
-                                                           "/profiles/cores/sapphire-rapids.json");
+  static const cpu::CoreProfile p =
+      cpu::read_core_profile(kpksim::test::source_path("profiles/cores/sapphire-rapids.json"));
   return p;
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sim/conform/replay.h"
+#include "tests/paths.h"
 
 namespace kpksim::conform {
 namespace {
@@ -16,8 +17,7 @@ TEST_P(Golden, EveryVectorAgreesColdAndWarm) {
                             if (printed++ < 3) ADD_FAILURE() << text;
                           },
                           [](const std::string& text) { ADD_FAILURE() << text; }};
-  const Tally tally =
-      replay_file(std::string(KPKSIM_SOURCE_DIR) + "/tests/golden/" + name, listener);
+  const Tally tally = replay_file(kpksim::test::source_path("tests/golden/") + name, listener);
   EXPECT_EQ(tally.agreed, count);
   EXPECT_EQ(tally.disagreed, 0u);
 }

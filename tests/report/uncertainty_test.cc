@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/paths.h"
+
 namespace kpksim::report {
 namespace {
 
@@ -53,7 +55,7 @@ TEST(Uncertainty, SaysWhatHoldsInEveryDrawAndWhatDoesNot) {
 }
 
 TEST(CoreProfileDraws, StayInTheirRangesAndRepeat) {
-  const std::string path = KPKSIM_SOURCE_DIR "/profiles/cores/neoverse-v1.json";
+  const std::string path = kpksim::test::source_path("profiles/cores/neoverse-v1.json");
   const cpu::CoreProfile written = cpu::read_core_profile(path);
   const auto price = [](const cpu::CoreProfile& p, cpu::Event e) {
     return static_cast<double>(p.millicycles[static_cast<std::size_t>(e)]) / 1000;

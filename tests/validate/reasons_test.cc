@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "sim/base/error.h"
+#include "tests/paths.h"
 
 namespace kpksim::validate {
 namespace {
@@ -22,7 +23,7 @@ TEST(Reasons, TheFirstThatFitsIsPrinted) {
 
 // TLBIs are never off; a reason for one would hide that one is.
 TEST(Reasons, TheShippedOnesAreNotAboutTlbis) {
-  const auto reasons = read_reasons(KPKSIM_SOURCE_DIR "/tests/validate/reasons.json");
+  const auto reasons = read_reasons(kpksim::test::source_path("tests/validate/reasons.json"));
   ASSERT_FALSE(reasons.empty());
   for (const Reason& r : reasons) {
     for (const std::string& counter : r.counters)

@@ -13,11 +13,13 @@
 #include "sim/base/error.h"
 #include "sim/workload/schema.h"
 #include "sim/workload/size.h"
+#include "tests/paths.h"
 
 namespace kpksim::workload {
 namespace {
 
-const std::filesystem::path kWorkloads = std::filesystem::path(KPKSIM_SOURCE_DIR) / "workloads";
+const std::filesystem::path kWorkloads =
+    std::filesystem::path(kpksim::test::source_path("")) / "workloads";
 
 class JsonWorkload : public testing::Test {
  protected:

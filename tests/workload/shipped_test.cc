@@ -10,6 +10,7 @@
 #include "sim/workload/json.h"
 #include "sim/workload/strace.h"
 #include "tests/kernel/fixture.h"
+#include "tests/paths.h"
 
 namespace kpksim::workload {
 namespace {
@@ -38,7 +39,7 @@ struct Outcome {
 std::vector<fs::path> shipped() {
   std::vector<fs::path> files;
   for (const char* folder : {"workloads", "traces"}) {
-    const fs::path path = fs::path(KPKSIM_SOURCE_DIR) / folder;
+    const fs::path path = fs::path(kpksim::test::source_path("")) / folder;
     if (!fs::is_directory(path)) continue;
     for (const auto& entry : fs::directory_iterator(path)) {
       const std::string name = entry.path().filename().string();

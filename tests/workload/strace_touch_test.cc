@@ -3,6 +3,7 @@
 
 #include "sim/workload/driver.h"
 #include "tests/kernel/fixture.h"
+#include "tests/paths.h"
 #include "tests/workload/strace_fixture.h"
 
 namespace kpksim::workload {
@@ -432,7 +433,7 @@ TEST_F(Strace, TheMemoryOfAGroupLivesUntilItsLastThreadEnds) {
 class Recording : public testing::TestWithParam<std::string> {};
 
 TEST_P(Recording, IsUnderstoodAndRuns) {
-  const Workload w = read_strace(std::string(KPKSIM_SOURCE_DIR) + "/traces/" + GetParam());
+  const Workload w = read_strace(kpksim::test::source_path("traces/") + GetParam());
   const std::size_t steps = w.phases[0].steps.size();
   EXPECT_GT(steps, 30000u);
   std::uint64_t bad = 0;
@@ -452,7 +453,7 @@ TEST_P(Recording, IsUnderstoodAndRuns) {
 std::vector<std::string> recordings() {
   std::vector<std::string> names;
   for (const auto& file :
-       std::filesystem::directory_iterator(std::string(KPKSIM_SOURCE_DIR) + "/traces")) {
+       std::filesystem::directory_iterator(kpksim::test::source_path("traces"))) {
     if (file.path().extension() == ".zst") names.push_back(file.path().filename().string());
   }
   std::sort(names.begin(), names.end());

@@ -1,0 +1,13 @@
+#pragma once
+// Where the tests and benchmarks find the checkout and the program.
+
+#include <string>
+
+namespace kpksim::test {
+
+// `relative` ("profiles/cores/a.json") as a path in the checkout.
+std::string source_path(const std::string& relative);
+// The program that was built with the tests, quoted for a shell.
+std::string kpksim_binary();
+
+}  // namespace kpksim::test
