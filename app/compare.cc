@@ -112,7 +112,7 @@ int execute(const std::vector<std::string>& arguments, bool single) {
                      : report::compare_table({{"runs", runs}}, terminal_style());
     }
     if (!draws.empty()) {
-      ordered_json drawn = report::uncertainty(runs, draws);
+      ordered_json drawn = report::uncertainty(runs, core, draws);
       drawn["seed"] = request.seed;
       if (request.format == "table") {
         text += "\n" + report::uncertainty_table(drawn, terminal_style());

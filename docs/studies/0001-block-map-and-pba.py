@@ -4,6 +4,8 @@
     docs/studies/0001-block-map-and-pba.py            # writes both (the figure: python3-matplotlib)
     docs/studies/0001-block-map-and-pba.py --check    # one machine; exit status 1 if its table in
                                                       # the text is not what the simulator gives
+    docs/studies/0001-block-map-and-pba.py --prose    # exit status 1 if the answer quotes what the
+                                                      # text's tables do not say
 """
 import json
 import os
@@ -11,6 +13,8 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+
+import prose
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -93,7 +97,7 @@ def beaten(result, better, worse):
 def overheads(machine, results):
     shown = [p for p in POLICIES if p != BASE]
     core, cores = machine
-    text = f"\n### {core}, {cores} core{'s' if cores > 1 else ''}\n\n"
+    text = f"\n### {heading(core, cores)}\n\n"
     text += "| overhead, percent | " + " | ".join(POLICIES[p] for p in shown) + " |\n"
     text += "|---|" + "---:|" * len(shown) + "\n"
     for name, label in BENCHMARKS.items():
@@ -145,7 +149,7 @@ def draw(all_results):
                       xerr=[[v[1] - v[0] for v in values], [v[2] - v[1] for v in values]],
                       error_kw={"linewidth": 0.8})
         axis.set_yticks(range(len(names)), [BENCHMARKS[n] for n in names])
-        axis.set_title(f"{machine[0]}, {machine[1]} core{'s' if machine[1] > 1 else ''}")
+        axis.set_title(heading(*machine))
         axis.grid(axis="x", linewidth=0.3)
     axes[0][0].invert_yaxis()
     axes[0][0].legend(loc="upper right")
@@ -154,7 +158,62 @@ def draw(all_results):
     figure.savefig(FIGURE, metadata={"Date": None})
 
 
+def heading(core, cores):
+    return f"{core}, {cores} core{'s' if cores > 1 else ''}"
+
+
+def quotes(tables):
+    """What the answer says in numbers, as the tables have it."""
+    def median(machine, row, column):
+        return float(tables[heading(*machine)][row][column].split()[0])
+
+    def ahead(row, cores, worse="per-page, blocks", better="pba, blocks"):
+        """How many points per-page costs more: from the core where it is least to the most."""
+        by = [median((core, cores), row, worse) - median((core, cores), row, better)
+              for core in ("neoverse-v1", "neoverse-v2")]
+        least, most = f"{min(by):.1f}", f"{max(by):.1f}"
+        return least if least == most else f"{least} to {most}"
+
+    calls = tables["Calls of set_memory_pkey()"]
+    fork = calls["fork h:0"]
+    assert fork == calls["fork h:1"], "the answer speaks of one number for both"
+    more = {row: max(median(m, row, "pba, blocks") - median(m, row, "register only, pages")
+                     for m in MACHINES) for row in BENCHMARKS.values()}
+    dearest = max(more, key=more.get)
+    won = {cell for claim in list(CLAIMS)[:2] for row in tables[f"In how many draws {claim}"].values()
+           for cell in row.values()} - {"equal"}
+    assert len(won) == 1, "the answer speaks of one number of draws"
+    unbatched = [median(m, row, "pba, blocks, no batching") for m in MACHINES
+                 for row in ("fork h:0", "fork h:1")]
+    pages = [median(m, row, "unprotected, pages") for m in MACHINES
+             for row in ("fork h:0", "fork h:1")]
+    return [
+        f"{fork['pba']} call of set_memory_pkey() instead of {fork['per-page, blocks']}",
+        f"a compilation {calls['compilation']['pba']} instead of "
+        f"{calls['compilation']['per-page, blocks']}",
+        f"at most {more[dearest]:.1f} points more than switching alone ({dearest})",
+        f"{ahead('fork h:0', 1)} (h:0) and {ahead('fork h:1', 1)} points (h:1) more than pba on one "
+        f"core, and {ahead('fork h:0', 64)} and {ahead('fork h:1', 64)} points more on 64",
+        f"for a compilation {ahead('compilation', 1)} and {ahead('compilation', 64)} points",
+        f"in {won.pop()} draws",
+        f"less than {SAME} points",
+        f"pba still costs {min(unbatched):.0f} to {max(unbatched):.0f} % for fork",
+        f"{min(pages):.1f} % to an unprotected fork",
+    ]
+
+
+def check_prose():
+    text = TEXT.read_text()
+    answer = text.split("**Answer.**")[1].split("![")[0]
+    wrong = prose.check(answer, quotes(prose.tables_of(text)),
+                        ["h:0", "h:1", "V1", "V2", "of 1 GB", "1 and 64 of them", "63 other cores"])
+    if wrong:
+        sys.exit(f"{TEXT}: " + "; ".join(wrong))
+
+
 def main():
+    if "--prose" in sys.argv[1:]:
+        return check_prose()
     if "--check" in sys.argv[1:]:
         machine = MACHINES[-1]
         if overheads(machine, simulate(*machine)) in TEXT.read_text():
@@ -166,6 +225,7 @@ def main():
     head, rest = text.split(BEGIN)
     TEXT.write_text(head + BEGIN + tables(all_results) + END + rest.split(END)[1])
     draw(all_results)
+    check_prose()
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ class ProfileReader {
   // InputError: unreadable or malformed (with line and column), or no object with a name.
   explicit ProfileReader(const std::string& path, Ranges ranges = Ranges::kOptional);
 
-  // From now on number() draws from a number's range, where it has one: each uniformly, in the
-  // order in which they are asked for. The same seed gives the same numbers.
+  // From now on number() draws from a number's range, where it has one: below the number or above
+  // it with the same probability, and uniformly there, so that the number is the draws' median. In
+  // the order in which they are asked for. The same seed gives the same numbers.
   void draw(std::uint64_t seed) { random_.emplace(seed); }
 
   std::string name() const { return root_.value("name", ""); }

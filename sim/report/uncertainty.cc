@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 
 #include "sim/report/text_table.h"
 
@@ -38,29 +39,50 @@ ordered_json cycles_json(const std::vector<double>& millicycles) {
   return out;
 }
 
-// In percent, two decimals.
+double overhead(double value, double base) { return base == 0 ? 0 : (value / base - 1) * 100; }
+
+// Two decimals.
+double percent(double n) { return std::round(n * 100) / 100; }
+
 ordered_json overhead_json(const std::vector<double>& values, const std::vector<double>& base) {
   std::vector<double> overheads;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    overheads.push_back(base[i] == 0 ? 0 : (values[i] / base[i] - 1) * 100);
+    overheads.push_back(overhead(values[i], base[i]));
   }
   ordered_json out = ordered_json::array();
-  for (const double n : interval(overheads)) out.push_back(std::round(n * 100) / 100);
+  for (const double n : interval(overheads)) out.push_back(percent(n));
+  return out;
+}
+
+// Names of the drawn numbers that stand at an end of their range, with what no draw can undercut or
+// exceed: all draws of such a number lie on one side of it.
+ordered_json at_an_end(const cpu::CoreProfile& core) {
+  ordered_json out = ordered_json::array();
+  for (const ProfileEntry& e : core.entries) {
+    if (e.group != "cycles" || !e.range || e.range->first == e.range->second) continue;
+    const double value = std::strtod(e.value.c_str(), nullptr);
+    if (value == e.range->first || value == e.range->second) out.push_back(e.name);
+  }
   return out;
 }
 
 ordered_json phase_json(const std::string& name, const std::vector<const ordered_json*>& parts,
-                        const std::vector<std::string>& policies,
+                        const std::vector<std::string>& policies, const cpu::CoreProfile& core,
                         const std::vector<cpu::CoreProfile>& draws) {
   std::vector<std::vector<double>> costs;  // by policy and draw
   for (const ordered_json* part : parts) {
     costs.emplace_back();
-    for (const cpu::CoreProfile& core : draws) costs.back().push_back(cost(*part, core));
+    for (const cpu::CoreProfile& draw : draws) costs.back().push_back(cost(*part, draw));
   }
   ordered_json out = {{"name", name}, {"policies", ordered_json::array()}};
   for (std::size_t p = 0; p < parts.size(); ++p) {
     ordered_json policy = {{"policy", policies[p]}, {"cycles", cycles_json(costs[p])}};
-    if (p != 0) policy["overhead_percent"] = overhead_json(costs[p], costs[0]);
+    const double own = cost(*parts[p], core);
+    policy["own_cycles"] = static_cast<std::uint64_t>(own / 1000);
+    if (p != 0) {
+      policy["overhead_percent"] = overhead_json(costs[p], costs[0]);
+      policy["own_overhead_percent"] = percent(overhead(own, cost(*parts[0], core)));
+    }
     out["policies"].push_back(policy);
   }
   out["pairs"] = ordered_json::array();
@@ -78,6 +100,37 @@ ordered_json phase_json(const std::string& name, const std::vector<const ordered
 std::string interval_text(const ordered_json& interval) {
   return fmt::format("{:+.2f} [{:+.2f}, {:+.2f}] %", interval[1].get<double>(),
                      interval[0].get<double>(), interval[2].get<double>());
+}
+
+// What the table says of the profile's own numbers where their result lies outside the interval.
+std::string outside(const ordered_json& phase, const ordered_json& policy, const char* drawn,
+                    const char* own, const char* unit) {
+  if (!policy.contains(drawn)) return {};
+  const ordered_json& interval = policy[drawn];
+  if (policy[own] >= interval[0] && policy[own] <= interval[2]) return {};
+  return fmt::format("  {}, {}: {}{}\n", phase["name"].get<std::string>(),
+                     policy["policy"].get<std::string>(), policy[own].dump(), unit);
+}
+
+// The caption's part on results of the profile's own numbers that lie outside their interval.
+std::string all_outside(const ordered_json& uncertainty) {
+  std::string text;
+  for (const ordered_json& phase : uncertainty["phases"]) {
+    for (const ordered_json& policy : phase["policies"]) {
+      text += policy.contains("overhead_percent")
+                  ? outside(phase, policy, "overhead_percent", "own_overhead_percent", " %")
+                  : outside(phase, policy, "cycles", "own_cycles", " cycles");
+    }
+  }
+  if (text.empty()) return {};
+  std::string names;
+  for (const ordered_json& name : uncertainty["at_an_end"]) {
+    names += (names.empty() ? "" : ", ") + name.get<std::string>();
+  }
+  return "Outside the interval with the profile's own numbers" +
+         (names.empty() ? std::string()
+                        : ", as all draws of " + names + " lie on one side of its own value") +
+         ":\n" + text;
 }
 
 std::size_t draws_won(const ordered_json& phase, const ordered_json& a, const ordered_json& b) {
@@ -107,19 +160,20 @@ void conclusions(const ordered_json& phase, std::size_t draws, std::string& sure
 
 }  // namespace
 
-ordered_json uncertainty(const std::vector<ordered_json>& runs,
+ordered_json uncertainty(const std::vector<ordered_json>& runs, const cpu::CoreProfile& core,
                          const std::vector<cpu::CoreProfile>& draws) {
   std::vector<std::string> policies;
   policies.reserve(runs.size());
   for (const ordered_json& run : runs) policies.push_back(policy_name(run, ","));
   ordered_json out = {{"workload", runs[0]["workload"]["name"]},
                       {"draws", draws.size()},
+                      {"at_an_end", at_an_end(core)},
                       {"phases", ordered_json::array()}};
   const auto add = [&](const std::string& name, auto&& part_of) {
     std::vector<const ordered_json*> parts;
     parts.reserve(runs.size());
     for (const ordered_json& run : runs) parts.push_back(&part_of(run));
-    out["phases"].push_back(phase_json(name, parts, policies, draws));
+    out["phases"].push_back(phase_json(name, parts, policies, core, draws));
   };
   const std::size_t phases = runs[0]["phases"].size();
   for (std::size_t p = 0; p < phases && phases > 1; ++p) {
@@ -157,7 +211,7 @@ std::string uncertainty_table(const ordered_json& uncertainty, const TableStyle&
     table.row(std::move(row));
     conclusions(phase, draws, sure, unsure);
   }
-  std::string text = table.print(style);
+  std::string text = table.print(style) + all_outside(uncertainty);
   if (!sure.empty()) text += "Holds in every draw:\n" + sure;
   if (!unsure.empty()) text += "Depends on numbers that nobody has measured:\n" + unsure;
   return text;
