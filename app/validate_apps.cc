@@ -128,6 +128,11 @@ int validate_apps(const std::vector<std::string>& arguments) {
                                  request.file, validate::kNothing));
   }
 
+  if (programs.empty()) {
+    throw InputError(fmt::format("{}: /phases: nothing to compare: expected programs beside '{}'",
+                                 request.file, validate::kNothing));
+  }
+
   // One replay for each program, CPU and variant; ratios need their base variants too.
   const auto wanted = [&](const Measurement& m) {
     return (request.program.empty() || m.phase == request.program || m.phase == validate::kNothing);
@@ -177,6 +182,11 @@ int validate_apps(const std::vector<std::string>& arguments) {
     std::vector<validate::AppRow> rows = validate::compare_app(of, measured);
     print(of, rows, request.all);
     for (const validate::AppRow& row : rows) ++verdicts[static_cast<unsigned>(row.verdict)];
+  }
+  if (verdicts[0] + verdicts[1] + verdicts[2] == 0) {
+    throw InputError(
+        fmt::format("{}: nothing to compare: no counter of program {} under variant {}",
+                    request.file, request.program, request.variant));
   }
   std::cout << "Assumed, as a recording does not show which pages are touched:\n";
   for (const std::string& text : traces.begin()->second.assumptions) {

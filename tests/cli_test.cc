@@ -291,6 +291,30 @@ TEST_F(AppsFile, WithoutTheProgramNothingThereIsNothingToSubtract) {
                  {"/phases", "'nothing'"});
 }
 
+TEST_F(AppsFile, WithoutOtherProgramsThereIsNothingToCompare) {
+  expect_refused(
+      R"({"variants":"","phases":[{"name":"nothing","cpu":{"max":{"off":{"eret":7}}}}]})",
+      {"/phases", "nothing to compare"});
+}
+
+// A check that compared nothing has not succeeded.
+TEST_F(CommandLine, AValidationThatComparesNothingIsAnError) {
+  EXPECT_EQ(run("validate kernel --variant switch-only-batched --phase fork_64m"), 2);
+  EXPECT_NE(message_.find("'switch-only-batched' was not measured in phase 'fork_64m'"),
+            std::string::npos)
+      << message_;
+  EXPECT_NE(message_.find("expected one of: keyed"), std::string::npos) << message_;
+  EXPECT_EQ(run("validate kernel --variant keyd"), 2);
+  EXPECT_NE(message_.find("is not a variant; did you mean 'keyed'?"), std::string::npos)
+      << message_;
+  const std::string counts = write(
+      "counts.json",
+      R"({"variants":"","phases":[{"name":"unheard_of","cpu":{"max":{"off":{"eret":[7]}}}}]})");
+  EXPECT_EQ(run("validate kernel " + counts), 2);
+  EXPECT_NE(message_.find("nothing to compare: no workload for unheard_of"), std::string::npos)
+      << message_;
+}
+
 TEST_F(CommandLine, UnknownCommandAndMissingFileExitWithTwo) {
   EXPECT_EQ(run("compair"), 2);
   EXPECT_NE(message_.find("'compare'"), std::string::npos) << message_;

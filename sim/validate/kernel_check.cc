@@ -1,9 +1,12 @@
 #include "sim/validate/kernel_check.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <limits>
 
 #include "sim/kernel/cause.h"
 #include "sim/mmu/tlbi.h"
@@ -30,6 +33,7 @@ constexpr double kCowFaults = 9;
 constexpr double kTolerance = 0.03, kEvents = 10, kPlacement = 0.15, kScheduling = 0.1;
 constexpr std::size_t kCrowd = 3;  // processes: more compete for the core
 constexpr double kInstructions = 0.1, kDifference = 0.15;
+constexpr std::uint64_t kFar = 10;  // percent outside the readings: "within" then says little
 
 // Ranges over several boots, which the notes of kernel_counts_kpkeys.json give for the phases that
 // were read once.
@@ -142,6 +146,38 @@ std::string_view name_of(Rule rule) {
                                                        "COW",   "purge",  "placement", "scheduling",
                                                        "10 %",  "15 %"};
   return kNames[static_cast<unsigned>(rule)];
+}
+
+double distance(const Row& row) {
+  const auto model = static_cast<double>(row.model);
+  const auto least = static_cast<double>(low(row.real)), most = static_cast<double>(high(row.real));
+  if (model < least) return model / least - 1;
+  if (model <= most) return 0;
+  return most == 0 ? std::numeric_limits<double>::infinity() : model / most - 1;
+}
+
+std::string distance_text(const Row& row) {
+  const double d = distance(row);
+  return std::isinf(d) ? "real 0" : fmt::format("{:+.0f} %", 100 * d);
+}
+
+bool is_far(const Row& row) {
+  return row.verdict == Verdict::kWithin && (100 * row.model > (100 + kFar) * high(row.real) ||
+                                             100 * row.model < (100 - kFar) * low(row.real));
+}
+
+Tally tally_of(const std::vector<PhaseCheck>& checks) {
+  Tally tally;
+  for (const PhaseCheck& check : checks) {
+    for (const Row& row : check.rows) {
+      const bool zero = row.verdict != Verdict::kOff && row.model == 0 && high(row.real) == 0;
+      ++(zero                              ? tally.both_zero
+         : row.verdict == Verdict::kExact  ? tally.exact
+         : row.verdict == Verdict::kWithin ? tally.within
+                                           : tally.off);
+    }
+  }
+  return tally;
 }
 
 ModelCounts model_counts(const workload::PhaseResult& phase) {

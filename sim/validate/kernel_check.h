@@ -39,10 +39,24 @@ struct Row {
   Rule rule = Rule::kEqual;
 };
 
+// How far the model lies outside the readings, relative to the nearer one: -0.2 is a fifth below
+// the least; 0 within them. Infinite if all readings are 0 and the model is not.
+double distance(const Row& row);
+// "+12 %"; "real 0" if it is infinite.
+std::string distance_text(const Row& row);
+// Its rule lets it pass, but it is more than a tenth outside the readings.
+bool is_far(const Row& row);
+
 struct PhaseCheck {
   const Measurement* measurement = nullptr;
   std::vector<Row> rows;
 };
+
+// Rows by verdict. A count that is 0 on both sides says little and is counted apart.
+struct Tally {
+  std::size_t exact = 0, within = 0, off = 0, both_zero = 0;
+};
+Tally tally_of(const std::vector<PhaseCheck>& checks);
 
 // Counters of the model for one phase, under the names of the files: all, and what timer interrupts
 // and page faults have of them.

@@ -31,6 +31,7 @@ class Reader {
     each(root, "", "tables", [&](const json& table, const std::string& at) {
       out.tables.push_back(read_table(table, at));
     });
+    if (out.tables.empty()) fail("/tables", "nothing to compare: expected at least one table");
     if (root.contains("absolute")) {
       each(root["absolute"], "/absolute", "rows", [&](const json& row, const std::string& at) {
         out.absolute.push_back(read_absolute(row, at));

@@ -1,6 +1,7 @@
 #include "sim/validate/reasons.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -13,8 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<std::string> names(const json& at, const std::string& place, bool needed) {
-  if (at.is_null() && !needed) return {};
+std::vector<std::string> names(const json& at, const std::string& place) {
   if (!at.is_array() || at.empty()) throw InputError(place + ": expected a list of names");
   std::vector<std::string> out;
   for (const json& name : at) {
@@ -50,19 +50,31 @@ std::vector<Reason> read_reasons(const std::string& path) {
       if (!has(known, key))
         throw InputError(place + "/" + key + ": unknown name" + suggest(key, known));
     }
-    reasons.push_back({names(at.value("counters", json()), place + "/counters", true),
-                       names(at.value("phases", json()), place + "/phases", false),
+    reasons.push_back({names(at.value("counters", json()), place + "/counters"),
+                       names(at.value("phases", json()), place + "/phases"),
                        at["reason"].get<std::string>()});
   }
   return reasons;
 }
 
-std::string reason_for(const std::vector<Reason>& reasons, const std::string& counter,
-                       const std::string& phase) {
-  for (const Reason& r : reasons) {
-    if (has(r.counters, counter) && (r.phases.empty() || has(r.phases, phase))) return r.text;
+std::string Reasons::of(const std::string& counter, const std::string& phase) {
+  for (const Reason& r : all_) {
+    if (!has(r.counters, counter) || !has(r.phases, phase)) continue;
+    used_.emplace(&r, phase);
+    return r.text;
   }
   return {};
+}
+
+std::vector<std::string> Reasons::unused() const {
+  std::vector<std::string> out;
+  for (const Reason& r : all_) {
+    for (const std::string& phase : r.phases) {
+      if (used_.contains({&r, phase})) continue;
+      out.push_back(fmt::format("{} in {}", fmt::join(r.counters, ", "), phase));
+    }
+  }
+  return out;
 }
 
 }  // namespace kpksim::validate

@@ -14,11 +14,19 @@ namespace kpksim::validate {
 namespace {
 
 TEST(Reasons, TheFirstThatFitsIsPrinted) {
-  const std::vector<Reason> reasons = {{{"isb"}, {"fork"}, "one"}, {{"isb", "eret"}, {}, "two"}};
-  EXPECT_EQ(reason_for(reasons, "isb", "fork"), "one");
-  EXPECT_EQ(reason_for(reasons, "isb", "exec"), "two");
-  EXPECT_EQ(reason_for(reasons, "eret", "fork"), "two");
-  EXPECT_EQ(reason_for(reasons, "tlbi.VALE1IS", "fork"), "");
+  Reasons reasons({{{"isb"}, {"fork"}, "one"}, {{"isb", "eret"}, {"fork", "exec"}, "two"}});
+  EXPECT_EQ(reasons.of("isb", "fork"), "one");
+  EXPECT_EQ(reasons.of("isb", "exec"), "two");
+  EXPECT_EQ(reasons.of("eret", "fork"), "two");
+  EXPECT_EQ(reasons.of("tlbi.VALE1IS", "fork"), "");
+  EXPECT_EQ(reasons.of("isb", "munmap"), "") << "a reason is of its phases alone";
+}
+
+TEST(Reasons, ThoseThatExplainNothingAreNamed) {
+  Reasons reasons({{{"isb"}, {"fork"}, "one"}, {{"isb", "eret"}, {"fork", "exec"}, "two"}});
+  reasons.of("isb", "fork");
+  reasons.of("isb", "exec");
+  EXPECT_EQ(reasons.unused(), std::vector<std::string>{"isb, eret in fork"});
 }
 
 // TLBIs are never off; a reason for one would hide that one is.
@@ -45,6 +53,8 @@ TEST(Reasons, AWrongListIsRefusedByPointer) {
   };
   EXPECT_EQ(message("{}"), ": expected a list");
   EXPECT_EQ(message(R"([{"counters": ["isb"]}])"), ": /0/reason: expected a string");
+  EXPECT_EQ(message(R"([{"counters": ["isb"], "reason": "r"}])"),
+            ": /0/phases: expected a list of names");
   EXPECT_EQ(message(R"([{"counters": [], "reason": "r"}])"),
             ": /0/counters: expected a list of names");
   EXPECT_EQ(message(R"([{"counter": ["isb"], "reason": "r"}])"),
