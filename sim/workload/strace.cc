@@ -232,7 +232,9 @@ void StraceReader::call(const StraceLine& line) {
   const Handler handler = handler_of(line.name);
   if (line.failed && makes_task(line.name)) begun_.erase(pid_);
   if (line.failed || handler == nullptr) {
-    if (!line.failed) settle(pid_);
+    if (line.failed) return syscall();
+    if (lacks_model(line.name)) return unmodelled(line);
+    settle(pid_);
     return syscall();
   }
   (this->*handler)(line);

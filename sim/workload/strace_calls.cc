@@ -33,13 +33,20 @@ StraceReader::Handler StraceReader::handler_of(std::string_view call) {
       {"waitid", &R::wait},
       {"mmap", &R::mmap},
       {"mmap2", &R::mmap},
+      {"old_mmap", &R::mmap},
       {"munmap", &R::munmap},
       {"mprotect", &R::mprotect},
       {"pkey_mprotect", &R::mprotect},
       {"madvise", &R::madvise},
       {"mremap", &R::mremap},
+      {"remap_file_pages", &R::remap_file_pages},
       {"brk", &R::brk},
+      {"mlock", &R::mlock},
+      {"mlock2", &R::mlock},
+      {"munlock", &R::mlock},
+      {"process_madvise", &R::process_madvise},
       {"shmget", &R::shmget},
+      {"shmctl", &R::shmctl},
       {"shmat", &R::shmat},
       {"shmdt", &R::shmdt},
       {"open", &R::open},
@@ -53,7 +60,17 @@ StraceReader::Handler StraceReader::handler_of(std::string_view call) {
       {"fcntl", &R::fcntl},
       {"fcntl64", &R::fcntl},
       {"close", &R::close},
+      {"pidfd_open", &R::pidfd_open},
       {"ftruncate", &R::ftruncate},
+      {"ftruncate64", &R::ftruncate},
+      {"truncate", &R::truncate},
+      {"truncate64", &R::truncate},
+      {"fallocate", &R::fallocate},
+      {"unlink", &R::remove},
+      {"unlinkat", &R::remove},
+      {"rename", &R::rename},
+      {"renameat", &R::rename},
+      {"renameat2", &R::rename},
       {"close_range", &R::close_range},
       {"prctl", &R::prctl},
       {"read", &R::data_in},
@@ -65,12 +82,16 @@ StraceReader::Handler StraceReader::handler_of(std::string_view call) {
       {"recvfrom", &R::data_in},
       {"recvmsg", &R::data_in},
       {"recvmmsg", &R::data_in},
-      {"fstat", &R::quiet},
-      {"fstat64", &R::quiet},
-      {"newfstatat", &R::quiet},
-      {"fstatat64", &R::quiet},
-      {"statx", &R::quiet},
-      {"lseek", &R::quiet},
+      {"fstat", &R::status},
+      {"fstat64", &R::status},
+      {"newfstatat", &R::status},
+      {"fstatat64", &R::status},
+      {"statx", &R::status},
+      {"stat", &R::status_of_path},
+      {"stat64", &R::status_of_path},
+      {"lstat", &R::status_of_path},
+      {"lstat64", &R::status_of_path},
+      {"lseek", &R::seek},
       {"access", &R::quiet},
       {"faccessat", &R::quiet},
       {"faccessat2", &R::quiet},
@@ -83,19 +104,6 @@ StraceReader::Handler StraceReader::handler_of(std::string_view call) {
 
 // Calls that the dynamic linker mixes with its mmaps: no sign that it has begun to use them.
 void StraceReader::quiet(const StraceLine&) { syscall(); }
-
-bool StraceReader::range(const StraceLine& line) {
-  const std::uint64_t start = line.argument(0), length = line.argument(1);
-  if (line.orphan || !line.is_number(0) || !line.is_number(1)) {
-    unclear(line.orphan ? "call whose beginning is missing" : "memory call with unknown arguments");
-  } else if (start + length < start || start + length > kUserEnd) {
-    unclear("memory call beyond 48-bit addresses");
-  } else if (length != 0) {
-    return true;
-  }
-  syscall();
-  return false;
-}
 
 void StraceReader::program(const StraceLine& line) {
   const auto path = line.text(0);

@@ -13,29 +13,55 @@ int descriptor_of(std::uint64_t value) { return static_cast<int>(value); }
 
 }  // namespace
 
-std::uint32_t StraceReader::file_of(std::string_view descriptor) {
-  std::string key(StraceLine::path_of(descriptor));
-  const int number = descriptor_of(strace_number(descriptor).value_or(0));
-  if (key.empty()) {
-    const std::string* path = files().path(number);
-    key = path != nullptr ? *path : fmt::format("descriptor {} of {}", number, pid_);
+std::uint32_t StraceReader::id_of(StraceFile& file) {
+  if (file.id == 0) {
+    file.id = static_cast<std::uint32_t>(file_ids_.size() + 1);
+    file_ids_.emplace(fmt::format("{}: {}", file.id, file.path), file.id);
   }
-  return file_ids_.try_emplace(key, static_cast<std::uint32_t>(file_ids_.size() + 1)).first->second;
+  return file.id;
+}
+
+// What a call says of a descriptor (-y) is newer than what its open said, but a file that has no
+// name is told apart only by that.
+StraceFile& StraceReader::file_of(std::string_view descriptor) {
+  const std::string_view shown = StraceLine::path_of(descriptor);
+  const int number = descriptor_of(strace_number(descriptor).value_or(0));
+  StraceFile* file = files().file(number);
+  if (file != nullptr && (shown.empty() || shown == file->path || file->removed)) return *file;
+  return file_system_.at(shown.empty() ? fmt::format("descriptor {} of {}", number, pid_)
+                                       : std::string(shown));
 }
 
 void StraceReader::open(const StraceLine& line) {
   syscall();
   const std::size_t at = line.name.starts_with("openat") ? 1 : 0;
   std::string path(StraceLine::path_of(line.result));
-  if (path.empty()) path = line.text(at);
-  if (path.size() > 2 && path.front() == '"') path = path.substr(1, path.find('"', 1) - 1);
-  if (line.name == "memfd_create") path = fmt::format("memory file of line {}", line_);
-  const bool empty = line.has("O_TRUNC") || line.has("O_EXCL") || line.has("O_APPEND") ||
-                     line.name == "creat" || line.name == "memfd_create" ||
-                     (line.has("O_CREAT") && absent_.contains(path));
+  if (path.empty()) path = quoted(line.text(at));
+  const bool nameless = line.name == "memfd_create" || line.has("O_TMPFILE");
+  const bool made =
+      nameless || line.has("O_EXCL") || (line.has("O_CREAT") && absent_.contains(path));
+  const bool empty = made || line.has("O_TRUNC") || line.name == "creat";
+  const bool device = path.starts_with("/dev/") && !path.starts_with("/dev/shm/");
   absent_.erase(path);
-  files().open(descriptor_of(line.value()), path, line.has("O_CLOEXEC") || line.has("MFD_CLOEXEC"),
-               empty && !path.starts_with("/dev/"));
+  if (nameless) path = fmt::format("nameless file of line {}", line_);
+  StraceFile& file = nameless          ? file_system_.unnamed(path)
+                     : made && !device ? file_system_.create(path)
+                                       : file_system_.at(path);
+  if (empty && !device) file.truncate(0);
+  file.removed |= nameless;
+  file.memory |= line.name == "memfd_create";
+  files().open(descriptor_of(line.value()), file, line.has("O_CLOEXEC") || line.has("MFD_CLOEXEC"),
+               (empty || line.has("O_APPEND")) && !device);
+  if (line.has("O_APPEND")) files().seek(descriptor_of(line.value()), file.size.value_or(0));
+}
+
+void StraceReader::pidfd_open(const StraceLine& line) {
+  settle(pid_);
+  syscall();
+  StraceFile& file = file_system_.unnamed(fmt::format("pidfd of {}", line.argument(0)));
+  file.process = static_cast<std::uint32_t>(line.argument(0));
+  file.removed = true;
+  files().open(descriptor_of(line.value()), file, true, false);
 }
 
 void StraceReader::duplicate(const StraceLine& line) {
@@ -59,11 +85,6 @@ void StraceReader::close(const StraceLine& line) {
   files().close(descriptor_of(line.argument(0)));
 }
 
-void StraceReader::ftruncate(const StraceLine& line) {
-  syscall();
-  if (line.argument(1) == 0) files().truncate(descriptor_of(line.argument(0)));
-}
-
 void StraceReader::close_range(const StraceLine& line) {
   syscall();
   if (line.has(2, "CLOSE_RANGE_CLOEXEC")) return;
@@ -71,8 +92,21 @@ void StraceReader::close_range(const StraceLine& line) {
                       descriptor_of(std::min<std::uint64_t>(line.argument(1), 1u << 30)));
 }
 
+void StraceReader::seek(const StraceLine& line) {
+  syscall();
+  const int descriptor = descriptor_of(line.argument(0));
+  files().seek(descriptor, line.value());
+  StraceFile* file = files().file(descriptor);
+  if (file != nullptr && line.has(2, "SEEK_END") && line.is_number(1) && line.argument(1) == 0) {
+    file->size = line.value();
+  }
+}
+
 void StraceReader::data_in(const StraceLine& line) {
   syscall();
+  if (line.name == "read" || line.name == "readv") {
+    files().read(descriptor_of(line.argument(0)), line.value());
+  }
   if (line.is_number(2) && line.argument(2) >= kLargeRequest) {
     settle(pid_);
     std::vector<PageTouch> data;

@@ -97,7 +97,7 @@ CallKind StraceReader::data_kind(const StraceLine& line, CallKind kind) {
     return CallKind::kSocketData;
   }
   if (shown.starts_with('/')) return kind;
-  const bool opened = files().path(static_cast<int>(line.argument(0))) != nullptr;
+  const bool opened = files().file(static_cast<int>(line.argument(0))) != nullptr;
   return opened ? kind : CallKind::kPipeData;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/base/error.h"
 #include "sim/base/types.h"
 #include "sim/workload/strace_reader.h"
@@ -22,24 +24,64 @@ std::uint8_t prot_of(const StraceLine& line, std::size_t i) {
                                    (line.has(i, "PROT_EXEC") ? kProtExec : 0));
 }
 
+// Where the arguments lie in memory, strace shows them as one: "{addr=NULL, len=4096, ...}".
+StraceLine unpacked(const StraceLine& line) {
+  StraceLine out = line;
+  out.arguments.clear();
+  std::string_view rest = std::string_view(line.arguments[0]).substr(1);
+  while (!rest.empty() && rest.front() != '}') {
+    const std::size_t end = std::min(rest.find_first_of(",}"), rest.size());
+    std::string_view part = rest.substr(0, end);
+    part.remove_prefix(std::min(part.size(), part.find_first_not_of(' ')));
+    if (const std::size_t name = part.find('='); name != std::string_view::npos) {
+      part.remove_prefix(name + 1);
+    }
+    out.arguments.emplace_back(part);
+    rest.remove_prefix(end < rest.size() && rest[end] == ',' ? end + 1 : end);
+  }
+  return out;
+}
+
 }  // namespace
 
-void StraceReader::map(StraceArea area, std::uint32_t file, std::uint64_t offset) {
+bool StraceReader::range(const StraceLine& line) {
+  const std::uint64_t start = line.argument(0), length = line.argument(1);
+  if (line.orphan || !line.is_number(0) || !line.is_number(1)) {
+    unclear(line.orphan ? "call whose beginning is missing" : "memory call with unknown arguments");
+  } else if (start + length < start || start + length > kUserEnd) {
+    unclear("memory call beyond 48-bit addresses");
+  } else if (length != 0) {
+    return true;
+  }
+  syscall();
+  return false;
+}
+
+// `mapped`: of a file, which bytes are mapped; or what else the area shares with others.
+void StraceReader::map(StraceArea area, StraceFile* file, std::uint64_t offset, bool populate) {
   Operation& op = emit(OpKind::kMmap, pid_);
   op.address = area.start;
   op.length = area.end - area.start;
   op.prot = area.prot;
   op.shared = area.shared;
   op.file = area.file;
-  op.file_id = file;
-  op.file_offset = offset;
+  op.populate = populate;
+  if (file != nullptr) {
+    area.backing = file;
+    area.bias = offset - area.start;
+    op.file_id = id_of(*file);
+    op.file_offset = offset;
+    op.shmem = !file->cached(offset);  // its pages come, zeroed, when they are touched first
+  }
   space().frees = false;
   const bool huge_pages = rule_.huge_pages && !space().no_huge_pages;
   if (!huge_pages && !area.file && !area.shared) op.advice = Advice::kNoHugepage;
   space().map(area);
+  if (populate) space().populated(area.start, area.end);
 }
 
 void StraceReader::mmap(const StraceLine& line) {
+  if (line.arguments.size() == 1 && line.text(0).starts_with('{')) return mmap(unpacked(line));
   if (!range(line)) return;
   const bool whole = line.arguments.size() == 6;
   if (whole && is_raw(line.text(2)) && is_raw(line.text(3))) {
@@ -62,12 +104,32 @@ void StraceReader::mmap(const StraceLine& line) {
   area.file = !line.has(3, "MAP_ANONYMOUS") && !line.has(3, "MAP_ANON");
   area.shared = line.has(3, "MAP_SHARED") || line.has(3, "MAP_SHARED_VALIDATE");
   area.stack = line.has(3, "MAP_STACK");
-  area.zero = !area.file && line.has(3, "MAP_FIXED");  // a loader's, behind a file's data
-  area.populate = line.has(3, "MAP_POPULATE") || line.has(3, "MAP_LOCKED");
-  if (const ProgramTraces* traces = tasks_[pid_].traces; area.file && traces != nullptr) {
+  area.reserve = line.has(3, "MAP_NORESERVE");
+  StraceFile* file = area.file ? &file_of(line.text(4)) : nullptr;
+  if (file != nullptr && file->path == "/dev/zero") {
+    file = nullptr;
+    area.file = false;
+  }
+  const bool fixed = line.has(3, "MAP_FIXED");
+  area.zero = fixed && file == nullptr && !area.shared && (area.prot & kProtWrite) != 0 &&
+              space().continues_data(area.start, area.end);
+  if (const ProgramTraces* traces = tasks_[pid_].traces; file != nullptr && traces != nullptr) {
     area.read_only_end = traces->read_only_end(area.start);
   }
-  map(area, area.file ? file_of(line.text(4)) : 0, line.argument(5));
+  // Memory that is taken out of use in place had been used as if it were unmapped.
+  if (fixed && file == nullptr && area.prot == kProtNone) use_up(area.start, area.end);
+  // MAP_NONBLOCK makes MAP_POPULATE do nothing.
+  const bool populate =
+      line.has(3, "MAP_LOCKED") || (line.has(3, "MAP_POPULATE") && !line.has(3, "MAP_NONBLOCK"));
+  map(area, file, line.argument(5), populate && area.prot != kProtNone);
+}
+
+// Before [start, end) goes.
+void StraceReader::use_up(std::uint64_t start, std::uint64_t end) {
+  if (space().waits_whole(start, end)) settle(pid_);  // mapped, used and unmapped
+  std::vector<PageTouch> used;
+  space().use_up_large(start, end, used);
+  touch(pid_, used);
 }
 
 void StraceReader::munmap(const StraceLine& line) {
@@ -113,6 +175,18 @@ void StraceReader::mremap(const StraceLine& line) {
   space().move(op.address, op.length, op.new_address, new_length);
 }
 
+// Since Linux 4.0 it is a mapping of another part of the file over this one.
+void StraceReader::remap_file_pages(const StraceLine& line) {
+  if (!range(line)) return;
+  const StraceArea* old = space().find(line.argument(0));
+  if (old == nullptr || !old->shared || old->backing == nullptr) return unmodelled(line);
+  settle(pid_);
+  StraceArea area = *old;
+  area.start = align_down(line.argument(0), kPageSize);
+  area.end = area.start + align_up(line.argument(1), kPageSize);
+  map(area, area.backing, line.argument(3) * kPageSize, !line.has(4, "MAP_NONBLOCK"));
+}
+
 // The heap lies where the recorded program had it, which is not where the model's own exec puts
 // one: what brk adds and takes is mapped and unmapped as the kernel's brk does it.
 void StraceReader::brk(const StraceLine& line) {
@@ -129,7 +203,7 @@ void StraceReader::brk(const StraceLine& line) {
     area.end = to;
     area.prot = kProtRead | kProtWrite;
     area.heap = true;
-    return map(area, 0, 0);
+    return map(area, nullptr, 0, false);
   }
   if (rule_.touch) {
     touch(pid_, {{to, kPageSize, kPageSize, true}});  // the heap had reached up to here
@@ -139,38 +213,6 @@ void StraceReader::brk(const StraceLine& line) {
   op.address = to;
   op.length = from - to;
   space().unmap(to, from);
-}
-
-void StraceReader::shmget(const StraceLine& line) {
-  segment_bytes_[line.value()] = align_up(line.argument(1), kPageSize);
-  syscall();
-}
-
-void StraceReader::shmat(const StraceLine& line) {
-  const auto segment = segment_bytes_.find(line.argument(0));
-  if (segment == segment_bytes_.end() || segment->second == 0 || line.value() == 0) {
-    unclear("shared memory of unknown size");
-    return syscall();
-  }
-  StraceArea area;
-  area.start = line.value();
-  area.end = area.start + segment->second;
-  area.prot = kProtRead;
-  if (!line.has(2, "SHM_RDONLY")) area.prot |= kProtWrite;
-  area.shared = area.file = true;
-  attached_bytes_[area.start] = segment->second;
-  const auto id = static_cast<std::uint32_t>(file_ids_.size() + 1);
-  map(area, file_ids_.try_emplace(fmt::format("segment {}", segment->first), id).first->second, 0);
-}
-
-void StraceReader::shmdt(const StraceLine& line) {
-  const auto attached = attached_bytes_.find(line.argument(0));
-  if (attached == attached_bytes_.end()) return syscall();
-  settle(pid_);
-  Operation& op = emit(OpKind::kMunmap, pid_);
-  op.address = attached->first;
-  op.length = attached->second;
-  space().unmap(op.address, op.address + op.length);
 }
 
 }  // namespace kpksim::workload

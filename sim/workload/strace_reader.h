@@ -1,6 +1,6 @@
 #pragma once
-// Turns the lines of a trace into operations; see strace.h. A helper of strace.cc and
-// strace_calls.cc, nobody else's.
+// Turns the lines of a trace into operations; see strace.h. A helper of
+// the files strace*.cc, nobody else's.
 
 #include <cstdint>
 #include <map>
@@ -30,7 +30,9 @@ class StraceReader {
   bool ensure(std::uint32_t pid);
   void begin(const StraceLine& line);
   void call(const StraceLine& line);
-  void unclear(const char* kind) { ++not_understood_[kind]; }
+  void unclear(const std::string& kind) { ++not_understood_[kind]; }
+  void unmodelled(const StraceLine& line);  // named in the result, and no more than its entry
+  static bool lacks_model(std::string_view call);
   void finish();
 
   // Calls that make, change and end tasks (strace.cc).
@@ -43,33 +45,57 @@ class StraceReader {
   void wait(const StraceLine& line);
   void end(std::uint32_t pid);
 
-  // Calls that change memory, and those that decide which file a descriptor is (strace_calls.cc).
+  // Calls that change memory (strace_mappings.cc, strace_segments.cc).
   void mmap(const StraceLine& line);
   void munmap(const StraceLine& line);
   void mprotect(const StraceLine& line);
-  void madvise(const StraceLine& line);
   void mremap(const StraceLine& line);
+  void remap_file_pages(const StraceLine& line);
   void brk(const StraceLine& line);
   void shmget(const StraceLine& line);
+  void shmctl(const StraceLine& line);
   void shmat(const StraceLine& line);
   void shmdt(const StraceLine& line);
+  bool range(const StraceLine& line);  // its first two arguments are an address and a length
+  void map(StraceArea area, StraceFile* file, std::uint64_t offset, bool populate);
+  void use_up(std::uint64_t start, std::uint64_t end);
+  StraceFile& segment(std::uint64_t id, bool made);
+
+  // Calls that say what it is for (strace_advice.cc).
+  void madvise(const StraceLine& line);
+  void process_madvise(const StraceLine& line);
+  void mlock(const StraceLine& line);
+  void advise(const StraceLine& line, std::size_t which, std::uint64_t start, std::uint64_t end);
+
+  // Calls that decide which file a descriptor or a path is (strace_descriptors.cc), and how large
+  // that is (strace_sizes.cc).
   void open(const StraceLine& line);
+  void pidfd_open(const StraceLine& line);
   void duplicate(const StraceLine& line);
   void fcntl(const StraceLine& line);
   void close(const StraceLine& line);
   void close_range(const StraceLine& line);
-  void ftruncate(const StraceLine& line);
-  void prctl(const StraceLine& line);
+  void seek(const StraceLine& line);
   void data_in(const StraceLine& line);
+  void status(const StraceLine& line);
+  void status_of_path(const StraceLine& line);
+  void ftruncate(const StraceLine& line);
+  void truncate(const StraceLine& line);
+  void fallocate(const StraceLine& line);
+  void remove(const StraceLine& line);
+  void rename(const StraceLine& line);
+  static void learn_size(const StraceLine& line, StraceFile& file);
+  StraceFile& file_of(std::string_view descriptor);
+  std::uint32_t id_of(StraceFile& file);
+
+  // Other calls, and programs (strace_calls.cc).
+  void prctl(const StraceLine& line);
   void program(const StraceLine& line);
   void quiet(const StraceLine& line);  // nothing but its entry, and no sign of other activity
-  bool range(const StraceLine& line);  // its first two arguments are an address and a length
   // What execve maps, by index into the images; 0: nothing is known.
   std::uint32_t image(const std::string& path);
   void start_program(std::uint32_t image);
   void read_sizes(const std::string& path);
-  void map(StraceArea area, std::uint32_t file, std::uint64_t offset);
-  std::uint32_t file_of(std::string_view descriptor);
 
   StraceSpace& space() { return *tasks_[pid_].space; }
   StraceFiles& files() { return *tasks_[pid_].files; }
@@ -102,8 +128,8 @@ class StraceReader {
   std::set<std::string, std::less<>> absent_;    // paths that were looked for and not there
   std::map<std::string, ProgramSize> programs_;  // by path as execve has it
   std::vector<Image> placed_;                    // of workload_.images
-  std::map<std::uint64_t, std::uint64_t> segment_bytes_,
-      attached_bytes_;  // System V, by id, address
+  StraceFileSystem file_system_;
+  std::map<std::uint64_t, StraceFile*> segments_;  // System V, by id
   std::map<std::string, std::uint64_t> not_understood_;
   std::mt19937_64 random_{20241};  // which pages; any fixed seed
 };

@@ -9,63 +9,12 @@ namespace {
 
 constexpr std::uint64_t kFaultAroundBytes = 64 << 10;
 constexpr std::uint64_t kWorkingSet = 1024;  // pages that a fork is followed by writing to
-constexpr std::size_t kRangesKept = 1024;    // of written pages, the newest
 
 std::uint64_t share(std::uint64_t bytes, unsigned percent) {
   return std::min(bytes, align_up(bytes * percent / 100, kPageSize));
 }
 
 }  // namespace
-
-void WrittenPages::add(std::uint64_t start, std::uint64_t end) {
-  cut(start, end);
-  if (!ranges_.empty() && ranges_.back().end == start) {
-    ranges_.back().end = end;
-  } else {
-    ranges_.push_back({start, end});
-  }
-  pages_ += (end - start) / kPageSize;
-  if (ranges_.size() <= kRangesKept) return;
-  pages_ -= (ranges_.front().end - ranges_.front().start) / kPageSize;
-  ranges_.erase(ranges_.begin());
-}
-
-void WrittenPages::cut(std::uint64_t start, std::uint64_t end) {
-  for (std::size_t i = 0; i < ranges_.size();) {
-    const Range r = ranges_[i];
-    const std::uint64_t from = std::max(start, r.start), to = std::min(end, r.end);
-    if (from >= to) {
-      ++i;
-      continue;
-    }
-    pages_ -= (to - from) / kPageSize;
-    ranges_.erase(ranges_.begin() + static_cast<std::ptrdiff_t>(i));
-    const auto keep = [&](std::uint64_t a, std::uint64_t b) {
-      if (a < b) ranges_.insert(ranges_.begin() + static_cast<std::ptrdiff_t>(i++), {a, b});
-    };
-    keep(r.start, from);
-    keep(to, r.end);
-  }
-}
-
-std::uint64_t WrittenPages::page(std::uint64_t i) const {
-  for (const Range& r : ranges_) {
-    const std::uint64_t n = (r.end - r.start) / kPageSize;
-    if (i < n) return r.start + i * kPageSize;
-    i -= n;
-  }
-  return 0;
-}
-
-std::vector<std::pair<std::uint64_t, std::uint64_t>> WrittenPages::within(std::uint64_t start,
-                                                                          std::uint64_t end) const {
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> out;
-  for (const Range& r : ranges_) {
-    const std::uint64_t from = std::max(start, r.start), to = std::min(end, r.end);
-    if (from < to) out.emplace_back(from, to);
-  }
-  return out;
-}
 
 // Takes [start, end) out of a list of areas.
 void StraceSpace::cut(std::vector<StraceArea>& areas, std::uint64_t start, std::uint64_t end) {
@@ -86,7 +35,10 @@ void StraceSpace::cut(std::vector<StraceArea>& areas, std::uint64_t start, std::
   areas = std::move(left);
 }
 
-void StraceSpace::map(const StraceArea& area) {
+void StraceSpace::map(StraceArea area) {
+  const StraceArea* before = find(area.start);
+  const bool inside = before != nullptr && area.end <= before->end;
+  area.made_in = inside ? before->made_in : ++mappings_;
   unmap(area.start, area.end);
   areas_[area.end] = area;
   waiting_.push_back(area);
@@ -153,6 +105,7 @@ void StraceSpace::move(std::uint64_t from, std::uint64_t length, std::uint64_t t
   if (it == areas_.end() || it->second.start > from) return;
   StraceArea area = it->second;
   unmap(from, from + length);
+  area.bias += from - to;
   area.start = to;
   area.end = to + new_length;
   area.whole = true;
@@ -168,9 +121,62 @@ void StraceSpace::move(std::uint64_t from, std::uint64_t length, std::uint64_t t
   waiting_.push_back(area);
 }
 
-bool StraceSpace::knows(std::uint64_t address) const {
+const StraceArea* StraceSpace::find(std::uint64_t address) const {
   const auto it = areas_.upper_bound(address);
-  return it != areas_.end() && it->second.start <= address;
+  return it != areas_.end() && it->second.start <= address ? &it->second : nullptr;
+}
+
+std::vector<StraceArea> StraceSpace::within(std::uint64_t start, std::uint64_t end) const {
+  std::vector<StraceArea> out;
+  for (auto it = areas_.upper_bound(start); it != areas_.end() && it->second.start < end; ++it) {
+    out.push_back(it->second);
+    out.back().start = std::max(start, it->second.start);
+    out.back().end = std::min(end, it->second.end);
+  }
+  return out;
+}
+
+std::optional<StraceArea> StraceSpace::mapped(const StraceFile& file, std::uint64_t first,
+                                              std::uint64_t last) const {
+  std::optional<StraceArea> largest;
+  for (const auto& [unused, area] : areas_) {
+    if (area.backing != &file) continue;
+    const std::uint64_t offset = area.offset_of(area.start), length = area.end - area.start;
+    const std::uint64_t from = std::max(first, offset), to = std::min(last, offset + length);
+    if (from >= to || (largest && to - from <= largest->end - largest->start)) continue;
+    largest = area;
+    largest->start = from - area.bias;
+    largest->end = to - area.bias;
+  }
+  return largest;
+}
+
+bool StraceSpace::continues_data(std::uint64_t start, std::uint64_t end) const {
+  const StraceArea *data = start == 0 ? nullptr : find(start - 1), *rest = find(start);
+  return data != nullptr && rest != nullptr && data->end == start && end <= rest->end &&
+         data->file && !data->shared && (data->prot & kProtWrite) != 0 &&
+         data->made_in == rest->made_in;
+}
+
+void StraceSpace::populated(std::uint64_t start, std::uint64_t end) {
+  for (const StraceArea& area : within(start, end)) {
+    if (area.prot == kProtNone) continue;
+    cut(waiting_, area.start, area.end);
+    if ((area.prot & kProtWrite) != 0 && !area.shared) written_.add(area.start, area.end);
+  }
+  for (Open& open : large_) {
+    if (start <= open.next && open.next < end) open.next = std::min(open.end, end);
+  }
+  if (start <= heap_.next && heap_.next < end) heap_.next = std::min(heap_.end, end);
+}
+
+void StraceSpace::set_fork(std::uint64_t start, std::uint64_t end, bool StraceArea::*flag,
+                           bool on) {
+  split(start);
+  split(end);
+  for (auto it = areas_.upper_bound(start); it != areas_.end() && it->second.start < end; ++it) {
+    it->second.*flag = on;
+  }
 }
 
 bool StraceSpace::waits_whole(std::uint64_t start, std::uint64_t end) const {
@@ -226,15 +232,33 @@ void StraceSpace::write_data(const StraceArea& area, std::vector<PageTouch>& out
   write(area, area.end, out);
 }
 
-void StraceSpace::settle(const StraceArea& area, std::vector<PageTouch>& out) {
-  const std::uint64_t length = area.end - area.start;
+bool StraceSpace::reservation(const StraceArea& area) const {
+  const std::uint64_t length = area.end - area.start, limit = std::uint64_t{rule_.reserve_mb} << 20;
+  if (length <= limit) return false;
+  if (area.backing == nullptr) return area.reserve && !area.file;
+  return area.backing->filled(area.offset_of(area.start), length) < length;
+}
+
+void StraceSpace::settle(StraceArea area, std::vector<PageTouch>& out) {
   const bool w = (area.prot & kProtWrite) != 0;
   if (area.prot == kProtNone || area.stack || !rule_.touch) return;
-  if (area.populate && w) return write(area, area.end, out);
+  if (area.backing != nullptr) {
+    const std::uint64_t offset = area.offset_of(area.start);
+    std::uint64_t there = area.backing->exists(offset, area.end - area.start);
+    area.end = area.start + there;
+    if (reservation(area) && !w) there = area.backing->filled(offset, there);
+    area.end = area.start + there;
+    if (there == 0) return;
+  }
   if (!w) {
     if (area.file) read_text(area, out);
     return;
   }
+  if (reservation(area)) {
+    open(area, out);
+    return;
+  }
+  const std::uint64_t length = area.end - area.start;
   if (area.shared) return write(area, area.start + share(length, rule_.shared_percent), out);
   if (area.file) return write_data(area, out);
   if (area.zero) {
@@ -323,7 +347,7 @@ void StraceSpace::use_up(std::uint64_t start, std::uint64_t end, std::vector<Pag
     if (part.file || part.shared || part.stack || (part.prot & kProtWrite) == 0) continue;
     part.start = std::max(start, part.start);
     part.end = std::min(end, part.end);
-    write(part, part.end, out);
+    if (!reservation(part)) write(part, part.end, out);
   }
 }
 
@@ -343,9 +367,21 @@ std::vector<PageTouch> StraceSpace::walk(std::uint64_t start, std::uint64_t end)
   return out;
 }
 
+// What MADV_DONTFORK and MADV_WIPEONFORK keep from a child.
+void StraceSpace::inherit() {
+  for (const StraceArea& area : within(0, ~std::uint64_t{0})) {
+    if (area.dont_fork) {
+      unmap(area.start, area.end);
+    } else if (area.wipe_on_fork) {
+      forget(area.start, area.end);
+    }
+  }
+}
+
 std::vector<PageTouch> StraceSpace::forked(bool child) {
   to_write_.clear();
   to_read_.clear();
+  if (child) inherit();
   const std::uint64_t pages = written_.pages(), n = std::min(pages, kWorkingSet);
   for (std::uint64_t i = pages - n; i < pages; ++i) to_write_.push_back(written_.page(i));
   if (child) to_read_ = text_read_;

@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
 
 #include "sim/workload/strace.h"
+#include "sim/workload/strace_files.h"
+#include "sim/workload/strace_written.h"
 
 namespace kpksim::workload {
 
@@ -34,28 +37,16 @@ struct StraceArea {
   bool loaded = true;               // by the dynamic linker, which looks into its data first
   bool fixed = false;               // data of a program that is not relocated
   bool cleared = false;             // data whose last page is zeroed behind its end before all else
-  bool populate = false;            // MAP_POPULATE: the kernel touches all of it
+  bool reserve = false;             // MAP_NORESERVE: of its size the kernel takes no account
+  bool dont_fork = false;           // MADV_DONTFORK
+  bool wipe_on_fork = false;        // MADV_WIPEONFORK
   std::uint64_t read_only_end = 0;  // of data: what is before it will become read-only; 0: unknown
   bool whole = true;                // nothing was cut off since it was mapped
-};
+  std::uint32_t made_in = 0;        // which mapping first had these addresses; 0: none yet
+  StraceFile* backing = nullptr;    // of a file mapping
+  std::uint64_t bias = 0;           // offset in the file less the address, modulo 2^64
 
-// Ranges in the order in which they were last written.
-class WrittenPages {
- public:
-  void add(std::uint64_t start, std::uint64_t end);
-  void cut(std::uint64_t start, std::uint64_t end);
-  std::uint64_t pages() const { return pages_; }
-  std::uint64_t page(std::uint64_t i) const;  // address of the i-th; i < pages()
-  // What of [start, end) was written.
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> within(std::uint64_t start,
-                                                              std::uint64_t end) const;
-
- private:
-  struct Range {
-    std::uint64_t start, end;
-  };
-  std::vector<Range> ranges_;
-  std::uint64_t pages_ = 0;
+  std::uint64_t offset_of(std::uint64_t address) const { return address + bias; }
 };
 
 class StraceSpace {
@@ -63,13 +54,26 @@ class StraceSpace {
   explicit StraceSpace(const TouchRule& rule) : rule_(rule), family_(std::make_shared<int>(0)) {}
 
   // What a successful call changes. Touches come later, from settle().
-  void map(const StraceArea& area);
+  void map(StraceArea area);
   void unmap(std::uint64_t start, std::uint64_t end);
   void protect(std::uint64_t start, std::uint64_t end, std::uint8_t prot);
   void move(std::uint64_t from, std::uint64_t length, std::uint64_t to, std::uint64_t new_length);
   void discard(std::uint64_t start, std::uint64_t end) { forget(start, end); }
   void wrote(std::uint64_t start, std::uint64_t end) { written_.add(start, end); }
-  bool knows(std::uint64_t address) const;
+  // The kernel brings the pages of [start, end), as far as they exist: nothing is left to touch.
+  void populated(std::uint64_t start, std::uint64_t end);
+  void set_fork(std::uint64_t start, std::uint64_t end, bool StraceArea::*flag, bool on);
+  bool knows(std::uint64_t address) const { return find(address) != nullptr; }
+  // The mapping at `address`; nullptr: none is known.
+  const StraceArea* find(std::uint64_t address) const;
+  // The known mappings within [start, end), cut to it.
+  std::vector<StraceArea> within(std::uint64_t start, std::uint64_t end) const;
+  // The largest part that maps something of [first, last) of a file; nullopt: none does.
+  std::optional<StraceArea> mapped(const StraceFile& file, std::uint64_t first,
+                                   std::uint64_t last) const;
+  // [start, end) is the rest of an object that a loader maps: directly behind the object's data, in
+  // the range that the loader had reserved for all of it.
+  bool continues_data(std::uint64_t start, std::uint64_t end) const;
   // A mapping that was made for use, not a part that a loader cuts off again.
   bool waits_whole(std::uint64_t start, std::uint64_t end) const;
 
@@ -112,13 +116,16 @@ class StraceSpace {
   Open open(const StraceArea& area, std::vector<PageTouch>& out);
   // Writes this share of what is left; nothing more shows.
   void fill(Open& open, unsigned percent, std::vector<PageTouch>& out);
-  void settle(const StraceArea& area, std::vector<PageTouch>& out);
+  void settle(StraceArea area, std::vector<PageTouch>& out);
+  // What the size of the mapping says nothing of: see TouchRule::reserve_mb.
+  bool reservation(const StraceArea& area) const;
   void write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out);
   // Touches the next n.
   void again(std::vector<std::uint64_t>& left, std::uint64_t n, bool write,
              std::vector<PageTouch>& out) const;
   std::vector<PageTouch> run_on();  // what a fork or a forked child's own end is followed by
-  unsigned heap_percent() const;    // of what was used up
+  void inherit();
+  unsigned heap_percent() const;  // of what was used up
   void write_heap(const StraceArea& area, std::vector<PageTouch>& out);
   void forget(std::uint64_t start, std::uint64_t end);
   void split(std::uint64_t at);
@@ -140,6 +147,7 @@ class StraceSpace {
   std::vector<std::uint64_t> text_read_;      // one address in each window that was read
   WrittenPages written_;                      // private: copied after a fork
   WrittenPages written_shared_;
+  std::uint32_t mappings_ = 0;   // made so far
   std::shared_ptr<int> family_;  // shared by the copies of a fork
 };
 

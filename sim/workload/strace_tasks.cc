@@ -11,57 +11,6 @@ bool makes_task(std::string_view call) {
          call == "clone3";
 }
 
-void StraceFiles::open(int descriptor, const std::string& path, bool close_on_exec, bool empty) {
-  open_[descriptor] = {path, close_on_exec, empty, 0, 0};
-}
-
-std::uint64_t StraceFiles::write(int descriptor, std::uint64_t bytes,
-                                 std::optional<std::uint64_t> offset) {
-  const auto it = open_.find(descriptor);
-  if (it == open_.end() || !it->second.empty) return 0;
-  File& file = it->second;
-  const std::uint64_t start = offset.value_or(file.written), before = align_up(file.end, kPageSize);
-  if (!offset) file.written += bytes;
-  file.end = std::max(file.end, start + bytes);
-  // What lies between the end and the start stays a hole.
-  const std::uint64_t from = std::max(before, align_down(start, kPageSize));
-  return (std::max(from, align_up(file.end, kPageSize)) - from) / kPageSize;
-}
-
-void StraceFiles::truncate(int descriptor) {
-  const auto it = open_.find(descriptor);
-  if (it == open_.end()) return;
-  it->second.empty = true;
-  it->second.end = 0;
-}
-
-void StraceFiles::close_range(int first, int last) {
-  open_.erase(open_.lower_bound(first), open_.upper_bound(last));
-}
-
-void StraceFiles::duplicate(int from, int to, bool close_on_exec) {
-  const auto it = open_.find(from);
-  if (it == open_.end()) {
-    open_.erase(to);  // something that is not known takes its place
-  } else if (from != to) {
-    open_[to] = it->second;
-    open_[to].close_on_exec = close_on_exec;
-  }
-}
-
-void StraceFiles::set_close_on_exec(int descriptor, bool on) {
-  if (const auto it = open_.find(descriptor); it != open_.end()) it->second.close_on_exec = on;
-}
-
-void StraceFiles::executed() {
-  std::erase_if(open_, [](const auto& entry) { return entry.second.close_on_exec; });
-}
-
-const std::string* StraceFiles::path(int descriptor) const {
-  const auto it = open_.find(descriptor);
-  return it == open_.end() ? nullptr : &it->second.path;
-}
-
 StraceParents::StraceParents(std::string_view text) {
   StraceLineParser parser;
   std::uint32_t number = 0;

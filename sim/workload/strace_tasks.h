@@ -4,45 +4,16 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "sim/workload/strace_files.h"
 #include "sim/workload/strace_images.h"
 #include "sim/workload/strace_line.h"
 #include "sim/workload/strace_space.h"
 
 namespace kpksim::workload {
-
-// A table of open files, shared by the threads of a group. Files are told apart by path (or by
-// where they were opened, when the trace does not show it).
-class StraceFiles {
- public:
-  // `empty`: it has no data yet, or what is written goes behind them.
-  void open(int descriptor, const std::string& path, bool close_on_exec, bool empty);
-  void close(int descriptor) { open_.erase(descriptor); }
-  void close_range(int first, int last);
-  void duplicate(int from, int to, bool close_on_exec);
-  void set_close_on_exec(int descriptor, bool on);
-  void executed();  // execve: what is marked close-on-exec goes
-  const std::string* path(int descriptor) const;
-  // So many bytes are written, behind the last ones or at an offset: how many pages that makes,
-  // which the file did not have.
-  std::uint64_t write(int descriptor, std::uint64_t bytes, std::optional<std::uint64_t> offset);
-  void truncate(int descriptor);
-
- private:
-  struct File {
-    std::string path;
-    bool close_on_exec = false;
-    bool empty = false;         // at the start
-    std::uint64_t end = 0;      // of what has been written since
-    std::uint64_t written = 0;  // where the next write goes
-  };
-  std::map<int, File> open_;
-};
 
 struct StraceTask {
   std::uint32_t group = 0;  // pid of the first thread

@@ -5,12 +5,83 @@
 namespace kpksim::workload {
 namespace {
 
-// The same arena, committed by mprotect.
-TEST(ReportedMemory, AnArenaThatMprotectCommitsIsWrittenAtItsBeginning) {
-  const Reported run = run_reported("go-arena-mprotect");
+constexpr std::uint64_t kPagesOf1Mb = 256;
+
+TEST(ReportedMemory, AnArenaIsTheSameWhetherMmapOrMprotectCommitsIt) {
+  for (const char* name : {"go-arena-mprotect", "go-arena"}) {
+    const Reported run = run_reported(name);
+    EXPECT_EQ(run.error, "") << name;
+    EXPECT_EQ(run("fault_translation"), 1u) << name;
+    EXPECT_EQ(run("fault_permission"), 0u) << name;
+    EXPECT_EQ(run("tlbi_vale1"), 0u) << name;
+  }
+}
+
+TEST(ReportedMemory, AReservationLargerThanMemoryIsNotHalfUsed) {
+  for (const char* name : {"reserve-1t-munmap", "reserve-1t-dontneed"}) {
+    const Reported run = run_reported(name);
+    EXPECT_EQ(run.error, "") << name;
+    EXPECT_GE(run("fault_translation"), 1u) << name;
+    EXPECT_LE(run("fault_translation"), 3u) << name;
+  }
+}
+
+TEST(ReportedMemory, OfASparseFileOnlyWhatExistsIsRead) {
+  const Reported run = run_reported("lmdb-1t");
   EXPECT_EQ(run.error, "");
   EXPECT_EQ(run("fault_translation"), 1u);
+}
+
+TEST(ReportedMemory, PopulatedMemoryCausesNoFaults) {
+  const Reported map = run_reported("map-populate");
+  EXPECT_EQ(map("fault_translation"), 0u);
+  EXPECT_EQ(map("user_access"), 0u);
+  EXPECT_EQ(map("exception_el0"), 3u);
+  EXPECT_GE(map("page_zero"), kPagesOf1Mb);
+  const Reported advised = run_reported("madv-populate-write");
+  EXPECT_LE(advised("fault_translation"), 3u);
+  EXPECT_GE(advised("page_zero"), kPagesOf1Mb);
+}
+
+TEST(ReportedMemory, LockedMemoryIsBroughtByTheKernel) {
+  const Reported run = run_reported("mlock");
+  EXPECT_EQ(run("fault_translation"), 0u);
+  EXPECT_GE(run("page_zero"), kPagesOf1Mb);
+  EXPECT_TRUE(run.not_understood.empty());
+}
+
+TEST(ReportedMemory, WhatForkDoesNotCopyIsNotWrittenAfterIt) {
+  const Reported run = run_reported("madv-dontfork");
   EXPECT_EQ(run("fault_permission"), 0u);
+  EXPECT_EQ(run("tlbi_vale1"), 0u);
+  EXPECT_EQ(run.ignored, 0u);
+}
+
+TEST(ReportedMemory, AHoleInAMappedFileClearsItsEntries) {
+  const Reported run = run_reported("punch-hole"), without = run_reported("memfd-fresh-pages");
+  EXPECT_EQ(run("tlbi_rvale1"), without("tlbi_rvale1") + 1);
+  EXPECT_GE(run("page_zero"), kPagesOf1Mb);
+}
+
+TEST(ReportedMemory, AFreshFileInMemoryHasNoPages) {
+  const Reported run = run_reported("memfd-fresh-pages");
+  EXPECT_GE(run("page_zero"), kPagesOf1Mb);
+  EXPECT_LT(run("page_zero"), 2 * kPagesOf1Mb);
+  EXPECT_EQ(run("fault_translation"), 0u);
+}
+
+TEST(ReportedMemory, CallsWithoutAModelAreNamed) {
+  const Reported run = run_reported("old-mmap");
+  EXPECT_EQ(run.unclear("call without a model: remap_file_pages"), 1u);
+  EXPECT_EQ(run.unclear("call without a model: process_madvise"), 1u);
+  EXPECT_EQ(run.not_understood.size(), 2u);  // old_mmap is mmap with its arguments in memory
+}
+
+TEST(ReportedMemory, ASegmentsSizeIsKnownFromItsStatus) {
+  const Reported run = run_reported("shm-known-from-ipc-stat");
+  EXPECT_TRUE(run.not_understood.empty());
+  EXPECT_EQ(run("fault_translation"), 1u);
+  EXPECT_EQ(run.ignored, 0u);
 }
 
 }  // namespace
