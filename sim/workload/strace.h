@@ -31,11 +31,11 @@ struct TouchRule {
   // A heap and large anonymous mappings: the part that is written at once. What else is written
   // shows later: when the program asks for more, or gives it back.
   unsigned open_kb = 12;
-  // Beyond this, the size of a mapping with MAP_NORESERVE, or of a file that is a hole for the most
-  // part, says nothing of its use: it is address space, of which the beginning is written (of a
-  // file that is read: what has data). It is used as far as later calls show: mprotect or MAP_FIXED
-  // that commit a part, madvise that gives one back. 64 MB: the largest pieces that allocators ask
-  // for (an arena of glibc, of Go).
+  // Beyond this, the size of a mapping with MAP_NORESERVE, of a file that is only read, or of one
+  // that is a hole for the most part, says nothing of its use: it is address space, of which the
+  // beginning is touched. It is used as far as later calls show: mprotect or MAP_FIXED that commit
+  // a part, madvise that gives one back. 64 MB: the largest pieces that allocators ask for (an
+  // arena of glibc, of Go).
   unsigned reserve_mb = 64;
   // Of its stack, a program writes these pages besides the one that execve has filled.
   unsigned stack_pages = 1;

@@ -39,6 +39,7 @@ void StraceSpace::map(StraceArea area) {
   const StraceArea* before = find(area.start);
   const bool inside = before != nullptr && area.end <= before->end;
   area.made_in = inside ? before->made_in : ++mappings_;
+  area.part = inside;
   unmap(area.start, area.end);
   areas_[area.end] = area;
   waiting_.push_back(area);
@@ -94,6 +95,7 @@ void StraceSpace::protect(std::uint64_t start, std::uint64_t end, std::uint8_t p
     const bool opened = area.prot == kProtNone && (prot & kProtWrite) != 0;
     area.prot = prot;
     if (!opened) continue;  // a reservation that is taken into use, as a mapping would be
+    area.part = true;
     cut(waiting_, area.start, area.end);
     waiting_.push_back(area);
   }
@@ -236,7 +238,9 @@ bool StraceSpace::reservation(const StraceArea& area) const {
   const std::uint64_t length = area.end - area.start, limit = std::uint64_t{rule_.reserve_mb} << 20;
   if (length <= limit) return false;
   if (area.backing == nullptr) return area.reserve && !area.file;
-  return area.backing->filled(area.offset_of(area.start), length) < length;
+  // A large file is looked up, not read through.
+  const bool data = (area.prot & (kProtWrite | kProtExec)) == 0;
+  return data || area.backing->filled(area.offset_of(area.start), length) < length;
 }
 
 void StraceSpace::settle(StraceArea area, std::vector<PageTouch>& out) {
@@ -244,20 +248,20 @@ void StraceSpace::settle(StraceArea area, std::vector<PageTouch>& out) {
   if (area.prot == kProtNone || area.stack || !rule_.touch) return;
   if (area.backing != nullptr) {
     const std::uint64_t offset = area.offset_of(area.start);
-    std::uint64_t there = area.backing->exists(offset, area.end - area.start);
-    area.end = area.start + there;
-    if (reservation(area) && !w) there = area.backing->filled(offset, there);
-    area.end = area.start + there;
+    const std::uint64_t there = area.backing->exists(offset, area.end - area.start);
     if (there == 0) return;
+    area.end = area.start + there;
   }
-  if (!w) {
-    if (area.file) read_text(area, out);
-    return;
-  }
+  if (!w && !area.file) return;
   if (reservation(area)) {
-    open(area, out);
+    if (w) {
+      open(area, out);
+    } else {
+      out.push_back({area.start, kPageSize, kPageSize, false});
+    }
     return;
   }
+  if (!w) return read_text(area, out);
   const std::uint64_t length = area.end - area.start;
   if (area.shared) return write(area, area.start + share(length, rule_.shared_percent), out);
   if (area.file) return write_data(area, out);
@@ -270,20 +274,28 @@ void StraceSpace::settle(StraceArea area, std::vector<PageTouch>& out) {
   }
   if (area.heap) return write_heap(area, out);
   if (length <= kLargeRequest) return write(area, area.end, out);
-  // One of the same size is an allocator's next piece, as the one before is full; a larger one is
-  // the next place of a table that has outgrown the one before.
   for (Open& before : large_) {
-    if (before.length > length) continue;
-    fill(before, before.length == length ? 100 : rule_.own_percent, out);
+    if (const unsigned percent = filled_by(before, area); percent != 0) fill(before, percent, out);
   }
   std::erase_if(large_, [](const Open& before) { return before.next == before.end; });
   large_.push_back(open(area, out));
 }
 
+// One of the same size is an allocator's next piece, as the one before is full; a larger one is the
+// next place of a table that has outgrown the one before. The pieces of a reservation are not next
+// places of anything: one is full when the reservation is committed further, behind it.
+unsigned StraceSpace::filled_by(const Open& before, const StraceArea& area) const {
+  if (area.part || before.part) {
+    return before.made_in == area.made_in && before.end == area.start ? 100 : 0;
+  }
+  const std::uint64_t length = area.end - area.start;
+  return before.length > length ? 0 : before.length == length ? 100 : rule_.own_percent;
+}
+
 StraceSpace::Open StraceSpace::open(const StraceArea& area, std::vector<PageTouch>& out) {
   const std::uint64_t next = std::min(area.end, area.start + std::uint64_t{rule_.open_kb} * 1024);
   write(area, next, out);
-  return {area.start, next, area.end, area.end - area.start};
+  return {area.start, next, area.end, area.end - area.start, area.made_in, area.part};
 }
 
 void StraceSpace::fill(Open& open, unsigned percent, std::vector<PageTouch>& out) {

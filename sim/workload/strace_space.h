@@ -43,6 +43,7 @@ struct StraceArea {
   std::uint64_t read_only_end = 0;  // of data: what is before it will become read-only; 0: unknown
   bool whole = true;                // nothing was cut off since it was mapped
   std::uint32_t made_in = 0;        // which mapping first had these addresses; 0: none yet
+  bool part = false;                // of what that mapping had reserved: taken into use later
   StraceFile* backing = nullptr;    // of a file mapping
   std::uint64_t bias = 0;           // offset in the file less the address, modulo 2^64
 
@@ -111,10 +112,14 @@ class StraceSpace {
   struct Open {
     std::uint64_t start = 0, next = 0, end = 0;
     std::uint64_t length = 0;  // as it was mapped
+    std::uint32_t made_in = 0;
+    bool part = false;
   };
   // Opens it: its first pages are written.
   Open open(const StraceArea& area, std::vector<PageTouch>& out);
   // Writes this share of what is left; nothing more shows.
+  // What an open one is filled with, by hundredths, when `area` is mapped after it.
+  unsigned filled_by(const Open& before, const StraceArea& area) const;
   void fill(Open& open, unsigned percent, std::vector<PageTouch>& out);
   void settle(StraceArea area, std::vector<PageTouch>& out);
   // What the size of the mapping says nothing of: see TouchRule::reserve_mb.
