@@ -1,6 +1,17 @@
 #include "app/command_line.h"
 
+#include <boost/program_options/parsers.hpp>
+#include <boost/program_options/positional_options.hpp>
+#include <boost/program_options/variables_map.hpp>
 #include <iostream>
+
+namespace boost::program_options {
+template class typed_value<bool>;
+template class typed_value<unsigned>;
+template class typed_value<std::string>;
+template void typed_value<std::vector<std::string>>::xparse(boost::any&,
+                                                            const std::vector<std::string>&) const;
+}  // namespace boost::program_options
 
 namespace kpksim::app {
 

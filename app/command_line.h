@@ -1,10 +1,20 @@
 #pragma once
 // How subcommands read their options (Boost.Program_options): the same everywhere.
 
-#include <boost/program_options.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/value_semantic.hpp>
 #include <initializer_list>
 #include <string>
 #include <vector>
+
+// The kinds of values that options have are compiled in command_line.cc alone.
+namespace boost::program_options {
+extern template class typed_value<bool>;
+extern template class typed_value<unsigned>;
+extern template class typed_value<std::string>;
+extern template void typed_value<std::vector<std::string>>::xparse(
+    boost::any&, const std::vector<std::string>&) const;
+}  // namespace boost::program_options
 
 namespace kpksim::app {
 

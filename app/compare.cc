@@ -1,13 +1,15 @@
 // kpksim run and kpksim compare: one workload under one or several policies.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
+#include "sim/base/json_text.h"
 #include "sim/report/table.h"
 #include "sim/report/uncertainty.h"
 #include "sim/workload/size.h"
@@ -123,8 +125,8 @@ int execute(const std::vector<std::string>& arguments, bool single) {
     for (const ordered_json& run : runs) document["runs"].push_back(run);
   }
   if (request.format == "csv") text = report::csv(document);
-  if (request.format == "json") text = document.dump(2) + "\n";
-  if (!request.output.empty()) report::write_file(request.output, document.dump(2) + "\n");
+  if (request.format == "json") text = dump(document, 2) + "\n";
+  if (!request.output.empty()) report::write_file(request.output, dump(document, 2) + "\n");
   std::cout << text;
   return 0;
 }

@@ -1,6 +1,6 @@
 // kpksim conform: replays vectors of the architecture through the model.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <iostream>
 

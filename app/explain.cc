@@ -3,6 +3,7 @@
 #include "sim/report/explain.h"
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
 #include "app/options.h"

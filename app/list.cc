@@ -1,6 +1,6 @@
 // kpksim list: the policies, core profiles and workloads that exist.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <iostream>
 

@@ -1,6 +1,6 @@
 // kpksim: the command line. Input errors end with one message and exit status 2.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <boost/program_options/errors.hpp>
 #include <iostream>

@@ -1,6 +1,6 @@
 // kpksim translate: one translation, from registers and descriptors, as a person wants to see it.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <iostream>
 

@@ -1,6 +1,6 @@
 // kpksim validate apps: replayed recordings of whole programs against a real kernel's counts.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <filesystem>

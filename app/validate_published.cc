@@ -1,6 +1,6 @@
 // kpksim validate published: the overheads that were published, against the model's.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <atomic>
 #include <cmath>

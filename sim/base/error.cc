@@ -1,7 +1,6 @@
 #include "sim/base/error.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <numeric>

@@ -1,13 +1,13 @@
 #include "sim/base/profile_reader.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <sstream>
+#include <nlohmann/json.hpp>
 
 #include "sim/base/error.h"
+#include "sim/base/json_text.h"
 
 namespace kpksim {
 
@@ -21,22 +21,11 @@ const std::vector<std::string> kConfidences = {"documented", "measured", "derive
 }  // namespace
 
 ProfileReader::ProfileReader(const std::string& path, Ranges ranges)
-    : path_(path), ranges_(ranges) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    throw InputError(fmt::format("{}: cannot be read, or is empty", path));
-  }
-  try {
-    root_ = json::parse(text.str());
-  } catch (const json::parse_error& e) {
-    const std::string before = text.str().substr(0, e.byte == 0 ? 0 : e.byte - 1);
-    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
-    throw InputError(fmt::format("{}:{}:{}: not JSON", path, line, column));
-  }
-  if (!root_.is_object() || !root_.contains("name")) fail("/", "expected an object with a name");
+    : path_(path), root_(std::make_shared<const json>(read_json_file(path))), ranges_(ranges) {
+  if (!root_->is_object() || !root_->contains("name")) fail("/", "expected an object with a name");
 }
+
+std::string ProfileReader::text(const char* key) const { return root_->value(key, ""); }
 
 void ProfileReader::fail(const std::string& pointer, const std::string& what) const {
   throw InputError(fmt::format("{}: {}: {}", path_, pointer, what));
@@ -45,8 +34,8 @@ void ProfileReader::fail(const std::string& pointer, const std::string& what) co
 const json& ProfileReader::value(const std::string& group, const std::string& name) {
   known_[group].push_back(name);
   const std::string pointer = "/" + group + "/" + name;
-  if (!root_.contains(group) || !root_[group].contains(name)) fail(pointer, "missing");
-  const json& at = root_[group][name];
+  if (!root_->contains(group) || !root_->at(group).contains(name)) fail(pointer, "missing");
+  const json& at = root_->at(group)[name];
   for (const char* key : {"value", "source", "confidence"}) {
     if (!at.is_object() || !at.contains(key)) {
       fail(pointer, "expected an object with value, source and confidence");
@@ -58,7 +47,7 @@ const json& ProfileReader::value(const std::string& group, const std::string& na
 
 // Keeps what the file says of a number besides its value, and checks it.
 void ProfileReader::note(const std::string& group, const std::string& name) {
-  const json& at = root_[group][name];
+  const json& at = root_->at(group)[name];
   const std::string pointer = "/" + group + "/" + name;
   ProfileEntry entry{group, name, {}, {}, {}, {}};
   for (const auto& [key, text] : at.items()) {
@@ -67,9 +56,9 @@ void ProfileReader::note(const std::string& group, const std::string& name) {
       fail(pointer + "/" + key,
            "unknown name" + suggest(key, {"value", "source", "confidence", "range"}));
     }
-    if (!text.is_string()) fail(pointer + "/" + key, "expected a string, found " + text.dump());
+    if (!text.is_string()) fail(pointer + "/" + key, "expected a string, found " + dump(text));
   }
-  entry.value = at["value"].is_string() ? at["value"].get<std::string>() : at["value"].dump();
+  entry.value = at["value"].is_string() ? at["value"].get<std::string>() : dump(at["value"]);
   entry.source = at["source"].get<std::string>();
   entry.confidence = at["confidence"].get<std::string>();
   if (std::find(kConfidences.begin(), kConfidences.end(), entry.confidence) == kConfidences.end()) {
@@ -109,7 +98,7 @@ double ProfileReader::number(const std::string& group, const std::string& name) 
 double ProfileReader::written(const std::string& group, const std::string& name) {
   const json& at = value(group, name);
   const std::string pointer = fmt::format("/{}/{}/value", group, name);
-  if (!at.is_number()) fail(pointer, "expected a number, found " + at.dump());
+  if (!at.is_number()) fail(pointer, "expected a number, found " + dump(at));
   return at.get<double>();
 }
 
@@ -130,7 +119,7 @@ bool ProfileReader::flag(const std::string& group, const std::string& name) {
 std::size_t ProfileReader::choice(const std::string& group, const std::string& name,
                                   const std::vector<std::string>& choices) {
   const json& at = value(group, name);
-  const std::string given = at.is_string() ? at.get<std::string>() : at.dump();
+  const std::string given = at.is_string() ? at.get<std::string>() : dump(at);
   const auto found = std::find(choices.begin(), choices.end(), given);
   if (found == choices.end()) {
     fail(fmt::format("/{}/{}/value", group, name),
@@ -142,7 +131,7 @@ std::size_t ProfileReader::choice(const std::string& group, const std::string& n
 void ProfileReader::refuse_unknown() const {
   std::vector<std::string> groups = {"$schema", "name", "description"};
   for (const auto& [group, unused] : known_) groups.push_back(group);
-  for (const auto& [group, members] : root_.items()) {
+  for (const auto& [group, members] : root_->items()) {
     if (std::find(groups.begin(), groups.end(), group) == groups.end()) {
       fail("/" + group, "unknown name" + suggest(group, groups));
     }

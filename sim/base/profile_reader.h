@@ -6,7 +6,8 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <random>
 #include <string>
@@ -33,8 +34,8 @@ class ProfileReader {
   // the order in which they are asked for. The same seed gives the same numbers.
   void draw(std::uint64_t seed) { random_.emplace(seed); }
 
-  std::string name() const { return root_.value("name", ""); }
-  std::string description() const { return root_.value("description", ""); }
+  std::string name() const { return text("name"); }
+  std::string description() const { return text("description"); }
 
   // The value at /group/name. InputError names the file and the JSON pointer.
   double number(const std::string& group, const std::string& name);   // not negative
@@ -52,12 +53,13 @@ class ProfileReader {
   const std::vector<ProfileEntry>& entries() const { return entries_; }
 
  private:
+  std::string text(const char* key) const;
   double written(const std::string& group, const std::string& name);
   void note(const std::string& group, const std::string& name);
   const nlohmann::json& value(const std::string& group, const std::string& name);
 
   std::string path_;
-  nlohmann::json root_;
+  std::shared_ptr<const nlohmann::json> root_;
   Ranges ranges_;
   std::map<std::string, std::vector<std::string>> known_;
   std::vector<ProfileEntry> entries_;

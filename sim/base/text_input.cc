@@ -1,6 +1,6 @@
 #include "sim/base/text_input.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <zlib.h>
 #include <zstd.h>
 

@@ -1,6 +1,6 @@
 #include "sim/conform/explain.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "sim/conform/vector.h"
 #include "sim/mmu/walker.h"

@@ -1,6 +1,6 @@
 #include "sim/conform/replay.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "sim/base/error.h"
 #include "sim/base/text_input.h"

@@ -1,7 +1,6 @@
 #include "sim/conform/vector.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/base/error.h"
+#include "sim/base/json_text.h"
 #include "sim/mmu/fault.h"
 #include "sim/mmu/regime.h"
 
@@ -170,14 +170,6 @@ RangeOperand range_of(const json& document) {
   return r;
 }
 
-json parse_json(std::string_view text) {
-  try {
-    return json::parse(text);
-  } catch (const json::parse_error& e) {
-    throw InputError(fmt::format("byte {}: malformed JSON", e.byte));
-  }
-}
-
 }  // namespace
 
 std::uint64_t parse_number(const std::string& text, const std::string& place) {
@@ -222,7 +214,7 @@ Vector parse_vector(std::string_view line) {
   const json document = parse_json(line);
   if (!document.is_object()) throw InputError("/: expected an object");
   Vector v;
-  if (document.contains("id")) v.id = document["id"].dump();
+  if (document.contains("id")) v.id = dump(document["id"]);
   if (document.contains("xt")) {
     v.what = range_of(document);
   } else {

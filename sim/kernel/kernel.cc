@@ -1,6 +1,6 @@
 #include "sim/kernel/kernel.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <random>

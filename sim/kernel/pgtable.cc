@@ -1,6 +1,6 @@
 #include "sim/kernel/pgtable.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"

@@ -1,6 +1,6 @@
 #include "sim/mmu/regime.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,11 +1,12 @@
 #include "sim/report/explain.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "sim/base/error.h"

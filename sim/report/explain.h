@@ -1,7 +1,7 @@
 #pragma once
 // Where the cycles of the difference between policies went: a view of a result document.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

@@ -1,9 +1,10 @@
 #include "sim/report/result.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cstdio>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "sim/base/error.h"
 

@@ -2,7 +2,7 @@
 // The result of one run as a JSON document: configuration, counters per phase and core, allocator
 // and linear-map statistics, cycles by cause. Tables and CSV are views of it.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

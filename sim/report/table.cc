@@ -1,8 +1,9 @@
 #include "sim/report/table.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "sim/cpu/statistics.h"

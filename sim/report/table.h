@@ -1,7 +1,7 @@
 #pragma once
 // Views of a result document for people: the terminal table and CSV.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace kpksim::report {

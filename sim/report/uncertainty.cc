@@ -1,11 +1,12 @@
 #include "sim/report/uncertainty.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "sim/report/text_table.h"
 

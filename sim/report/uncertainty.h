@@ -2,7 +2,7 @@
 // What a result says when the numbers that nobody has measured are drawn from their ranges. Cycles
 // are counts times prices, so a draw needs no further simulation.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

@@ -1,13 +1,12 @@
 #include "sim/validate/counts.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "sim/base/error.h"
+#include "sim/base/json_text.h"
 #include "sim/mmu/tlbi.h"
 
 namespace kpksim::validate {
@@ -51,17 +50,7 @@ class Reader {
   explicit Reader(const std::string& path) { file_.path = path; }
 
   CountsFile read() {
-    std::ifstream in(file_.path);
-    std::ostringstream text;
-    if (!in || !(text << in.rdbuf())) {
-      throw InputError(fmt::format("{}: cannot be read, or is empty", file_.path));
-    }
-    json root;
-    try {
-      root = json::parse(text.str());
-    } catch (const json::parse_error& e) {
-      throw InputError(fmt::format("{}: byte {}: not JSON", file_.path, e.byte));
-    }
+    const json root = read_json_file(file_.path);
     if (!root.is_object() || !root.contains("phases") || !root["phases"].is_array()) {
       fail("/phases", "expected the phases that a kernel was counted in");
     }
@@ -182,7 +171,7 @@ class Reader {
     const json list = value.is_array() ? value : json::array({value});
     std::vector<std::uint64_t> out;
     for (const json& n : list) {
-      if (!n.is_number_unsigned()) fail(pointer, "expected whole numbers, found " + n.dump());
+      if (!n.is_number_unsigned()) fail(pointer, "expected whole numbers, found " + dump(n));
       out.push_back(n.get<std::uint64_t>());
     }
     if (out.empty()) fail(pointer, "no value");

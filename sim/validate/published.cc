@@ -1,13 +1,12 @@
 #include "sim/validate/published.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <charconv>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "sim/base/error.h"
+#include "sim/base/json_text.h"
 
 namespace kpksim::validate {
 namespace {
@@ -19,14 +18,7 @@ class Reader {
   explicit Reader(std::string path) : path_(std::move(path)) {}
 
   Published read() {
-    std::ifstream file(path_);
-    if (!file) throw InputError(path_ + ": cannot be read");
-    json root;
-    try {
-      root = json::parse(file);
-    } catch (const json::parse_error& e) {
-      throw InputError(fmt::format("{}: not JSON at byte {}", path_, e.byte));
-    }
+    const json root = read_json_file(path_);
     Published out;
     each(root, "", "tables", [&](const json& table, const std::string& at) {
       out.tables.push_back(read_table(table, at));
@@ -51,12 +43,12 @@ class Reader {
   }
   std::string text(const json& object, const std::string& at, const char* name) const {
     const json& value = member(object, at, name);
-    if (!value.is_string()) fail(at + "/" + name, "expected a string, found " + value.dump());
+    if (!value.is_string()) fail(at + "/" + name, "expected a string, found " + dump(value));
     return value.get<std::string>();
   }
   double number(const json& object, const std::string& at, const char* name) const {
     const json& value = member(object, at, name);
-    if (!value.is_number()) fail(at + "/" + name, "expected a number, found " + value.dump());
+    if (!value.is_number()) fail(at + "/" + name, "expected a number, found " + dump(value));
     return value.get<double>();
   }
   template <class Use>

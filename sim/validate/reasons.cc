@@ -1,13 +1,12 @@
 #include "sim/validate/reasons.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "sim/base/error.h"
-#include "sim/base/text_input.h"
+#include "sim/base/json_text.h"
 
 namespace kpksim::validate {
 namespace {
@@ -18,7 +17,7 @@ std::vector<std::string> names(const json& at, const std::string& place) {
   if (!at.is_array() || at.empty()) throw InputError(place + ": expected a list of names");
   std::vector<std::string> out;
   for (const json& name : at) {
-    if (!name.is_string()) throw InputError(place + ": expected strings, found " + name.dump());
+    if (!name.is_string()) throw InputError(place + ": expected strings, found " + dump(name));
     out.push_back(name.get<std::string>());
   }
   return out;
@@ -31,12 +30,7 @@ bool has(const std::vector<std::string>& list, const std::string& name) {
 }  // namespace
 
 std::vector<Reason> read_reasons(const std::string& path) {
-  json root;
-  try {
-    root = json::parse(read_text_file(path));
-  } catch (const json::parse_error& e) {
-    throw InputError(fmt::format("{}: byte {}: not JSON", path, e.byte));
-  }
+  const json root = read_json_file(path);
   if (!root.is_array()) throw InputError(path + ": expected a list");
   std::vector<Reason> reasons;
   for (std::size_t i = 0; i < root.size(); ++i) {

@@ -1,6 +1,6 @@
 #include "sim/workload/driver.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <random>
 

@@ -1,6 +1,6 @@
 #include "sim/workload/json.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <bit>
 #include <charconv>

@@ -1,7 +1,6 @@
 #include "sim/workload/json_document.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <fstream>

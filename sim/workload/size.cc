@@ -1,6 +1,6 @@
 #include "sim/workload/size.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <charconv>
 #include <limits>

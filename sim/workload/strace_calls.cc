@@ -1,6 +1,6 @@
 // Which function reads which call, and the program that execve maps.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <unordered_map>

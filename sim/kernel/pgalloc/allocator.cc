@@ -1,6 +1,6 @@
 #include "sim/kernel/pgalloc/allocator.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
