@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <random>
-#include <set>
 #include <utility>
 
 #include "sim/base/error.h"
+#include "sim/kernel/kernel_syscall.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -26,31 +26,6 @@ Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const
       asids_(core.asid_bits, config.cores) {
   if (config.hz != 0) start_clock();
 }
-
-class Kernel::Syscall {
- public:
-  Syscall(Kernel& kernel, std::uint32_t id)
-      : kernel_(kernel), core_(kernel.run_on(kernel.task(id))) {
-    kernel.begin_user(kernel.task(id), core_);
-    const Because because(core_, Cause::kSyscall);
-    kernel_.enter_kernel(core_);
-    core_.execute(kernel_.system_.path().syscall);
-  }
-  ~Syscall() noexcept(false) {
-    kernel_.softirq(core_);
-    const Because because(core_, Cause::kSyscall);
-    if (returns_) kernel_.leave_kernel(core_);
-  }
-  void does_not_return() { returns_ = false; }
-  Syscall(const Syscall&) = delete;
-  Syscall& operator=(const Syscall&) = delete;
-  cpu::Core& core() { return core_; }
-
- private:
-  Kernel& kernel_;
-  cpu::Core& core_;
-  bool returns_ = true;
-};
 
 void Kernel::enter_kernel(cpu::Core& core) {
   core.take_exception();
@@ -205,16 +180,6 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
   mm.reset();
 }
 
-// shmem_evict_inode(): shared anonymous memory goes with its last mapping.
-void Kernel::drop_unmapped(const std::vector<FileRange>& files, cpu::Core& core) {
-  for (const FileRange& file : files) {
-    const bool mapped = std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& t) {
-      return t.second.mm != nullptr && t.second.mm->maps(file.file_id);
-    });
-    if (!mapped) cache_.drop(system_, core, file);
-  }
-}
-
 void Kernel::exec(std::uint32_t id, const MappedProgram* program, bool parent_runs) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kExec);
@@ -276,12 +241,19 @@ void Kernel::exit_all() {
 
 void Kernel::switch_to(std::uint32_t id) { run_on(task(id)); }
 
-void Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instructions) {
+bool Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instructions,
+                         const UserBuffer& buffer) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kSyscall);
   call.core().execute(instructions_of(kind, system_.path()) + instructions);
   system_.rcu.call(callbacks_of(kind));
   task(id).in_proc |= kind.proc;
+  const auto access = buffer.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead;
+  const std::uint64_t end = buffer.address + buffer.length;
+  for (std::uint64_t at = buffer.address; at < end; at = align_down(at, kPageSize) + kPageSize) {
+    if (!access_from_kernel(task(id), at, access, call.core())) return false;
+  }
+  return true;
 }
 
 void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {
@@ -292,20 +264,27 @@ std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std:
                            bool populate) {
   Syscall call(*this, id);
   if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
-    vma.file = vma.shmem = vma.unnamed = true;
+    vma.file = vma.shmem = true;
     vma.file_id = next_shmem_++;
+    cache_.close(vma.file_id);
   }
   Mm& mm = *task(id).mm;
+  mm.lock_if_asked(vma);
   const std::vector<FileRange> files = mm.anonymous_files(address, address + length);
   const std::uint64_t at = mm.mmap(vma, length, address, call.core());
   drop_unmapped(files, call.core());
-  if (populate) mm.populate(at, at + length, vma.write && !vma.shared, call.core());
+  if (populate || vma.locked) mm.populate_mapping(at, at + length, call.core());
   return at;
 }
 
-void Kernel::mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool lock) {
+void Kernel::mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, Lock lock) {
   Syscall call(*this, id);
   task(id).mm->mlock(start, start + length, lock, call.core());
+}
+
+void Kernel::mlock_all(std::uint32_t id, Lock lock, bool current, bool future) {
+  Syscall call(*this, id);
+  task(id).mm->mlock_all(lock, current, future, call.core());
 }
 
 void Kernel::madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
@@ -329,14 +308,15 @@ bool Kernel::mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t lengt
   return task(id).mm->mprotect(start, start + length, r, w, x, call.core());
 }
 
-void Kernel::madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+bool Kernel::madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                              bool locked_too) {
   Syscall call(*this, id);
-  task(id).mm->madvise_dontneed(start, start + length, call.core());
+  return task(id).mm->madvise_dontneed(start, start + length, locked_too, call.core());
 }
 
-void Kernel::madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+bool Kernel::madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
   Syscall call(*this, id);
-  task(id).mm->madvise_free(start, start + length, call.core());
+  return task(id).mm->madvise_free(start, start + length, call.core());
 }
 
 void Kernel::madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length,
@@ -351,9 +331,28 @@ void Kernel::madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t l
   task(id).mm->madvise_fork(start, start + length, dont_fork, call.core());
 }
 
-void Kernel::madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+bool Kernel::madvise_wipe(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool wipe) {
   Syscall call(*this, id);
-  task(id).mm->madvise_cold(start, start + length, call.core());
+  return task(id).mm->madvise_wipe(start, start + length, wipe, call.core());
+}
+
+bool Kernel::madvise_guard(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                           bool install) {
+  Syscall call(*this, id);
+  if (!system_.profile.guard_pages) return false;  // EINVAL: advice that it does not know
+  Mm& mm = *task(id).mm;
+  return install ? mm.guard_install(start, start + length, call.core())
+                 : mm.guard_remove(start, start + length, call.core());
+}
+
+bool Kernel::madvise_pageout(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  return task(id).mm->madvise_pageout(start, start + length, call.core());
+}
+
+bool Kernel::madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  return task(id).mm->madvise_cold(start, start + length, call.core());
 }
 
 void Kernel::madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length,
@@ -362,30 +361,15 @@ void Kernel::madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64
   task(id).mm->populate(start, start + length, write, call.core());
 }
 
-// shmem_fallocate(): all mappings of the range first (unmap_mapping_range()), then the pages.
-bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
-  const Because because(call.core(), Cause::kMunmap);
-  const auto part = task(id).mm->file_range(start, length);
-  if (!part) return false;
-  std::set<const Mm*> done;
-  for (const auto& [unused, t] : tasks_) {
-    if (t.mm == nullptr || !done.insert(t.mm.get()).second) continue;
-    t.mm->unmap_file(*part, call.core());
-  }
-  cache_.drop(system_, call.core(), *part);
-  return true;
-}
-
-std::uint64_t Kernel::mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
-                             std::uint64_t new_length, std::uint64_t new_address) {
+std::uint64_t Kernel::mremap(std::uint32_t id, const Remap& remap) {
   Syscall call(*this, id);
   Mm& mm = *task(id).mm;
-  std::vector<FileRange> files = mm.anonymous_files(start, start + length);
-  for (const FileRange& f : mm.anonymous_files(new_address, new_address + new_length)) {
+  std::vector<FileRange> files = mm.anonymous_files(remap.start, remap.start + remap.length);
+  for (const FileRange& f :
+       mm.anonymous_files(remap.new_address, remap.new_address + remap.new_length)) {
     files.push_back(f);
   }
-  const std::uint64_t at = mm.mremap(start, length, new_length, new_address, call.core());
+  const std::uint64_t at = mm.mremap(remap, call.core());
   drop_unmapped(files, call.core());
   return at;
 }
@@ -435,15 +419,10 @@ bool Kernel::touch(std::uint32_t id, std::uint64_t address, poe::AccessKind kind
   return false;
 }
 
-bool Kernel::touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
-  Task& t = task(id);
-  cpu::Core& core = run_on(t);
-  const unsigned level = core.level();
-  core.continue_at(1);
-  bool done = false;
-  for (int attempt = 0; attempt < 4 && !done; ++attempt) {
-    done = !core.unprivileged_access(VirtAddr(address), kind);
-    if (done) break;
+bool Kernel::access_from_kernel(Task& t, std::uint64_t address, poe::AccessKind kind,
+                                cpu::Core& core) {
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    if (!core.unprivileged_access(VirtAddr(address), kind)) return true;
     const Because because(core, Cause::kFault);
     core.take_exception();
     const std::uint64_t saved = system_.protection->exception_entry(core);
@@ -452,8 +431,17 @@ bool Kernel::touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::Acces
     core.eret(1);
     if (result == FaultResult::kSegv) break;
   }
+  ++segv_;
+  return false;
+}
+
+bool Kernel::touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
+  Task& t = task(id);
+  cpu::Core& core = run_on(t);
+  const unsigned level = core.level();
+  core.continue_at(1);
+  const bool done = access_from_kernel(t, address, kind, core);
   core.continue_at(level);
-  if (!done) ++segv_;
   return done;
 }
 

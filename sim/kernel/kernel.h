@@ -31,6 +31,12 @@ struct Task {
   std::vector<Pfn> slab;           // pages of its kernel objects: they lie between page tables
 };
 
+// Where in user memory a call's data lies. No length: nowhere that matters.
+struct UserBuffer {
+  std::uint64_t address = 0, length = 0;
+  bool write = false;  // the kernel writes to it (read(), getrandom())
+};
+
 struct AuditResult {
   std::uint64_t checked = 0;
   std::uint64_t stale_leaves = 0;    // TLB entries that the tables no longer justify
@@ -69,9 +75,11 @@ class Kernel {
   bool alive(std::uint32_t id) const;
   std::size_t task_count() const;  // alive
   void switch_to(std::uint32_t id);
-  // A system call without effect on memory, of so many instructions beside entry and exit.
-  // Without memory effect; `instructions` more than the call's own path.
-  void system_call(std::uint32_t id, const Call& call, std::uint64_t instructions = 0);
+  // A system call that changes no mapping, of `instructions` more than its own path. Its data goes
+  // to or comes from `buffer`, page by page: a fault there is taken from EL1. False: a page that
+  // the program may not use so (EFAULT).
+  bool system_call(std::uint32_t id, const Call& call, std::uint64_t instructions = 0,
+                   const UserBuffer& buffer = {});
   void null_syscall(std::uint32_t id) { system_call(id, {}); }
   // The program runs.
   void compute(std::uint32_t id, std::uint64_t instructions);
@@ -82,18 +90,31 @@ class Kernel {
   bool munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   bool mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
                 bool x);
-  void madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length);
-  void madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  // What gives pages up is refused (false) from the first locked VMA on, unless `locked_too`.
+  bool madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length,
+                        bool locked_too = false);
+  bool madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length, HugeAdvice advice);
   void madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool dont_fork);
-  void mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool lock);
+  bool madvise_wipe(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool wipe);
+  bool madvise_guard(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool install);
+  bool madvise_pageout(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  void mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, Lock lock);
+  // mlockall(), and with kNone munlockall().
+  void mlock_all(std::uint32_t id, Lock lock, bool current, bool future);
   void madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length);
-  void madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length);
+  bool madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool write);
   // Of the file mapped at `start`; false if there is none.
   bool punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length);
-  std::uint64_t mremap(std::uint32_t id, std::uint64_t start, std::uint64_t length,
-                       std::uint64_t new_length, std::uint64_t new_address);
+  // ftruncate(): the file has `bytes` from now on.
+  void truncate(std::uint32_t id, std::uint32_t file_id, std::uint64_t bytes);
+  // close() of the last descriptor of a file in memory that has no name: it goes with its last
+  // mapping. The second is the same for a file that was closed before, without the call.
+  void close_file(std::uint32_t id, std::uint32_t file_id);
+  void was_closed(std::uint32_t file_id) { cache_.close(file_id); }
+  // The new address; 0 where the call fails.
+  std::uint64_t mremap(std::uint32_t id, const Remap& remap);
   void set_brk(std::uint32_t id, std::uint64_t address);
   std::uint64_t brk(std::uint32_t id) { return task(id).mm->brk; }
 
@@ -143,6 +164,8 @@ class Kernel {
   void softirq(cpu::Core& core);
   void run_kernel_threads(cpu::Core& core, unsigned runs);
   FaultResult fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core);
+  bool access_from_kernel(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core);
+  void unmap_everywhere(const FileRange& range, bool even_copies, cpu::Core& core);
   void switch_mm(Mm& mm, cpu::Core& core);
   void thread_switch(cpu::Core& core, std::uint64_t milli_isb);
   void read_clock(cpu::Core& core, std::uint64_t milli_isb);

@@ -34,6 +34,11 @@ Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_
   return it->second;
 }
 
+std::uint64_t PageCache::pages_of(std::uint32_t file_id) const {
+  const auto it = lengths_.find(file_id);
+  return it == lengths_.end() ? FileRange::kEnd : it->second;
+}
+
 void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
   const std::uint64_t file = std::uint64_t{range.file_id} << 40;
   const auto last = pages_.lower_bound(file + range.last);
@@ -82,7 +87,9 @@ void Mm::prepare_anon_vma(Vma& vma) {
     return other != nullptr && other->anon_vma != 0 && !other->anon_vma_chained &&
            other->file == vma.file && other->file_id == vma.file_id &&
            other->shared == vma.shared && other->dont_fork == vma.dont_fork &&
-           other->huge == vma.huge && other->grows_down == vma.grows_down &&
+           other->wipe_on_fork == vma.wipe_on_fork && other->locked == vma.locked &&
+           other->lock_on_fault == vma.lock_on_fault && other->huge == vma.huge &&
+           other->grows_down == vma.grows_down &&
            (!vma.file || other->page_index(vma.start) == vma.page_index(vma.start));
   };
   const Vma* below = vma.start == 0 ? nullptr : vmas_.find(vma.start - 1);
@@ -97,14 +104,17 @@ std::uint64_t Mm::mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu
   return map(vma, length, address, core);
 }
 
+// get_unmapped_area()
+std::uint64_t Mm::unmapped_area(const Vma& vma, std::uint64_t length) const {
+  const bool aligned = !vma.file && is_aligned(length, kPmdSize);
+  const auto gap = vmas_.find_gap(length, aligned);
+  if (!gap) throw InputError("no address range of this size is free in the process");
+  return *gap;
+}
+
 std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core) {
   const Because because(core, Cause::kMmap);
-  if (address == 0) {
-    const bool aligned = !vma.file && is_aligned(length, kPmdSize);
-    const auto gap = vmas_.find_gap(length, aligned);
-    if (!gap) throw InputError("no address range of this size is free in the process");
-    address = *gap;
-  }
+  if (address == 0) address = unmapped_area(vma, length);
   if (address + length > kUserEnd || address + length < address) {
     throw InputError("a mapping outside of the 48-bit user address space");
   }
@@ -166,7 +176,9 @@ void Mm::set_brk(std::uint64_t address, cpu::Core& core) {
   } else if (address > brk) {
     Vma heap;
     heap.read = heap.write = heap.heap = true;
+    lock_if_asked(heap);
     map(heap, address - brk, brk, core);
+    if (heap.locked) populate_mapping(brk, address, core);
   }
   brk = address;
 }

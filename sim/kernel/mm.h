@@ -2,11 +2,14 @@
 // An address space (mm_struct): its VMAs, page tables and ASID, and the operations that change
 // them, as mm/ of Linux does: each .cc file of this class is one of Linux's files or functions
 // (mm_fault.cc: memory.c's faults, mm_zap.cc: zap_page_range and free_pgtables, mm_fork.cc:
-// copy_page_range, mm_protect.cc: mprotect.c and madvise.c, mm_remap.cc: mremap.c, mm_huge.cc:
-// huge_memory.c, mm_contpte.cc: arm64's contpte.c).
+// copy_page_range, mm_protect.cc: mprotect.c and madvise.c, mm_mlock.cc: mlock.c, mm_reclaim.cc:
+// reclaim_pages, mm_guard.cc: guard pages, mm_remap.cc: mremap.c, mm_huge.cc: huge_memory.c,
+// mm_contpte.cc: arm64's contpte.c).
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "sim/kernel/maple_tree.h"
@@ -38,11 +41,31 @@ class PageCache {
   // The pages leave the file; who has them mapped keeps them.
   void drop(System& system, cpu::Core& core, const FileRange& range);
 
+  // Nobody can open the file any more: it goes with its last mapping.
+  void close(std::uint32_t file_id) { closed_.insert(file_id); }
+  bool closed(std::uint32_t file_id) const { return closed_.contains(file_id); }
+
+  // The file's length in pages; kEnd as long as nobody has said it.
+  std::uint64_t pages_of(std::uint32_t file_id) const;
+  void set_pages_of(std::uint32_t file_id, std::uint64_t pages) { lengths_[file_id] = pages; }
+
  private:
   std::map<std::uint64_t, Pfn> pages_;  // by file and index: a file's pages are neighbours
+  std::set<std::uint32_t> closed_;
+  std::map<std::uint32_t, std::uint64_t> lengths_;
 };
 
 enum class FaultResult : std::uint8_t { kHandled, kSegv };
+
+// mlock() and its like: pages may go; they are there, and stay; they stay once they have come.
+enum class Lock : std::uint8_t { kNone, kNow, kOnFault };
+
+// What mremap() is asked for. Length 0: a further mapping of the same pages.
+struct Remap {
+  std::uint64_t start = 0, length = 0, new_length = 0;
+  std::uint64_t new_address = 0;  // 0: in place, or where there is room
+  bool dont_unmap = false;        // MREMAP_DONTUNMAP: the old mapping stays, without pages
+};
 
 class Mm {
  public:
@@ -54,25 +77,39 @@ class Mm {
   // False if nothing was mapped there.
   bool munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   bool mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core);
-  void madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& core);
-  void madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core);
-  void mlock(std::uint64_t start, std::uint64_t end, bool lock, cpu::Core& core);
+  // What gives pages up is refused (false) from the first locked VMA on, unless `locked_too`.
+  bool madvise_dontneed(std::uint64_t start, std::uint64_t end, bool locked_too, cpu::Core& core);
+  bool madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  void mlock(std::uint64_t start, std::uint64_t end, Lock lock, cpu::Core& core);
+  // mlockall(): of all VMAs (`current`), of those that come (`future`); kNone: munlockall().
+  void mlock_all(Lock lock, bool current, bool future, cpu::Core& core);
+  // VM_LOCKED of a mapping that comes (def_flags).
+  void lock_if_asked(Vma& vma) const;
+  // __mm_populate(): writable private memory is written to, so that it needs no copy later; what
+  // is to stay on fault does not come.
+  void populate_mapping(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& core);
-  void madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  bool madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  bool madvise_pageout(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  // False, and no pages from there on: a VMA that has no guard pages.
+  bool guard_install(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  bool guard_remove(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   // Faults without exceptions, as the kernel does them for a caller (MADV_POPULATE_READ, _WRITE).
   void populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core);
   // The pages of a file that are mapped from `start` on; nullopt: no file there.
   std::optional<FileRange> file_range(std::uint64_t start, std::uint64_t length);
-  // unmap_mapping_range(): the file's own pages, not copies of them, leave this address space.
-  void unmap_file(const FileRange& range, cpu::Core& core);
-  // The files without a name that are mapped in the range, whole.
+  // unmap_mapping_range(): the file's own pages leave this address space, and private copies of
+  // them if `even_copies`.
+  void unmap_file(const FileRange& range, bool even_copies, cpu::Core& core);
+  // The files that nobody can open and that are mapped in the range, whole.
   std::vector<FileRange> anonymous_files(std::uint64_t start, std::uint64_t end) const;
   bool maps(std::uint32_t file_id) const;
   void madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice, cpu::Core& core);
   void madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cpu::Core& core);
-  // The new address; 0 if `start` is not mapped. new_address 0: in place, or where there is room.
-  std::uint64_t mremap(std::uint64_t start, std::uint64_t length, std::uint64_t new_length,
-                       std::uint64_t new_address, cpu::Core& core);
+  // MADV_WIPEONFORK and MADV_KEEPONFORK; false: of what is not private and anonymous.
+  bool madvise_wipe(std::uint64_t start, std::uint64_t end, bool wipe, cpu::Core& core);
+  // The new address; 0 if `start` is not mapped, or the call makes no sense of what is.
+  std::uint64_t mremap(const Remap& remap, cpu::Core& core);
   void set_brk(std::uint64_t address, cpu::Core& core);
   // dup_mmap(): copies VMAs and page tables into `child`, then flushes this address space.
   void fork_into(Mm& child, cpu::Core& core);
@@ -114,14 +151,20 @@ class Mm {
   void stored(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   void prepare_anon_vma(Vma& vma);
   std::uint64_t anon_vmas() const;  // VMAs that have one
+  std::uint64_t unmapped_area(const Vma& vma, std::uint64_t length) const;
   std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
 
-  template <class OnHuge, class OnEntries>
+  // What MADV_FREE, MADV_COLD and MADV_PAGEOUT have in common: whole folios. One that the range
+  // covers in part is split first, unless others map it too; then it is left alone.
+  using OnHuge = std::function<void(PhysAddr pmd, std::uint64_t va)>;
+  using OnEntries =
+      std::function<void(PhysAddr entry, std::uint64_t va, unsigned n, const Page& folio)>;
   void for_folios(const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core,
-                  OnHuge&& on_huge, OnEntries&& on_entries);
+                  const OnHuge& on_huge, const OnEntries& on_entries);
 
   // Unmapping.
-  enum class Zap : std::uint8_t { kAll, kFilePages };
+  // All entries, as the VMA goes; all but guards; only pages that belong to the file.
+  enum class Zap : std::uint8_t { kAll, kKeepGuards, kFilePages };
   void zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core,
            Zap which = Zap::kAll);
   std::uint64_t zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint64_t va,
@@ -149,7 +192,18 @@ class Mm {
   void free_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,
                     cpu::Core& core);
-  void mlock_present(const Vma& vma, cpu::Core& core);
+  // vma_modify_flags(): `change` gives the VMAs of the range a flag, unless all of them have it.
+  void change_flags(std::uint64_t start, std::uint64_t end, cpu::Core& core,
+                    const std::function<bool(const Vma&)>& differs,
+                    const std::function<void(Vma&)>& change);
+  void set_lock(Vma& vma, Lock lock, cpu::Core& core);
+  void mlock_walk(const Vma& vma, cpu::Core& core);
+  void grow_in_place(const Remap& remap, cpu::Core& core);
+  std::uint64_t move_vma(const Remap& remap, cpu::Core& core);
+  void install_guards(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  bool anything_mapped(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  bool unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  void reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::Core& core);
   Pfn withdraw_table();
 
   // Faults.
@@ -191,6 +245,7 @@ class Mm {
   MapleTree maple_;
   std::uint64_t forked_vmas_ = 0;  // of system_.vma_slabs
   std::vector<Pfn> deposited_;     // page tables kept for the splits of huge pages
+  Lock future_ = Lock::kNone;      // def_flags: of mappings that come
 };
 
 template <class OnPmd>

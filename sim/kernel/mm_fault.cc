@@ -1,5 +1,7 @@
 // Page faults (mm/memory.c): first touch, copy on write, reuse, pages of files with fault-around.
 
+#include <algorithm>
+
 #include "sim/kernel/cause.h"
 #include "sim/kernel/mm.h"
 #include "sim/kernel/prot.h"
@@ -131,7 +133,10 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     // do_fault_around(): the cached pages of the aligned window, within the VMA and the table
     const std::uint64_t window = system_.profile.fault_around_pages * kPageSize;
     const std::uint64_t from = std::max(vma.start, align_down(va, window));
-    const std::uint64_t to = std::min(vma.end, align_down(va, window) + window);
+    const std::uint64_t in_file = cache_.pages_of(vma.file_id) - index;  // from va on
+    const std::uint64_t to =
+        std::min({vma.end, align_down(va, window) + window,
+                  va + std::min<std::uint64_t>(in_file, kEntriesPerTable) * kPageSize});
     const PhysAddr around = system_.find_entry(core, root_, VirtAddr(va), 3, true);
     const PhysAddr table(align_down(around.value, kPageSize));
     bool mapped = false;
@@ -195,6 +200,7 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
   if (!is_none(d)) {
     const PhysAddr entry = pte(d.pfn(), va);
     const Descriptor old = read(core, entry);
+    if (is_guard(old)) return FaultResult::kSegv;  // handle_pte_marker()
     if (!is_none(old)) {
       if (write && !is_writable(old)) {
         write_fault(*vma, entry, old, va, core);
@@ -205,6 +211,9 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
       }
       return FaultResult::kHandled;  // or another core was first
     }
+  }
+  if (vma->file && vma->page_index(va) >= cache_.pages_of(vma->file_id)) {
+    return FaultResult::kSegv;  // VM_FAULT_SIGBUS: behind the file's end
   }
   if (vma->file || vma->special) {
     file_fault(*vma, va, write, core);

@@ -17,14 +17,17 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
     core.execute(system_.path().fork_vma);
     if (vma.dont_fork) continue;
     Vma copy = vma;
-    copy.locked = false;
-    if (vma.anon_vma != 0) {  // anon_vma_fork()
+    copy.locked = copy.lock_on_fault = false;
+    if (vma.wipe_on_fork) {
+      copy.anon_vma = 0;
+      copy.anon_vma_chained = false;
+    } else if (vma.anon_vma != 0) {  // anon_vma_fork()
       copy.anon_vma = ++system_.last_anon_vma;
       copy.anon_vma_chained = true;
     }
-    child.vmas_.insert(copy);
+    child.vmas_.insert_alone(copy);
     // vma_needs_copy(): what a fault can fill in again is left to faults
-    if (vma.anon_vma != 0 || vma.special) copy_range(child, vma, core);
+    if (copy.anon_vma != 0 || vma.special) copy_range(child, vma, core);
   }
   child.maple_ = maple_;  // __mt_dup()
   for (const auto& [start, vma] : vmas_.all()) {
@@ -40,10 +43,11 @@ void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {
     const LazySection lazy(system_.tables, core);
     while (va < end) {
       Descriptor d = read(core, from);
+      const bool page = !is_none(d) && !is_guard(d);
       const unsigned n =
-          is_none(d) ? 1
-                     : folio_batch(core, from, d, static_cast<unsigned>((end - va) >> kPageShift));
-      if (!is_none(d)) {
+          page ? folio_batch(core, from, d, static_cast<unsigned>((end - va) >> kPageShift)) : 1;
+      if (is_guard(d)) system_.tables.set_pte(core, to, d, false);  // copy_nonpresent_pte()
+      if (page) {
         Page& folio = system_.page(system_.head_of(d.pfn()));
         if (!folio.reserved) {
           folio.mapcount += n;

@@ -45,7 +45,7 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
     const LazySection lazy(system_.tables, core, system_.path().protect_section_open);
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
-      if (is_none(read(core, entry))) {
+      if (const Descriptor d = read(core, entry); is_none(d) || is_guard(d)) {
         core.execute_loop(system_.path().protect_none);
         continue;
       }
@@ -94,21 +94,22 @@ bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x
   return any;
 }
 
-void Mm::madvise_dontneed(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+bool Mm::madvise_dontneed(std::uint64_t start, std::uint64_t end, bool locked_too,
+                          cpu::Core& core) {
   const Because because(core, Cause::kMadvise);
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    if (it->second.special || (it->second.locked && !locked_too)) return false;
     Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
-    zap(gather, it->second, std::max(start, it->second.start), std::min(end, it->second.end), core);
+    zap(gather, it->second, std::max(start, it->second.start), std::min(end, it->second.end), core,
+        Zap::kKeepGuards);
     gather.flush(core);
   }
+  return true;
 }
 
-// What MADV_FREE and MADV_COLD have in common: whole folios. One that the range covers in part is
-// split first, unless others map it too; then it is left alone.
-template <class OnHuge, class OnEntries>
 void Mm::for_folios(const Vma& vma, std::uint64_t start, std::uint64_t end, cpu::Core& core,
-                    OnHuge&& on_huge, OnEntries&& on_entries) {
+                    const OnHuge& on_huge, const OnEntries& on_entries) {
   const auto head_at = [&](Descriptor d, std::uint64_t va) {
     return va - system_.page(d.pfn()).offset * kPageSize;
   };
@@ -150,12 +151,12 @@ void Mm::for_folios(const Vma& vma, std::uint64_t start, std::uint64_t end, cpu:
 
 // madvise_free_single_vma(): anonymous pages become clean and old; they go when memory is short,
 // unless they are written before.
-void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+bool Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const Because because(core, Cause::kMadvise);
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
-    if (vma.file || vma.special || vma.shared) continue;
+    if (vma.file || vma.special || vma.shared || vma.locked) return false;
     Gather gather(system_, asid, false, FlushSite::kMadviseFree);
     for_folios(
         vma, start, end, core,
@@ -170,34 +171,7 @@ void Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     gather.end_vma(core);
     gather.flush(core);
   }
-}
-
-// mlock_vma_pages_range(): what is there already goes to the list of pages that stay.
-void Mm::mlock_present(const Vma& vma, cpu::Core& core) {
-  for_pmds(vma.start, vma.end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
-    const Descriptor d = read(core, pmd);
-    if (is_huge(d)) return core.execute_lists(system_.path().mlock_page);
-    for (; va < next; va += kPageSize) {
-      if (read(core, pte(d.pfn(), va)).valid()) core.execute_lists(system_.path().mlock_page);
-    }
-  });
-}
-
-// apply_vma_lock_flags() and __mm_populate()
-void Mm::mlock(std::uint64_t start, std::uint64_t end, bool lock, cpu::Core& core) {
-  core.execute(system_.path().mlock);
-  bool any = false;
-  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
-    any |= it->second.locked != lock;
-  }
-  if (any) isolate(start, end, core);
-  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
-    if (lock && !it->second.locked) mlock_present(it->second, core);
-    it->second.locked = lock;
-    const Vma vma = it->second;
-    if (lock) populate(vma.start, vma.end, vma.write && !vma.shared, core);
-  }
-  merge_within(start, end, core);
+  return true;
 }
 
 void Mm::madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
@@ -212,12 +186,12 @@ void Mm::madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& cor
 }
 
 // madvise_cold_or_pageout_pte_range(): what was used lately becomes old, unless others map it too.
-void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+bool Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const Because because(core, Cause::kMadvise);
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
-    if (vma.special) continue;
+    if (vma.special || vma.locked) return false;  // can_madv_lru_vma()
     Gather gather(system_, asid, false, FlushSite::kMadviseCold);
     for_folios(
         vma, start, end, core,
@@ -238,22 +212,50 @@ void Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     gather.end_vma(core);
     gather.flush(core);
   }
+  return true;
+}
+
+void Mm::change_flags(std::uint64_t start, std::uint64_t end, cpu::Core& core,
+                      const std::function<bool(const Vma&)>& differs,
+                      const std::function<void(Vma&)>& change) {
+  bool any = false;
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    any |= differs(it->second);
+  }
+  if (!any) return;
+  isolate(start, end, core);
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    change(it->second);
+  }
+  merge_within(start, end, core);
 }
 
 void Mm::madvise_huge(std::uint64_t start, std::uint64_t end, HugeAdvice advice, cpu::Core& core) {
-  isolate(start, end, core);
-  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
-    it->second.huge = advice;
-  }
-  merge_within(start, end, core);
+  change_flags(
+      start, end, core, [&](const Vma& vma) { return vma.huge != advice; },
+      [&](Vma& vma) { vma.huge = advice; });
 }
 
 void Mm::madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cpu::Core& core) {
-  isolate(start, end, core);
+  change_flags(
+      start, end, core, [&](const Vma& vma) { return vma.dont_fork != dont_fork; },
+      [&](Vma& vma) { vma.dont_fork = dont_fork; });
+}
+
+bool Mm::madvise_wipe(std::uint64_t start, std::uint64_t end, bool wipe, cpu::Core& core) {
+  const auto has_none = [](const Vma& vma) { return vma.file || vma.shared || vma.special; };
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
-    it->second.dont_fork = dont_fork;
+    if (!wipe || !has_none(it->second)) continue;
+    end = std::max(start, it->first);  // -EINVAL: the VMAs before it have the flag
+    change_flags(
+        start, end, core, [&](const Vma& vma) { return !vma.wipe_on_fork; },
+        [&](Vma& vma) { vma.wipe_on_fork = true; });
+    return false;
   }
-  merge_within(start, end, core);
+  change_flags(
+      start, end, core, [&](const Vma& vma) { return vma.wipe_on_fork != wipe; },
+      [&](Vma& vma) { vma.wipe_on_fork = wipe; });
+  return true;
 }
 
 }  // namespace kpksim::kernel

@@ -101,34 +101,66 @@ void Mm::move_stack(std::uint64_t top, cpu::Core& core) {
   stored(vma.start, old_end, core);
 }
 
-std::uint64_t Mm::mremap(std::uint64_t start, std::uint64_t length, std::uint64_t new_length,
-                         std::uint64_t new_address, cpu::Core& core) {
-  if (vmas_.find(start) == nullptr) return 0;
+// vma_expand(): there is room behind it.
+void Mm::grow_in_place(const Remap& remap, cpu::Core& core) {
+  const Vma& vma = *vmas_.find(remap.start);
+  const std::uint64_t old_end = vma.end, end = remap.start + remap.new_length;
+  if (end > old_end) vmas_.resize(vma.start, end);
+  vmas_.merge(vma.start);
+  const Vma merged = *vmas_.find(remap.start);
+  stored(merged.start, merged.end, core);
+  if (merged.locked) populate_mapping(old_end, end, core);
+}
+
+std::uint64_t Mm::move_vma(const Remap& remap, cpu::Core& core) {
+  const std::uint64_t end = remap.start + remap.length;
+  Vma moved = *vmas_.find(remap.start);
+  if (moved.file) moved.file_offset += remap.start - moved.start;
+  const std::uint64_t target =
+      remap.new_address != 0 ? remap.new_address : unmapped_area(moved, remap.new_length);
+  moved.moved_by = moved.anon_vma == 0 ? 0 : moved.moved_by + (target - remap.start);
+  mmap(moved, remap.new_length, target, core);  // copy_vma()
+  move_tables(remap.start, target, remap.length, false, core);
+  if (remap.dont_unmap) {
+    Vma& old = *vmas_.find(remap.start);
+    old.locked = old.lock_on_fault = false;
+    if (old.start == remap.start && old.end == end) {  // unlink_anon_vmas()
+      old.anon_vma = 0;
+      old.anon_vma_chained = false;
+      old.moved_by = 0;
+    }
+  } else if (remap.length != 0) {
+    munmap(remap.start, end, core);
+  }
+  if (moved.locked) populate_mapping(target + remap.length, target + remap.new_length, core);
+  return target;
+}
+
+std::uint64_t Mm::mremap(const Remap& asked, cpu::Core& core) {
+  Remap remap = asked;
+  const Vma* const vma = vmas_.find(remap.start);
+  if (vma == nullptr) return 0;
   const Because because(core, Cause::kMremap);
-  if (new_length < length) {
-    munmap(start + new_length, start + length, core);
-    length = new_length;
+  if (remap.length == 0 && !vma->shared) return 0;  // private pages have one place
+  if (remap.dont_unmap && (remap.length != remap.new_length || vma->special)) return 0;
+  if (remap.new_length < remap.length) {
+    munmap(remap.start + remap.new_length, remap.start + remap.length, core);
+    remap.length = remap.new_length;
   }
   core.execute(system_.path().mremap);
-  isolate(start, start + length, core);
-  const Vma* vma = vmas_.find(start);
-  if (vma == nullptr) return 0;
-  length = std::min(length, vma->end - start);
-  const auto above = vmas_.start_above(start + length);
-  const bool room = !above || *above >= start + new_length;
-  if (new_address == start || (new_address == 0 && (room || new_length == length))) {
-    if (new_length > length) vmas_.resize(start, start + new_length);
-    vmas_.merge(start);
-    const Vma& merged = *vmas_.find(start);
-    stored(merged.start, merged.end, core);
-    return start;
+  if (remap.length == 0 || (remap.dont_unmap && !vma->locked)) return move_vma(remap, core);
+  isolate(remap.start, remap.start + remap.length, core);
+  const Vma* const part = vmas_.find(remap.start);
+  remap.length = std::min(remap.length, part->end - remap.start);
+  if (remap.dont_unmap) return move_vma(remap, core);
+  const auto above = vmas_.start_above(remap.start + remap.length);
+  const bool room = !above || *above >= remap.start + remap.new_length;
+  if (remap.new_address == remap.start ||
+      (remap.new_address == 0 && (room || remap.new_length == remap.length))) {
+    grow_in_place(remap, core);
+    return remap.start;
   }
-  // move_vma()
-  Vma moved = *vma;
-  const std::uint64_t target = mmap(moved, new_length, new_address, core);
-  move_tables(start, target, length, false, core);
-  munmap(start, start + length, core);
-  return target;
+  return move_vma(remap, core);
 }
 
 }  // namespace kpksim::kernel

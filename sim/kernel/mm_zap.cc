@@ -41,6 +41,11 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
         ++none;
         continue;
       }
+      if (is_guard(d)) {  // zap_drop_markers()
+        if (which == Zap::kAll) system_.tables.set_pte(core, entry, Descriptor{0}, false);
+        va += kPageSize;
+        continue;
+      }
       const Page& page = system_.page(d.pfn());
       if (which == Zap::kFilePages && !page.file) {  // should_zap_folio()
         va += kPageSize;
@@ -86,7 +91,9 @@ std::optional<FileRange> Mm::file_range(std::uint64_t start, std::uint64_t lengt
 std::vector<FileRange> Mm::anonymous_files(std::uint64_t start, std::uint64_t end) const {
   std::vector<FileRange> files;
   for (const auto& [at, vma] : vmas_.all()) {
-    if (vma.unnamed && vma.end > start && at < end) files.push_back({vma.file_id});
+    if (vma.file && cache_.closed(vma.file_id) && vma.end > start && at < end) {
+      files.push_back({vma.file_id});
+    }
   }
   return files;
 }
@@ -97,7 +104,7 @@ bool Mm::maps(std::uint32_t file_id) const {
   });
 }
 
-void Mm::unmap_file(const FileRange& range, cpu::Core& core) {
+void Mm::unmap_file(const FileRange& range, bool even_copies, cpu::Core& core) {
   for (const auto& [start, vma] : vmas_.all()) {
     if (!vma.file || vma.file_id != range.file_id) continue;
     const std::uint64_t first = vma.file_offset >> kPageShift;
@@ -106,7 +113,7 @@ void Mm::unmap_file(const FileRange& range, cpu::Core& core) {
     if (from >= to) continue;
     Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
     zap(gather, vma, start + ((from - first) << kPageShift), start + ((to - first) << kPageShift),
-        core, Zap::kFilePages);
+        core, even_copies ? Zap::kKeepGuards : Zap::kFilePages);
     gather.flush(core);
   }
 }

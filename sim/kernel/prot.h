@@ -34,6 +34,9 @@ constexpr mmu::Descriptor user_leaf(PhysAddr pa, unsigned level, bool writable, 
 inline constexpr std::uint64_t kSoftwareDirty = 1;  // PTE_DIRTY, bit 55
 
 constexpr bool is_none(mmu::Descriptor d) { return d.raw == 0; }  // pte_none()
+// PTE_MARKER_GUARD as a swap entry (make_pte_marker()): not valid, and no page; a use is SIGSEGV.
+inline constexpr mmu::Descriptor kGuard{31ull << 6 | 4ull << 12};
+constexpr bool is_guard(mmu::Descriptor d) { return d.raw == kGuard.raw; }
 // pmd_trans_huge(): a block, also one that is not valid (PROT_NONE).
 constexpr bool is_huge(mmu::Descriptor pmd) { return !is_none(pmd) && (pmd.raw & 2) == 0; }
 constexpr bool is_writable(mmu::Descriptor d) { return mmu::field::kDbm.get(d.raw) != 0; }

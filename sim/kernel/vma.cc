@@ -9,13 +9,16 @@ constexpr std::uint64_t kMmapMinAddress = 0x10000;
 
 // can_vma_merge_before() and is_mergeable_anon_vma()
 bool mergeable(const Vma& low, const Vma& high) {
-  const bool same_kind =
-      low.read == high.read && low.write == high.write && low.exec == high.exec &&
-      low.shared == high.shared && low.file == high.file && low.special == high.special &&
-      low.dont_fork == high.dont_fork && low.locked == high.locked && low.huge == high.huge &&
-      low.grows_down == high.grows_down && low.heap == high.heap && low.file_id == high.file_id;
+  const bool same_kind = low.read == high.read && low.write == high.write &&
+                         low.exec == high.exec && low.shared == high.shared &&
+                         low.file == high.file && low.special == high.special &&
+                         low.dont_fork == high.dont_fork && low.wipe_on_fork == high.wipe_on_fork &&
+                         low.locked == high.locked && low.lock_on_fault == high.lock_on_fault &&
+                         low.huge == high.huge && low.grows_down == high.grows_down &&
+                         low.heap == high.heap && low.file_id == high.file_id;
   if (low.end != high.start || !same_kind || low.special) return false;
   if (low.file && low.file_offset + low.length() != high.file_offset) return false;
+  if (!low.file && low.moved_by != high.moved_by) return false;
   if (low.anon_vma == high.anon_vma) return true;
   if (low.anon_vma != 0 && high.anon_vma != 0) return false;
   return !low.anon_vma_chained && !high.anon_vma_chained;

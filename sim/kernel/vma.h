@@ -16,19 +16,22 @@ struct Vma {
   std::uint64_t start = 0, end = 0;  // page-aligned, [start, end)
   bool read = false, write = false, exec = false;
   bool shared = false;
-  bool file = false;        // of a file or of shared memory (file_id)
-  bool shmem = false;       // shared anonymous memory: pages appear when they are touched
-  bool unnamed = false;     // of a file that no one can open: it goes with its last mapping
-  bool special = false;     // VM_PFNMAP: the kernel's own pages (vdso data)
-  bool dont_fork = false;   // MADV_DONTFORK
-  bool locked = false;      // mlock()
-  bool grows_down = false;  // the stack
-  bool heap = false;        // of brk(), which merges with nothing below start_brk
+  bool file = false;           // of a file or of shared memory (file_id)
+  bool shmem = false;          // shared anonymous memory: pages appear when they are touched
+  bool special = false;        // VM_PFNMAP: the kernel's own pages (vdso data)
+  bool dont_fork = false;      // MADV_DONTFORK
+  bool wipe_on_fork = false;   // MADV_WIPEONFORK
+  bool locked = false;         // mlock(): VM_LOCKED
+  bool lock_on_fault = false;  // and its pages come by faults alone: VM_LOCKONFAULT
+  bool grows_down = false;     // the stack
+  bool heap = false;           // of brk(), which merges with nothing below start_brk
   HugeAdvice huge = HugeAdvice::kDefault;
   std::uint32_t anon_vma = 0;     // private pages may exist (0: no); fork must copy
   bool anon_vma_chained = false;  // a fork gave it further anon_vmas: it merges with no other
   std::uint32_t file_id = 0;
   std::uint64_t file_offset = 0;  // bytes, of `start`
+  // How far mremap() has moved pages of anonymous memory: their vm_pgoff stays as it was.
+  std::uint64_t moved_by = 0;
 
   std::uint64_t length() const { return end - start; }
   // Index of the page of the file at `va`.
@@ -58,6 +61,8 @@ class VmaTree {
 
   // Adds `vma`, merged with its neighbours where that is possible. The range must be free.
   Vma& insert(Vma vma);
+  // The same, never merged: as fork copies them.
+  void insert_alone(const Vma& vma) { map_[vma.start] = vma; }
   // Makes `at` a boundary of VMAs, if one contains it.
   void split(std::uint64_t at);
   // Merges the VMA that starts at `start` with neighbours that became alike.

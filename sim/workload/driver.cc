@@ -194,6 +194,68 @@ void Driver::touch(const Operation& op) {
   }
 }
 
+bool Driver::madvise(const Operation& op, std::uint64_t at) {
+  switch (op.advice) {
+    case Advice::kDontNeed:
+    case Advice::kDontNeedLocked:
+      return kernel_.madvise_dontneed(op.task, at, op.length, op.advice == Advice::kDontNeedLocked);
+    case Advice::kFree:
+      return kernel_.madvise_free(op.task, at, op.length);
+    case Advice::kHugepage:
+    case Advice::kNoHugepage:
+      kernel_.madvise_huge(op.task, at, op.length,
+                           op.advice == Advice::kHugepage ? kernel::HugeAdvice::kHugepage
+                                                          : kernel::HugeAdvice::kNoHugepage);
+      return true;
+    case Advice::kDontFork:
+    case Advice::kDoFork:
+      kernel_.madvise_fork(op.task, at, op.length, op.advice == Advice::kDontFork);
+      return true;
+    case Advice::kWipeOnFork:
+    case Advice::kKeepOnFork:
+      return kernel_.madvise_wipe(op.task, at, op.length, op.advice == Advice::kWipeOnFork);
+    case Advice::kGuardInstall:
+    case Advice::kGuardRemove:
+      return kernel_.madvise_guard(op.task, at, op.length, op.advice == Advice::kGuardInstall);
+    case Advice::kCold:
+      return kernel_.madvise_cold(op.task, at, op.length);
+    case Advice::kPageout:
+      return kernel_.madvise_pageout(op.task, at, op.length);
+    case Advice::kCollapse:
+      kernel_.madvise_collapse(op.task, at, op.length);
+      return true;
+    case Advice::kPopulateRead:
+    case Advice::kPopulateWrite:
+      kernel_.madvise_populate(op.task, at, op.length, op.advice == Advice::kPopulateWrite);
+      return true;
+    case Advice::kOther:
+      kernel_.null_syscall(op.task);
+      return true;
+  }
+  return false;
+}
+
+void Driver::mlock(const Operation& op, std::uint64_t at) {
+  const bool lock = op.kind == OpKind::kMlock || op.kind == OpKind::kMlockAll;
+  const kernel::Lock how = !lock         ? kernel::Lock::kNone
+                           : op.on_fault ? kernel::Lock::kOnFault
+                                         : kernel::Lock::kNow;
+  if (op.kind == OpKind::kMlockAll || op.kind == OpKind::kMunlockAll) {
+    kernel_.mlock_all(op.task, how, op.current, op.future);
+  } else {
+    kernel_.mlock(op.task, at, op.length, how);
+  }
+}
+
+bool Driver::mremap(const Operation& op, std::uint64_t at) {
+  const std::uint64_t to =
+      kernel_.mremap(op.task, {at, op.length, op.new_length, op.new_address, op.dont_unmap});
+  if (to == 0) return false;
+  const RegionId target = op.new_region != 0 ? op.new_region : op.region;
+  if (target != 0) regions_[target] = {to, op.new_length};
+  return true;
+}
+
 void Driver::execute(const Operation& op, const Workload& workload) {
   const auto refuse_unless = [&](bool done, const char* what) {
     if (done) return;
@@ -223,10 +285,11 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       if (op.advice == Advice::kNoHugepage) vma.huge = kernel::HugeAdvice::kNoHugepage;
       vma.file = op.file;
       vma.shmem = op.shmem;
-      vma.unnamed = op.unnamed;
+      vma.locked = op.locked;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
       const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at, op.populate);
+      if (op.unnamed) kernel_.was_closed(op.file_id);
       if (op.region != 0) regions_[op.region] = {address, op.length};
       break;
     }
@@ -238,54 +301,17 @@ void Driver::execute(const Operation& op, const Workload& workload) {
                     "nothing is mapped in this range");
       break;
     case OpKind::kMadvise:
-      switch (op.advice) {
-        case Advice::kDontNeed:
-          kernel_.madvise_dontneed(op.task, at, op.length);
-          break;
-        case Advice::kFree:
-          kernel_.madvise_free(op.task, at, op.length);
-          break;
-        case Advice::kHugepage:
-          kernel_.madvise_huge(op.task, at, op.length, kernel::HugeAdvice::kHugepage);
-          break;
-        case Advice::kNoHugepage:
-          kernel_.madvise_huge(op.task, at, op.length, kernel::HugeAdvice::kNoHugepage);
-          break;
-        case Advice::kDontFork:
-          kernel_.madvise_fork(op.task, at, op.length, true);
-          break;
-        case Advice::kDoFork:
-          kernel_.madvise_fork(op.task, at, op.length, false);
-          break;
-        case Advice::kCold:
-          kernel_.madvise_cold(op.task, at, op.length);
-          break;
-        case Advice::kCollapse:
-          kernel_.madvise_collapse(op.task, at, op.length);
-          break;
-        case Advice::kPopulateRead:
-          kernel_.madvise_populate(op.task, at, op.length, false);
-          break;
-        case Advice::kPopulateWrite:
-          kernel_.madvise_populate(op.task, at, op.length, true);
-          break;
-        case Advice::kOther:
-          kernel_.null_syscall(op.task);
-          break;
-      }
+      refuse_unless(madvise(op, at), "the kernel takes no such advice on this range");
       break;
     case OpKind::kMlock:
     case OpKind::kMunlock:
-      kernel_.mlock(op.task, at, op.length, op.kind == OpKind::kMlock);
+    case OpKind::kMlockAll:
+    case OpKind::kMunlockAll:
+      mlock(op, at);
       break;
-    case OpKind::kMremap: {
-      const std::uint64_t to =
-          kernel_.mremap(op.task, at, op.length, op.new_length, op.new_address);
-      refuse_unless(to != 0, "nothing is mapped in this range");
-      const RegionId target = op.new_region != 0 ? op.new_region : op.region;
-      if (target != 0) regions_[target] = {to, op.new_length};
+    case OpKind::kMremap:
+      refuse_unless(mremap(op, at), "what is mapped in this range cannot be remapped so");
       break;
-    }
     case OpKind::kBrk:
       if (!regions_.contains(op.region)) regions_[op.region] = {kernel_.brk(op.task), 0};
       kernel_.set_brk(
@@ -317,7 +343,8 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       kernel_.switch_to(op.task);
       break;
     case OpKind::kSyscall:
-      kernel_.system_call(op.task, op.call, op.count);
+      refuse_unless(kernel_.system_call(op.task, op.call, op.count, {at, op.length, op.write}),
+                    "the call's data lies where the program may not use memory so");
       break;
     case OpKind::kVmalloc: {
       const std::uint64_t pages = op.up_to == 0 ? op.count : draw(op);
@@ -345,6 +372,12 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       break;
     case OpKind::kPunchHole:
       refuse_unless(kernel_.punch_hole(op.task, at, op.length), "no file is mapped in this range");
+      break;
+    case OpKind::kTruncate:
+      kernel_.truncate(op.task, op.file_id, op.length);
+      break;
+    case OpKind::kClose:
+      kernel_.close_file(op.task, op.file_id);
       break;
     case OpKind::kHugepages:
       kernel_.system().set_huge_pages(op.length, op.setting);

@@ -66,6 +66,10 @@ class Driver {
   void execute(const Operation& op, const Workload& workload);
   void advance(std::uint64_t steps);
   void touch(const Operation& op);
+  // `at`: where the operation acts. False: the kernel refuses it.
+  bool madvise(const Operation& op, std::uint64_t at);
+  bool mremap(const Operation& op, std::uint64_t at);
+  void mlock(const Operation& op, std::uint64_t at);
   std::uint64_t address_of(const Operation& op) const;
   std::uint64_t draw(const Operation& op);
 

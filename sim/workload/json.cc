@@ -42,6 +42,7 @@ std::uint8_t prot_of(const std::string& letters) {
 
 const std::map<std::string, Advice> kAdvice = {{"other", Advice::kOther},
                                                {"dontneed", Advice::kDontNeed},
+                                               {"dontneed_locked", Advice::kDontNeedLocked},
                                                {"hugepage", Advice::kHugepage},
                                                {"nohugepage", Advice::kNoHugepage},
                                                {"free", Advice::kFree},
@@ -49,6 +50,11 @@ const std::map<std::string, Advice> kAdvice = {{"other", Advice::kOther},
                                                {"dofork", Advice::kDoFork},
                                                {"cold", Advice::kCold},
                                                {"collapse", Advice::kCollapse},
+                                               {"pageout", Advice::kPageout},
+                                               {"wipeonfork", Advice::kWipeOnFork},
+                                               {"keeponfork", Advice::kKeepOnFork},
+                                               {"guard_install", Advice::kGuardInstall},
+                                               {"guard_remove", Advice::kGuardRemove},
                                                {"populate_read", Advice::kPopulateRead},
                                                {"populate_write", Advice::kPopulateWrite}};
 
@@ -240,7 +246,7 @@ class Reader {
 
   // Fills in offset and length within a region; whole pages unless it is a touch.
   void range(const Source& from, const Region& region, Operation& op) const {
-    const bool bytes = op.kind == OpKind::kTouch;
+    const bool bytes = op.kind == OpKind::kTouch || op.kind == OpKind::kSyscall;
     op.address =
         bytes ? (from.has("offset") ? from.size("offset") : 0) : from.page_offset("offset");
     if (op.address >= region.size) {
@@ -249,7 +255,10 @@ class Reader {
     }
     op.length = region.size - op.address;
     if (from.has("size")) {
-      const std::uint64_t size = bytes ? from.positive("size") : from.pages("size");
+      const bool may_be_none = op.kind == OpKind::kMremap;  // to duplicate
+      const std::uint64_t size = bytes         ? from.positive("size")
+                                 : may_be_none ? from.page_offset("size")
+                                               : from.pages("size");
       if (size > op.length) {
         from.fail("size", fmt::format("{} bytes from offset {} on end beyond the region's {} bytes",
                                       size, op.address, region.size));
@@ -261,15 +270,27 @@ class Reader {
     }
   }
 
-  // With "every", the operation is done again that many bytes further on, to the region's end.
+  // With "every", the operation is done again that many bytes further on, up to "end" or the
+  // region's end.
   void operations(const json& object, const std::string& pointer, std::vector<Step>& out) {
-    if (!object.contains("every")) return operation(object, pointer, out);
     const Source from{object, fmt::format("{}: {}", path_, pointer)};
+    if (!object.contains("every")) {
+      if (from.has("end")) from.fail("end", "is where every stops; there is none");
+      return operation(object, pointer, out);
+    }
     const std::uint64_t step = from.pages("every");
     if (!from.has("size")) from.fail("every", "needs the size of each");
     tasks_.check_runs(from.text("task"), from.at("task"));
-    const std::uint64_t end =
+    std::uint64_t end =
         tasks_.region(from.text("task"), from.text("region"), from.at("region")).size;
+    if (from.has("end")) {
+      const std::uint64_t given = from.pages("end");
+      if (given > end) {
+        from.fail("end", fmt::format("{} is beyond the region's {} bytes", given, end));
+      }
+      if (given <= from.page_offset("offset")) from.fail("end", "nothing lies before it");
+      end = given;
+    }
     for (std::uint64_t at = from.page_offset("offset"); at < end; at += step) {
       json one = object;
       one["offset"] = at;
@@ -326,8 +347,10 @@ class Reader {
         {"munmap", {OpKind::kMunmap, &Reader::munmap}},
         {"mprotect", {OpKind::kMprotect, &Reader::mprotect}},
         {"madvise", {OpKind::kMadvise, &Reader::madvise}},
-        {"mlock", {OpKind::kMlock, &Reader::part}},
+        {"mlock", {OpKind::kMlock, &Reader::mlock}},
         {"munlock", {OpKind::kMunlock, &Reader::part}},
+        {"mlockall", {OpKind::kMlockAll, &Reader::mlockall}},
+        {"munlockall", {OpKind::kMunlockAll, &Reader::nothing}},
         {"mremap", {OpKind::kMremap, &Reader::mremap}},
         {"brk", {OpKind::kBrk, &Reader::brk}},
         {"fork", {OpKind::kFork, &Reader::new_task}},
@@ -347,6 +370,8 @@ class Reader {
         {"idle", {OpKind::kIdle, &Reader::nothing}},
         {"pressure", {OpKind::kPressure, &Reader::nothing}},
         {"punch_hole", {OpKind::kPunchHole, &Reader::part}},
+        {"truncate", {OpKind::kTruncate, &Reader::truncate}},
+        {"close", {OpKind::kClose, &Reader::close}},
         {"hugepages", {OpKind::kHugepages, &Reader::hugepages}},
         {"fragment", {OpKind::kFragment, &Reader::fragment}},
         {"unfragment", {OpKind::kUnfragment, &Reader::unfragment}},
@@ -369,11 +394,18 @@ class Reader {
     op.shared = from.object.value("shared", false);
     op.fixed = from.object.value("fixed", false);
     op.populate = from.object.value("populate", false);
+    op.locked = from.object.value("locked", false);
     op.grows_down = from.object.value("stack", false);
     op.file = from.has("file");
-    if (op.file) op.file_id = file_ids_[from.text("file")];
     op.shmem = from.object.value("in_memory", false);
     if (op.shmem && !op.file) from.fail("in_memory", "only a mapping with file has it");
+    if (op.file) {
+      op.file_id = file_ids_[from.text("file")];
+      const auto [known, fresh] = in_memory_.try_emplace(from.text("file"), op.shmem);
+      if (known->second != op.shmem) {
+        from.fail("in_memory", "another mapping of this file says otherwise");
+      }
+    }
     op.unnamed = from.object.value("closed", false);
     if (op.unnamed && !op.shmem) from.fail("closed", "only a file in memory goes with its users");
     op.file_offset = from.page_offset("offset");
@@ -409,14 +441,58 @@ class Reader {
     range(from, region, op);
     op.new_length = from.pages("new_size");
     if (from.has("at")) op.new_address = from.address("at", op.new_length);
+    op.dont_unmap = from.object.value("dont_unmap", false);
+    if (op.dont_unmap && op.new_length != op.length) {
+      from.fail("new_size", "a mapping that stays cannot get another size as it moves");
+    }
+    const bool stays = op.dont_unmap || op.length == 0;
     const std::string result = from.text("new_region", name.c_str());
+    if (result == name && stays) {
+      from.fail("region", "it stays: give the name of the new_region");
+    }
     if (result == name && op.length != region.size) {
       from.fail("region", "to remap a part, give the name of the part's new_region");
     }
     op.new_region = region_id(result);
-    tasks_.unmap(task, name, op.address, op.length, from.at("region"));
+    if (!stays) tasks_.unmap(task, name, op.address, op.length, from.at("region"));
     const char* const named_by = from.has("new_region") ? "new_region" : "region";
     tasks_.map(task, result, op.new_length, from.at(named_by));
+  }
+
+  void mlock(From from, Task task, Operation& op) {
+    part(from, task, op);
+    op.on_fault = from.object.value("on_fault", false);
+  }
+
+  void mlockall(From from, Task, Operation& op) {
+    op.current = from.object.value("current", false);
+    op.future = from.object.value("future", false);
+    op.on_fault = from.object.value("on_fault", false);
+    if (!op.current && !op.future) from.fail("op", "needs current, future or both");
+  }
+
+  void truncate(From from, Task, Operation& op) {
+    op.file_id = mapped_file(from);
+    op.length = from.size("size");
+  }
+
+  void close(From from, Task, Operation& op) {
+    op.file_id = mapped_file(from);
+    if (!in_memory_.at(from.text("file"))) {
+      from.fail("file", "only a file in memory goes with its users");
+    }
+  }
+
+  // A file that an mmap has named before.
+  std::uint32_t mapped_file(From from) {
+    const std::string name = from.text("file");
+    if (!in_memory_.contains(name)) {
+      std::vector<std::string> known;
+      for (const auto& [file, unused] : in_memory_) known.push_back(file);
+      from.fail("file", fmt::format("no mmap before this is of a file '{}'{}", name,
+                                    known.empty() ? "" : suggest(name, known)));
+    }
+    return file_ids_[name];
   }
 
   // An operation on a region or a part of it.
@@ -487,7 +563,7 @@ class Reader {
     tasks_.unmap_kernel(from.text("region"), maker, from.at("region"));
   }
 
-  void syscall(From from, Task, Operation& op) {
+  void syscall(From from, Task task, Operation& op) {
     op.call.kind = kCalls.at(from.text("call", "null"));
     op.call.components = from.object.value("components", 0u);
     op.call.absent = from.object.value("absent", false);
@@ -503,6 +579,22 @@ class Reader {
                       op.call.kind == kernel::CallKind::kPipeData ||
                       op.call.kind == kernel::CallKind::kSocketData;
     if (from.has("size") && !data) from.fail("size", "this call moves no data");
+    if (from.has("region")) data_place(from, task, op);
+  }
+
+  // The data of a call that moves some lies in a region: the kernel writes what is read.
+  void data_place(From from, Task task, Operation& op) {
+    if (!from.has("size")) from.fail("region", "needs the size of the data");
+    if (op.call.kind == kernel::CallKind::kPipeData ||
+        op.call.kind == kernel::CallKind::kSocketData) {
+      const std::string access = from.text("access", "");
+      if (access.empty()) from.fail("region", "needs access: read, or write where it is received");
+      op.write = access == "write";
+    } else {
+      if (from.has("access")) from.fail("access", "the call says how the kernel uses its data");
+      op.write = op.call.kind != kernel::CallKind::kWrite;
+    }
+    range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
   }
 
   void fragment(From from, Task, Operation& op) {
@@ -517,6 +609,7 @@ class Reader {
   const std::uint64_t seed_;
   TaskTable tasks_;
   Ids task_ids_, region_ids_, file_ids_;
+  std::map<std::string, bool> in_memory_;  // of each file that was mapped
 };
 
 }  // namespace

@@ -17,14 +17,17 @@ using TaskId = std::uint32_t;    // a process or thread of the workload (a trace
 using RegionId = std::uint32_t;  // a named mapping; 0: `address` is absolute
 
 enum class OpKind : std::uint8_t {
-  kSpawn,        // a fresh process with an empty address space (as init's child after exec)
-  kMmap,         // maps `length` bytes; `address` is the result the program saw, 0: kernel chooses
-  kMunmap,       // [address, address + length)
-  kMprotect,     // to `prot`
-  kMadvise,      // `advice`
-  kMlock,        // [address, +length): its pages come and stay
-  kMunlock,      // and may go again
-  kMremap,       // [address, +length) to new_length, at new_address (0: kernel chooses or stays)
+  kSpawn,     // a fresh process with an empty address space (as init's child after exec)
+  kMmap,      // maps `length` bytes; `address` is the result the program saw, 0: kernel chooses
+  kMunmap,    // [address, address + length)
+  kMprotect,  // to `prot`
+  kMadvise,   // `advice`
+  kMlock,     // [address, +length): its pages come and stay; `on_fault`: stay once they came
+  kMunlock,   // and may go again
+  kMlockAll,  // the same of all mappings (`current`) and of those that come (`future`)
+  kMunlockAll,
+  kMremap,       // [address, +length) to new_length, at new_address (0: kernel chooses or stays);
+                 // length 0: a further mapping of the same shared pages
   kBrk,          // the heap, remembered as `region`, grows by `length`, or shrinks
   kFork,         // of `task`; the child is `child`
   kVfork,        // fork sharing the address space until exec or exit of the child
@@ -34,7 +37,8 @@ enum class OpKind : std::uint8_t {
   kWait,         // `task` reaps `child`
   kTouch,        // user accesses from `address` on, see Touch
   kSwitch,       // context switch to `task`
-  kSyscall,      // a system call without memory effect (entry and exit only)
+  kSyscall,      // a call that changes no mapping; with a length its data lies at
+                 // [address, +length), which the kernel reads, or writes if `write`
   kVmalloc,      // `count` pages, remembered as `region`; `huge` allows larger mappings
   kVfree,        // of `region`
   kVmMapRam,     // `count` pages, remembered as `region`
@@ -43,6 +47,8 @@ enum class OpKind : std::uint8_t {
   kIdle,            // nothing runs for so long that RCU has nothing left to do
   kPressure,        // memory pressure: the shrinkers free what they can
   kPunchHole,       // fallocate() of the file mapped at [address, +length): its pages go
+  kTruncate,        // ftruncate() of `file_id` to `length`: what lies behind leaves all mappings
+  kClose,           // the last descriptor of `file_id`, a file in memory: it goes with its mappings
   kHugepages,       // sysfs: folios of `length` bytes, as `setting` says
   kFragment,        // `count` percent of the free memory is taken in single, scattered pages
   kUnfragment,      // and given back
@@ -53,6 +59,7 @@ enum Prot : std::uint8_t { kProtNone = 0, kProtRead = 1, kProtWrite = 2, kProtEx
 enum class Advice : std::uint8_t {
   kOther,
   kDontNeed,
+  kDontNeedLocked,
   kHugepage,
   kNoHugepage,
   kFree,
@@ -61,7 +68,12 @@ enum class Advice : std::uint8_t {
   kCold,
   kCollapse,
   kPopulateRead,
-  kPopulateWrite
+  kPopulateWrite,
+  kPageout,
+  kWipeOnFork,
+  kKeepOnFork,
+  kGuardInstall,
+  kGuardRemove
 };
 
 enum class Order : std::uint8_t { kAscending, kDescending, kRandom };
@@ -77,8 +89,14 @@ struct Operation {
   bool shmem = false;       // of a file mapping: a file in memory (memfd, tmpfs)
   bool unnamed = false;     // of a file mapping: its file is closed, and goes with its last mapping
   bool populate = false;    // of kMmap: MAP_POPULATE
+  bool locked = false;      // of kMmap: MAP_LOCKED
+  bool on_fault = false;    // of kMlock and kMlockAll: MLOCK_ONFAULT, MCL_ONFAULT
+  bool current = false;     // of kMlockAll: MCL_CURRENT
+  bool future = false;      // and MCL_FUTURE
+  bool dont_unmap = false;  // of kMremap: MREMAP_DONTUNMAP
   bool shrink = false;      // of kBrk
-  bool write = false;       // of kTouch; of kVmalloc and kVmMapRam: the kernel writes a byte
+  bool write = false;       // of kTouch; of kSyscall: the kernel writes its data; of kVmalloc and
+                            // kVmMapRam: it writes a byte
   bool execute = false;     // of kTouch: an instruction fetch
   bool by_kernel = false;   // of kTouch: on the task's behalf
   bool huge = false;        // of kVmalloc

@@ -226,9 +226,8 @@ void TaskTable::shrink_heap(const std::string& task, const std::string& name, st
         fmt::format("{}/region: '{}' is not the heap of task '{}'", place, name, task));
   }
   Region& heap = it->second;
-  if (size >= heap.size) {
-    throw InputError(fmt::format(
-        "{}/size: the heap has grown by {} bytes; at least a page must stay", place, heap.size));
+  if (size > heap.size) {
+    throw InputError(fmt::format("{}/size: the heap has grown by {} bytes only", place, heap.size));
   }
   heap.cut(heap.size - size, size);
   heap.size -= size;
@@ -255,7 +254,7 @@ void TaskTable::repeat_growth(const std::map<std::string, std::uint64_t>& before
         region.grow((region.size - old->second) * rounds);
       } else if (region.heap && old != before.end() && region.size < old->second) {
         const std::uint64_t each = old->second - region.size;
-        if (rounds >= (region.size + each - 1) / each) {
+        if (rounds > region.size / each) {
           throw InputError(
               fmt::format("{}: heap '{}' shrinks by {} bytes in each round: it has not "
                           "as many as that",

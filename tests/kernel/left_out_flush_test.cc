@@ -83,10 +83,10 @@ void free_lazily(Life& l) {
 
 void move(Life& l) {
   const std::uint64_t at = map_and_write(l.k, 1, kSmall);
-  l.k.mremap(1, at, kSmall, kSmall, 0x200000000);
+  l.k.mremap(1, {at, kSmall, kSmall, 0x200000000});
   l.audit();
   const std::uint64_t tables = map_and_write(l.k, 1, 2 * kPmdSize, 0x300000000);
-  l.k.mremap(1, tables, 2 * kPmdSize, 2 * kPmdSize, 0x400000000);  // whole tables
+  l.k.mremap(1, {tables, 2 * kPmdSize, 2 * kPmdSize, 0x400000000});  // whole tables
   l.audit();
 }
 

@@ -32,6 +32,9 @@ enum class Call : std::uint8_t {
   kCold,
   kCollapse,
   kPopulate,
+  kPageout,
+  kLock,
+  kWipe,
   kMove,
   kTouch,
   kFork,
@@ -119,6 +122,15 @@ class World {
       case Call::kPopulate:
         if (writable(pieces, s)) k_.madvise_populate(id, start, bytes, s.how % 2 == 0);
         break;
+      case Call::kPageout:
+        k_.madvise_pageout(id, start, bytes);
+        break;
+      case Call::kLock:
+        if (whole(pieces, s)) k_.mlock(id, start, bytes, static_cast<Lock>(s.how % 3));
+        break;
+      case Call::kWipe:
+        k_.madvise_wipe(id, start, bytes, s.how % 2 == 0);
+        break;
       case Call::kMove:
         move(id, pieces, s);
         break;
@@ -181,8 +193,9 @@ class World {
     map(id, pieces, s);
     for (std::uint64_t n = 0; n < s.length; ++n) touch(id, pieces, s.first + n, s.how);
     const std::uint64_t bytes = s.length * kPiece, target = kWindow + to * kPiece;
-    RC_ASSERT(k_.mremap(id, kWindow + s.first * kPiece, bytes, bytes, target) == target);
-    set(pieces, s, std::nullopt);
+    const bool stays = s.how % 3 == 2;  // MREMAP_DONTUNMAP
+    RC_ASSERT(k_.mremap(id, {kWindow + s.first * kPiece, bytes, bytes, target, stays}) == target);
+    if (!stays) set(pieces, s, std::nullopt);
     for (std::uint64_t n = to; n < end; ++n) pieces[n] = Prot::kWrite;
   }
 

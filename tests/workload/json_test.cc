@@ -107,10 +107,89 @@ TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
     {"op":"unfragment"}, {"op":"hugepages","size":"64K","enabled":"always"},
     {"op":"mmap","task":"a","region":"f","size":"1M","file":"f","in_memory":true},
     {"op":"mlock","task":"a","region":"f"}, {"op":"munlock","task":"a","region":"f"},
-    {"op":"punch_hole","task":"a","region":"f","offset":"4K","size":"8K"})");
+    {"op":"mlockall","task":"a","current":true}, {"op":"munlockall","task":"a"},
+    {"op":"punch_hole","task":"a","region":"f","offset":"4K","size":"8K"},
+    {"op":"truncate","task":"a","file":"f","size":"100K"}, {"op":"close","task":"a","file":"f"})");
   std::set<OpKind> kinds;
   collect(workload.phases[0].steps, kinds);
   EXPECT_EQ(kinds.size(), static_cast<std::size_t>(OpKind::kUnfragment) + 1);
+}
+
+TEST_F(JsonWorkload, EveryIsDoneUpToItsEnd) {
+  const std::string every = R"(,
+    {"op":"mprotect","task":"a","region":"heap","prot":"r","size":"4K","every":"8K","offset":"4K")";
+  const auto places = [&](const std::string& rest) {
+    std::vector<std::uint64_t> at;
+    const Workload workload = read_ops(kMap + every + rest);
+    for (const Step& step : workload.phases[0].steps) {
+      if (step.op.kind == OpKind::kMprotect) at.push_back(step.op.address >> 10);
+    }
+    return at;
+  };
+  EXPECT_EQ(places(R"(,"end":"24K"})"), (std::vector<std::uint64_t>{4, 12, 20}));
+  EXPECT_EQ(places("}").size(), 8u);
+  const auto error = [&](const std::string& end) { return error_of(kMap + every + end); };
+  EXPECT_EQ(error(R"(,"end":"68K"})"),
+            ": /phases/0/ops/2/end: 69632 is beyond the region's 65536 bytes");
+  EXPECT_EQ(error(R"(,"end":"4K"})"), ": /phases/0/ops/2/end: nothing lies before it");
+  EXPECT_EQ(error_after_map(R"({"op":"mlock","task":"a","region":"heap","end":"4K"})"),
+            ": /phases/0/ops/2/end: is where every stops; there is none");
+}
+
+TEST_F(JsonWorkload, AMappingMayStayAsItsPagesMove) {
+  const Workload workload = read_ops(std::string(kMap) + R"(,
+    {"op":"mremap","task":"a","region":"heap","new_size":"64K","new_region":"moved","dont_unmap":true},
+    {"op":"touch","task":"a","region":"heap"}, {"op":"touch","task":"a","region":"moved"},
+    {"op":"mmap","task":"a","region":"s","size":"64K","shared":true},
+    {"op":"mremap","task":"a","region":"s","size":0,"new_size":"16K","new_region":"again"},
+    {"op":"touch","task":"a","region":"s"}, {"op":"touch","task":"a","region":"again"})");
+  EXPECT_TRUE(workload.phases[0].steps[2].op.dont_unmap);
+  EXPECT_EQ(workload.phases[0].steps[6].op.length, 0u);
+  const auto error = [&](const std::string& rest) {
+    return error_after_map(R"({"op":"mremap","task":"a","region":"heap",)" + rest);
+  };
+  EXPECT_EQ(error(R"("new_size":"64K","dont_unmap":true})"),
+            ": /phases/0/ops/2/region: it stays: give the name of the new_region");
+  EXPECT_EQ(error(R"("new_size":"1M","new_region":"n","dont_unmap":true})"),
+            ": /phases/0/ops/2/new_size: a mapping that stays cannot get another size as it moves");
+}
+
+TEST_F(JsonWorkload, ACallsDataMayLieInARegion) {
+  const Workload workload = read_ops(std::string(kMap) + R"(,
+    {"op":"syscall","task":"a","call":"read","region":"heap","offset":100,"size":5000},
+    {"op":"syscall","task":"a","call":"write","region":"heap","size":5000},
+    {"op":"syscall","task":"a","call":"pipe_data","region":"heap","size":5000,"access":"write"})");
+  const auto& steps = workload.phases[0].steps;
+  EXPECT_EQ(steps[2].op.address, 100u);
+  EXPECT_EQ(steps[2].op.length, 5000u);
+  EXPECT_TRUE(steps[2].op.write);
+  EXPECT_FALSE(steps[3].op.write);
+  EXPECT_TRUE(steps[4].op.write);
+  EXPECT_EQ(error_after_map(R"({"op":"syscall","task":"a","call":"read","region":"heap"})"),
+            ": /phases/0/ops/2/region: needs the size of the data");
+  EXPECT_EQ(
+      error_after_map(R"({"op":"syscall","task":"a","call":"pipe_data","size":9,"region":"heap"})"),
+      ": /phases/0/ops/2/region: needs access: read, or write where it is received");
+}
+
+TEST_F(JsonWorkload, TheHeapMayShrinkToNothingAndGrowAgain) {
+  const std::string grow = R"({"op":"brk","task":"a","region":"b","size":"1M"})";
+  const std::string shrink = R"({"op":"brk","task":"a","region":"b","size":"1M","shrink":true})";
+  EXPECT_NO_THROW(read_ops(kMap + (", " + grow) + ", " + shrink + ", " + grow +
+                           R"(, {"op":"touch","task":"a","region":"b"})"));
+  EXPECT_EQ(error_after_map(grow + ", " + shrink + R"(, {"op":"touch","task":"a","region":"b"})"),
+            ": /phases/0/ops/4/offset: 0 is beyond the region's 0 bytes");
+  EXPECT_EQ(error_after_map(grow + ", " + shrink + ", " + shrink),
+            ": /phases/0/ops/4/size: the heap has grown by 0 bytes only");
+}
+
+TEST_F(JsonWorkload, OnlyAFileInMemoryIsClosed) {
+  const std::string map =
+      R"({"op":"mmap","task":"a","region":"f","size":"64K","file":"lib","shared":true}, )";
+  EXPECT_EQ(error_after_map(map + R"({"op":"close","task":"a","file":"lib"})"),
+            ": /phases/0/ops/3/file: only a file in memory goes with its users");
+  EXPECT_EQ(error_after_map(map + R"({"op":"truncate","task":"a","file":"lob","size":0})"),
+            ": /phases/0/ops/3/file: no mmap before this is of a file 'lob'; did you mean 'lib'?");
 }
 
 TEST_F(JsonWorkload, Names_BecomeIdsInOrderOfFirstAppearance) {

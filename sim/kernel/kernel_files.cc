@@ -1,0 +1,64 @@
+// What happens to a file whose pages are mapped: a hole, another length, its end.
+
+#include <algorithm>
+#include <set>
+
+#include "sim/kernel/cause.h"
+#include "sim/kernel/kernel.h"
+#include "sim/kernel/kernel_syscall.h"
+
+namespace kpksim::kernel {
+
+// unmap_mapping_range(): in each address space once, as threads share theirs.
+void Kernel::unmap_everywhere(const FileRange& range, bool even_copies, cpu::Core& core) {
+  std::set<const Mm*> done;
+  for (const auto& [unused, t] : tasks_) {
+    if (t.mm == nullptr || !done.insert(t.mm.get()).second) continue;
+    t.mm->unmap_file(range, even_copies, core);
+  }
+}
+
+// shmem_fallocate(): all mappings of the range first, then the pages. Private copies stay.
+bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kMunmap);
+  const auto part = task(id).mm->file_range(start, length);
+  if (!part) return false;
+  unmap_everywhere(*part, false, call.core());
+  cache_.drop(system_, call.core(), *part);
+  return true;
+}
+
+// shmem_setattr(), truncate_pagecache(): what lies behind the new end leaves all mappings, private
+// copies too, before and, for those that were made meanwhile, after the pages go.
+void Kernel::truncate(std::uint32_t id, std::uint32_t file_id, std::uint64_t bytes) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kMunmap);
+  const std::uint64_t pages = align_up(bytes, kPageSize) >> kPageShift;
+  const FileRange gone{file_id, pages, cache_.pages_of(file_id)};
+  cache_.set_pages_of(file_id, pages);
+  if (gone.first >= gone.last) return;
+  unmap_everywhere(gone, true, call.core());
+  cache_.drop(system_, call.core(), gone);
+  unmap_everywhere(gone, true, call.core());
+}
+
+void Kernel::close_file(std::uint32_t id, std::uint32_t file_id) {
+  Syscall call(*this, id);
+  const Because because(call.core(), Cause::kMunmap);
+  call.core().execute(system_.path().small_call);
+  cache_.close(file_id);
+  drop_unmapped({{file_id}}, call.core());
+}
+
+// shmem_evict_inode(): a file that nobody can open goes with its last mapping.
+void Kernel::drop_unmapped(const std::vector<FileRange>& files, cpu::Core& core) {
+  for (const FileRange& file : files) {
+    const bool mapped = std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& t) {
+      return t.second.mm != nullptr && t.second.mm->maps(file.file_id);
+    });
+    if (!mapped) cache_.drop(system_, core, file);
+  }
+}
+
+}  // namespace kpksim::kernel

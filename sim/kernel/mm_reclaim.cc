@@ -1,0 +1,73 @@
+// MADV_PAGEOUT (madvise_cold_or_pageout_pte_range() and shrink_folio_list()) on a machine without
+// swap: pages of files leave the mapping, and the page cache too if nobody has written them; other
+// memory has no place to go, but its large folios are split on the way.
+
+#include "sim/kernel/cause.h"
+#include "sim/kernel/mm.h"
+#include "sim/kernel/prot.h"
+
+namespace kpksim::kernel {
+
+using mmu::Descriptor;
+
+// try_to_unmap_one() with TTU_BATCH_FLUSH. True: the page had been written through this entry.
+bool Mm::unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
+  const Descriptor old = clear_ptes(entry, va, 1, core);
+  system_.flush.page_pending(core, FlushSite::kUnmap, asid, VirtAddr(va));
+  const Pfn head = system_.head_of(old.pfn());
+  --system_.page(head).mapcount;
+  system_.put_folio(head, 1);
+  return is_dirty(old);
+}
+
+// reclaim_pages() of one page table's part of a VMA.
+void Mm::reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::Core& core) {
+  bool pending = false;
+  for (const std::uint64_t va : pages) {
+    const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
+    if (is_huge(read(core, pmd))) {
+      split_folio(read(core, pmd).pfn(), va, core);  // add_to_swap() fails
+      continue;
+    }
+    const PhysAddr entry = pte(read(core, pmd).pfn(), va);
+    const Page& page = system_.page(read(core, entry).pfn());
+    if (!page.file) {
+      if (page.order != 0) split_folio(system_.head_of(read(core, entry).pfn()), va, core);
+      continue;
+    }
+    const bool dirty = unmap_page(entry, va, core);
+    pending = true;
+    const std::uint64_t index = vma.page_index(va);
+    if (!vma.shmem && !dirty) {
+      cache_.drop(system_, core, {vma.file_id, index, index + 1});
+    } else if (vma.shmem && dirty) {  // try_to_unmap_flush_dirty(), before shmem_writepage()
+      system_.flush.pending_done(core);
+      pending = false;
+    }
+  }
+  if (pending) system_.flush.pending_done(core);
+}
+
+bool Mm::madvise_pageout(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  const Because because(core, Cause::kMadvise);
+  core.execute(system_.path().madvise);
+  for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
+    const Vma& vma = it->second;
+    if (vma.special || vma.locked) return false;  // can_madv_lru_vma()
+    const std::uint64_t to = std::min(end, vma.end);
+    for (std::uint64_t from = std::max(start, vma.start); from < to;) {
+      const std::uint64_t next = std::min(to, align_down(from, kPmdSize) + kPmdSize);
+      std::vector<std::uint64_t> pages;  // where each isolated folio begins
+      for_folios(
+          vma, from, next, core, [&](PhysAddr, std::uint64_t va) { pages.push_back(va); },
+          [&](PhysAddr, std::uint64_t va, unsigned, const Page& folio) {
+            if (folio.mapcount == 1u << folio.order) pages.push_back(va);
+          });
+      reclaim(vma, pages, core);
+      from = next;
+    }
+  }
+  return true;
+}
+
+}  // namespace kpksim::kernel
