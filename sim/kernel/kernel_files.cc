@@ -57,7 +57,9 @@ void Kernel::drop_unmapped(const std::vector<FileRange>& files, cpu::Core& core)
     const bool mapped = std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& t) {
       return t.second.mm != nullptr && t.second.mm->maps(file.file_id);
     });
-    if (!mapped) cache_.drop(system_, core, file);
+    if (mapped) continue;
+    cache_.drop(system_, core, file);
+    cache_.forget(file.file_id);
   }
 }
 

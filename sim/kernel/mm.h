@@ -44,6 +44,11 @@ class PageCache {
   // Nobody can open the file any more: it goes with its last mapping.
   void close(std::uint32_t file_id) { closed_.insert(file_id); }
   bool closed(std::uint32_t file_id) const { return closed_.contains(file_id); }
+  // It is gone: what has this number later is another file.
+  void forget(std::uint32_t file_id) {
+    closed_.erase(file_id);
+    lengths_.erase(file_id);
+  }
 
   // The file's length in pages; kEnd as long as nobody has said it.
   std::uint64_t pages_of(std::uint32_t file_id) const;

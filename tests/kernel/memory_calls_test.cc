@@ -145,6 +145,11 @@ TEST_F(MemoryCalls, AClosedFileGoesWithItsLastMapping) {
   const std::uint64_t unmapped = free_pages();
   k.close_file(1, 8);
   EXPECT_EQ(free_pages(), unmapped + kSome / kPageSize);
+  // What has its number later is another file, which is open.
+  k.mmap(1, file(8, true), kSome, kAt);
+  faults(1, kAt, kSome, kWrite);
+  k.munmap(1, kAt, kSome);
+  EXPECT_EQ(free_pages(), unmapped);
 }
 
 // copy_to_user(): each page that is not there faults once, from EL1; no other exception from EL0.

@@ -130,6 +130,14 @@ void punch_hole_4k_x1000(void) {
   begin();
   for (size_t k = 0; k < 1000; k++) punch(2 * k * PAGE, PAGE);
   end();
+}
+
+void ftruncate_4k_x1000(void) {
+  write_each(area, size_16m, PAGE);
+  begin();
+  for (size_t k = 1; k <= 1000; k++)
+    if (ftruncate(fd, (off_t)(size_16m - k * PAGE)) != 0) break;
+  end();
   unmap(area, size_16m);
   close(fd);
 }
