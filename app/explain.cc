@@ -17,21 +17,26 @@ namespace po = boost::program_options;
 int explain(const std::vector<std::string>& arguments) {
   po::options_description options(
       "kpksim explain [options] RESULT [PHASE]\n"
-      "Where the cycles of the difference between policies went. RESULT is a document that\n"
-      "kpksim compare -o wrote; without PHASE, the whole workload");
+      "Where the cycles of the difference between policies went, or those of the one policy of\n"
+      "a kpksim run. RESULT is a document that compare or run wrote (-o); without PHASE, the\n"
+      "whole workload");
   std::string file;
   report::ExplainRequest request;
   options.add_options()(
-      "from", po::value(&request.from),
+      "from", text_option("--from", request.from),
       "the policy that is compared with, e.g. none,buddy,pte; default: the first of RESULT")(
-      "to", po::value(&request.to)->composing(),
+      "to", texts_option("--to", request.to),
       "a policy to explain; repeatable; default: all others of RESULT");
-  if (!read_command_line(arguments, options,
-                         {{"file", po::value(&file), 1}, {"phase", po::value(&request.phase), 1}}))
+  constexpr const char* kExamples =
+      "  kpksim compare -o result.json fork-1g; kpksim explain result.json\n"
+      "  kpksim explain --to kpkeys-poe,per-page,pte result.json fork\n";
+  if (!read_command_line(arguments, options, kExamples,
+                         {{"file", text_option("RESULT", file), 1},
+                          {"phase", text_option("PHASE", request.phase), 1}}))
     return 0;
   if (file.empty()) throw InputError("no result given; kpksim compare -o writes one");
   const nlohmann::ordered_json document =
-      workload::read_json_document(file, report::kResultSchema).root;
+      workload::read_json_document(file, report::kResultSchema).root();
   try {
     std::cout << report::explain(document, request, terminal_style());
   } catch (const InputError& e) {

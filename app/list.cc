@@ -7,6 +7,7 @@
 #include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
+#include "sim/base/printable.h"
 
 namespace kpksim::app {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 namespace po = boost::program_options;
 
 void line(std::string_view name, std::string_view description) {
-  std::cout << fmt::format("  {:<20} {}\n", name, description);
+  std::cout << fmt::format("  {} {}\n", pad_right(printable(name), 20), printable(description));
 }
 
 void policies() {
@@ -38,8 +39,9 @@ void numbers(const std::vector<ProfileEntry>& entries) {
   for (const ProfileEntry& e : entries) {
     const std::string range =
         e.range ? fmt::format("{} to {}", e.range->first, e.range->second) : std::string();
-    std::cout << fmt::format("    {:<33} {:<10} {:<16} {:<10}  {}\n", e.group + "/" + e.name,
-                             e.value, range, e.confidence, e.source);
+    std::cout << fmt::format(
+        "    {} {} {:<16} {:<10}  {}\n", pad_right(printable(e.group + "/" + e.name), 33),
+        pad_right(printable(e.value), 10), range, e.confidence, printable(e.source));
   }
 }
 
@@ -74,7 +76,11 @@ int list(const std::vector<std::string>& arguments) {
   options.add_options()(
       "verbose,v", po::bool_switch(&verbose),
       "cores and kernels: every number, its range, its source and how sure it is");
-  if (!read_command_line(arguments, options, {{"what", po::value(&what), 1}})) return 0;
+  constexpr const char* kExamples =
+      "  kpksim list workloads\n"
+      "  kpksim list cores --verbose\n";
+  if (!read_command_line(arguments, options, kExamples, {{"what", text_option("list", what), 1}}))
+    return 0;
   if (what == "policies") {
     policies();
   } else if (what == "cores") {

@@ -24,6 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTraceEnding = ".strace.zst";
+constexpr const char* kCores = "profiles/cores";
+constexpr const char* kKernels = "profiles/kernels";
 
 // Names of the files in `folder` that end so, without the ending, sorted.
 std::vector<std::string> names_in(const std::string& folder, const std::string& ending) {
@@ -39,14 +41,27 @@ std::vector<std::string> names_in(const std::string& folder, const std::string& 
   return names;
 }
 
-std::string core_path(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
-  std::string path = data_path("profiles/cores/" + name + ".json");
-  if (!fs::exists(path)) {
-    throw InputError(
-        fmt::format("--core: '{}' is not a core profile{}", name, suggest(name, shipped_cores())));
+bool is_path(const std::string& name) {
+  std::error_code none;  // a name that is too long, say: reading it will tell
+  return name.find('/') != std::string::npos || name.ends_with(".json") ||
+         (fs::exists(name, none) && !fs::is_directory(name, none));
+}
+
+// Where the profile that an option names lies.
+std::string profile_path(const std::string& name, const char* option, const char* kind,
+                         const std::string& folder) {
+  if (is_path(name)) return name;
+  std::error_code none;
+  std::string path = data_path(folder + "/" + name + ".json");
+  if (!fs::exists(path, none)) {
+    throw InputError(fmt::format("{}: '{}' is neither a file nor a {} profile{}", option, name,
+                                 kind, suggest(name, names_in(folder, ".json"))));
   }
   return path;
+}
+
+std::string core_path(const std::string& name) {
+  return profile_path(name, "--core", "core", kCores);
 }
 
 }  // namespace
@@ -85,37 +100,32 @@ std::vector<std::string> shipped_workloads() {
   return names;
 }
 
-std::vector<std::string> shipped_kernels() { return names_in("profiles/kernels", ".json"); }
-std::vector<std::string> shipped_cores() { return names_in("profiles/cores", ".json"); }
+std::vector<std::string> shipped_kernels() { return names_in(kKernels, ".json"); }
+std::vector<std::string> shipped_cores() { return names_in(kCores, ".json"); }
 
 cpu::CoreProfile read_core(const std::string& name) {
   return cpu::read_core_profile(core_path(name));
 }
 
-std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, unsigned seed) {
+std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, std::uint64_t seed) {
   std::vector<cpu::CoreProfile> draws;
   for (std::uint64_t i = 0; i < n; ++i) {
-    draws.push_back(cpu::draw_core_profile(core_path(name), std::uint64_t{seed} << 32 | i));
+    draws.push_back(cpu::draw_core_profile(core_path(name), seed << 32 | i));
   }
   return draws;
 }
 
 kernel::KernelProfile read_kernel(const std::string& name) {
-  if (name.find('/') != std::string::npos) return kernel::read_kernel_profile(name);
-  const std::string path = data_path("profiles/kernels/" + name + ".json");
-  if (!fs::exists(path)) {
-    throw InputError(fmt::format("--kernel: '{}' is not a kernel profile{}", name,
-                                 suggest(name, shipped_kernels())));
-  }
-  return kernel::read_kernel_profile(path);
+  return kernel::read_kernel_profile(profile_path(name, "--kernel", "kernel", kKernels));
 }
 
 workload::Workload read_workload(const std::string& name) {
   std::string path = name;
-  if (!fs::exists(path) && name.find_first_of("/.") == std::string::npos) {
+  if (!is_path(name) && name.find('.') == std::string::npos) {
+    std::error_code none;
     const std::string trace = data_path("traces/" + name + kTraceEnding);
-    path = fs::exists(trace) ? trace : data_path("workloads/" + name + ".json");
-    if (!fs::exists(path)) {
+    path = fs::exists(trace, none) ? trace : data_path("workloads/" + name + ".json");
+    if (!fs::exists(path, none)) {
       throw InputError(fmt::format("'{}' is neither a file nor a shipped workload{}", name,
                                    suggest(name, shipped_workloads())));
     }
@@ -128,10 +138,11 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
                                             const cpu::CoreProfile& core,
                                             const kernel::KernelProfile& profile,
                                             const std::vector<kernel::Config>& configs,
-                                            unsigned jobs) {
+                                            const Effort& effort) {
   std::vector<nlohmann::ordered_json> documents(configs.size());
-  Progress progress(workload.name, configs.size() * workload::steps_of(workload));
-  parallel_for(configs.size(), jobs, [&](std::size_t i) {
+  Progress progress(effort.label, configs.size() * workload::steps_of(workload), "steps",
+                    effort.quiet);
+  parallel_for(configs.size(), effort.jobs, [&](std::size_t i) {
     kernel::Kernel kernel(core, profile, configs[i]);
     workload::Driver driver(kernel);
     driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });

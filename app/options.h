@@ -21,22 +21,31 @@ std::vector<std::string> shipped_workloads();
 std::vector<std::string> shipped_cores();
 std::vector<std::string> shipped_kernels();
 
-// A core or kernel profile: a shipped name, or the path (with a '/') of a JSON file.
+// Names of profiles and workloads. What has a '/', ends in ".json" or is a file (in the current
+// folder) is a path; everything else is the name of what ships. So a file wins over a shipped name,
+// and a folder of that name is not looked at.
+
 cpu::CoreProfile read_core(const std::string& name);
 // `n` draws of its estimated numbers from their ranges.
-std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, unsigned seed);
+std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, std::uint64_t seed);
 kernel::KernelProfile read_kernel(const std::string& name);
-// A workload: a shipped name, a workload file (.json), or a strace recording (anything else; plain,
-// gzip or zstd).
+// A workload file (.json), or a strace recording (anything else; plain, gzip or zstd).
 workload::Workload read_workload(const std::string& name);
 
-// The workload under each configuration, on up to `jobs` threads: one result document each, in
-// the order of `configs`. A progress bar on stderr if that is a terminal.
+// How to do long work: on up to `jobs` threads, with a progress bar called `label` on stderr if
+// that is a terminal, unless `quiet`.
+struct Effort {
+  std::string label;
+  unsigned jobs = 1;
+  bool quiet = false;
+};
+
+// The workload under each configuration: one result document each, in the order of `configs`.
 std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
                                             const cpu::CoreProfile& core,
                                             const kernel::KernelProfile& profile,
                                             const std::vector<kernel::Config>& configs,
-                                            unsigned jobs);
+                                            const Effort& effort);
 
 // What the terminal is like, if stdout is one.
 report::TableStyle terminal_style();

@@ -7,7 +7,7 @@
 #include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
-#include "sim/base/text_input.h"
+#include "sim/base/json_file.h"
 #include "sim/conform/explain.h"
 #include "sim/conform/vector.h"
 #include "sim/mmu/regime.h"
@@ -117,29 +117,36 @@ int translate(const std::vector<std::string>& arguments) {
   std::string input, va, kind;
   std::vector<std::string> regs, words;
   Pause pause;
-  std::vector<unsigned> level;  // none: as the file says, or 1
+  constexpr unsigned kNotGiven = 2;
+  unsigned level = kNotGiven;  // as the file says, or 1
   bool unprivileged = false, pan = false;
-  options.add_options()("input,i", po::value(&input),
+  options.add_options()("input,i", text_option("--input", input),
                         "a JSON vector: regs, mem, access (as kpksim conform reads)")(
-      "va", po::value(&va), "virtual address")("kind", po::value(&kind),
-                                               "access: R, W, RW or X (default R)")(
-      "el", po::value(&level)->composing(), "exception level of the access, 0 or 1 (default 1)")(
+      "va", text_option("--va", va), "virtual address")("kind", text_option("--kind", kind),
+                                                        "access: R, W, RW or X (default R)")(
+      "el", number_option("--el", level, 0, 1),
+      "exception level of the access, 0 or 1 (default 1)")(
       "unprivileged", po::bool_switch(&unprivileged), "LDTR or STTR at EL1")(
       "pan", po::bool_switch(&pan), "PSTATE.PAN = 1")(
-      "reg,r", po::value(&regs)->composing(),
+      "reg,r", texts_option("--reg", regs),
       "tcr, tcr2, sctlr (default: 1, MMU on), ttbr0, ttbr1, pir, pire0, por_el1, por_el0, mair")(
-      "mem,m", po::value(&words)->composing(), "a descriptor; all other memory reads as 0")(
-      "workload,w", po::value(&pause.workload),
+      "mem,m", texts_option("--mem", words), "a descriptor; all other memory reads as 0")(
+      "workload,w", text_option("--workload", pause.workload),
       "a workload, paused; its machine's core 0 is shown")(
-      "at", po::value(&pause.at), "PHASE:OP: before this operation (from 0); its address is shown")(
-      "policy,p", po::value(&pause.policy)->default_value(default_policies().back()),
-      "of the workload's kernel")("core", po::value(&pause.core)->default_value("neoverse-v1"),
-                                  "core profile")(
-      "kernel", po::value(&pause.kernel)->default_value("linux-6.12"), "kernel profile")(
-      "memory", po::value(&pause.memory)->default_value("8G"), "physical memory");
-  if (!read_command_line(arguments, options)) return 0;
-  const unsigned el = level.empty() ? 1 : level.back();
-  if (el > 1) throw InputError("--el: expected 0 or 1");
+      "at", text_option("--at", pause.at),
+      "PHASE:OP: before this operation (from 0); its address is shown")(
+      "policy,p", text_option("--policy", pause.policy)->default_value(default_policies().back()),
+      "of the workload's kernel")(
+      "core", text_option("--core", pause.core)->default_value("neoverse-v1"), "core profile")(
+      "kernel", text_option("--kernel", pause.kernel)->default_value("linux-6.12"),
+      "kernel profile")("memory", text_option("--memory", pause.memory)->default_value("8G"),
+                        "physical memory");
+  constexpr const char* kExamples =
+      "  kpksim translate --workload mixed --at start:2\n"
+      "  kpksim translate --va 0x1000 --kind W --reg ttbr0=0x40000000 --reg tcr=0x80100010 \\\n"
+      "                   --mem 0x40000000=0x40001003\n";
+  if (!read_command_line(arguments, options, kExamples)) return 0;
+  const unsigned el = level == kNotGiven ? 1 : level;
   if (!pause.workload.empty() || !pause.at.empty()) {
     if (pause.workload.empty() || pause.at.empty()) {
       throw InputError("--workload and --at need each other");
@@ -156,11 +163,11 @@ int translate(const std::vector<std::string>& arguments) {
   t.regs.sctlr = 1;
   t.access = {poe::AccessKind::kRead, 1, false};
   if (!input.empty()) {
+    const JsonFile file(input);
     try {
-      t = conform::parse_translation(read_text_file(input));
+      t = conform::parse_translation(file.root());
     } catch (const InputError& e) {
-      const std::string text = e.what();
-      throw InputError(text.starts_with(input) ? text : input + ": " + text);
+      throw InputError(file.located(input + ": " + e.what()));
     }
   } else if (va.empty()) {
     throw InputError("no address: give --va or --input; see kpksim translate --help");
@@ -169,7 +176,7 @@ int translate(const std::vector<std::string>& arguments) {
   for (const std::string& text : words) add_word(t.memory, text);
   if (!va.empty()) t.va = VirtAddr(conform::parse_number(va, "--va"));
   if (!kind.empty()) t.access.kind = conform::parse_kind(kind, "--kind");
-  if (!level.empty()) t.access.el = static_cast<std::uint8_t>(el);
+  if (level != kNotGiven) t.access.el = static_cast<std::uint8_t>(el);
   t.access.unprivileged |= unprivileged;
   t.pan |= pan;
   const std::vector<std::string> errors = mmu::illegal_fields(t.regs);

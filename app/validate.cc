@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <iostream>
 #include <set>
-#include <thread>
 
 #include "app/command_line.h"
 #include "app/data.h"
@@ -16,6 +15,7 @@
 #include "app/parallel.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
+#include "sim/base/printable.h"
 #include "sim/validate/kernel_run.h"
 #include "sim/validate/reasons.h"
 #include "sim/workload/json.h"
@@ -29,7 +29,7 @@ using validate::Measurement;
 struct Request {
   std::vector<std::string> files;
   std::string phase, variant;
-  bool all = false;
+  bool all = false, quiet = false;
   std::uint64_t max_off = 0;
   unsigned jobs = 1;
 };
@@ -39,17 +39,18 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "kpksim validate kernel [options] [FILE...]\n"
       "Holds the kernel model to what a real kernel executed, phase by phase; without FILE to the\n"
       "shipped measurements. Exit status 1 if a count is off");
-  options.add_options()("phase", po::value(&request.phase), "this phase alone")(
-      "variant", po::value(&request.variant), "this variant alone")(
-      "max-off", po::value(&request.max_off)->default_value(0)->value_name("N"),
+  options.add_options()("phase", text_option("--phase", request.phase), "this phase alone")(
+      "variant", text_option("--variant", request.variant), "this variant alone")(
+      "max-off", number_option("--max-off", request.max_off)->default_value("0")->value_name("N"),
       "exit status 0 also if up to N counts are off")(
       "all,a", po::bool_switch(&request.all), "print all counters, not only those that are off")(
-      "jobs,j",
-      po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
-      "threads");
-  if (!read_command_line(arguments, options, {{"file", po::value(&request.files), -1}}))
-    return false;
-  return true;
+      "jobs,j", jobs_option(request.jobs), "threads")("quiet,q", po::bool_switch(&request.quiet),
+                                                      "no progress bar");
+  constexpr const char* kExamples =
+      "  kpksim validate kernel\n"
+      "  kpksim validate kernel --all --phase fork_64m my_counts.json\n";
+  return read_command_line(arguments, options, kExamples,
+                           {{"file", texts_option("FILE", request.files), -1}});
 }
 
 std::vector<workload::Workload> measured_workloads() {
@@ -83,7 +84,7 @@ std::string line(const validate::Row& row) {
 }
 
 std::string heading(const Measurement& m) {
-  return fmt::format("{} {} {} ({})", m.phase, m.cpu, m.variant, m.kernel);
+  return fmt::format("{} {} {} ({})", printable(m.phase), m.cpu, m.variant, m.kernel);
 }
 
 // The rows that are off, or all, each with what is known of why. Counts those of no known reason.
@@ -181,7 +182,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     if (!kernels.contains(run.kernel)) kernels[run.kernel] = read_kernel(run.kernel);
   }
   std::vector<std::vector<validate::Outcome>> outcomes(runs.size());
-  Progress progress("validate", runs.size());
+  Progress progress("validate kernel", runs.size(), "workloads", request.quiet);
   parallel_for(runs.size(), request.jobs, [&](std::size_t i) {
     outcomes[i] =
         validate::execute(runs[i], cores.at(runs[i].cpu), kernels.at(runs[i].kernel), places);
@@ -200,7 +201,7 @@ int validate_kernel(const std::vector<std::string>& arguments) {
   }
   if (!without.empty()) {
     std::cout << fmt::format("no workload for {} phases: {}\n", without.size(),
-                             fmt::join(without, ", "));
+                             printable(fmt::format("{}", fmt::join(without, ", "))));
   }
   const bool whole = shipped && request.phase.empty() && request.variant.empty();
   for (const std::string& unused : whole ? reasons.unused() : std::vector<std::string>()) {
@@ -226,8 +227,12 @@ int validate(const std::vector<std::string>& arguments) {
     std::cout << "kpksim validate kernel|apps|published [options]\n"
                  "  kernel      the kernel model against a real kernel's counts, phase by phase\n"
                  "  apps        recordings of whole programs against a real kernel's counts\n"
-                 "  published   the benchmarks of the published tables, cell by cell\n";
-    return 0;
+                 "  published   the benchmarks of the published tables, cell by cell\n\n";
+    validate_kernel({"--help"});
+    std::cout << "\n";
+    validate_apps({"--help"});
+    std::cout << "\n";
+    return validate_published({"--help"});
   }
   if (what == "kernel") return validate_kernel(rest());
   if (what == "apps") return validate_apps(rest());

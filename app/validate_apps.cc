@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <iostream>
 #include <set>
-#include <thread>
 
 #include "app/command_line.h"
 #include "app/data.h"
@@ -14,6 +13,7 @@
 #include "app/parallel.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
+#include "sim/base/printable.h"
 #include "sim/validate/apps_check.h"
 #include "sim/workload/strace.h"
 
@@ -27,7 +27,7 @@ using validate::Measurement;
 struct Request {
   std::string file, program, variant;
   std::vector<std::string> sizes;
-  bool all = false;
+  bool all = false, quiet = false;
   std::uint64_t max_off = 0;
   unsigned jobs = 1;
 };
@@ -42,18 +42,20 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "(.gz, .zst) beside FILE. A FILE without variants is of an unpatched kernel (linux-6.12). "
       "Without\n"
       "FILE: the shipped measurement. Exit status 1 if a count is off");
-  options.add_options()("program", po::value(&request.program), "this program alone")(
-      "variant", po::value(&request.variant), "this variant alone")(
-      "sizes", po::value(&request.sizes),
+  options.add_options()("program", text_option("--program", request.program), "this program alone")(
+      "variant", text_option("--variant", request.variant), "this variant alone")(
+      "sizes", texts_option("--sizes", request.sizes),
       "file of '# program' lines (traces/programs.sh); default: Debian 12's programs for arm64")(
       "all,a", po::bool_switch(&request.all), "print all counters, not only those that are off")(
-      "max-off", po::value(&request.max_off)->default_value(0)->value_name("N"),
+      "max-off", number_option("--max-off", request.max_off)->default_value("0")->value_name("N"),
       "exit status 1 only if more than N counts are off")(
-      "jobs,j",
-      po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
-      "threads");
-  if (!read_command_line(arguments, options, {{"file", po::value(&request.file), 1}})) return false;
-  return true;
+      "jobs,j", jobs_option(request.jobs), "threads")("quiet,q", po::bool_switch(&request.quiet),
+                                                      "no progress bar");
+  constexpr const char* kExamples =
+      "  kpksim validate apps\n"
+      "  kpksim validate apps --max-off 13 tools/kernel-truth/results/programs/counts.json\n";
+  return read_command_line(arguments, options, kExamples,
+                           {{"file", text_option("FILE", request.file), 1}});
 }
 
 // The recording of a program, beside the counts.
@@ -100,15 +102,15 @@ void print(const validate::AppMeasurement& of, const std::vector<validate::AppRo
                         kVerdicts[static_cast<unsigned>(row.verdict)]);
   }
   if (text.empty()) return;
-  std::cout << fmt::format("{} {} {}\n", of.program, of.cpu, of.variant) << text;
+  std::cout << fmt::format("{} {} {}\n", printable(of.program), of.cpu, of.variant) << text;
 }
 
 }  // namespace
 
 int validate_apps(const std::vector<std::string>& arguments) {
   Request request;
-  request.file = data_path("tests/app-truth/app_counts_kpkeys.json");
   if (!parse(arguments, request)) return 0;
+  if (request.file.empty()) request.file = data_path("tests/app-truth/app_counts_kpkeys.json");
   if (request.sizes.empty()) request.sizes = {data_path("traces/debian-12-arm64.programs")};
   const validate::CountsFile file = validate::read_counts(request.file);
 
@@ -148,7 +150,7 @@ int validate_apps(const std::vector<std::string>& arguments) {
     if (!kernels.contains(m->kernel)) kernels[m->kernel] = read_kernel(m->kernel);
   }
   std::vector<validate::AppCounts> counts(order.size());
-  Progress progress("validate", order.size());
+  Progress progress("validate apps", order.size(), "replays", request.quiet);
   parallel_for(order.size(), request.jobs, [&](std::size_t i) {
     const Measurement& m = *order[i];
     kernel::Kernel kernel(cores.at(m.cpu), kernels.at(m.kernel), validate::config_of(m.variant));
@@ -190,7 +192,7 @@ int validate_apps(const std::vector<std::string>& arguments) {
   }
   std::cout << "Assumed, as a recording does not show which pages are touched:\n";
   for (const std::string& text : traces.begin()->second.assumptions) {
-    std::cout << "  " << text << '\n';
+    std::cout << "  " << printable(text) << '\n';
   }
   std::cout << fmt::format("{} of {} counts exact, {} within tolerance, {} off\n", verdicts[0],
                            verdicts[0] + verdicts[1] + verdicts[2], verdicts[1], verdicts[2]);

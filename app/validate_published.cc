@@ -2,18 +2,18 @@
 
 #include <fmt/core.h>
 
-#include <atomic>
 #include <cmath>
 #include <iostream>
 #include <set>
-#include <thread>
 
 #include "app/command_line.h"
 #include "app/data.h"
 #include "app/options.h"
+#include "app/parallel.h"
 #include "app/progress.h"
 #include "app/validate.h"
 #include "sim/base/error.h"
+#include "sim/base/printable.h"
 #include "sim/validate/fit.h"
 #include "sim/workload/json.h"
 #include "sim/workload/strace.h"
@@ -31,7 +31,7 @@ constexpr validate::Instructions kCompilation{200'068'525, 2'770'074'204};
 
 struct Request {
   std::string file, table, core, kernel;
-  bool refit = false, leave_one_out = false;
+  bool refit = false, leave_one_out = false, quiet = false;
   unsigned jobs = 1;
 };
 
@@ -40,25 +40,28 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "kpksim validate published [options]\n"
       "Runs the benchmarks of the published tables and prints model and measurement cell by cell.\n"
       "Exit status 1 if the agreement is less than docs/validation.md asks for");
-  options.add_options()("table", po::value(&request.table), "this table alone (its id)")(
+  options.add_options()("table", text_option("--table", request.table),
+                        "this table alone (its id)")(
       "refit", po::bool_switch(&request.refit),
       "fit the free prices again and use them instead of the profile's")(
       "leave-one-out", po::bool_switch(&request.leave_one_out),
-      "and fit without each fitted figure in turn")("results", po::value(&request.file),
-                                                    "the published results (JSON)")(
-      "core", po::value(&request.core)->default_value("neoverse-v1"), "core profile")(
-      "kernel", po::value(&request.kernel)->default_value("linux-6.17"), "kernel profile")(
-      "jobs,j",
-      po::value(&request.jobs)->default_value(std::max(1u, std::thread::hardware_concurrency())),
-      "threads");
-  if (!read_command_line(arguments, options)) return false;
+      "and fit without each fitted figure in turn")(
+      "results", text_option("--results", request.file), "the published results (JSON)")(
+      "core", text_option("--core", request.core)->default_value("neoverse-v1"), "core profile")(
+      "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.17"),
+      "kernel profile")("jobs,j", jobs_option(request.jobs), "threads")(
+      "quiet,q", po::bool_switch(&request.quiet), "no progress bar");
+  constexpr const char* kExamples =
+      "  kpksim validate published\n"
+      "  kpksim validate published --table rfc-v5 --core neoverse-v2\n";
+  if (!read_command_line(arguments, options, kExamples)) return false;
   if (request.file.empty()) request.file = data_path("tests/published/published_results.json");
   return true;
 }
 
 validate::PublishedModel simulate(const validate::Published& published,
                                   const cpu::CoreProfile& core, const kernel::KernelProfile& kernel,
-                                  unsigned jobs) {
+                                  const Request& request) {
   std::set<std::string> names;
   for (const PublishedTable& table : published.tables) {
     for (const Cell& cell : table.cells) names.insert(cell.run);
@@ -77,40 +80,24 @@ validate::PublishedModel simulate(const validate::Published& published,
     const std::string* run;
     Scheme scheme;
     validate::RunCounts counts;
-    std::exception_ptr error;
   };
   std::vector<Job> work;
   for (const std::string& name : names) {
-    work.push_back({&name, {}, {}, {}});
+    work.push_back({&name, {}, {}});
     for (const bool keyed : {false, true}) {
       for (const bool batched : {false, true}) {
-        work.push_back({&name, {true, keyed, batched}, {}, {}});
+        work.push_back({&name, {true, keyed, batched}, {}});
       }
     }
   }
-  std::atomic<std::size_t> next = 0;
-  Progress progress("validate", work.size());
-  const auto run = [&] {
-    for (std::size_t i; (i = next++) < work.size();) {
-      try {
-        work[i].counts =
-            validate::simulate(workloads.at(*work[i].run), core, kernel, work[i].scheme);
-        progress.add(1);
-      } catch (...) {
-        work[i].error = std::current_exception();
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (unsigned i = 1; i < jobs; ++i) threads.emplace_back(run);
-    run();
-  }
+  Progress progress("validate published", work.size(), "runs", request.quiet);
+  parallel_for(work.size(), request.jobs, [&](std::size_t i) {
+    Job& job = work[i];
+    job.counts = validate::simulate(workloads.at(*job.run), core, kernel, job.scheme);
+    progress.add(1);
+  });
   validate::PublishedModel model;
-  for (const Job& job : work) {
-    if (job.error) std::rethrow_exception(job.error);
-    model.add(*job.run, job.scheme, job.counts);
-  }
+  for (const Job& job : work) model.add(*job.run, job.scheme, job.counts);
   return model;
 }
 
@@ -146,7 +133,7 @@ class Comparison {
     std::cout << fmt::format(
         "{}: overhead in percent{}\n{:<20}{:^32}{:^32}\n{:<20}{:>10}{:>9}{:>9}    "
         "{:>10}{:>9}{:>9}\n",
-        table.id, table.keyed ? ", page-table pages keyed" : "", "", "without batching",
+        printable(table.id), table.keyed ? ", page-table pages keyed" : "", "", "without batching",
         "with batching", "", "published", "model", "error", "published", "model", "error");
     for (std::size_t i = 0; i < table.cells.size(); i += 2) {
       std::string line = fmt::format("{:<20}", table.cells[i].label);
@@ -336,7 +323,7 @@ int validate_published(const std::vector<std::string>& arguments) {
   }
   cpu::CoreProfile core = read_core(request.core);
   const validate::PublishedModel model =
-      simulate(published, core, read_kernel(request.kernel), request.jobs);
+      simulate(published, core, read_kernel(request.kernel), request);
   if (request.refit || request.leave_one_out) {
     print_fit(published, model, core, request.leave_one_out);
   }

@@ -1,84 +1,21 @@
 // The command line as a user meets it: same bytes twice, and bad input that leaves nothing behind.
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
-#include <valijson/adapters/nlohmann_json_adapter.hpp>
-#include <valijson/schema.hpp>
-#include <valijson/schema_parser.hpp>
-#include <valijson/validator.hpp>
 #include <vector>
 
 #include "sim/kernel/profile.h"
-#include "tests/paths.h"
+#include "tests/command_line.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using kpksim::test::CommandLine;
+using kpksim::test::violation;
 
-// What a document breaks of a schema; empty if nothing.
-std::string violation(const std::string& document, const std::string& schema_text) {
-  const auto schema_json = nlohmann::json::parse(schema_text);
-  const auto json = nlohmann::json::parse(document);
-  valijson::Schema schema;
-  valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(schema_json),
-                                          schema);
-  valijson::ValidationResults results;
-  valijson::Validator().validate(schema, valijson::adapters::NlohmannJsonAdapter(json), &results);
-  std::string text;
-  for (const auto& error : results) {
-    for (const std::string& part : error.context) text += part;
-    text += ": " + error.description + "\n";
-  }
-  return text;
-}
-
-class CommandLine : public testing::Test {
- protected:
-  CommandLine()
-      : folder_(fs::path(testing::TempDir()) /
-                testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::create_directories(folder_);
-  }
-  ~CommandLine() override { fs::remove_all(folder_); }
-
-  std::string file(const std::string& name) const { return (folder_ / name).string(); }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(file(name), std::ios::binary) << text;
-    return file(name);
-  }
-  static std::string read(const std::string& path) {
-    std::ostringstream text;
-    text << std::ifstream(path, std::ios::binary).rdbuf();
-    return text.str();
-  }
-  // Exit status; what was printed on stderr is in message_.
-  int run(const std::string& arguments) {
-    const std::string command =
-        kpksim::test::kpksim_binary() + " " + arguments + " >" + file("out") + " 2>" + file("err");
-    const int status = std::system(command.c_str());
-    message_ = read(file("err"));
-    return WEXITSTATUS(status);
-  }
-
-  fs::path folder_;
-  std::string message_;
-};
-
-constexpr const char* kSmall = R"({"name":"small","phases":[{"name":"all","ops":[
-  {"op":"spawn","task":"p"},
-  {"op":"mmap","task":"p","region":"h","size":"1M","prot":"rw"},
-  {"op":"touch","task":"p","region":"h","access":"write"},
-  {"op":"fork","task":"p","child":"c"},
-  {"op":"exit","task":"c"},
-  {"op":"munmap","task":"p","region":"h"}]}]})";
+constexpr const char* kSmall = kpksim::test::kSmallWorkload;
 
 TEST_F(CommandLine, TheSameRunTwiceGivesTheSameBytes) {
   const std::string workload = write("w.json", kSmall);
@@ -120,8 +57,14 @@ TEST_F(CommandLine, CsvHasOneLineForEachFigure) {
   const std::string workload = write("w.json", kSmall);
   ASSERT_EQ(run("run -p none,buddy,pte --memory 1G -f csv " + workload), 0) << message_;
   const std::string text = read(file("out"));
-  EXPECT_TRUE(text.starts_with("workload,policy,phase,quantity,cause,value\n"));
-  EXPECT_NE(text.find("\nsmall,none/buddy/pte,all,tlbi_aside1,fork,1\n"), std::string::npos);
+  EXPECT_TRUE(
+      text.starts_with("workload,policy,phase,quantity,cause,value,core,kernel,cores,hz,"
+                       "memory_bytes,protection,batching,allocator,linear_map,"
+                       "left_out_tlbi,version,source\n"));
+  EXPECT_NE(text.find("\nsmall,none/buddy/pte,all,tlbi_aside1,fork,1,neoverse-v1,"
+                      "linux-6.12-kpkeys,1,0,1073741824,none,false,buddy,pte,none,"),
+            std::string::npos)
+      << text;
 }
 
 TEST_F(CommandLine, AForgottenTlbInvalidationIsReportedAsStaleTranslations) {
@@ -132,8 +75,12 @@ TEST_F(CommandLine, AForgottenTlbInvalidationIsReportedAsStaleTranslations) {
       {"op":"fork","task":"a","child":"b"}]}]})");
   ASSERT_EQ(run("run --memory 1G " + workload), 0) << message_;
   EXPECT_EQ(read(file("out")).find("STALE"), std::string::npos);
-  ASSERT_EQ(run("run --memory 1G --leave-out-tlbi fork-parent " + workload), 0) << message_;
-  EXPECT_NE(read(file("out")).find("STALE TRANSLATIONS"), std::string::npos);
+  for (const char* command : {"run", "compare -p kpkeys-poe,per-page,pte"}) {
+    const std::string options = " --memory 1G --leave-out-tlbi fork-parent ";
+    EXPECT_EQ(run(command + options + workload), 1) << message_;
+    EXPECT_NE(read(file("out")).find("STALE TRANSLATIONS"), std::string::npos);
+    EXPECT_EQ(run(command + options + "-f csv " + workload), 1) << "whatever is printed";
+  }
 }
 
 // Each ends with one message and status 2, and leaves no output file, not even a temporary one.
@@ -157,8 +104,10 @@ TEST_P(BadInputs, EndWithOneMessageAndLeaveNoFile) {
   EXPECT_TRUE(message_.starts_with("kpksim: ")) << message_;
   EXPECT_EQ(std::count(message_.begin(), message_.end(), '\n'), 1) << message_;
   EXPECT_EQ(read(file("out")), "");
-  EXPECT_FALSE(fs::exists(file("out.json")));
-  EXPECT_FALSE(fs::exists(file("out.json.tmp")));
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    const std::string name = entry.path().filename().string();
+    EXPECT_TRUE(name == bad.file_name || name == "out" || name == "err") << name;
+  }
 }
 
 std::string ops(const std::string& list) {
@@ -176,22 +125,44 @@ INSTANTIATE_TEST_SUITE_P(
                  "w.json",
                  ops(R"({"op":"syscall","tsk":"a"})"),
                  "",
-                 {"/phases/0/ops/1", "'tsk'", "'task'"}},
+                 {"w.json:1:90: /phases/0/ops/1/tsk", "'tsk'", "'task'"}},
         BadInput{"wrongType",
                  "w.json",
                  ops(R"({"op":"syscall","task":7})"),
                  "",
-                 {"/phases/0/ops/1/task", "expected string"}},
+                 {"w.json:1:91: /phases/0/ops/1/task", "expected string"}},
         BadInput{"impossibleSize",
                  "w.json",
                  ops(R"({"op":"mmap","task":"a","region":"r","size":"999T"})"),
                  "",
-                 {"/phases/0/ops/1/size", "128T"}},
+                 {"w.json:1:112: /phases/0/ops/1/size", "128T"}},
         BadInput{"munmapOfNothing",
                  "w.json",
                  ops(R"({"op":"munmap","task":"a","region":"r"})"),
                  "",
                  {"/phases/0/ops/1/region", "not mapped"}},
+        BadInput{"twoPhasesOfOneName",
+                 "w.json",
+                 "{\"name\":\"t\",\"phases\":[\n"
+                 "  {\"name\":\"p\",\"ops\":[{\"op\":\"idle\"}]},\n"
+                 "  {\"name\":\"p\",\"ops\":[{\"op\":\"idle\"}]}]}",
+                 "",
+                 {"w.json:3:11: /phases/1/name", "'p'", "/phases/0/name"}},
+        BadInput{"anotherPhasesOtherName",
+                 "w.json",
+                 "{\"name\":\"t\",\"phases\":[\n"
+                 "  {\"name\":\"p\",\"ops\":[{\"op\":\"idle\"}]},\n"
+                 "  {\"name\":\"q\",\"also\":[\"p\"],\"ops\":[{\"op\":\"idle\"}]}]}",
+                 "",
+                 {"w.json:3:23: /phases/1/also/0", "'p'", "/phases/0/name"}},
+        BadInput{"lineOfAnOperation",
+                 "w.json",
+                 "{\"name\":\"t\",\"phases\":[{\"name\":\"p\",\"ops\":[\n"
+                 "  {\"op\":\"spawn\",\"task\":\"a\"},\n"
+                 "  {\"op\":\"mmap\",\"task\":\"a\",\n"
+                 "   \"region\":\"r\",   \"size\":\"64Q\"}]}]}",
+                 "",
+                 {"w.json:4:27: /phases/0/ops/1/size", "'64Q' is not a size"}},
         BadInput{"outOfMemory",
                  "w.json",
                  ops(R"({"op":"mmap","task":"a","region":"r","size":"1G","huge":"never"},
@@ -217,8 +188,80 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"unknownKernel", "w.json", kSmall, "--kernel linux-6.21", {"'linux-6.12'"}},
         BadInput{"unknownFormat", "w.json", kSmall, "-f tabel", {"'table'"}},
         BadInput{"badMemory", "w.json", kSmall, "--memory 64Q", {"--memory", "64Q"}},
+        BadInput{"decimalMemory", "w.json", kSmall, "--memory 8GB", {"--memory", "8GB", "GiB"}},
+        BadInput{"tooMuchMemory", "w.json", kSmall, "-m 99999999T", {"--memory", "64 bits"}},
+        BadInput{"endlessMemory", "w.json", kSmall, "-m 99999999999999999999", {"64 bits"}},
+        BadInput{"negativeJobs", "w.json", kSmall, "-j -1", {"--jobs: '-1'", "from 1"}},
+        BadInput{"noJobs", "w.json", kSmall, "--jobs=0", {"--jobs: '0'"}},
+        BadInput{"negativeSeed", "w.json", kSmall, "--seed -1", {"--seed: '-1'"}},
+        BadInput{"negativeCores", "w.json", kSmall, "--cores -1", {"--cores: '-1'"}},
+        BadInput{"negativeHz", "w.json", kSmall, "--hz -250", {"--hz: '-250'"}},
+        BadInput{"noNumber", "w.json", kSmall, "--hz 5x", {"--hz: '5x'"}},
+        BadInput{"manyCores", "w.json", kSmall, "--cores 99999999999", {"--cores"}},
+        BadInput{"negativeDraws", "w.json", kSmall, "--uncertainty -3", {"--uncertainty: '-3'"}},
+        BadInput{"emptyCore", "w.json", kSmall, "--core ''", {"--core", "empty"}},
+        BadInput{"unknownOption", "w.json", kSmall, "--polcy x", {"'--polcy'", "'--policy'"}},
         BadInput{"noCores", "w.json", kSmall, "--cores 0", {"cores"}}),
     [](const auto& bad) { return bad.param.name; });
+
+TEST_F(CommandLine, AnEmptyNameOfAFileIsAnErrorAndNotNoName) {
+  const std::string workload = write("w.json", kSmall);
+  EXPECT_EQ(run("run --memory 1G -o '' " + workload), 2);
+  EXPECT_NE(message_.find("--output: ''"), std::string::npos) << message_;
+  EXPECT_EQ(run("run ''"), 2);
+  EXPECT_EQ(run("explain ''"), 2);
+  EXPECT_EQ(run("conform ''"), 2);
+}
+
+TEST_F(CommandLine, EachCommandTakesWholeNumbersAlone) {
+  for (const char* arguments :
+       {"conform --max-failures -2 x", "translate --el -1", "translate --el 2",
+        "validate kernel --max-off -1", "validate kernel -j -1", "validate apps --max-off -1",
+        "validate published --jobs -1", "compare --uncertainty=-3 x"}) {
+    EXPECT_EQ(run(arguments), 2) << arguments;
+    EXPECT_NE(message_.find("is not a whole number"), std::string::npos) << message_;
+  }
+}
+
+TEST_F(CommandLine, SizesAreReadInEitherCaseAndWithKibi) {
+  const std::string workload = write("w.json", kSmall);
+  ASSERT_EQ(run("run -f csv -m 1G " + workload), 0) << message_;
+  const std::string as_1g = printed();
+  for (const char* size : {"1g", "1GiB", "1gib", "1024MiB", "1048576k", "1073741824"}) {
+    ASSERT_EQ(run(fmt::format("run -f csv -m {} {}", size, workload)), 0) << message_;
+    EXPECT_EQ(printed(), as_1g) << size;
+  }
+}
+
+TEST_F(CommandLine, AProfileInTheCurrentFolderIsReadByItsName) {
+  // tests/reported/core-by-bare-name.
+  const auto copy = [&](const char* from, const char* to) {
+    fs::copy_file(kpksim::test::source_path(from), file(to));
+  };
+  copy("profiles/cores/neoverse-v1.json", "my.json");
+  copy("profiles/kernels/linux-6.12.json", "mine.json");
+  write("w.json", kSmall);
+  ASSERT_EQ(run("run --core my.json --kernel mine.json w.json"), 0) << message_;
+  const std::string by_name = printed();
+  ASSERT_EQ(run("run --core ./my.json --kernel ./mine.json ./w.json"), 0) << message_;
+  EXPECT_EQ(printed(), by_name);
+  EXPECT_EQ(run("run --core mi.json w.json"), 2);
+  EXPECT_NE(message_.find("mi.json: cannot be read"), std::string::npos) << message_;
+}
+
+TEST_F(CommandLine, AFileWinsOverAShippedNameAndAFolderDoesNot) {
+  fs::create_directories(folder_ / "thp");
+  ASSERT_EQ(run("run thp"), 0) << message_;
+  write("mixed", "no recording\n");
+  EXPECT_EQ(run("run mixed"), 2);
+  EXPECT_NE(message_.find("mixed:1"), std::string::npos) << message_;
+}
+
+TEST_F(CommandLine, TheSamePolicyTwiceIsAnError) {
+  const std::string workload = write("w.json", kSmall);
+  EXPECT_EQ(run("compare -p none,buddy,pte -p none,buddy,pte " + workload), 2);
+  EXPECT_NE(message_.find("'none,buddy,pte' is given twice"), std::string::npos) << message_;
+}
 
 TEST_F(CommandLine, ExplainReadsWhatCompareWrote) {
   const std::string workload = write("w.json", kSmall);
@@ -228,13 +271,15 @@ TEST_F(CommandLine, ExplainReadsWhatCompareWrote) {
   EXPECT_EQ(run("explain " + file("a.json") + " al"), 2);
   EXPECT_NE(message_.find("a.json: workload 'small' has no phase 'al'"), std::string::npos);
   EXPECT_EQ(run("explain " + workload), 2) << "a workload is no result";
-  EXPECT_NE(message_.find("w.json: /"), std::string::npos) << message_;
+  EXPECT_NE(message_.find("w.json:1:1: /"), std::string::npos) << message_;
 }
 
 TEST_F(CommandLine, OutputThatCannotBeWrittenIsAnError) {
   const std::string workload = write("w.json", kSmall);
-  EXPECT_EQ(run("run --memory 1G -o " + file("no/such/folder/out.json") + " " + workload), 2);
-  EXPECT_NE(message_.find("cannot be written"), std::string::npos) << message_;
+  EXPECT_EQ(run("run --memory 1G -o " + file("no/such/folder/out.json") + " " + workload), 3);
+  EXPECT_NE(message_.find("cannot be written: No such file or directory"), std::string::npos)
+      << message_;
+  EXPECT_EQ(read(file("out")), "") << "it shows before the simulation";
 }
 
 // The counts of whole programs: what is not known is refused by name, before anything is replayed.

@@ -44,7 +44,9 @@ pack() {
   {
     "$here/programs.sh" "$scratch/$1.strace"
     sed -E 's/nodename="[^"]*"/nodename="host"/' "$scratch/$1.strace"
-  } | zstd -q -19 -f -o "$out/$1.strace.zst"
+  } | zstd -q -19 >"$scratch/$1.strace.zst"
+  # All of it, and through whatever link or mode the old one has.
+  cat "$scratch/$1.strace.zst" >"$out/$1.strace.zst"
   printf '%s: %s lines, %s processes and threads, %s bytes\n' "$1" "$(wc -l <"$scratch/$1.strace")" \
     "$(awk '{print $1}' "$scratch/$1.strace" | sort -u | wc -l)" "$(stat -c %s "$out/$1.strace.zst")"
 }

@@ -7,6 +7,7 @@
     docs/studies/0001-block-map-and-pba.py --prose    # exit status 1 if the answer quotes what the
                                                       # text's tables do not say
 """
+import io
 import json
 import os
 import pathlib
@@ -18,6 +19,10 @@ import prose
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / "tools"))
+import output_file  # noqa: E402
+
 KPKSIM = pathlib.Path(os.environ.get("KPKSIM", ROOT / "build" / "release" / "kpksim"))
 TEXT = HERE / "0001-block-map-and-pba.md"
 FIGURE = HERE / "0001-block-map-and-pba.svg"
@@ -155,7 +160,9 @@ def draw(all_results):
     axes[0][0].legend(loc="upper right")
     figure.supxlabel("overhead over unprotected blocks, percent (median, 90 % interval)")
     figure.tight_layout()
-    figure.savefig(FIGURE, metadata={"Date": None})
+    picture = io.StringIO()
+    figure.savefig(picture, format="svg", metadata={"Date": None})
+    output_file.write(FIGURE, picture.getvalue())
 
 
 def heading(core, cores):
@@ -223,7 +230,7 @@ def main():
     all_results = {machine: simulate(*machine) for machine in MACHINES}
     text = TEXT.read_text()
     head, rest = text.split(BEGIN)
-    TEXT.write_text(head + BEGIN + tables(all_results) + END + rest.split(END)[1])
+    output_file.write(TEXT, head + BEGIN + tables(all_results) + END + rest.split(END)[1])
     draw(all_results)
     check_prose()
 

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "sim/base/error.h"
+#include "sim/base/json_file.h"
 #include "sim/base/json_text.h"
 
 namespace kpksim {
@@ -21,21 +23,27 @@ const std::vector<std::string> kConfidences = {"documented", "measured", "derive
 }  // namespace
 
 ProfileReader::ProfileReader(const std::string& path, Ranges ranges)
-    : path_(path), root_(std::make_shared<const json>(read_json_file(path))), ranges_(ranges) {
-  if (!root_->is_object() || !root_->contains("name")) fail("/", "expected an object with a name");
+    : file_(std::make_shared<const JsonFile>(path)), ranges_(ranges) {
+  const json& root = file_->root();
+  for (const char* key : {"name", "description"}) {
+    const bool there = root.is_object() && root.contains(key);
+    if (there && !root[key].is_string()) fail(std::string("/") + key, "expected a string");
+    if (!there && key == std::string_view("name")) fail("/", "expected an object with a name");
+  }
 }
 
-std::string ProfileReader::text(const char* key) const { return root_->value(key, ""); }
+std::string ProfileReader::text(const char* key) const { return file_->root().value(key, ""); }
 
 void ProfileReader::fail(const std::string& pointer, const std::string& what) const {
-  throw InputError(fmt::format("{}: {}: {}", path_, pointer, what));
+  file_->fail(pointer, what);
 }
 
 const json& ProfileReader::value(const std::string& group, const std::string& name) {
   known_[group].push_back(name);
   const std::string pointer = "/" + group + "/" + name;
-  if (!root_->contains(group) || !root_->at(group).contains(name)) fail(pointer, "missing");
-  const json& at = root_->at(group)[name];
+  const json& root = file_->root();
+  if (!root.contains(group) || !root[group].contains(name)) fail(pointer, "missing");
+  const json& at = root[group][name];
   for (const char* key : {"value", "source", "confidence"}) {
     if (!at.is_object() || !at.contains(key)) {
       fail(pointer, "expected an object with value, source and confidence");
@@ -47,7 +55,7 @@ const json& ProfileReader::value(const std::string& group, const std::string& na
 
 // Keeps what the file says of a number besides its value, and checks it.
 void ProfileReader::note(const std::string& group, const std::string& name) {
-  const json& at = root_->at(group)[name];
+  const json& at = file_->root()[group][name];
   const std::string pointer = "/" + group + "/" + name;
   ProfileEntry entry{group, name, {}, {}, {}, {}};
   for (const auto& [key, text] : at.items()) {
@@ -131,7 +139,7 @@ std::size_t ProfileReader::choice(const std::string& group, const std::string& n
 void ProfileReader::refuse_unknown() const {
   std::vector<std::string> groups = {"$schema", "name", "description"};
   for (const auto& [group, unused] : known_) groups.push_back(group);
-  for (const auto& [group, members] : root_->items()) {
+  for (const auto& [group, members] : file_->root().items()) {
     if (std::find(groups.begin(), groups.end(), group) == groups.end()) {
       fail("/" + group, "unknown name" + suggest(group, groups));
     }

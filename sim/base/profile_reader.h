@@ -16,6 +16,8 @@
 
 namespace kpksim {
 
+class JsonFile;
+
 // What a profile says of one of its numbers.
 struct ProfileEntry {
   std::string group, name;
@@ -37,7 +39,7 @@ class ProfileReader {
   std::string name() const { return text("name"); }
   std::string description() const { return text("description"); }
 
-  // The value at /group/name. InputError names the file and the JSON pointer.
+  // The value at /group/name. InputError names the file, line, column and the JSON pointer.
   double number(const std::string& group, const std::string& name);   // not negative
   unsigned count(const std::string& group, const std::string& name);  // whole, 1 to a million
   bool flag(const std::string& group, const std::string& name);
@@ -58,8 +60,7 @@ class ProfileReader {
   void note(const std::string& group, const std::string& name);
   const nlohmann::json& value(const std::string& group, const std::string& name);
 
-  std::string path_;
-  std::shared_ptr<const nlohmann::json> root_;
+  std::shared_ptr<const JsonFile> file_;
   Ranges ranges_;
   std::map<std::string, std::vector<std::string>> known_;
   std::vector<ProfileEntry> entries_;

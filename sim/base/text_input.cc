@@ -1,14 +1,15 @@
 #include "sim/base/text_input.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 
 #include "sim/base/error.h"
@@ -16,7 +17,46 @@
 namespace kpksim {
 namespace {
 
-std::string from_zstd(const std::string& packed, const std::string& path) {
+[[noreturn]] void too_large(const std::string& path, std::size_t limit, const char* unpacked) {
+  throw InputError(
+      fmt::format("{}: more than {} MiB of text{}; expected no more", path, limit >> 20, unpacked));
+}
+
+[[noreturn]] void unreadable(const std::string& path, int error) {
+  if (error == EISDIR) throw InputError(path + ": is a directory; expected a file");
+  throw InputError(fmt::format("{}: cannot be read: {}", path, std::strerror(error)));
+}
+
+// All bytes of a file, a pipe or a device.
+std::string read_bytes(const std::string& path, std::size_t limit) {
+  struct Closed {
+    int number;
+    ~Closed() {
+      if (number >= 0) close(number);
+    }
+  } const file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+  if (file.number < 0) unreadable(path, errno);
+  std::string text;
+  struct stat status {};
+  if (fstat(file.number, &status) == 0 && S_ISREG(status.st_mode)) {
+    text.reserve(std::min(static_cast<std::size_t>(status.st_size), limit) + 1);
+  }
+  constexpr std::size_t kChunk = 1 << 18;
+  for (std::size_t size = 0;;) {
+    text.resize(std::max(std::min(text.capacity(), size + kChunk), size + 1));
+    const ssize_t n = read(file.number, text.data() + size, text.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) unreadable(path, errno);
+    size += static_cast<std::size_t>(n);
+    if (size > limit) too_large(path, limit, "");
+    if (n == 0) {
+      text.resize(size);
+      return text;
+    }
+  }
+}
+
+std::string from_zstd(const std::string& packed, const std::string& path, std::size_t limit) {
   const std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream(ZSTD_createDStream(),
                                                                           &ZSTD_freeDStream);
   ZSTD_inBuffer in{packed.data(), packed.size(), 0};
@@ -31,6 +71,7 @@ std::string from_zstd(const std::string& packed, const std::string& path) {
                                    ZSTD_getErrorName(left)));
     }
     text.append(chunk, 0, out.pos);
+    if (text.size() > limit) too_large(path, limit, " once unpacked");
     full = out.pos == out.size;
   }
   if (left != 0) {
@@ -40,7 +81,7 @@ std::string from_zstd(const std::string& packed, const std::string& path) {
   return text;
 }
 
-std::string from_gzip(const std::string& packed, const std::string& path) {
+std::string from_gzip(const std::string& packed, const std::string& path, std::size_t limit) {
   z_stream stream{};
   if (inflateInit2(&stream, 15 + 16) != Z_OK) throw InputError(path + ": zlib does not start");
   const std::unique_ptr<z_stream, decltype(&inflateEnd)> end(&stream, &inflateEnd);
@@ -52,6 +93,7 @@ std::string from_gzip(const std::string& packed, const std::string& path) {
     stream.avail_out = static_cast<uInt>(chunk.size());
     status = inflate(&stream, Z_NO_FLUSH);
     text.append(chunk, 0, chunk.size() - stream.avail_out);
+    if (text.size() > limit) too_large(path, limit, " once unpacked");
     if (status == Z_STREAM_END) {
       if (stream.avail_in == 0) return text;
       inflateReset(&stream);  // the next member of the file
@@ -69,20 +111,13 @@ std::string from_gzip(const std::string& packed, const std::string& path) {
 
 }  // namespace
 
-std::string read_text_file(const std::string& path) {
-  if (std::filesystem::is_directory(path)) {
-    throw InputError(fmt::format("{}: is a directory; expected a file", path));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file.is_open() || file.bad()) {
-    throw InputError(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
-  }
+std::string read_text_file(const std::string& path, std::size_t limit) {
+  std::string text = read_bytes(path, limit);
   if (text.empty()) {
     throw InputError(fmt::format("{}: is empty; expected text, plain, gzip or zstd", path));
   }
-  if (text.starts_with("\x28\xb5\x2f\xfd")) return from_zstd(text, path);
-  if (text.starts_with("\x1f\x8b")) return from_gzip(text, path);
+  if (text.starts_with("\x28\xb5\x2f\xfd")) return from_zstd(text, path, limit);
+  if (text.starts_with("\x1f\x8b")) return from_gzip(text, path, limit);
   for (const auto& [magic, name] : {std::pair<std::string_view, const char*>{"\xfd"
                                                                              "7zXZ",
                                                                              "xz"},

@@ -223,8 +223,8 @@ Vector parse_vector(std::string_view line) {
   return v;
 }
 
-Translation parse_translation(const std::string& text) {
-  return inputs_of(Object(parse_json(text), "", {"id", "regs", "mem", "access", "expect"}));
+Translation parse_translation(const json& document) {
+  return inputs_of(Object(document, "", {"id", "regs", "mem", "access", "expect"}));
 }
 
 }  // namespace kpksim::conform

@@ -3,6 +3,7 @@
 // with the outcome that Arm's executable model of the architecture gives.
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,7 +63,8 @@ struct Vector {
 Vector parse_vector(std::string_view line);
 
 // The registers, memory and access of a document without `expect` (kpksim translate --input).
-Translation parse_translation(const std::string& text);
+// InputError as above.
+Translation parse_translation(const nlohmann::json& document);
 
 // "R", "W", "RW" or "X". InputError otherwise.
 poe::AccessKind parse_kind(const std::string& text, const std::string& place);

@@ -127,8 +127,9 @@ const ordered_json& run_of(const std::vector<const ordered_json*>& runs,
       fmt::format("the document has no run under '{}'{}", policy, suggest(policy, names)));
 }
 
-// "47 % ISB (2,106,510 more)".
-std::string share(const std::string& kind, std::int64_t cycles, const Spent& difference) {
+// "47 % ISB (2,106,510 more)", or without "more" of what one run alone spent.
+std::string share(const std::string& kind, std::int64_t cycles, const Spent& difference,
+                  bool alone = false) {
   std::int64_t counted = 0;
   for (const auto& [event, n] : difference.events) {
     const Kind& of = kind_of(event);
@@ -137,8 +138,10 @@ std::string share(const std::string& kind, std::int64_t cycles, const Spent& dif
   const double percent = 100 * static_cast<double>(cycles) / static_cast<double>(difference.total);
   const std::string count =
       counted == 0 ? ""
-                   : fmt::format(" ({} {})", grouped(static_cast<std::uint64_t>(std::abs(counted))),
-                                 counted > 0 ? "more" : "fewer");
+                   : fmt::format(" ({}{})", grouped(static_cast<std::uint64_t>(std::abs(counted))),
+                                 alone         ? ""
+                                 : counted > 0 ? " more"
+                                               : " fewer");
   return fmt::format("{:.0f} % {}{}", percent, kind, count);
 }
 
@@ -177,9 +180,26 @@ std::string paragraph(const std::string& policy, const std::string& base_policy,
   return text + ".";
 }
 
-// The rows of `names` that differ anywhere.
+// What one run spent, which there is none to compare with.
+std::string paragraph_alone(const std::string& policy, const Spent& all) {
+  std::string text =
+      fmt::format("{}: {} cycles", policy, grouped(static_cast<std::uint64_t>(all.total)));
+  if (all.total == 0) return text + ".";
+  std::string mainly;
+  double explained = 0;
+  for (const auto& [kind, cycles] : ranked(all.by_kind)) {
+    const double part = static_cast<double>(cycles) / static_cast<double>(all.total);
+    if (part < 0.01 || explained > 0.95) continue;
+    explained += part;
+    mainly += (mainly.empty() ? "" : ", ") + share(kind, cycles, all, true);
+  }
+  return text + ". Of them: " + mainly + ".";
+}
+
+// The rows of `names` that are not 0 everywhere.
 template <class Names, class Pick>
-void rows(Table& table, const Names& names, const std::vector<Spent>& differences, Pick pick) {
+void rows(Table& table, const Names& names, const std::vector<Spent>& differences,
+          std::string (*number)(std::int64_t), Pick pick) {
   for (const auto& name : names) {
     Row row{std::string(name), {}};
     bool any = false;
@@ -188,53 +208,76 @@ void rows(Table& table, const Names& names, const std::vector<Spent>& difference
       const auto it = sums.find(row.name);
       const std::int64_t n = it == sums.end() ? 0 : it->second;
       any |= n != 0;
-      row.cells.push_back(signed_number(n));
+      row.cells.push_back(number(n));
     }
     if (any) table.row(std::move(row));
   }
 }
 
+std::string plain_number(std::int64_t n) { return grouped(static_cast<std::uint64_t>(n)); }
+
+// Which runs are explained, and what they are compared with: nothing, if the document has one.
+struct Selection {
+  const ordered_json* from = nullptr;
+  std::vector<const ordered_json*> shown;
+  bool alone() const { return from == nullptr; }
+};
+
+Selection select(const std::vector<const ordered_json*>& runs, const ExplainRequest& request) {
+  if (runs.size() == 1 && request.from.empty() && request.to.empty()) return {nullptr, runs};
+  Selection out{request.from.empty() ? runs[0] : &run_of(runs, request.from), {}};
+  for (const std::string& policy : request.to) out.shown.push_back(&run_of(runs, policy));
+  if (request.to.empty()) {
+    std::copy_if(runs.begin(), runs.end(), std::back_inserter(out.shown),
+                 [&](const ordered_json* run) { return run != out.from; });
+  }
+  if (out.shown.empty()) {
+    throw InputError(
+        fmt::format("the document has one run of '{}', which is the one of --from; --to needs "
+                    "another (kpksim compare -o)",
+                    (*runs[0])["workload"]["name"].get<std::string>()));
+  }
+  return out;
+}
+
 std::string explain_workload(const std::vector<const ordered_json*>& runs,
                              const ExplainRequest& request, const TableStyle& style) {
-  const ordered_json& from = request.from.empty() ? *runs[0] : run_of(runs, request.from);
+  const Selection selected = select(runs, request);
+  const bool alone = selected.alone();
+  const ordered_json& from = alone ? *runs[0] : *selected.from;
   const std::string base_policy = policy_name(from, ",");
-  std::vector<const ordered_json*> others;
-  for (const std::string& policy : request.to) others.push_back(&run_of(runs, policy));
-  if (request.to.empty()) {
-    std::copy_if(runs.begin(), runs.end(), std::back_inserter(others),
-                 [&](const ordered_json* run) { return run != &from; });
-  }
-  if (others.empty()) {
-    throw InputError(fmt::format(
-        "the document has one run of '{}': a difference needs two policies (kpksim compare -o)",
-        from["workload"]["name"].get<std::string>()));
-  }
   const Spent base = spent(part_of(from, request.phase));
+  const auto number = alone ? plain_number : signed_number;
   std::vector<Spent> differences;
   std::vector<std::vector<std::string>> labels;
   std::string paragraphs;
   Row total{"all", {}};
-  for (const ordered_json* run : others) {
-    differences.push_back(spent(part_of(*run, request.phase)) - base);
+  for (const ordered_json* run : selected.shown) {
+    const Spent all = spent(part_of(*run, request.phase));
+    differences.push_back(alone ? all : all - base);
     labels.push_back(policy_label(*run));
-    total.cells.push_back(signed_number(differences.back().total));
-    paragraphs +=
-        wrapped(paragraph(policy_name(*run, ","), base_policy, base, differences.back()), style);
+    total.cells.push_back(number(differences.back().total));
+    const std::string policy = policy_name(*run, ",");
+    paragraphs += wrapped(alone ? paragraph_alone(policy, all)
+                                : paragraph(policy, base_policy, base, differences.back()),
+                          style);
   }
   Table table(labels);
   std::vector<std::string_view> kind_names;
   for (const Kind& kind : kinds()) kind_names.push_back(kind.name);
-  table.section("More cycles, by kind of cost");
-  rows(table, kind_names, differences, [](const Spent& s) -> const Sums& { return s.by_kind; });
+  const std::string cycles = alone ? "Cycles" : "More cycles";
+  table.section(cycles + ", by kind of cost");
+  rows(table, kind_names, differences, number,
+       [](const Spent& s) -> const Sums& { return s.by_kind; });
   table.row(total);
-  table.section("More cycles, by what the kernel was doing");
-  rows(table, kernel::kCauseNames, differences,
+  table.section(cycles + ", by what the kernel was doing");
+  rows(table, kernel::kCauseNames, differences, number,
        [](const Spent& s) -> const Sums& { return s.by_cause; });
   table.row(total);
   const std::string where =
       request.phase.empty() ? "all phases" : fmt::format("phase {}", request.phase);
-  return fmt::format("{}, {}: {} cycles under {}\n", from["workload"]["name"].get<std::string>(),
-                     where, grouped(static_cast<std::uint64_t>(base.total)), base_policy) +
+  return line(fmt::format("{}, {}: {} cycles under {}", from["workload"]["name"].get<std::string>(),
+                          where, grouped(static_cast<std::uint64_t>(base.total)), base_policy)) +
          table.print(style) + paragraphs;
 }
 
@@ -242,18 +285,22 @@ std::string explain_workload(const std::vector<const ordered_json*>& runs,
 
 std::string explain(const ordered_json& document, const ExplainRequest& request,
                     const TableStyle& style) {
-  std::vector<std::string> workloads;
+  // By name and source: two files may call their workloads the same.
+  const auto key = [](const ordered_json& run) {
+    const ordered_json& workload = run["workload"];
+    return std::pair(workload["name"].get<std::string>(), workload["source"].get<std::string>());
+  };
+  std::vector<std::pair<std::string, std::string>> workloads;
   for (const ordered_json& run : document["runs"]) {
-    const std::string name = run["workload"]["name"];
-    if (std::find(workloads.begin(), workloads.end(), name) == workloads.end()) {
-      workloads.push_back(name);
+    if (std::find(workloads.begin(), workloads.end(), key(run)) == workloads.end()) {
+      workloads.push_back(key(run));
     }
   }
   std::string text;
-  for (const std::string& name : workloads) {
+  for (const auto& workload : workloads) {
     std::vector<const ordered_json*> runs;
     for (const ordered_json& run : document["runs"]) {
-      if (run["workload"]["name"] == name) runs.push_back(&run);
+      if (key(run) == workload) runs.push_back(&run);
     }
     if (!text.empty()) text += "\n";
     text += explain_workload(runs, request, style);

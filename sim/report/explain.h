@@ -16,8 +16,9 @@ struct ExplainRequest {
 };
 
 // For each workload of the document, a table (by kind of cost and by what the kernel was doing, one
-// column for each policy of `to`) and a paragraph on each policy. InputError: a phase or policy
-// that the document does not have.
+// column for each policy of `to`) and a paragraph on each policy. A document of one run (kpksim
+// run) has no difference to explain: its table is of that run's own cycles. InputError: a phase or
+// policy that the document does not have.
 std::string explain(const nlohmann::ordered_json& document, const ExplainRequest& request,
                     const TableStyle& style);
 

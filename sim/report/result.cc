@@ -1,12 +1,8 @@
 #include "sim/report/result.h"
 
-#include <fmt/core.h>
-
-#include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "sim/base/error.h"
+#include "sim/base/json_text.h"
 
 namespace kpksim::report {
 
@@ -15,7 +11,7 @@ using nlohmann::ordered_json;
 namespace {
 
 ordered_json counters_json(const cpu::Counters& counters) {
-  ordered_json out;
+  ordered_json out = ordered_json::object();  // of an idle core too
   for (std::size_t e = 0; e < cpu::kEvents; ++e) {
     ordered_json by_cause = ordered_json::object();
     std::uint64_t total = 0;
@@ -63,7 +59,7 @@ ordered_json cycles_json(const cpu::Counters& counters) {
 
 template <class S, std::size_t N>
 ordered_json statistics_json(const S& statistics, const std::array<Statistic<S>, N>& table) {
-  ordered_json out;
+  ordered_json out = ordered_json::object();
   for (const Statistic<S>& s : table) out[std::string(s.name)] = statistics.*s.member;
   return out;
 }
@@ -135,20 +131,9 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   return out;
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  const std::string temporary = path + ".tmp";
-  {
-    std::ofstream file(temporary, std::ios::binary);
-    file << text;
-    if (!file.flush()) {
-      std::remove(temporary.c_str());
-      throw InputError(fmt::format("{}: cannot be written", path));
-    }
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    std::remove(temporary.c_str());
-    throw InputError(fmt::format("{}: cannot be written", path));
-  }
+std::string document_text(const ordered_json& document) {
+  constexpr int kIndent = 2;
+  return dump(document, kIndent) + "\n";
 }
 
 }  // namespace kpksim::report

@@ -17,7 +17,8 @@ nlohmann::ordered_json run_document(const workload::Workload& workload,
                                     const std::vector<workload::PhaseResult>& phases,
                                     std::uint64_t ignored);
 
-// Writes through a temporary file and a rename, so that no partial file is ever left.
-void write_file(const std::string& path, const std::string& text);
+// A document as it is written to a file or printed. ASCII alone: what names hold beyond it is
+// escaped, bytes that are no UTF-8 are replaced.
+std::string document_text(const nlohmann::ordered_json& document);
 
 }  // namespace kpksim::report

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "sim/base/printable.h"
 #include "sim/cpu/statistics.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/linear_map.h"
@@ -128,10 +129,10 @@ class Counts {
 
 std::string title(const ordered_json& run) {
   const ordered_json& c = run["configuration"];
-  return fmt::format("{}: {}, {} core{}, {} GB of memory\n",
-                     run["workload"]["name"].get<std::string>(), c["core"].get<std::string>(),
-                     c["cores"].get<unsigned>(), c["cores"].get<unsigned>() == 1 ? "" : "s",
-                     static_cast<double>(c["memory_bytes"].get<std::uint64_t>()) / (1u << 30));
+  return line(fmt::format("{}: {}, {} core{}, {} of memory",
+                          run["workload"]["name"].get<std::string>(), c["core"].get<std::string>(),
+                          c["cores"].get<unsigned>(), c["cores"].get<unsigned>() == 1 ? "" : "s",
+                          memory_size(c["memory_bytes"].get<std::uint64_t>())));
 }
 
 // What the reader of the figures must know of the input, and what went wrong.
@@ -160,19 +161,34 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
         audit["stale_leaves"].get<std::uint64_t>() + audit["stale_tables"].get<std::uint64_t>();
     if (stale == 0) continue;
     const std::string text =
-        fmt::format("STALE TRANSLATIONS: {} under {} (a TLB invalidation is missing)",
-                    grouped(stale), policy_name(*run, ","));
-    out += style.colour ? fmt::format("\033[1;31m{}\033[0m\n", text) : text + "\n";
+        line(fmt::format("STALE TRANSLATIONS: {} under {} (a TLB invalidation is missing)",
+                         grouped(stale), policy_name(*run, ",")));
+    out += style.colour ? "\033[1;31m" + text + "\033[0m" : text;
   }
   return out;
 }
 
 // A field of a CSV file (RFC 4180).
 std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  const std::string field = printable(text);
+  if (field.find_first_of(",\"") == std::string::npos) return field;
   std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  for (const char c : field) out += c == '"' ? std::string("\"\"") : std::string(1, c);
   return out + "\"";
+}
+
+// What a run was of, behind the figures: each row can be told from those of any other run.
+constexpr const char* kCsvConfiguration[] = {
+    "core",       "kernel",   "cores",     "hz",         "memory_bytes",
+    "protection", "batching", "allocator", "linear_map", "left_out_tlbi"};
+
+std::string csv_configuration(const ordered_json& run) {
+  std::string out;
+  for (const char* name : kCsvConfiguration) {
+    const ordered_json& value = run["configuration"][name];
+    out += ',' + csv_field(value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return out + ',' + csv_field(run["version"]) + ',' + csv_field(run["workload"]["source"]);
 }
 
 }  // namespace
@@ -223,30 +239,33 @@ std::string run_table(const ordered_json& run, const TableStyle& style) {
     });
   }
   counts.row("all", cycles_of, true);
-  return title(run) + "policy: " + policy_name(run, ",") + "\n" + table.print(style) +
+  return title(run) + line("policy: " + policy_name(run, ",")) + table.print(style) +
          remarks({&run}, style);
 }
 
 std::string csv(const ordered_json& document) {
-  std::string out = "workload,policy,phase,quantity,cause,value\n";
+  std::string out = "workload,policy,phase,quantity,cause,value";
+  for (const char* name : kCsvConfiguration) out += fmt::format(",{}", name);
+  out += ",version,source\n";
   for (const ordered_json& run : document["runs"]) {
-    const std::string policy = policy_name(run, "/");
+    const std::string policy = policy_name(run, "/"), configuration = csv_configuration(run);
     for (const ordered_json& phase : run["phases"]) {
       const std::string head = fmt::format("{},{},{}", csv_field(run["workload"]["name"]),
                                            csv_field(policy), csv_field(phase["name"]));
-      const auto line = [&](std::string_view quantity, std::string_view cause,
-                            const ordered_json& n) {
-        out += fmt::format("{},{},{},{}\n", head, quantity, cause, n.get<std::uint64_t>());
+      const auto figure = [&](std::string_view quantity, std::string_view cause,
+                              const ordered_json& n) {
+        out += fmt::format("{},{},{},{}{}\n", head, quantity, cause, n.get<std::uint64_t>(),
+                           configuration);
       };
       for (const auto& [name, e] : phase["events"].items()) {
-        for (const auto& [cause, n] : e["by_cause"].items()) line(name, cause, n);
+        for (const auto& [cause, n] : e["by_cause"].items()) figure(name, cause, n);
       }
-      line("page_table_writes", "", phase["page_table_writes"]);
+      figure("page_table_writes", "", phase["page_table_writes"]);
       for (const char* group : {"allocator", "linear_map"}) {
-        for (const auto& [name, n] : phase[group].items()) line(name, "", n);
+        for (const auto& [name, n] : phase[group].items()) figure(name, "", n);
       }
-      for (const auto& [cause, n] : phase["cycles"]["by_cause"].items()) line("cycles", cause, n);
-      line("cycles", "", phase["cycles"]["total"]);
+      for (const auto& [cause, n] : phase["cycles"]["by_cause"].items()) figure("cycles", cause, n);
+      figure("cycles", "", phase["cycles"]["total"]);
     }
   }
   return out;

@@ -16,7 +16,8 @@ std::string compare_table(const nlohmann::ordered_json& document, const TableSty
 // One run: one column for each phase, and the total.
 std::string run_table(const nlohmann::ordered_json& run, const TableStyle& style);
 
-// workload,policy,phase,quantity,cause,value: one line for each figure of the document.
+// workload,policy,phase,quantity,cause,value, then the configuration, version and source of the
+// run: one line for each figure of the document.
 std::string csv(const nlohmann::ordered_json& document);
 
 }  // namespace kpksim::report

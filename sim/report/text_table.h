@@ -15,6 +15,12 @@ namespace kpksim::report {
 // 1234567 as "1,234,567".
 std::string grouped(std::uint64_t n);
 
+// A size in bytes, in the largest unit that divides it: "8 GB" (of 2^30 bytes).
+std::string memory_size(std::uint64_t bytes);
+
+// `text` as one line. Here, in wrapped() and in Table names from files become printable: every text
+// of a view goes through one of them.
+std::string line(std::string_view text);
 // `text` in lines of at most the terminal's width, the further ones indented.
 std::string wrapped(const std::string& text, const TableStyle& style);
 
@@ -32,10 +38,10 @@ struct Row {
 class Table {
  public:
   // `labels`: for each column, the same number of lines.
-  explicit Table(std::vector<std::vector<std::string>> labels) : labels_(std::move(labels)) {}
+  explicit Table(std::vector<std::vector<std::string>> labels);
 
-  void section(std::string title) { sections_.push_back({std::move(title), {}}); }
-  void row(Row row) { sections_.back().rows.push_back(std::move(row)); }
+  void section(std::string_view title);
+  void row(Row row);
 
   // Columns that do not fit side by side follow in further blocks.
   std::string print(const TableStyle& style) const;

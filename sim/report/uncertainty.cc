@@ -109,8 +109,8 @@ std::string outside(const ordered_json& phase, const ordered_json& policy, const
   if (!policy.contains(drawn)) return {};
   const ordered_json& interval = policy[drawn];
   if (policy[own] >= interval[0] && policy[own] <= interval[2]) return {};
-  return fmt::format("  {}, {}: {}{}\n", phase["name"].get<std::string>(),
-                     policy["policy"].get<std::string>(), policy[own].dump(), unit);
+  return line(fmt::format("  {}, {}: {}{}", phase["name"].get<std::string>(),
+                          policy["policy"].get<std::string>(), policy[own].dump(), unit));
 }
 
 // The caption's part on results of the profile's own numbers that lie outside their interval.
@@ -128,10 +128,9 @@ std::string all_outside(const ordered_json& uncertainty) {
   for (const ordered_json& name : uncertainty["at_an_end"]) {
     names += (names.empty() ? "" : ", ") + name.get<std::string>();
   }
-  return "Outside the interval with the profile's own numbers" +
-         (names.empty() ? std::string()
-                        : ", as all draws of " + names + " lie on one side of its own value") +
-         ":\n" + text;
+  const std::string why =
+      names.empty() ? "" : ", as all draws of " + names + " lie on one side of its own value";
+  return line("Outside the interval with the profile's own numbers" + why + ":") + text;
 }
 
 std::size_t draws_won(const ordered_json& phase, const ordered_json& a, const ordered_json& b) {
@@ -153,9 +152,9 @@ void conclusions(const ordered_json& phase, std::size_t draws, std::string& sure
     const ordered_json &better = *ranked[i - 1], &worse = *ranked[i];
     const std::size_t won = draws_won(phase, better, worse);
     if (won == 0 && draws_won(phase, worse, better) == 0) continue;  // always the same
-    (won == draws ? sure : unsure) += fmt::format(
-        "  {}: {} beats {} in {} of {} draws\n", phase["name"].get<std::string>(),
-        better["policy"].get<std::string>(), worse["policy"].get<std::string>(), won, draws);
+    (won == draws ? sure : unsure) += line(fmt::format(
+        "  {}: {} beats {} in {} of {} draws", phase["name"].get<std::string>(),
+        better["policy"].get<std::string>(), worse["policy"].get<std::string>(), won, draws));
   }
 }
 

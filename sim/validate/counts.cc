@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/base/error.h"
+#include "sim/base/json_file.h"
 #include "sim/base/json_text.h"
 #include "sim/mmu/tlbi.h"
 
@@ -47,10 +48,10 @@ constexpr std::string_view kLater = "-617";
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) { file_.path = path; }
+  explicit Reader(const std::string& path) : json_(path) { file_.path = path; }
 
   CountsFile read() {
-    const json root = read_json_file(file_.path);
+    const json& root = json_.root();
     if (!root.is_object() || !root.contains("phases") || !root["phases"].is_array()) {
       fail("/phases", "expected the phases that a kernel was counted in");
     }
@@ -63,7 +64,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& pointer, const std::string& what) const {
-    throw InputError(fmt::format("{}: {}: {}", file_.path, pointer, what));
+    json_.fail(pointer, what);
   }
 
   void check(const std::string& name, const std::vector<std::string>& known, const char* what,
@@ -178,6 +179,7 @@ class Reader {
     return out;
   }
 
+  const JsonFile json_;
   CountsFile file_;
   bool variants_ = false;  // a kernel with the kpkeys scheme
 };

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/base/error.h"
+#include "sim/base/json_file.h"
 #include "sim/base/json_text.h"
 
 namespace kpksim::validate {
@@ -15,10 +16,10 @@ using nlohmann::json;
 
 class Reader {
  public:
-  explicit Reader(std::string path) : path_(std::move(path)) {}
+  explicit Reader(const std::string& path) : json_(path) {}
 
   Published read() {
-    const json root = read_json_file(path_);
+    const json& root = json_.root();
     Published out;
     each(root, "", "tables", [&](const json& table, const std::string& at) {
       out.tables.push_back(read_table(table, at));
@@ -34,7 +35,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& at, const std::string& what) const {
-    throw InputError(fmt::format("{}: {}: {}", path_, at, what));
+    json_.fail(at, what);
   }
 
   const json& member(const json& object, const std::string& at, const char* name) const {
@@ -157,7 +158,7 @@ class Reader {
       {"vm_map_ram_test: p:1, h:0", "vm-map-ram", "vm_map_ram"},
   };
 
-  const std::string path_;
+  const JsonFile json_;
 };
 
 }  // namespace

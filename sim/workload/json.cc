@@ -5,6 +5,7 @@
 #include <bit>
 #include <charconv>
 #include <map>
+#include <unordered_map>
 
 #include "sim/base/error.h"
 #include "sim/base/types.h"
@@ -84,11 +85,15 @@ const std::map<std::string, kernel::CallKind> kCalls = {
 
 class Reader {
  public:
-  Reader(const std::string& path, const JsonDocument& document)
-      : path_(path), document_(document), seed_(document.root.value("seed", std::uint64_t{1})) {}
+  explicit Reader(const JsonFile& file)
+      : path_(file.path()),
+        root_(file.root()),
+        lines_(file.lines_of_objects()),
+        seed_(root_.value("seed", std::uint64_t{1})) {}
 
   Workload read() {
-    const json& root = document_.root;
+    const json& root = root_;
+    refuse_equal_names(root["phases"]);
     Workload workload;
     workload.name = root["name"].get<std::string>();
     workload.description = root.value("description", "");
@@ -139,6 +144,24 @@ class Reader {
       from.fail("exec_stack_pages", "more than the stack has");
     }
     return image;
+  }
+
+  // Options, rows and columns name a phase by its name.
+  void refuse_equal_names(const json& phases) const {
+    std::map<std::string, std::string> places;
+    const auto add = [&](const json& name, const std::string& pointer) {
+      const auto [first, is_new] = places.emplace(name.get<std::string>(), pointer);
+      if (is_new) return;
+      throw InputError(fmt::format("{}: {}: '{}' is the name at {} already; expected another",
+                                   path_, pointer, first->first, first->second));
+    };
+    for (std::size_t i = 0; i < phases.size(); ++i) {
+      add(phases[i]["name"], fmt::format("/phases/{}/name", i));
+      const json also = phases[i].value("also", json::array());
+      for (std::size_t k = 0; k < also.size(); ++k) {
+        add(also[k], fmt::format("/phases/{}/also/{}", i, k));
+      }
+    }
   }
 
   std::vector<Step> steps(const json& list, const std::string& pointer, int depth) {
@@ -301,8 +324,8 @@ class Reader {
   void operation(const json& object, const std::string& pointer, std::vector<Step>& out) {
     const Source from{object, fmt::format("{}: {}", path_, pointer)};
     Operation op;
-    const auto line = document_.line_of.find(pointer);
-    op.line = line == document_.line_of.end() ? 0 : line->second;
+    const auto line = lines_.find(pointer);
+    op.line = line == lines_.end() ? 0 : line->second;
     const std::string name = object["op"].get<std::string>();
     const std::string task = from.text("task");
     if (name == "spawn") {
@@ -605,7 +628,8 @@ class Reader {
   void unfragment(From from, Task, Operation&) { tasks_.unfragment(from.place); }
 
   const std::string path_;
-  const JsonDocument& document_;
+  const json& root_;
+  const std::unordered_map<std::string, std::uint32_t> lines_;  // of objects, by JSON pointer
   const std::uint64_t seed_;
   TaskTable tasks_;
   Ids task_ids_, region_ids_, file_ids_;
@@ -615,8 +639,12 @@ class Reader {
 }  // namespace
 
 Workload read_json_workload(const std::string& path, const std::string& schema_text) {
-  const JsonDocument document = read_json_document(path, schema_text);
-  return Reader(path, document).read();
+  const JsonFile file = read_json_document(path, schema_text);
+  try {
+    return Reader(file).read();
+  } catch (const InputError& e) {
+    throw InputError(file.located(e.what()));
+  }
 }
 
 Workload read_json_workload(const std::string& path) {

@@ -2,10 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <fstream>
-#include <set>
-#include <sstream>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
 #include <valijson/schema_parser.hpp>
@@ -19,109 +15,6 @@ namespace kpksim::workload {
 namespace {
 
 using nlohmann::json;
-
-// Phases, and repeats within repeats; keeps the recursion of validator and reader shallow.
-constexpr int kMaxDepth = 32;
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    throw InputError(fmt::format("{}: cannot be read, or is empty", path));
-  }
-  return text.str();
-}
-
-// Follows nlohmann's parser through the text: where objects begin, and that no key comes twice.
-class Tracker {
- public:
-  Tracker(const std::string& path, const std::string& text) : path_(path), text_(text), in_(text) {}
-
-  json parse(std::unordered_map<std::string, std::uint32_t>& line_of) {
-    const auto follow = [&](int, json::parse_event_t event, json& parsed) {
-      on_event(event, parsed, line_of);
-      return true;
-    };
-    try {
-      return json::parse(in_, follow);
-    } catch (const json::parse_error& error) {
-      // "[json.exception.parse_error.101] parse error at line 1, column 2: what" -> "what"
-      const std::string what = error.what();
-      const std::size_t colon = what.find(": ");
-      throw InputError(fmt::format("{}: not JSON: {}", place(error.byte == 0 ? 0 : error.byte - 1),
-                                   colon == std::string::npos ? what : what.substr(colon + 2)));
-    } catch (const json::exception& error) {  // a number out of range
-      throw InputError(fmt::format("{}: not JSON: {}", place(offset()), error.what()));
-    }
-  }
-
- private:
-  struct Frame {
-    bool array;
-    std::size_t index;
-    std::string key;
-    std::set<std::string> keys;
-  };
-
-  void on_event(json::parse_event_t event, const json& parsed,
-                std::unordered_map<std::string, std::uint32_t>& line_of) {
-    using Event = json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) {
-      if (stack_.size() == kMaxDepth) {
-        throw InputError(
-            fmt::format("{}: nested more than {} levels deep", place(offset() - 1), kMaxDepth));
-      }
-      if (event == Event::object_start) line_of[pointer()] = current_line();
-      stack_.push_back({event == Event::array_start, 0, {}, {}});
-    } else if (event == Event::key) {
-      Frame& frame = stack_.back();
-      frame.key = parsed.get<std::string>();
-      if (!frame.keys.insert(frame.key).second) {
-        throw InputError(fmt::format("{}: {}: key '{}' is there twice", place(offset() - 1),
-                                     pointer(), frame.key));
-      }
-    } else {
-      if (event != Event::value) stack_.pop_back();
-      if (!stack_.empty() && stack_.back().array) ++stack_.back().index;
-    }
-  }
-
-  std::size_t offset() {
-    return text_.size() -
-           static_cast<std::size_t>(std::max<std::streamsize>(in_.rdbuf()->in_avail(), 0));
-  }
-
-  std::uint32_t current_line() {
-    for (const std::size_t end = offset(); counted_ < end; ++counted_) {
-      if (text_[counted_] == '\n') ++line_;
-    }
-    return line_;
-  }
-
-  std::string pointer() const {
-    std::string result;
-    for (const Frame& frame : stack_) {
-      result += '/' + (frame.array ? std::to_string(frame.index) : pointer_part(frame.key));
-    }
-    return result;
-  }
-
-  std::string place(std::size_t byte) const {
-    std::size_t line = 1, column = 1;
-    for (std::size_t i = 0; i < std::min(byte, text_.size()); ++i) {
-      ++column;
-      if (text_[i] == '\n') ++line, column = 1;
-    }
-    return fmt::format("{}:{}:{}", path_, line, column);
-  }
-
-  const std::string& path_;
-  const std::string& text_;
-  std::istringstream in_;
-  std::vector<Frame> stack_;
-  std::size_t counted_ = 0;
-  std::uint32_t line_ = 1;
-};
 
 // The part of the schema that speaks about the value at `context`, as far as references, items,
 // properties and the choice of a step's kind lead there.
@@ -162,24 +55,33 @@ std::vector<std::string> strings(const json& array) {
   return array.get<std::vector<std::string>>();
 }
 
-// One violation in the words of the format rather than of JSON Schema.
-std::string explain(const json& node, const json& value, const std::string& description) {
+// One violation in the words of the format rather than of JSON Schema. `pointer` is that of the
+// value, and becomes that of a key that should not be there.
+std::string explain(const json& node, const json& value, const std::string& description,
+                    std::string& pointer) {
   if (value.is_object() && node.contains("properties")) {
     std::vector<std::string> known;
     for (const auto& [key, unused] : node["properties"].items()) known.push_back(key);
-    std::string unknown;
+    std::string unknown, at;
     for (const auto& [key, unused] : value.items()) {
       if (node["properties"].contains(key)) continue;
       const std::string nearest = suggest(key, known);
       unknown = fmt::format("unknown key '{}'{}", key, nearest);
-      if (nearest.find("did you mean") != std::string::npos) return unknown;
+      at = pointer + '/' + pointer_part(key);
+      if (nearest.find("did you mean") != std::string::npos) {
+        pointer = at;
+        return unknown;
+      }
     }
     for (const json& key : node.value("required", json::array())) {
       if (!value.contains(key.get<std::string>())) {
         return fmt::format("missing key '{}'", key.get<std::string>());
       }
     }
-    if (!unknown.empty()) return unknown;
+    if (!unknown.empty()) {
+      pointer = at;
+      return unknown;
+    }
   }
   if (node.contains("enum")) {
     const std::string given = value.is_string() ? value.get<std::string>() : value.dump();
@@ -192,7 +94,8 @@ std::string explain(const json& node, const json& value, const std::string& desc
   return description;
 }
 
-void validate(const json& root, const std::string& path, const std::string& schema_text) {
+void validate(const JsonFile& file, const std::string& schema_text) {
+  const json& root = file.root();
   const json schema_json = json::parse(schema_text);
   valijson::Schema schema;
   valijson::SchemaParser parser;
@@ -207,7 +110,7 @@ void validate(const json& root, const std::string& path, const std::string& sche
   for (const auto& error : results) {
     if (deepest == nullptr || error.context.size() > deepest->context.size()) deepest = &error;
   }
-  if (deepest == nullptr) throw InputError(fmt::format("{}: not a workload", path));
+  if (deepest == nullptr) file.fail("", "not what the schema says");
   std::string pointer;
   for (std::size_t i = 1; i < deepest->context.size(); ++i) {
     const std::string& part = deepest->context[i];
@@ -215,32 +118,16 @@ void validate(const json& root, const std::string& path, const std::string& sche
   }
   const json* value = nullptr;
   const json& node = schema_at(schema_json, root, deepest->context, &value);
-  throw InputError(fmt::format("{}: {}: {}", path, pointer.empty() ? "/" : pointer,
-                               explain(node, *value, deepest->description)));
+  const std::string what = explain(node, *value, deepest->description, pointer);
+  file.fail(pointer, what);
 }
 
 }  // namespace
 
-std::string pointer_part(const std::string& key) {
-  std::string result;
-  for (const char c : key) {
-    if (c == '~') {
-      result += "~0";
-    } else if (c == '/') {
-      result += "~1";
-    } else {
-      result += c;
-    }
-  }
-  return result;
-}
-
-JsonDocument read_json_document(const std::string& path, const std::string& schema_text) {
-  const std::string text = read_text(path);
-  JsonDocument document;
-  document.root = Tracker(path, text).parse(document.line_of);
-  validate(document.root, path, schema_text);
-  return document;
+JsonFile read_json_document(const std::string& path, const std::string& schema_text) {
+  JsonFile file(path);
+  validate(file, schema_text);
+  return file;
 }
 
 }  // namespace kpksim::workload

@@ -29,7 +29,7 @@ ordered_json run(const char* protection, bool batching, std::vector<ordered_json
   ordered_json fork = parts[0], exit = parts[1];
   fork["name"] = "fork";
   exit["name"] = "exit";
-  return {{"workload", {{"name", "w"}}},
+  return {{"workload", {{"name", "w"}, {"source", "w.json"}}},
           {"configuration",
            {{"protection", protection},
             {"batching", batching},
@@ -92,14 +92,41 @@ std::string message_of(const ExplainRequest& request, ordered_json of = document
   return "";
 }
 
+// The document of kpksim run.
+ordered_json single() {
+  ordered_json of = document();
+  of["runs"] = {of["runs"][0]};
+  return of;
+}
+
 TEST(Explain, NamesTheNearestPhaseOrPolicy) {
   EXPECT_NE(message_of({.phase = "frok", .from = "", .to = {}}).find("'fork'"), std::string::npos);
   EXPECT_NE(message_of({.phase = "", .from = "kpkeys-poe+batch,budy,pte", .to = {}})
                 .find("'kpkeys-poe+batch,buddy,pte'"),
             std::string::npos);
-  ordered_json single = document();
-  single["runs"] = {single["runs"][0]};
-  EXPECT_NE(message_of({}, single).find("two policies"), std::string::npos);
+  const ExplainRequest itself = {.phase = "", .from = "none,buddy,pte", .to = {}};
+  EXPECT_NE(message_of(itself, single()).find("one run"), std::string::npos);
+}
+
+TEST(Explain, OfOneRunAloneSaysWhereItsCyclesWent) {
+  const std::string text = explain(single(), {}, {});
+  EXPECT_NE(
+      text.find("none,buddy,pte: 150 cycles. Of them: 67 % ISB (10), 33 % TLB misses and walks "
+                "(10)."),
+      std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("More cycles"), std::string::npos) << text;
+}
+
+TEST(Explain, KeepsWorkloadsOfOneNameFromTwoFilesApart) {
+  const ordered_json one = document();
+  ordered_json two = one;
+  for (ordered_json run : one["runs"]) {
+    run["workload"]["source"] = "other.json";
+    two["runs"].push_back(run);
+  }
+  const std::string once = explain(document(), {}, {}), twice = explain(two, {}, {});
+  EXPECT_EQ(twice, once + "\n" + once);
 }
 
 }  // namespace

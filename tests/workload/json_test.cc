@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -47,8 +48,14 @@ class JsonWorkload : public testing::Test {
     }
     return "accepted";
   }
+  // Without line and column, which an error in an operation must have.
   std::string error_of(const std::string& ops) const {
-    return error_of_text(R"({"name": "t", "phases": [{"name": "p", "ops": [)" + ops + "]}]}");
+    const std::string what =
+        error_of_text(R"({"name": "t", "phases": [{"name": "p", "ops": [)" + ops + "]}]}");
+    std::smatch place;
+    const bool pointed = std::regex_search(what, place, std::regex("^:[0-9]+:[0-9]+(?=: /)"));
+    EXPECT_EQ(pointed, what.find(": /") != std::string::npos) << what;
+    return pointed ? place.suffix().str() : what;
   }
   // The same after a process 'a' with the 64 KB region 'heap'.
   std::string error_after_map(const std::string& ops) const {
@@ -255,17 +262,28 @@ TEST(ParseSize, UnderstandsUnitsAndPlainNumbers) {
   EXPECT_EQ(parse_size("128T", "x"), kMaxSize);
 }
 
+TEST(ParseSize, ReadsEitherCaseAndKibi) {
+  for (const char* text : {"64k", "64KiB", "64kib", "64KIB"}) {
+    EXPECT_EQ(parse_size(text, "x"), 65536u) << text;
+  }
+  EXPECT_EQ(parse_size("2mib", "x"), 2u << 20);
+  EXPECT_EQ(parse_size("3GiB", "x"), 3ull << 30);
+  EXPECT_EQ(parse_size("16777215t", "x"), 16777215ull << 40);
+}
+
 TEST(ParseSize, RefusesEverythingElse) {
-  for (const char* text : {"", "K", "64Q", "64KB", "-1", "+1", " 1", "1 K", "1.5G", "0x10",
-                           "99999999999999999999", "18446744073709551615K"}) {
+  for (const char* text :
+       {"", "K", "64Q", "64KB", "64gb", "64B", "64Ki", "64KiBs", "16777216T", "-1", "+1", " 1",
+        "1 K", "1.5G", "0x10", "99999999999999999999", "18446744073709551615K"}) {
     EXPECT_THROW(parse_size(text, "x"), InputError) << text;
   }
 }
 
 TEST_F(JsonWorkload, BadSize_IsNamedWithItsPointer) {
-  EXPECT_EQ(error_of(R"({"op":"spawn","task":"a"},
-                        {"op":"mmap","task":"a","region":"heap","size":"64Q"})"),
-            ": /phases/0/ops/1/size: '64Q' is not a size; use a number with K, M, G or T");
+  EXPECT_EQ(error_of_text(R"({"name":"t","phases":[{"name":"p","ops":[{"op":"spawn","task":"a"},
+                             {"op":"mmap","task":"a","region":"heap","size":"64Q"}]}]})"),
+            ":2:77: /phases/0/ops/1/size: '64Q' is not a size; use a number with K, M, G or T (or "
+            "KiB, MiB, GiB, TiB: powers of 1024)");
 }
 
 TEST_F(JsonWorkload, SizesOfNothingTooMuchOrNoWholePages_AreRefused) {
@@ -277,7 +295,8 @@ TEST_F(JsonWorkload, SizesOfNothingTooMuchOrNoWholePages_AreRefused) {
   EXPECT_EQ(error("\"129T\""), ": /phases/0/ops/1/size: '129T' is more than 128T");
   EXPECT_EQ(error("\"6143\""), ": /phases/0/ops/1/size: 6143 is not a multiple of 4K");
   EXPECT_EQ(error("-4096"),
-            ": /phases/0/ops/1/size: '-4096' is not a size; use a number with K, M, G or T");
+            ": /phases/0/ops/1/size: '-4096' is not a size; use a number with K, M, G or T (or "
+            "KiB, MiB, GiB, TiB: powers of 1024)");
   EXPECT_EQ(error("true"), ": /phases/0/ops/1/size: expected string or integer, found true");
 }
 
@@ -367,7 +386,7 @@ TEST_F(JsonWorkload, MalformedJson_IsNamedByLineAndColumn) {
 
 TEST_F(JsonWorkload, KeyGivenTwice_IsRefused) {
   EXPECT_EQ(error_of_text("{\"name\": \"t\",\n \"name\": \"u\"}"),
-            ":2:7: /name: key 'name' is there twice");
+            ":2:7: key 'name' is there twice");
 }
 
 TEST_F(JsonWorkload, DeepNesting_IsRefusedBeforeItIsFollowed) {
@@ -381,10 +400,10 @@ TEST_F(JsonWorkload, DeepNesting_IsRefusedBeforeItIsFollowed) {
 TEST_F(JsonWorkload, UnknownKey_IsNamedWithTheNearest) {
   EXPECT_EQ(error_of(R"({"op":"spawn","task":"a"},
                         {"op":"mmap","task":"a","region":"heap","sise":"64K"})"),
-            ": /phases/0/ops/1: unknown key 'sise'; did you mean 'size'?");
+            ": /phases/0/ops/1/sise: unknown key 'sise'; did you mean 'size'?");
   EXPECT_EQ(
       error_of_text(R"({"name":"t","phases":[{"name":"p","ops":[{"op":"pressure"}]}],"sed":1})"),
-      ": /: unknown key 'sed'; did you mean 'seed'?");
+      ":1:69: /sed: unknown key 'sed'; did you mean 'seed'?");
 }
 
 TEST_F(JsonWorkload, UnknownOperationOrValue_IsNamedWithTheNearest) {
@@ -398,7 +417,7 @@ TEST_F(JsonWorkload, MissingKey_IsNamed) {
   EXPECT_EQ(error_of(R"({"repeat":2,"ops":[{"op":"vfree"}]})"),
             ": /phases/0/ops/0/ops/0: missing key 'region'");
   EXPECT_EQ(error_of(R"({"task":"a"})"), ": /phases/0/ops/0: missing key 'op'");
-  EXPECT_EQ(error_of_text("[]"), ": /: expected object, found []");
+  EXPECT_EQ(error_of_text("[]"), ":1:1: /: expected object, found []");
 }
 
 TEST_F(JsonWorkload, NumbersOutOfRange_AreRefused) {

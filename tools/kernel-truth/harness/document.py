@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Turns the plugin's counts into the JSON document."""
 import json
-import os
-import tempfile
+
+import output_file
 
 CPU_TEXT = {
     "max": "qemu -cpu max,lpa2=off,pauth-impdef=on: has FEAT_TLBIRANGE, FEAT_TTL, HAFDBS, CnP",
@@ -72,15 +72,4 @@ def to_text(value, indent=0):
 
 
 def write(document, path):
-    """All or nothing: written beside the target, then renamed over it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as out:
-            out.write(to_text(document) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    output_file.write(path, to_text(document) + "\n")

@@ -10,6 +10,8 @@ import re
 import stat
 import subprocess
 
+import output_file
+
 from . import build, kernel
 from .errors import HarnessError, Missing
 
@@ -129,4 +131,4 @@ def recordings(console, names):
 def write_recordings(found, folder):
     folder.mkdir(exist_ok=True)
     for name, recording in found.items():
-        (folder / f"{name}.strace.gz").write_bytes(gzip.compress(recording, 9, mtime=0))
+        output_file.write(folder / f"{name}.strace.gz", gzip.compress(recording, 9, mtime=0))

@@ -2,9 +2,11 @@
 """Tells which of the kernel's functions execute what is counted (run --where)."""
 import bisect
 import csv
-import os
+import io
 import re
 import subprocess
+
+import output_file
 
 from . import boot, build
 from .errors import HarnessError
@@ -61,9 +63,8 @@ def write(tables, selected, path):
              if not selected or key[1] in selected]
     order = {name: k for k, name in enumerate(dict.fromkeys(line[1] for line in lines))}
     lines.sort(key=lambda line: (line[0], order[line[1]], line[3], -max(line[4:]), line[2]))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", newline="") as out:
-        writer = csv.writer(out, delimiter="\t", lineterminator="\n")
-        writer.writerow([*COLUMNS, "first", "second"])
-        writer.writerows(lines)
-    os.replace(temporary, path)
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow([*COLUMNS, "first", "second"])
+    writer.writerows(lines)
+    output_file.write(path, text.getvalue())
