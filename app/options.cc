@@ -147,7 +147,8 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
     workload::Driver driver(kernel);
     driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
     const auto phases = driver.run(workload);
-    documents[i] = report::run_document(workload, kernel, phases, driver.ignored());
+    documents[i] =
+        report::run_document(workload, kernel, phases, driver.ignored(), driver.beyond_memory());
   });
   return documents;
 }

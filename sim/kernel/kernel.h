@@ -113,6 +113,12 @@ class Kernel {
   // mapping. The second is the same for a file that was closed before, without the call.
   void close_file(std::uint32_t id, std::uint32_t file_id);
   void was_closed(std::uint32_t file_id) { cache_.close(file_id); }
+  // The file's length, as it was before anything of it is mapped.
+  void file_has(std::uint32_t file_id, std::uint64_t bytes) {
+    cache_.set_pages_of(file_id, align_up(bytes, kPageSize) >> kPageShift);
+  }
+  // How many pages of [start, start + length) have no entry yet, huge ones neither.
+  std::uint64_t missing_pages(std::uint32_t id, std::uint64_t start, std::uint64_t length) const;
   // The new address; 0 where the call fails.
   std::uint64_t mremap(std::uint32_t id, const Remap& remap);
   void set_brk(std::uint32_t id, std::uint64_t address);

@@ -1,5 +1,6 @@
 // The audit: does any TLB or walk cache hold what the tables no longer say?
 
+#include <algorithm>
 #include <set>
 
 #include "sim/kernel/kernel.h"
@@ -83,6 +84,26 @@ AuditResult Kernel::audit() const {
     }
   }
   return result;
+}
+
+// Reads the tables without a core: nothing of it is counted.
+std::uint64_t Kernel::missing_pages(std::uint32_t id, std::uint64_t start,
+                                    std::uint64_t length) const {
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end() || it->second.mm == nullptr) return 0;
+  auto& machine = const_cast<cpu::Machine&>(system_.machine);
+  mmu::Registers regs = machine.core(0).mmu().registers();
+  regs.ttbr0 = address_of(it->second.mm->root()).value;
+  std::uint64_t missing = 0;
+  for (std::uint64_t va = start, next = 0; va < start + length; va = next) {
+    const mmu::WalkResult found = mmu::walk(machine.memory(), regs, VirtAddr(va));
+    const bool none = found.fault.kind == mmu::FaultKind::kTranslation;
+    constexpr unsigned kBits = kPmdShift - kPageShift;  // of an index, at each level
+    const unsigned bits = none ? kPageShift + kBits * (3 - found.fault.level) : found.page_bits;
+    next = std::min<std::uint64_t>(start + length, (va | ((1ull << bits) - 1)) + 1);
+    if (none) missing += (next - va + kPageSize - 1) >> kPageShift;
+  }
+  return missing;
 }
 
 }  // namespace kpksim::kernel

@@ -81,7 +81,8 @@ ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& 
 }  // namespace
 
 ordered_json run_document(const workload::Workload& workload, const kernel::Kernel& kernel,
-                          const std::vector<workload::PhaseResult>& phases, std::uint64_t ignored) {
+                          const std::vector<workload::PhaseResult>& phases, std::uint64_t ignored,
+                          std::uint64_t beyond_memory) {
   const kernel::System& system = kernel.system();
   const kernel::Config& config = system.config;
   ordered_json out;
@@ -93,6 +94,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   for (const auto& [kind, n] : workload.not_understood) not_understood[kind] = n;
   out["workload"]["not_understood"] = not_understood;
   out["workload"]["calls_without_mapping"] = ignored;
+  out["workload"]["pages_without_memory"] = beyond_memory;
   out["configuration"] = {
       {"protection", config.protection},
       {"batching", config.batching},

@@ -15,7 +15,7 @@ inline constexpr int kSchemaVersion = 1;
 nlohmann::ordered_json run_document(const workload::Workload& workload,
                                     const kernel::Kernel& kernel,
                                     const std::vector<workload::PhaseResult>& phases,
-                                    std::uint64_t ignored);
+                                    std::uint64_t ignored, std::uint64_t beyond_memory = 0);
 
 // A document as it is written to a file or printed. ASCII alone: what names hold beyond it is
 // escaped, bytes that are no UTF-8 are replaced.

@@ -155,6 +155,12 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
                                grouped(n)),
                    style);
   }
+  if (const auto n = workload.value("pages_without_memory", std::uint64_t{0}); n != 0) {
+    out += wrapped(fmt::format("left out: {} pages that the rule would have touched, for which "
+                               "there is no memory (give the machine more: --memory)",
+                               grouped(n)),
+                   style);
+  }
   for (const ordered_json* run : runs) {
     const ordered_json& audit = (*run)["total"]["audit"];
     const auto stale =

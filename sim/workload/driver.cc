@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <random>
 
 #include "sim/base/error.h"
@@ -171,9 +172,25 @@ std::uint64_t Driver::draw(const Operation& op) {
   return op.count + (x >> 8) % (op.up_to - op.count + 1);
 }
 
+// Which pages a recording touches is a guess, which must not exhaust the machine: what is more than
+// there is memory for has not been touched. A part of the memory is for what is no guess.
+bool Driver::has_memory(const Operation& op, std::uint64_t base) {
+  if (!op.may_fail) return true;
+  constexpr std::uint64_t kPartKept = 64;
+  const kernel::Buddy& buddy = kernel_.system().buddy;
+  const std::uint64_t kept = buddy.size() / kPartKept;
+  const std::uint64_t spare = buddy.free_pages() - std::min(buddy.free_pages(), kept);
+  if (op.length / kPageSize < spare) return true;
+  const std::uint64_t missing = kernel_.missing_pages(op.task, base, op.length);
+  if (missing <= spare) return true;
+  beyond_memory_ += missing;
+  return false;
+}
+
 void Driver::touch(const Operation& op) {
   const std::uint64_t base = address_of(op);
   const std::uint64_t n = accesses(op);
+  if (!has_memory(op, base)) return advance(n);
   const poe::AccessKind kind = op.write     ? poe::AccessKind::kWrite
                                : op.execute ? poe::AccessKind::kExecute
                                             : poe::AccessKind::kRead;
@@ -288,6 +305,7 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       vma.locked = op.locked;
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
+      if (op.file_bytes != 0) kernel_.file_has(op.file_id, op.file_bytes);
       const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at, op.populate);
       if (op.unnamed) kernel_.was_closed(op.file_id);
       if (op.region != 0) regions_[op.region] = {address, op.length};
@@ -378,6 +396,9 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       break;
     case OpKind::kClose:
       kernel_.close_file(op.task, op.file_id);
+      break;
+    case OpKind::kWasClosed:
+      kernel_.was_closed(op.file_id);
       break;
     case OpKind::kHugepages:
       kernel_.system().set_huge_pages(op.length, op.setting);

@@ -56,6 +56,8 @@ class Driver {
 
   // Calls of a trace that named ranges the model does not have, and touches of such pages.
   std::uint64_t ignored() const { return ignored_; }
+  // Pages that a recording's rule would have touched, and for which the machine has no memory.
+  std::uint64_t beyond_memory() const { return beyond_memory_; }
   std::uint64_t stale_seen() const { return stale_; }
 
   // Where `op` begins to act; nullopt if its region is not mapped now.
@@ -66,6 +68,7 @@ class Driver {
   void execute(const Operation& op, const Workload& workload);
   void advance(std::uint64_t steps);
   void touch(const Operation& op);
+  bool has_memory(const Operation& op, std::uint64_t base);
   // `at`: where the operation acts. False: the kernel refuses it.
   bool madvise(const Operation& op, std::uint64_t at);
   bool mremap(const Operation& op, std::uint64_t at);
@@ -80,7 +83,7 @@ class Driver {
   std::unordered_map<RegionId, Region> regions_;
   std::unordered_map<RegionId, Segment> segments_;  // regions that are parts of the program
   std::unordered_map<const Operation*, std::uint32_t> draws_;
-  std::uint64_t new_steps_ = 0, ignored_ = 0, stale_ = 0;
+  std::uint64_t new_steps_ = 0, ignored_ = 0, stale_ = 0, beyond_memory_ = 0;
   bool audit_each_ = false;
 };
 

@@ -195,6 +195,7 @@ void StraceReader::superseded(const StraceLine& line) {
 
 void StraceReader::end(std::uint32_t pid) {
   if (tasks_[pid].space.use_count() == 1) touch(pid, tasks_[pid].space->finish());
+  close_all(pid);
   emit(OpKind::kExit, pid);
   tasks_.exit(pid);
   begun_.erase(pid);

@@ -33,18 +33,18 @@ constexpr NamedAdvice kAdvices[] = {
     {"MADV_NOHUGEPAGE", 15, Advice::kNoHugepage},
     {"MADV_DONTDUMP", 16, Advice::kOther},
     {"MADV_DODUMP", 17, Advice::kOther},
-    {"MADV_WIPEONFORK", 18, std::nullopt},
-    {"MADV_KEEPONFORK", 19, std::nullopt},
+    {"MADV_WIPEONFORK", 18, Advice::kWipeOnFork},
+    {"MADV_KEEPONFORK", 19, Advice::kKeepOnFork},
     {"MADV_COLD", 20, Advice::kCold},
-    {"MADV_PAGEOUT", 21, std::nullopt},
+    {"MADV_PAGEOUT", 21, Advice::kPageout},
     {"MADV_POPULATE_READ", 22, Advice::kPopulateRead},
     {"MADV_POPULATE_WRITE", 23, Advice::kPopulateWrite},
-    {"MADV_DONTNEED_LOCKED", 24, Advice::kDontNeed},
+    {"MADV_DONTNEED_LOCKED", 24, Advice::kDontNeedLocked},
     {"MADV_COLLAPSE", 25, Advice::kCollapse},
     {"MADV_HWPOISON", 100, std::nullopt},
     {"MADV_SOFT_OFFLINE", 101, std::nullopt},
-    {"MADV_GUARD_INSTALL", 102, std::nullopt},
-    {"MADV_GUARD_REMOVE", 103, std::nullopt},
+    {"MADV_GUARD_INSTALL", 102, Advice::kGuardInstall},
+    {"MADV_GUARD_REMOVE", 103, Advice::kGuardRemove},
 };
 
 const NamedAdvice* advice_of(const StraceLine& line, std::size_t i) {
@@ -98,9 +98,28 @@ void StraceReader::advise(const StraceLine& line, std::size_t which, std::uint64
   op.length = end - start;
   if (hole) return space().discard(start, end);
   op.advice = *named->advice;
-  if (op.advice == Advice::kDontNeed) space().discard(start, end);
-  if (op.advice == Advice::kDontFork || op.advice == Advice::kDoFork) {
-    space().set_fork(start, end, &StraceArea::dont_fork, op.advice == Advice::kDontFork);
+  told(op.advice, start, end);
+}
+
+// What the program is known to have, after the advice.
+void StraceReader::told(Advice advice, std::uint64_t start, std::uint64_t end) {
+  switch (advice) {
+    case Advice::kDontNeed:
+    case Advice::kDontNeedLocked:
+    case Advice::kPageout:
+      return space().discard(start, end);
+    case Advice::kGuardInstall:
+      return space().guard(start, end, true);
+    case Advice::kGuardRemove:
+      return space().guard(start, end, false);
+    case Advice::kDontFork:
+    case Advice::kDoFork:
+      return space().mark(start, end, &StraceArea::dont_fork, advice == Advice::kDontFork);
+    case Advice::kWipeOnFork:
+    case Advice::kKeepOnFork:
+      return space().mark(start, end, &StraceArea::wipe_on_fork, advice == Advice::kWipeOnFork);
+    default:
+      return;
   }
 }
 
@@ -126,12 +145,26 @@ void StraceReader::mlock(const StraceLine& line) {
   const std::uint64_t start = align_down(line.argument(0), kPageSize);
   const std::uint64_t end = align_up(line.argument(0) + line.argument(1), kPageSize);
   const bool lock = line.name != "munlock";
-  if (line.name == "mlock2" && line.text(2) != "0") return unmodelled(line);
-  if (lock) space().populated(start, end);
+  const bool on_fault = line.name == "mlock2" && (line.has(2, "MLOCK_ONFAULT") ||
+                                                  (line.is_number(2) && line.argument(2) == 1));
+  if (lock && !on_fault) space().populated(start, end);
   settle(pid_);
   Operation& op = emit(lock ? OpKind::kMlock : OpKind::kMunlock, pid_);
   op.address = start;
   op.length = end - start;
+  op.on_fault = on_fault;
+}
+
+void StraceReader::mlockall(const StraceLine& line) {
+  const bool on_fault = line.has(0, "MCL_ONFAULT"), current = line.has(0, "MCL_CURRENT");
+  const bool lock = line.name == "mlockall";
+  space().locks_all = lock && line.has(0, "MCL_FUTURE") && !on_fault;
+  if (current && !on_fault) space().populated(0, ~std::uint64_t{0});
+  settle(pid_);
+  Operation& op = emit(lock ? OpKind::kMlockAll : OpKind::kMunlockAll, pid_);
+  op.current = current;
+  op.future = line.has(0, "MCL_FUTURE");
+  op.on_fault = on_fault;
 }
 
 }  // namespace kpksim::workload

@@ -44,6 +44,8 @@ StraceReader::Handler StraceReader::handler_of(std::string_view call) {
       {"mlock", &R::mlock},
       {"mlock2", &R::mlock},
       {"munlock", &R::mlock},
+      {"mlockall", &R::mlockall},
+      {"munlockall", &R::mlockall},
       {"process_madvise", &R::process_madvise},
       {"shmget", &R::shmget},
       {"shmctl", &R::shmctl},

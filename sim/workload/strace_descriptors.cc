@@ -47,7 +47,7 @@ void StraceReader::open(const StraceLine& line) {
   StraceFile& file = nameless          ? file_system_.unnamed(path)
                      : made && !device ? file_system_.create(path)
                                        : file_system_.at(path);
-  if (empty && !device) file.truncate(0);
+  if (empty && !device) cut(file, 0);
   file.removed |= nameless;
   file.memory |= line.name == "memfd_create";
   files().open(descriptor_of(line.value()), file, line.has("O_CLOEXEC") || line.has("MFD_CLOEXEC"),
@@ -81,8 +81,18 @@ void StraceReader::fcntl(const StraceLine& line) {
 }
 
 void StraceReader::close(const StraceLine& line) {
-  syscall();
+  const StraceFile* file = files().file(descriptor_of(line.argument(0)));
   files().close(descriptor_of(line.argument(0)));
+  if (file == nullptr || !file->forgotten()) return syscall();
+  emit(OpKind::kClose, pid_).file_id = file->id;
+}
+
+// The descriptors of a process go with it.
+void StraceReader::close_all(std::uint32_t pid) {
+  if (tasks_[pid].files.use_count() != 1) return;
+  for (const StraceFile* file : tasks_[pid].files->last()) {
+    emit(OpKind::kWasClosed, pid).file_id = file->id;
+  }
 }
 
 void StraceReader::close_range(const StraceLine& line) {

@@ -33,10 +33,7 @@ void StraceFile::truncate(std::uint64_t to) {
     holes = true;
   }
   size = to;
-  if (to == 0) {
-    fresh = true;
-    id = 0;  // what is mapped from now on has nothing to do with the pages that were
-  }
+  fresh |= to == 0;
   written_end = std::min(written_end, to);
   filled_end = std::min(filled_end, to);
 }
@@ -95,7 +92,7 @@ StraceFile* StraceFiles::file(int descriptor) const {
 }
 
 void StraceFiles::open(int descriptor, StraceFile& file, bool close_on_exec, bool empty) {
-  open_[descriptor] = {std::make_shared<Opened>(Opened{&file, empty, 0, 0, 0}), close_on_exec};
+  open_[descriptor] = {std::make_shared<Opened>(file, empty), close_on_exec};
 }
 
 void StraceFiles::read(int descriptor, std::uint64_t bytes) {
@@ -122,6 +119,23 @@ std::uint64_t StraceFiles::write(int descriptor, std::uint64_t bytes,
   // What lies between the end and the start stays a hole.
   const std::uint64_t from = std::max(before, align_down(start, kPageSize));
   return (std::max(from, align_up(at->end, kPageSize)) - from) / kPageSize;
+}
+
+std::vector<StraceFile*> StraceFiles::last() const {
+  std::map<const Opened*, long> descriptors;
+  for (const auto& [unused, descriptor] : open_) ++descriptors[descriptor.opened.get()];
+  std::map<const StraceFile*, unsigned> closing;
+  std::vector<StraceFile*> out;
+  for (const auto& [unused, descriptor] : open_) {
+    const auto known = descriptors.find(descriptor.opened.get());
+    if (known == descriptors.end()) continue;  // by another number before
+    const bool elsewhere = descriptor.opened.use_count() != known->second;
+    descriptors.erase(known);
+    if (elsewhere) continue;
+    StraceFile* file = descriptor.opened->file;
+    if (++closing[file] == file->opened && file->removed && file->id != 0) out.push_back(file);
+  }
+  return out;
 }
 
 void StraceFiles::truncate(int descriptor, std::uint64_t to) {

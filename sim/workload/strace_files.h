@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kpksim::workload {
 
@@ -20,6 +21,8 @@ struct StraceFile {
   bool fresh = false;
   bool memory = false;                // of tmpfs, memfd or System V: never on a disk
   bool removed = false;               // no name leads to it
+  unsigned opened = 0;                // by so many opens whose descriptors are not closed
+  bool told = false;                  // the kernel model knows its length
   std::uint32_t process = 0;          // of a pidfd: whose
   std::optional<std::uint64_t> size;  // in bytes, as far as calls have shown it
   std::uint64_t written_end = 0;      // of a fresh file: behind what calls have written
@@ -33,6 +36,8 @@ struct StraceFile {
   // And how many of them have data; the rest is a hole that ftruncate() has made.
   std::uint64_t filled(std::uint64_t offset, std::uint64_t length) const;
 
+  // Nobody can reach it but through its mappings: its pages go with the last of them.
+  bool forgotten() const { return removed && opened == 0 && id != 0; }
   void grow(std::uint64_t to);
   void truncate(std::uint64_t to);
 };
@@ -65,6 +70,8 @@ class StraceFiles {
   void set_close_on_exec(int descriptor, bool on);
   void executed();  // execve: what is marked close-on-exec goes
   StraceFile* file(int descriptor) const;
+  // The files that nobody can open any more when this table goes.
+  std::vector<StraceFile*> last() const;
   // So many bytes are read or written where the descriptor stands, or at an offset. Written ones
   // may be behind the end: how many pages that makes, which the file did not have.
   void read(int descriptor, std::uint64_t bytes);
@@ -75,8 +82,12 @@ class StraceFiles {
  private:
   // What an open has made; descriptors that were duplicated, and those of children, share it.
   struct Opened {
-    StraceFile* file = nullptr;
-    bool empty = false;         // at the start
+    Opened(StraceFile& of, bool is_empty) : file(&of), empty(is_empty) { ++of.opened; }
+    ~Opened() { --file->opened; }
+    Opened(const Opened&) = delete;
+    Opened& operator=(const Opened&) = delete;
+    StraceFile* file;
+    bool empty;                 // at the start
     std::uint64_t end = 0;      // of what has been written since
     std::uint64_t written = 0;  // where the next write goes, seen from the start
     std::uint64_t position = 0;

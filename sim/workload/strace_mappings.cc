@@ -46,11 +46,12 @@ StraceLine unpacked(const StraceLine& line) {
 
 bool StraceReader::range(const StraceLine& line) {
   const std::uint64_t start = line.argument(0), length = line.argument(1);
+  const bool duplicates = line.name == "mremap";  // with no length
   if (line.orphan || !line.is_number(0) || !line.is_number(1)) {
     unclear(line.orphan ? "call whose beginning is missing" : "memory call with unknown arguments");
   } else if (start + length < start || start + length > kUserEnd) {
     unclear("memory call beyond 48-bit addresses");
-  } else if (length != 0) {
+  } else if (length != 0 || duplicates) {
     return true;
   }
   syscall();
@@ -58,26 +59,30 @@ bool StraceReader::range(const StraceLine& line) {
 }
 
 // `mapped`: of a file, which bytes are mapped; or what else the area shares with others.
-void StraceReader::map(StraceArea area, StraceFile* file, std::uint64_t offset, bool populate) {
+void StraceReader::map(StraceArea area, StraceFile* file, std::uint64_t offset, Bring bring) {
   Operation& op = emit(OpKind::kMmap, pid_);
   op.address = area.start;
   op.length = area.end - area.start;
   op.prot = area.prot;
   op.shared = area.shared;
   op.file = area.file;
-  op.populate = populate;
+  op.populate = bring == Bring::kNow;
+  op.locked = bring == Bring::kLocked;
   if (file != nullptr) {
     area.backing = file;
     area.bias = offset - area.start;
     op.file_id = id_of(*file);
     op.file_offset = offset;
+    // The kernel brings no page that does not exist.
+    file->told |= bring != Bring::kOnTouch && file->exists(offset, op.length) < op.length;
+    if (file->told) op.file_bytes = file->size.value_or(0);
     op.shmem = !file->cached(offset);  // its pages come, zeroed, when they are touched first
   }
   space().frees = false;
   const bool huge_pages = rule_.huge_pages && !space().no_huge_pages;
   if (!huge_pages && !area.file && !area.shared) op.advice = Advice::kNoHugepage;
   space().map(area);
-  if (populate) space().populated(area.start, area.end);
+  if (bring != Bring::kOnTouch || space().locks_all) space().populated(area.start, area.end);
 }
 
 void StraceReader::mmap(const StraceLine& line) {
@@ -119,9 +124,10 @@ void StraceReader::mmap(const StraceLine& line) {
   // Memory that is taken out of use in place had been used as if it were unmapped.
   if (fixed && file == nullptr && area.prot == kProtNone) use_up(area.start, area.end);
   // MAP_NONBLOCK makes MAP_POPULATE do nothing.
-  const bool populate =
-      line.has(3, "MAP_LOCKED") || (line.has(3, "MAP_POPULATE") && !line.has(3, "MAP_NONBLOCK"));
-  map(area, file, line.argument(5), populate && area.prot != kProtNone);
+  Bring bring = Bring::kOnTouch;
+  if (line.has(3, "MAP_POPULATE") && !line.has(3, "MAP_NONBLOCK")) bring = Bring::kNow;
+  if (line.has(3, "MAP_LOCKED")) bring = Bring::kLocked;
+  map(area, file, line.argument(5), bring);
 }
 
 // Before [start, end) goes.
@@ -162,17 +168,17 @@ void StraceReader::mprotect(const StraceLine& line) {
 void StraceReader::mremap(const StraceLine& line) {
   if (!range(line)) return;
   settle(pid_);
-  const std::uint64_t new_length = align_up(line.argument(2), kPageSize);
-  if (new_length == 0 || line.has(3, "MREMAP_DONTUNMAP")) {
-    unclear("mremap that leaves the old mapping");
-    return syscall();
-  }
   Operation& op = emit(OpKind::kMremap, pid_);
   op.address = line.argument(0);
   op.length = align_up(line.argument(1), kPageSize);
-  op.new_length = new_length;
+  op.new_length = align_up(line.argument(2), kPageSize);
   op.new_address = line.value();
-  space().move(op.address, op.length, op.new_address, new_length);
+  op.dont_unmap = line.has(3, "MREMAP_DONTUNMAP");
+  if (op.dont_unmap || op.length == 0) {
+    space().duplicate(op.address, op.new_address, op.new_length, op.dont_unmap);
+  } else {
+    space().move(op.address, op.length, op.new_address, op.new_length);
+  }
 }
 
 // Since Linux 4.0 it is a mapping of another part of the file over this one.
@@ -184,7 +190,8 @@ void StraceReader::remap_file_pages(const StraceLine& line) {
   StraceArea area = *old;
   area.start = align_down(line.argument(0), kPageSize);
   area.end = area.start + align_up(line.argument(1), kPageSize);
-  map(area, area.backing, line.argument(3) * kPageSize, !line.has(4, "MAP_NONBLOCK"));
+  map(area, area.backing, line.argument(3) * kPageSize,
+      line.has(4, "MAP_NONBLOCK") ? Bring::kOnTouch : Bring::kNow);
 }
 
 // The heap lies where the recorded program had it, which is not where the model's own exec puts
@@ -203,7 +210,7 @@ void StraceReader::brk(const StraceLine& line) {
     area.end = to;
     area.prot = kProtRead | kProtWrite;
     area.heap = true;
-    return map(area, nullptr, 0, false);
+    return map(area, nullptr, 0, Bring::kOnTouch);
   }
   if (rule_.touch) {
     touch(pid_, {{to, kPageSize, kPageSize, true}});  // the heap had reached up to here

@@ -45,6 +45,9 @@ class StraceReader {
   void wait(const StraceLine& line);
   void end(std::uint32_t pid);
 
+  // When the pages of a mapping come.
+  enum class Bring : std::uint8_t { kOnTouch, kNow, kLocked };
+
   // Calls that change memory (strace_mappings.cc, strace_segments.cc).
   void mmap(const StraceLine& line);
   void munmap(const StraceLine& line);
@@ -57,7 +60,7 @@ class StraceReader {
   void shmat(const StraceLine& line);
   void shmdt(const StraceLine& line);
   bool range(const StraceLine& line);  // its first two arguments are an address and a length
-  void map(StraceArea area, StraceFile* file, std::uint64_t offset, bool populate);
+  void map(StraceArea area, StraceFile* file, std::uint64_t offset, Bring bring);
   void use_up(std::uint64_t start, std::uint64_t end);
   StraceFile& segment(std::uint64_t id, bool made);
 
@@ -65,7 +68,9 @@ class StraceReader {
   void madvise(const StraceLine& line);
   void process_madvise(const StraceLine& line);
   void mlock(const StraceLine& line);
+  void mlockall(const StraceLine& line);
   void advise(const StraceLine& line, std::size_t which, std::uint64_t start, std::uint64_t end);
+  void told(Advice advice, std::uint64_t start, std::uint64_t end);
 
   // Calls that decide which file a descriptor or a path is (strace_descriptors.cc), and how large
   // that is (strace_sizes.cc).
@@ -74,6 +79,7 @@ class StraceReader {
   void duplicate(const StraceLine& line);
   void fcntl(const StraceLine& line);
   void close(const StraceLine& line);
+  void close_all(std::uint32_t pid);
   void close_range(const StraceLine& line);
   void seek(const StraceLine& line);
   void data_in(const StraceLine& line);
@@ -81,6 +87,7 @@ class StraceReader {
   void status_of_path(const StraceLine& line);
   void ftruncate(const StraceLine& line);
   void truncate(const StraceLine& line);
+  bool cut(StraceFile& file, std::uint64_t to);
   void fallocate(const StraceLine& line);
   void remove(const StraceLine& line);
   void rename(const StraceLine& line);

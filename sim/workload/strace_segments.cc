@@ -26,12 +26,16 @@ void StraceReader::shmget(const StraceLine& line) {
 
 void StraceReader::shmctl(const StraceLine& line) {
   settle(pid_);
-  syscall();
   StraceFile& file = segment(line.argument(0), false);
+  file.removed |= line.has(1, "IPC_RMID");
+  if (file.forgotten()) {
+    emit(OpKind::kClose, pid_).file_id = file.id;
+  } else {
+    syscall();
+  }
   if (const auto bytes = line.field("shm_segsz"); bytes && line.is_number(0)) {
     file.size = align_up(*bytes, kPageSize);
   }
-  file.removed |= line.has(1, "IPC_RMID");
 }
 
 void StraceReader::shmat(const StraceLine& line) {
@@ -47,7 +51,7 @@ void StraceReader::shmat(const StraceLine& line) {
   if (!line.has(2, "SHM_RDONLY")) area.prot |= kProtWrite;
   if (line.has(2, "SHM_EXEC")) area.prot |= kProtExec;
   area.shared = area.file = true;
-  map(area, &file, 0, false);
+  map(area, &file, 0, Bring::kOnTouch);
 }
 
 void StraceReader::shmdt(const StraceLine& line) {
@@ -56,7 +60,7 @@ void StraceReader::shmdt(const StraceLine& line) {
   settle(pid_);
   Operation& op = emit(OpKind::kMunmap, pid_);
   op.address = attached->start;
-  op.length = attached->end - attached->start;
+  op.length = attached->backing->size.value_or(attached->end - attached->start);
   space().unmap(op.address, op.address + op.length);
 }
 

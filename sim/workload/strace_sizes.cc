@@ -43,14 +43,32 @@ void StraceReader::status_of_path(const StraceLine& line) {
 }
 
 void StraceReader::ftruncate(const StraceLine& line) {
-  syscall();
+  StraceFile* file = files().file(static_cast<int>(line.argument(0)));
+  if (file == nullptr || !cut(*file, line.argument(1))) syscall();
   files().truncate(static_cast<int>(line.argument(0)), line.argument(1));
 }
 
 void StraceReader::truncate(const StraceLine& line) {
   settle(pid_);
-  syscall();
-  file_system_.at(quoted(line.text(0))).truncate(line.argument(1));
+  if (!cut(file_system_.at(quoted(line.text(0))), line.argument(1))) syscall();
+}
+
+// False: no process maps it, so that it is nothing to the kernel's memory.
+bool StraceReader::cut(StraceFile& file, std::uint64_t to) {
+  file.truncate(to);
+  const auto& living = tasks_.living();
+  const bool mapped = file.id != 0 && std::any_of(living.begin(), living.end(), [&](auto pid) {
+                        return tasks_[pid].space->mapped(file, 0, ~std::uint64_t{0}).has_value();
+                      });
+  if (!mapped) {
+    if (to == 0) file.id = 0;  // what is mapped from now on has other pages
+    return false;
+  }
+  Operation& op = emit(OpKind::kTruncate, pid_);
+  op.file_id = file.id;
+  op.length = to;
+  file.told = true;
+  return true;
 }
 
 void StraceReader::fallocate(const StraceLine& line) {
@@ -76,9 +94,14 @@ void StraceReader::fallocate(const StraceLine& line) {
 
 void StraceReader::remove(const StraceLine& line) {
   settle(pid_);
-  syscall();
   const std::string path = quoted(line.text(line.name == "unlinkat" ? 1 : 0));
+  const StraceFile* file = file_system_.find(path);
   file_system_.remove(path);
+  if (file != nullptr && file->forgotten()) {
+    emit(OpKind::kClose, pid_).file_id = file->id;
+  } else {
+    syscall();
+  }
   absent_.insert(path);
 }
 

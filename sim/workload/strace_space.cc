@@ -123,6 +123,22 @@ void StraceSpace::move(std::uint64_t from, std::uint64_t length, std::uint64_t t
   waiting_.push_back(area);
 }
 
+void StraceSpace::duplicate(std::uint64_t from, std::uint64_t to, std::uint64_t length,
+                            bool empties) {
+  const StraceArea* at = find(from);
+  if (at == nullptr) return;
+  StraceArea area = *at;
+  const bool written = !written_.within(from, from + length).empty();
+  if (empties) forget(from, from + length);
+  area.bias += from - to;
+  area.start = to;
+  area.end = to + length;
+  area.whole = true;
+  unmap(area.start, area.end);
+  areas_[area.end] = area;
+  if (!area.shared && written) written_.add(area.start, area.end);
+}
+
 const StraceArea* StraceSpace::find(std::uint64_t address) const {
   const auto it = areas_.upper_bound(address);
   return it != areas_.end() && it->second.start <= address ? &it->second : nullptr;
@@ -172,10 +188,12 @@ void StraceSpace::populated(std::uint64_t start, std::uint64_t end) {
   if (start <= heap_.next && heap_.next < end) heap_.next = std::min(heap_.end, end);
 }
 
-void StraceSpace::set_fork(std::uint64_t start, std::uint64_t end, bool StraceArea::*flag,
-                           bool on) {
+void StraceSpace::mark(std::uint64_t start, std::uint64_t end, bool StraceArea::*flag, bool on) {
   split(start);
   split(end);
+  for (StraceArea& area : waiting_) {
+    if (start <= area.start && area.end <= end) area.*flag = on;
+  }
   for (auto it = areas_.upper_bound(start); it != areas_.end() && it->second.start < end; ++it) {
     it->second.*flag = on;
   }
@@ -245,7 +263,7 @@ bool StraceSpace::reservation(const StraceArea& area) const {
 
 void StraceSpace::settle(StraceArea area, std::vector<PageTouch>& out) {
   const bool w = (area.prot & kProtWrite) != 0;
-  if (area.prot == kProtNone || area.stack || !rule_.touch) return;
+  if (area.prot == kProtNone || area.guard || area.stack || !rule_.touch) return;
   if (area.backing != nullptr) {
     const std::uint64_t offset = area.offset_of(area.start);
     const std::uint64_t there = area.backing->exists(offset, area.end - area.start);
@@ -356,7 +374,8 @@ void StraceSpace::use_up(std::uint64_t start, std::uint64_t end, std::vector<Pag
   for (auto it = areas_.upper_bound(start); it != areas_.end() && it->second.start < end; ++it) {
     StraceArea part = it->second;
     // A thread that ends gives back all of its stack, of which it has used little.
-    if (part.file || part.shared || part.stack || (part.prot & kProtWrite) == 0) continue;
+    if (part.file || part.shared || part.stack || part.guard || (part.prot & kProtWrite) == 0)
+      continue;
     part.start = std::max(start, part.start);
     part.end = std::min(end, part.end);
     if (!reservation(part)) write(part, part.end, out);
@@ -379,8 +398,14 @@ std::vector<PageTouch> StraceSpace::walk(std::uint64_t start, std::uint64_t end)
   return out;
 }
 
+void StraceSpace::guard(std::uint64_t start, std::uint64_t end, bool install) {
+  mark(start, end, &StraceArea::guard, install);
+  forget(start, end);
+}
+
 // What MADV_DONTFORK and MADV_WIPEONFORK keep from a child.
 void StraceSpace::inherit() {
+  locks_all = false;
   for (const StraceArea& area : within(0, ~std::uint64_t{0})) {
     if (area.dont_fork) {
       unmap(area.start, area.end);

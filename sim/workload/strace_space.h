@@ -40,6 +40,7 @@ struct StraceArea {
   bool reserve = false;             // MAP_NORESERVE: of its size the kernel takes no account
   bool dont_fork = false;           // MADV_DONTFORK
   bool wipe_on_fork = false;        // MADV_WIPEONFORK
+  bool guard = false;               // MADV_GUARD_INSTALL
   std::uint64_t read_only_end = 0;  // of data: what is before it will become read-only; 0: unknown
   bool whole = true;                // nothing was cut off since it was mapped
   std::uint32_t made_in = 0;        // which mapping first had these addresses; 0: none yet
@@ -59,11 +60,15 @@ class StraceSpace {
   void unmap(std::uint64_t start, std::uint64_t end);
   void protect(std::uint64_t start, std::uint64_t end, std::uint8_t prot);
   void move(std::uint64_t from, std::uint64_t length, std::uint64_t to, std::uint64_t new_length);
+  // A further mapping of what is mapped at `from`; with `empties` the pages are no longer there.
+  void duplicate(std::uint64_t from, std::uint64_t to, std::uint64_t length, bool empties);
   void discard(std::uint64_t start, std::uint64_t end) { forget(start, end); }
   void wrote(std::uint64_t start, std::uint64_t end) { written_.add(start, end); }
   // The kernel brings the pages of [start, end), as far as they exist: nothing is left to touch.
   void populated(std::uint64_t start, std::uint64_t end);
-  void set_fork(std::uint64_t start, std::uint64_t end, bool StraceArea::*flag, bool on);
+  void mark(std::uint64_t start, std::uint64_t end, bool StraceArea::*flag, bool on);
+  // Guard pages: every access to them is a fault that ends the program.
+  void guard(std::uint64_t start, std::uint64_t end, bool install);
   bool knows(std::uint64_t address) const { return find(address) != nullptr; }
   // The mapping at `address`; nullptr: none is known.
   const StraceArea* find(std::uint64_t address) const;
@@ -101,6 +106,7 @@ class StraceSpace {
 
   std::uint64_t brk = 0;
   bool no_huge_pages = false;  // PR_SET_THP_DISABLE
+  bool locks_all = false;      // MCL_FUTURE: the kernel brings what is mapped
   // Its last memory call gave back private memory: it is freeing what it has.
   bool frees = false;
   // The current turn of its tasks, not yet among the workload's steps.

@@ -70,6 +70,22 @@ TEST(ReportedMemory, AFreshFileInMemoryHasNoPages) {
   EXPECT_EQ(run("fault_translation"), 0u);
 }
 
+// Entries that are old already need no flush: the second advice finds them so, as nothing has been
+// read in between.
+TEST(ReportedMemory, ColdMemorysEntriesBecomeOld) {
+  const Reported run = run_reported("madv-cold");
+  EXPECT_TRUE(run.not_understood.empty());
+  EXPECT_GE(run("tlbi_rvale1"), 1u);
+  EXPECT_EQ(run.ignored, 0u);
+}
+
+TEST(ReportedMemory, ASharedMappingIsDuplicated) {
+  const Reported run = run_reported("mremap-old-size-0");
+  EXPECT_TRUE(run.not_understood.empty());
+  EXPECT_EQ(run.ignored, 0u);  // the duplicate is there to be unmapped
+  EXPECT_EQ(run.error, "");
+}
+
 TEST(ReportedMemory, CallsWithoutAModelAreNamed) {
   const Reported run = run_reported("old-mmap");
   EXPECT_EQ(run.unclear("call without a model: remap_file_pages"), 1u);

@@ -31,7 +31,23 @@ inline TouchRule silent() {
 
 inline std::string text_of(const Operation& op) {
   const auto range = fmt::format("{} {:#x}+{:#x}", op.task, op.address, op.length);
-  const char* advice[] = {"other", "dontneed", "hugepage", "nohugepage", "free"};
+  // What the tests name; others by number.
+  const auto advice = [&]() -> std::string {
+    switch (op.advice) {
+      case Advice::kOther:
+        return "other";
+      case Advice::kDontNeed:
+        return "dontneed";
+      case Advice::kHugepage:
+        return "hugepage";
+      case Advice::kNoHugepage:
+        return "nohugepage";
+      case Advice::kFree:
+        return "free";
+      default:
+        return std::to_string(static_cast<int>(op.advice));
+    }
+  };
   switch (op.kind) {
     case OpKind::kSpawn:
       return fmt::format("spawn {}", op.task);
@@ -47,7 +63,7 @@ inline std::string text_of(const Operation& op) {
     case OpKind::kMprotect:
       return fmt::format("mprotect {} {}", range, op.prot);
     case OpKind::kMadvise:
-      return fmt::format("madvise {} {}", range, advice[static_cast<int>(op.advice)]);
+      return fmt::format("madvise {} {}", range, advice());
     case OpKind::kMremap:
       return fmt::format("mremap {} {:#x}+{:#x}", range, op.new_address, op.new_length);
     case OpKind::kFork:
