@@ -395,10 +395,11 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       kernel_.truncate(op.task, op.file_id, op.length);
       break;
     case OpKind::kClose:
-      kernel_.close_file(op.task, op.file_id);
-      break;
-    case OpKind::kWasClosed:
-      kernel_.was_closed(op.file_id);
+      if (op.unnamed) {
+        kernel_.was_closed(op.file_id);
+      } else {
+        kernel_.close_file(op.task, op.file_id);
+      }
       break;
     case OpKind::kHugepages:
       kernel_.system().set_huge_pages(op.length, op.setting);

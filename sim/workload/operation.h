@@ -49,7 +49,6 @@ enum class OpKind : std::uint8_t {
   kPunchHole,       // fallocate() of the file mapped at [address, +length): its pages go
   kTruncate,        // ftruncate() of `file_id` to `length`: what lies behind leaves all mappings
   kClose,           // the last descriptor of `file_id`, a file in memory: it goes with its mappings
-  kWasClosed,       // the same without a call of its own: at the end of a process
   kHugepages,       // sysfs: folios of `length` bytes, as `setting` says
   kFragment,        // `count` percent of the free memory is taken in single, scattered pages
   kUnfragment,      // and given back
@@ -88,19 +87,20 @@ struct Operation {
   bool grows_down = false;  // MAP_GROWSDOWN or MAP_STACK
   bool file = false;        // file mapping (page cache), else anonymous
   bool shmem = false;       // of a file mapping: a file in memory (memfd, tmpfs)
-  bool unnamed = false;     // of a file mapping: its file is closed, and goes with its last mapping
-  bool populate = false;    // of kMmap: MAP_POPULATE
-  bool locked = false;      // of kMmap: MAP_LOCKED
-  bool on_fault = false;    // of kMlock and kMlockAll: MLOCK_ONFAULT, MCL_ONFAULT
-  bool current = false;     // of kMlockAll: MCL_CURRENT
-  bool future = false;      // and MCL_FUTURE
-  bool dont_unmap = false;  // of kMremap: MREMAP_DONTUNMAP
-  bool shrink = false;      // of kBrk
-  bool write = false;       // of kTouch; of kSyscall: the kernel writes its data; of kVmalloc and
-                            // kVmMapRam: it writes a byte
-  bool execute = false;     // of kTouch: an instruction fetch
-  bool by_kernel = false;   // of kTouch: on the task's behalf
-  bool huge = false;        // of kVmalloc
+  bool unnamed = false;   // of a file mapping: its file is closed, and goes with its last mapping;
+                          // of kClose: so it is when its process ends, without a call
+  bool populate = false;  // of kMmap: MAP_POPULATE
+  bool locked = false;    // of kMmap: MAP_LOCKED
+  bool on_fault = false;  // of kMlock and kMlockAll: MLOCK_ONFAULT, MCL_ONFAULT
+  bool current = false;   // of kMlockAll: MCL_CURRENT
+  bool future = false;    // and MCL_FUTURE
+  bool dont_unmap = false;   // of kMremap: MREMAP_DONTUNMAP
+  bool shrink = false;       // of kBrk
+  bool write = false;        // of kTouch; of kSyscall: the kernel writes its data; of kVmalloc and
+                             // kVmMapRam: it writes a byte
+  bool execute = false;      // of kTouch: an instruction fetch
+  bool by_kernel = false;    // of kTouch: on the task's behalf
+  bool huge = false;         // of kVmalloc
   bool parent_runs = false;  // of kExec: a parent in vfork() runs when exec wakes it, and waits
   bool may_fail = false;     // a trace's call whose range the model may not know in full
   Order order = Order::kAscending;

@@ -309,6 +309,7 @@ Workload StraceReader::read() {
     line(parsed);
   }
   finish();
+  tell_reservations();
   return std::move(workload_);
 }
 

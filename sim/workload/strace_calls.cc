@@ -198,6 +198,9 @@ void StraceReader::start_program(std::uint32_t number) {
 
 void StraceReader::prctl(const StraceLine& line) {
   syscall();
+  for (const char* const of_memory : {"PR_SET_MM", "PR_SET_VMA"}) {
+    if (line.has(0, of_memory)) unclear(fmt::format("call without a model: prctl({})", of_memory));
+  }
   if (line.has(0, "PR_SET_THP_DISABLE")) space().no_huge_pages = line.argument(1) != 0;
 }
 

@@ -91,7 +91,9 @@ void StraceReader::close(const StraceLine& line) {
 void StraceReader::close_all(std::uint32_t pid) {
   if (tasks_[pid].files.use_count() != 1) return;
   for (const StraceFile* file : tasks_[pid].files->last()) {
-    emit(OpKind::kWasClosed, pid).file_id = file->id;
+    Operation& op = emit(OpKind::kClose, pid);
+    op.file_id = file->id;
+    op.unnamed = true;
   }
 }
 

@@ -78,11 +78,23 @@ void StraceReader::map(StraceArea area, StraceFile* file, std::uint64_t offset, 
     if (file->told) op.file_bytes = file->size.value_or(0);
     op.shmem = !file->cached(offset);  // its pages come, zeroed, when they are touched first
   }
+  if (area.prot != kProtNone && bring == Bring::kOnTouch && space().reservation(area)) {
+    ++reservations_;
+    reserved_bytes_ += op.length;
+  }
   space().frees = false;
   const bool huge_pages = rule_.huge_pages && !space().no_huge_pages;
   if (!huge_pages && !area.file && !area.shared) op.advice = Advice::kNoHugepage;
   space().map(area);
   if (bring != Bring::kOnTouch || space().locks_all) space().populated(area.start, area.end);
+}
+
+void StraceReader::tell_reservations() {
+  if (reservations_ == 0) return;
+  workload_.assumptions.push_back(fmt::format(
+      "{} mapping(s) of more than {} MB, {} MB together, are address space, not memory in use "
+      "(MAP_NORESERVE, files that are only read or are mostly holes): their beginning is touched",
+      reservations_, rule_.reserve_mb, reserved_bytes_ >> 20));
 }
 
 void StraceReader::mmap(const StraceLine& line) {

@@ -62,6 +62,7 @@ class StraceReader {
   bool range(const StraceLine& line);  // its first two arguments are an address and a length
   void map(StraceArea area, StraceFile* file, std::uint64_t offset, Bring bring);
   void use_up(std::uint64_t start, std::uint64_t end);
+  void tell_reservations();
   StraceFile& segment(std::uint64_t id, bool made);
 
   // Calls that say what it is for (strace_advice.cc).
@@ -136,6 +137,7 @@ class StraceReader {
   std::map<std::string, ProgramSize> programs_;  // by path as execve has it
   std::vector<Image> placed_;                    // of workload_.images
   StraceFileSystem file_system_;
+  std::uint64_t reservations_ = 0, reserved_bytes_ = 0;
   std::map<std::uint64_t, StraceFile*> segments_;  // System V, by id
   std::map<std::string, std::uint64_t> not_understood_;
   std::mt19937_64 random_{20241};  // which pages; any fixed seed

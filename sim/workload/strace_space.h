@@ -101,6 +101,9 @@ class StraceSpace {
   void use_up(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out);
   void use_up_large(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out);
 
+  // What the size of the mapping says nothing of: see TouchRule::reserve_mb.
+  bool reservation(const StraceArea& area) const;
+
   // A copy of it, by fork, is alive (or it is such a copy and others live).
   bool has_copies() const { return family_.use_count() > 1; }
 
@@ -128,8 +131,6 @@ class StraceSpace {
   unsigned filled_by(const Open& before, const StraceArea& area) const;
   void fill(Open& open, unsigned percent, std::vector<PageTouch>& out);
   void settle(StraceArea area, std::vector<PageTouch>& out);
-  // What the size of the mapping says nothing of: see TouchRule::reserve_mb.
-  bool reservation(const StraceArea& area) const;
   void write(const StraceArea& area, std::uint64_t end, std::vector<PageTouch>& out);
   // Touches the next n.
   void again(std::vector<std::uint64_t>& left, std::uint64_t n, bool write,

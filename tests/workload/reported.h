@@ -20,8 +20,9 @@ struct Reported {
   std::map<std::string, std::uint64_t, std::less<>> events;  // by the names of cpu::kEventInfo
   std::map<std::string, std::uint64_t, std::less<>> not_understood;
   std::vector<std::string> assumptions;
-  std::uint64_t ignored = 0;  // calls without mapping
-  std::string error;          // that refused the input or ended the run; empty: none
+  std::uint64_t ignored = 0;        // calls without mapping
+  std::uint64_t beyond_memory = 0;  // pages that the rule would have touched
+  std::string error;                // that refused the input or ended the run; empty: none
 
   // 0 where nothing of it happened. A name that no event has is an error of the test.
   std::uint64_t operator()(std::string_view event) const {
@@ -65,6 +66,7 @@ inline Reported run_recording(const std::string& path,
       }
     }
     out.ignored = driver.ignored();
+    out.beyond_memory = driver.beyond_memory();
   } catch (const InputError& error) {
     out.error = error.what();
   }

@@ -1,6 +1,7 @@
 // Memory calls of the inputs in tests/reported/, with the counts that its README.md says are right.
 
 #include "tests/workload/reported.h"
+#include "tests/workload/strace_fixture.h"
 
 namespace kpksim::workload {
 namespace {
@@ -24,6 +25,22 @@ TEST(ReportedMemory, AReservationLargerThanMemoryIsNotHalfUsed) {
     EXPECT_GE(run("fault_translation"), 1u) << name;
     EXPECT_LE(run("fault_translation"), 3u) << name;
   }
+}
+
+// 4 GB without MAP_NORESERVE are meant for use, and half of them are more than 1 GB of memory.
+TEST_F(Strace, TouchesThatTheMachineHasNoMemoryForAreLeftOutAndCounted) {
+  std::ofstream(path_) << "7 mmap(NULL, 4294967296, PROT_READ|PROT_WRITE, "
+                          "MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x200000000000\n"
+                          "7 munmap(0x200000000000, 4294967296) = 0\n";
+  kernel::Config small = reported_policy();
+  small.memory_bytes = 1ull << 30;
+  const Reported run = run_recording(path_.string(), small);
+  EXPECT_EQ(run.error, "");
+  EXPECT_GT(run.beyond_memory, 1u << 18);
+  EXPECT_LE(run("fault_translation"), 3u);
+  const Reported large = run_recording(path_.string());
+  EXPECT_EQ(large.beyond_memory, 0u);
+  EXPECT_GT(large("page_zero"), 1u << 18);
 }
 
 TEST(ReportedMemory, OfASparseFileOnlyWhatExistsIsRead) {

@@ -145,6 +145,18 @@ TEST_F(StraceMemory, AMappingIsReadAsFarAsItsFileGoes) {
   EXPECT_EQ(read_after("5 fstat(3, {st_mode=S_IFCHR|0600, st_size=0, ...}) = 0\n"), read_after(""));
 }
 
+TEST_F(StraceMemory, TheResultSaysWhatIsTakenForAddressSpace) {
+  const Workload few =
+      read(arena("0x200000000000", 1 << 20, "PROT_READ|PROT_WRITE", "MAP_NORESERVE"));
+  const Workload all =
+      read(arena("0x200000000000", 1ull << 40, "PROT_READ|PROT_WRITE", "MAP_NORESERVE") +
+           arena("0x500000000000", 1ull << 40, "PROT_NONE", "MAP_NORESERVE"));
+  ASSERT_EQ(all.assumptions.size(), few.assumptions.size() + 1);
+  EXPECT_TRUE(all.assumptions.back().starts_with(
+      "1 mapping(s) of more than 64 MB, 1048576 MB together, are address space"))
+      << all.assumptions.back();
+}
+
 // --- What the kernel brings ---
 
 TEST_F(StraceMemory, WhatTheKernelBringsIsNotTouchedFirst) {
@@ -213,7 +225,8 @@ TEST_F(StraceMemory, AFileGoesWithItsLastUser) {
   EXPECT_EQ(last(made + "5 dup(3) = 4\n5 close(3) = 0\n").kind, OpKind::kSyscall);
   EXPECT_EQ(last(made + "5 dup(3) = 4\n5 close(3) = 0\n5 close(4) = 0\n").kind, OpKind::kClose);
   const auto steps = read(made + "5 exit_group(0) = ?\n").phases.at(0).steps;
-  EXPECT_EQ(steps[steps.size() - 2].op.kind, OpKind::kWasClosed);
+  EXPECT_EQ(steps[steps.size() - 2].op.kind, OpKind::kClose);
+  EXPECT_TRUE(steps[steps.size() - 2].op.unnamed);
   const std::string named =
       "5 open(\"/dev/shm/x\", O_RDWR|O_CREAT|O_EXCL, 0600) = 3\n"
       "5 mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, 3, 0) = 0x7f0000000000\n"
