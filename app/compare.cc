@@ -31,6 +31,8 @@ constexpr std::uint64_t kMaxSeed = 0xffffffff;
 struct Request {
   std::vector<std::string> files;
   std::vector<std::string> policies;
+  std::vector<std::string> sizes;
+  bool assumptions = false;
   std::string core, kernel, memory, output, format, left_out;
   unsigned cores = 1, hz = 0, jobs = 1, draws = 0;
   std::uint64_t seed = 1;
@@ -76,6 +78,10 @@ void add_options(bool single, po::options_description& options, Request& request
                         "write the full JSON document to this file")(
       "format,f", text_option("--format", request.format)->default_value("table"),
       "table, json or csv")(
+      "sizes", texts_option("--sizes", request.sizes),
+      "file of '# program' lines: sizes of the programs that a recording executes "
+      "(traces/programs.sh)")("assumptions", po::bool_switch(&request.assumptions),
+                              "print what the recording cannot say and a rule has filled in")(
       "leave-out-tlbi", text_option("--leave-out-tlbi", request.left_out)->default_value("none"),
       "fault injection: the kernel forgets the TLB invalidations of this place, e.g. unmap; exit "
       "status 1 if a stale translation is found")("quiet,q", po::bool_switch(&request.quiet),
@@ -88,18 +94,18 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
       single
           ? "kpksim run [options] WORKLOAD\n"
             "One workload under one policy, a column for each phase. WORKLOAD is a workload file\n"
-            "(.json), a strace recording or a name of kpksim list workloads; a file wins"
+            "(.json), a strace recording or a name of kpksim list workloads; a file wins. The\n"
+            "files of strace -ff -o PREFIX are one run, called PREFIX"
           : "kpksim compare [options] WORKLOAD...\n"
             "A workload under several policies, a column for each. WORKLOAD is a workload file\n"
-            "(.json), a strace recording or a name of kpksim list workloads; a file wins");
+            "(.json), a strace recording or a name of kpksim list workloads; a file wins. The\n"
+            "files of strace -ff -o PREFIX are one run, called PREFIX");
   add_options(single, options, request);
   if (!read_command_line(arguments, options, single ? kRunExamples : kCompareExamples,
                          {{"file", texts_option("WORKLOAD", request.files), -1}}))
     return false;
   if (request.policies.empty()) request.policies = default_policies();
   if (request.files.empty()) throw InputError("no workload given; see kpksim list workloads");
-  if (single && request.files.size() > 1)
-    throw InputError("run takes one workload; compare takes several");
   if (single && request.policies.size() > 1)
     throw InputError("run takes one policy; compare takes several");
   std::vector<std::string> once = request.policies;
@@ -148,8 +154,11 @@ ordered_json simulate(const Request& request, bool single, std::string& text) {
   const kernel::KernelProfile kernel = read_kernel(request.kernel);
   const std::vector<kernel::Config> configs = configurations(request);
   // All input is read before the first simulation starts: a mistake in the last file costs nothing.
-  std::vector<workload::Workload> workloads;
-  for (const std::string& file : request.files) workloads.push_back(read_workload(file));
+  const std::vector<workload::Workload> workloads = read_workloads(request.files, request.sizes);
+  if (single && workloads.size() > 1)
+    throw InputError("run takes one workload; compare takes several");
+  report::TableStyle style = terminal_style();
+  style.assumptions = request.assumptions;
   ordered_json document = {{"schema", report::kSchemaVersion}, {"runs", ordered_json::array()}};
   const std::vector<cpu::CoreProfile> draws = draw_cores(request.core, request.draws, request.seed);
   for (std::size_t i = 0; i < workloads.size(); ++i) {
@@ -158,14 +167,14 @@ ordered_json simulate(const Request& request, bool single, std::string& text) {
     const auto runs =
         run_all(workloads[i], core, kernel, configs, {label, request.jobs, request.quiet});
     if (request.format == "table") {
-      text += single ? report::run_table(runs[0], terminal_style())
-                     : report::compare_table({{"runs", runs}}, terminal_style());
+      text += single ? report::run_table(runs[0], style)
+                     : report::compare_table({{"runs", runs}}, style);
     }
     if (!draws.empty()) {
       ordered_json drawn = report::uncertainty(runs, core, draws);
       drawn["seed"] = request.seed;
       if (request.format == "table") {
-        text += "\n" + report::uncertainty_table(drawn, terminal_style());
+        text += "\n" + report::uncertainty_table(drawn, style);
       }
       document["uncertainty"].push_back(drawn);
     }

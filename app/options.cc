@@ -17,6 +17,7 @@
 #include "sim/workload/driver.h"
 #include "sim/workload/json.h"
 #include "sim/workload/strace.h"
+#include "sim/workload/strace_set.h"
 
 namespace kpksim::app {
 namespace {
@@ -119,10 +120,14 @@ kernel::KernelProfile read_kernel(const std::string& name) {
   return kernel::read_kernel_profile(profile_path(name, "--kernel", "kernel", kKernels));
 }
 
-workload::Workload read_workload(const std::string& name) {
+workload::Workload read_workload(const std::string& name, const std::vector<std::string>& sizes) {
   std::string path = name;
+  std::error_code none;
+  if (!fs::exists(path, none)) {
+    const std::vector<std::string> files = workload::files_of_prefix(path);
+    if (!files.empty()) return workload::read_strace(files, {}, sizes);
+  }
   if (!is_path(name) && name.find('.') == std::string::npos) {
-    std::error_code none;
     const std::string trace = data_path("traces/" + name + kTraceEnding);
     path = fs::exists(trace, none) ? trace : data_path("workloads/" + name + ".json");
     if (!fs::exists(path, none)) {
@@ -131,7 +136,17 @@ workload::Workload read_workload(const std::string& name) {
     }
   }
   if (path.ends_with(".json")) return workload::read_json_workload(path);
-  return workload::read_strace(path);
+  return workload::read_strace(path, {}, sizes);
+}
+
+std::vector<workload::Workload> read_workloads(const std::vector<std::string>& names,
+                                               const std::vector<std::string>& sizes) {
+  std::vector<workload::Workload> workloads;
+  for (const std::vector<std::string>& group : workload::group_recordings(names)) {
+    workloads.push_back(group.size() == 1 ? read_workload(group[0], sizes)
+                                          : workload::read_strace(group, {}, sizes));
+  }
+  return workloads;
 }
 
 std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,

@@ -29,8 +29,13 @@ cpu::CoreProfile read_core(const std::string& name);
 // `n` draws of its estimated numbers from their ranges.
 std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, std::uint64_t seed);
 kernel::KernelProfile read_kernel(const std::string& name);
-// A workload file (.json), or a strace recording (anything else; plain, gzip or zstd).
-workload::Workload read_workload(const std::string& name);
+// A workload file (.json), or a strace recording (anything else; plain, gzip or zstd), also by the
+// prefix of the files of strace -ff. `sizes`: files of "# program" lines.
+workload::Workload read_workload(const std::string& name,
+                                 const std::vector<std::string>& sizes = {});
+// One for each, but those files of strace -ff that are one run are one (strace_set.h).
+std::vector<workload::Workload> read_workloads(const std::vector<std::string>& names,
+                                               const std::vector<std::string>& sizes);
 
 // How to do long work: on up to `jobs` threads, with a progress bar called `label` on stderr if
 // that is a terminal, unless `quiet`.

@@ -261,7 +261,7 @@ void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {
 }
 
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
-                           bool populate) {
+                           bool populate, bool fixed) {
   Syscall call(*this, id);
   if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
     vma.file = vma.shmem = true;
@@ -271,7 +271,7 @@ std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std:
   Mm& mm = *task(id).mm;
   mm.lock_if_asked(vma);
   const std::vector<FileRange> files = mm.anonymous_files(address, address + length);
-  const std::uint64_t at = mm.mmap(vma, length, address, call.core());
+  const std::uint64_t at = mm.mmap(vma, length, address, call.core(), fixed);
   drop_unmapped(files, call.core());
   if (populate || vma.locked) mm.populate_mapping(at, at + length, call.core());
   return at;

@@ -86,7 +86,7 @@ class Kernel {
 
   // Memory calls of task `id`.
   std::uint64_t mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
-                     bool populate = false);
+                     bool populate = false, bool fixed = false);
   bool munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   bool mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
                 bool x);

@@ -99,9 +99,10 @@ void Mm::prepare_anon_vma(Vma& vma) {
                                 : ++system_.last_anon_vma;
 }
 
-std::uint64_t Mm::mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core) {
+std::uint64_t Mm::mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core,
+                       bool fixed) {
   core.execute(system_.path().mmap);
-  return map(vma, length, address, core);
+  return map(vma, length, address, core, fixed);
 }
 
 // get_unmapped_area()
@@ -112,9 +113,10 @@ std::uint64_t Mm::unmapped_area(const Vma& vma, std::uint64_t length) const {
   return *gap;
 }
 
-std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core) {
+std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core,
+                      bool fixed) {
   const Because because(core, Cause::kMmap);
-  if (address == 0) address = unmapped_area(vma, length);
+  if (address == 0 && !fixed) address = unmapped_area(vma, length);
   if (address + length > kUserEnd || address + length < address) {
     throw InputError("a mapping outside of the 48-bit user address space");
   }

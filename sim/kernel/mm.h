@@ -77,8 +77,10 @@ class Mm {
   Mm(System& system, PageCache& cache, cpu::Core& core);
 
   // Address-space calls. Ranges are page-aligned by the caller.
-  // Address 0: the kernel chooses; else the range is mapped there, whatever was there before.
-  std::uint64_t mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
+  // Address 0, unless `fixed`: the kernel chooses; else the range is mapped there, whatever was there
+  // before.
+  std::uint64_t mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core,
+                     bool fixed = false);
   // False if nothing was mapped there.
   bool munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   bool mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x, cpu::Core& core);
@@ -157,7 +159,8 @@ class Mm {
   void prepare_anon_vma(Vma& vma);
   std::uint64_t anon_vmas() const;  // VMAs that have one
   std::uint64_t unmapped_area(const Vma& vma, std::uint64_t length) const;
-  std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core);
+  std::uint64_t map(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core,
+                    bool fixed = false);
 
   // What MADV_FREE, MADV_COLD and MADV_PAGEOUT have in common: whole folios. One that the range
   // covers in part is split first, unless others map it too; then it is left alone.

@@ -93,6 +93,8 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   ordered_json not_understood = ordered_json::object();
   for (const auto& [kind, n] : workload.not_understood) not_understood[kind] = n;
   out["workload"]["not_understood"] = not_understood;
+  out["workload"]["notes"] = workload.notes;
+  out["workload"]["default_images"] = workload.default_images;
   out["workload"]["calls_without_mapping"] = ignored;
   out["workload"]["pages_without_memory"] = beyond_memory;
   out["configuration"] = {

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -135,6 +136,27 @@ std::string title(const ordered_json& run) {
                           memory_size(c["memory_bytes"].get<std::uint64_t>())));
 }
 
+// Programs whose sizes nobody has said.
+std::string default_images(const ordered_json& workload, const TableStyle& style) {
+  constexpr std::size_t kNamed = 8;
+  const ordered_json images = workload.value("default_images", ordered_json::object());
+  if (images.empty()) return "";
+  std::vector<std::pair<std::uint64_t, std::string>> order;  // the most frequent first
+  for (const auto& [program, times] : images.items()) {
+    order.emplace_back(times.get<std::uint64_t>(), program);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::string list;
+  for (std::size_t i = 0; i < std::min(order.size(), kNamed); ++i) {
+    list += fmt::format("{}{} ({})", i == 0 ? "" : ", ", order[i].second, grouped(order[i].first));
+  }
+  if (images.size() > kNamed) list += fmt::format(" and {} more", images.size() - kNamed);
+  return wrapped("default size for " + list +
+                     ": say the sizes with --sizes or in the recording (traces/programs.sh)",
+                 style);
+}
+
 // What the reader of the figures must know of the input, and what went wrong.
 std::string remarks(const std::vector<const ordered_json*>& runs, const TableStyle& style) {
   std::string out = wrapped(
@@ -142,8 +164,16 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
       "are not included",
       style);
   const ordered_json& workload = (*runs[0])["workload"];
-  for (const ordered_json& text : workload["assumptions"]) {
-    out += wrapped("assumed: " + text.get<std::string>(), style);
+  const ordered_json& assumptions = workload["assumptions"];
+  if (!assumptions.empty() && !style.assumptions) {
+    out += wrapped(fmt::format("assumed: {}, see --assumptions", assumptions.size()), style);
+  }
+  for (const ordered_json& text : assumptions) {
+    if (style.assumptions) out += wrapped("assumed: " + text.get<std::string>(), style);
+  }
+  out += default_images(workload, style);
+  for (const ordered_json& text : workload.value("notes", ordered_json::array())) {
+    out += wrapped("note: " + text.get<std::string>(), style);
   }
   for (const auto& [kind, n] : workload["not_understood"].items()) {
     out += wrapped(

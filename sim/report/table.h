@@ -7,8 +7,9 @@
 namespace kpksim::report {
 
 struct TableStyle {
-  unsigned width = 0;   // columns of the terminal; 0: as wide as it gets
-  bool colour = false;  // section titles in bold, warnings in red
+  unsigned width = 0;        // columns of the terminal; 0: as wide as it gets
+  bool colour = false;       // section titles in bold, warnings in red
+  bool assumptions = false;  // each in full, not only how many
 };
 
 // A comparison: one column for each run, the overhead in percent over the first.

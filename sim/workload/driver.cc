@@ -306,7 +306,8 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
       if (op.file_bytes != 0) kernel_.file_has(op.file_id, op.file_bytes);
-      const std::uint64_t address = kernel_.mmap(op.task, vma, op.length, at, op.populate);
+      const std::uint64_t address =
+          kernel_.mmap(op.task, vma, op.length, at, op.populate, op.fixed);
       if (op.unnamed) kernel_.was_closed(op.file_id);
       if (op.region != 0) regions_[op.region] = {address, op.length};
       break;

@@ -3,6 +3,7 @@
 // and what workload::Driver executes on the kernel model. Addresses and lengths are bytes.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -153,6 +154,9 @@ struct Workload {
   std::vector<std::pair<RegionId, Segment>> segments;  // regions that are parts of it
   std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
   std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many
+  std::vector<std::string> notes;  // what the source lacks, and how it would be there
+  // Programs that got an image of a default size, and how often each was executed.
+  std::map<std::string, std::uint64_t> default_images;
 };
 
 }  // namespace kpksim::workload

@@ -7,16 +7,24 @@
 #include "sim/base/error.h"
 #include "sim/base/text_input.h"
 #include "sim/base/types.h"
+#include "sim/workload/linux_calls.h"
+#include "sim/workload/strace_pids.h"
 #include "sim/workload/strace_reader.h"
+#include "sim/workload/strace_recording.h"
+#include "sim/workload/strace_set.h"
+#include "sim/workload/strace_usable.h"
 
 namespace kpksim::workload {
 namespace {
 
-constexpr std::size_t kHead = 100;          // lines that decide whether this is strace's output
-constexpr std::uint32_t kNamelessTask = 1;  // of a trace whose lines bear no pid
+// What mmap and its like may return.
+constexpr std::uint64_t kUserEnd = 1ull << 48;
+constexpr std::size_t kMaxFiles = 65536;  // of one recording
+constexpr std::size_t kLongestName = 40;  // of a call, in a message
 
-constexpr const char* kExpected =
-    "expected the output of strace -f, lines like '118 mmap(NULL, 8192, ...) = 0x7f...'";
+bool returns_address(std::string_view call) {
+  return call == "mmap" || call == "mremap" || call == "brk" || call == "shmat";
+}
 
 Operation operation(OpKind kind, std::uint32_t pid, std::uint32_t line) {
   Operation op;
@@ -27,24 +35,26 @@ Operation operation(OpKind kind, std::uint32_t pid, std::uint32_t line) {
   return op;
 }
 
-void fill(Operation& op, const PageTouch& touch) {
+}  // namespace
+
+StraceReader::StraceReader(const std::vector<std::string>& paths, const TouchRule& rule,
+                           const std::vector<std::string>& sizes)
+    : rule_(rule), paths_(paths), tasks_(rule) {
+  const bool set = paths.size() > 1;  // of strace -ff
+  const std::string& first = paths.front();
+  workload_.source = set ? prefix_of_file(first) : first;
+  const std::size_t slash = workload_.source.find_last_of('/');
+  workload_.name = workload_.source.substr(slash == std::string::npos ? 0 : slash + 1);
+  workload_.name = workload_.name.substr(0, workload_.name.find(".strace"));
+  workload_.phases.push_back({"trace", {}});
+  for (const std::string& file : sizes) read_sizes(file);
+}
+
+void StraceReader::fill(Operation& op, const PageTouch& touch) {
   op.address = touch.address;
   op.length = touch.length;
   op.stride = touch.stride;
   op.write = touch.write;
-}
-
-}  // namespace
-
-StraceReader::StraceReader(const std::string& path, const TouchRule& rule,
-                           const std::vector<std::string>& sizes)
-    : rule_(rule), tasks_(rule) {
-  workload_.source = path;
-  const std::size_t slash = path.find_last_of('/');
-  workload_.name = path.substr(slash == std::string::npos ? 0 : slash + 1);
-  workload_.name = workload_.name.substr(0, workload_.name.find(".strace"));
-  workload_.phases.push_back({"trace", {}});
-  for (const std::string& file : sizes) read_sizes(file);
 }
 
 Operation& StraceReader::step(OpKind kind, std::uint32_t pid) {
@@ -86,143 +96,6 @@ void StraceReader::touch(std::uint32_t pid, const std::vector<PageTouch>& touche
   for (const PageTouch& t : touches) fill(emit(OpKind::kTouch, pid), t);
 }
 
-// The task a line belongs to. Without -o, strace leaves the pid out while there is only one task.
-std::uint32_t StraceReader::resolve(std::uint32_t pid) {
-  if (pid == 0) {
-    if (tasks_.only() != 0) return tasks_.only();
-    return tasks_.alive(kNamelessTask) || pid_ == 0 ? kNamelessTask : pid_;
-  }
-  if (pid == nameless_) return kNamelessTask;
-  if (nameless_ == 0 && tasks_.alive(kNamelessTask) && !tasks_.known(pid) &&
-      !parents_->of(pid, line_).known) {
-    nameless_ = pid;  // now it has a name
-    return kNamelessTask;
-  }
-  return pid;
-}
-
-// Makes sure that the task lives: the child of a call that has not returned, or one that ran before
-// the recording began. False if it is dead.
-bool StraceReader::ensure(std::uint32_t pid) {
-  if (tasks_.alive(pid)) return true;
-  const StraceParents::Parent parent = parents_->of(pid, line_);
-  auto call = begun_.end();
-  if (parent.known) {
-    call = begun_.find(resolve(parent.pid));
-  } else if (!tasks_.known(pid)) {
-    // The trace ends before the call returns: children start in the order of the calls.
-    call = std::min_element(begun_.begin(), begun_.end(), [](const auto& a, const auto& b) {
-      return a.second.number < b.second.number;
-    });
-  }
-  if (call != begun_.end() && tasks_.alive(call->first)) {
-    const Begun begun = call->second;
-    const std::uint32_t maker = call->first;
-    begun_.erase(call);
-    early_.insert(pid);
-    child_of(maker, begun.line, pid);
-    return true;
-  }
-  if (tasks_.known(pid)) return false;
-  tasks_.spawn(pid);
-  step(OpKind::kSpawn, pid);
-  return true;
-}
-
-void StraceReader::child_of(std::uint32_t parent, const StraceLine& line, std::uint32_t child) {
-  if (tasks_.alive(child)) end(child);  // its end is missing, its number was used again
-  const bool vfork = line.name == "vfork" || line.has("CLONE_VFORK");
-  const bool shares = vfork || line.has("CLONE_VM");
-  settle(parent);
-  emit(vfork    ? OpKind::kVfork
-       : shares ? OpKind::kCloneThread
-                : OpKind::kFork,
-       parent)
-      .child = child;
-  tasks_.clone(parent, child,
-               line.has("CLONE_THREAD") ? StraceTasks::Share::kThread
-               : shares                 ? StraceTasks::Share::kSpace
-                                        : StraceTasks::Share::kNothing,
-               line.has("CLONE_FILES"));
-  if (!shares) {
-    // The fork has ended the parent's turn, and both run at once: no turn delays these.
-    for (const std::uint32_t pid : {parent, child}) {
-      for (const PageTouch& t : tasks_[pid].space->forked(pid == child)) {
-        fill(step(OpKind::kTouch, pid), t);
-      }
-    }
-    return;
-  }
-  // The top of the new stack: clone's child_stack, clone3's stack and stack_size.
-  const std::uint64_t top =
-      line.field("child_stack")
-          .value_or(line.field("stack").value_or(0) + line.field("stack_size").value_or(0));
-  const std::uint64_t bytes = rule_.thread_pages * kPageSize;
-  const std::uint64_t from = align_up(top, kPageSize) - bytes;
-  if (top <= bytes || !tasks_[child].space->knows(from)) return;
-  touch(child, {{from, bytes, kPageSize, true}});
-  tasks_[child].space->wrote(from, from + bytes);
-}
-
-void StraceReader::make_task(const StraceLine& line) {
-  const auto child = static_cast<std::uint32_t>(line.value());
-  begun_.erase(pid_);
-  if (early_.erase(child) != 0) return;
-  if (child == 0 || child == pid_) return unclear("new task without a number of its own");
-  if (line.orphan) unclear("call whose beginning is missing");
-  child_of(pid_, line, child);
-}
-
-void StraceReader::execve(const StraceLine& line) {
-  settle(pid_);
-  for (const std::uint32_t other : tasks_.group(pid_)) {
-    if (other != pid_) end(other);
-  }
-  const std::string path(line.text(line.name == "execveat" ? 1 : 0));
-  const std::uint32_t loaded = image(path);
-  emit(OpKind::kExec, pid_).image = loaded;
-  tasks_.exec(pid_, images_->of(line_));
-  if (loaded != 0) start_program(loaded);
-}
-
-// A thread that is not the first runs execve: it goes on under the first one's number.
-void StraceReader::superseded(const StraceLine& line) {
-  if (!tasks_.alive(line.other)) return;
-  for (const std::uint32_t other : tasks_.group(pid_)) {
-    if (other != pid_) end(other);
-  }
-}
-
-void StraceReader::end(std::uint32_t pid) {
-  if (tasks_[pid].space.use_count() == 1) touch(pid, tasks_[pid].space->finish());
-  close_all(pid);
-  emit(OpKind::kExit, pid);
-  tasks_.exit(pid);
-  begun_.erase(pid);
-}
-
-void StraceReader::exit_thread(const StraceLine&) { end(pid_); }
-
-void StraceReader::exit_group(const StraceLine&) {
-  for (const std::uint32_t member : tasks_.group(pid_)) end(member);
-}
-
-void StraceReader::wait(const StraceLine& line) {
-  auto child = static_cast<std::uint32_t>(line.value());
-  if (line.name == "waitid") child = static_cast<std::uint32_t>(line.field("si_pid").value_or(0));
-  const bool lives = line.has("WIFSTOPPED") || line.has("WIFCONTINUED") ||
-                     line.has("CLD_STOPPED") || line.has("CLD_TRAPPED") || line.has("WNOWAIT");
-  if (child != 0) child = resolve(child);
-  if (child == 0 || lives || !tasks_.known(child) || tasks_[child].reaped || child == pid_) {
-    return syscall();
-  }
-  if (tasks_.alive(child)) {
-    for (const std::uint32_t member : tasks_.group(child)) end(member);
-  }
-  emit(OpKind::kWait, pid_).child = child;
-  tasks_[child].reaped = true;
-}
-
 void StraceReader::begin(const StraceLine& line) {
   if (makes_task(line.name)) begun_[pid_] = {line, line_};
 }
@@ -230,12 +103,19 @@ void StraceReader::begin(const StraceLine& line) {
 void StraceReader::call(const StraceLine& line) {
   if (line.name == "exit_group") return exit_group(line);
   if (line.name == "exit") return exit_thread(line);
+  if (!is_linux_call(line.name)) {
+    unclear(fmt::format("call '{}', which is none of Linux's", line.name.substr(0, kLongestName)));
+  }
   const Handler handler = handler_of(line.name);
   if (line.failed && makes_task(line.name)) begun_.erase(pid_);
   if (line.failed || handler == nullptr) {
     if (line.failed) return syscall();
     if (lacks_model(line.name)) return unmodelled(line);
     settle(pid_);
+    return syscall();
+  }
+  if (returns_address(line.name) && line.value() > kUserEnd) {
+    unclear("memory call beyond 48-bit addresses");
     return syscall();
   }
   (this->*handler)(line);
@@ -245,12 +125,12 @@ void StraceReader::line(const StraceLine& line) {
   using Kind = StraceLine::Kind;
   if (line.kind == Kind::kUnknown) return unclear("text that is not strace's");
   if (line.kind == Kind::kCut) return unclear("call without its end");
-  if (line.kind == Kind::kProgram) return program(line);
+  if (line.kind == Kind::kProgram || line.kind == Kind::kLink) return program(line);
   if (line.kind != Kind::kCall && line.kind != Kind::kBegun && line.kind != Kind::kExited &&
       line.kind != Kind::kSuperseded) {
     return;
   }
-  pid_ = resolve(line.pid);
+  pid_ = line.pid;
   if (line.kind == Kind::kExited) {
     if (tasks_.alive(pid_)) end(pid_);
     return;
@@ -264,49 +144,75 @@ void StraceReader::line(const StraceLine& line) {
   if (tasks_.alive(pid_)) touch(pid_, space().go_on());
 }
 
-// Refuses at once what cannot be strace's output.
-void StraceReader::check_head(std::string_view text) const {
-  if (const std::size_t zero = text.substr(0, 65536).find('\0'); zero != std::string_view::npos) {
-    throw InputError(fmt::format("{}:1: binary data (a zero byte at byte {}); {}", workload_.source,
-                                 zero, kExpected));
+// The lines of one file. `text`: the first file's.
+std::vector<StraceLine> StraceReader::read_file(std::size_t file, std::uint32_t pid,
+                                                std::string& text) const {
+  const std::string& path = paths_[file];
+  std::string own = read_text_file(path);
+  check_head(path, own);
+  std::vector<StraceLine> lines;
+  StraceParser parser(static_cast<std::uint16_t>(file), pid);
+  bool checked = false;
+  each_line(own, [&](std::string_view raw) {
+    parser.parse(raw, lines);
+    if (!checked && lines.size() >= kHeadLines) check_known(path, own, lines);
+    checked |= lines.size() >= kHeadLines;
+    return true;
+  });
+  parser.end(lines);
+  if (!checked) check_known(path, own, lines);
+  if (file == 0) text = std::move(own);
+  return lines;
+}
+
+std::vector<StraceLine> StraceReader::read_lines() {
+  std::string text;
+  if (paths_.size() == 1) {
+    std::vector<StraceLine> lines = read_file(0, 0, text);
+    check_use(paths_[0], text, lines);
+    return lines;
   }
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) {
-    throw InputError(fmt::format("{}:1: no line; {}", workload_.source, kExpected));
+  if (paths_.size() > kMaxFiles) {
+    throw InputError(fmt::format("{}: {} files of strace -ff; at most {}", workload_.source,
+                                 paths_.size(), kMaxFiles));
   }
-  const std::string_view head = text.substr(first);
-  const std::size_t next = head.find_first_not_of(" \t\r\n", 1);
-  if (head.front() == '{' || (head.front() == '[' && next != std::string_view::npos &&
-                              (head[next] == '{' || head[next] == '"' || head[next] == ']'))) {
-    throw InputError(fmt::format("{}:1: JSON; {} (a JSON workload's name ends in .json)",
-                                 workload_.source, kExpected));
+  std::vector<std::vector<StraceLine>> files;
+  std::vector<std::uint32_t> pids;
+  for (std::size_t i = 0; i < paths_.size(); ++i) {
+    pids.push_back(pid_of_file(paths_[i]).value_or(0));
+    files.push_back(read_file(i, pids.back(), text));
   }
+  std::vector<StraceLine> lines = join_files(std::move(files), pids);
+  check_use(paths_[0], text, lines);
+  return lines;
+}
+
+// What strace was not told to follow is missing.
+void StraceReader::note_missing(std::uint64_t children) {
+  if (children == 0) return;
+  std::string how = "record with strace -f";
+  if (const auto pid = pid_of_file(paths_[0]); paths_.size() == 1 && pid) {
+    const std::string prefix = prefix_of_file(paths_[0]);
+    if (files_of_prefix(prefix).size() > 1) {
+      how = fmt::format("the files of strace -ff are one run, by the name '{}'", prefix);
+    }
+  }
+  workload_.notes.push_back(fmt::format("{} {} of which the recording has no line {} left out; {}",
+                                        children, children == 1 ? "child" : "children",
+                                        children == 1 ? "is" : "are", how));
 }
 
 Workload StraceReader::read() {
-  const std::string text = read_text_file(workload_.source);
-  check_head(text);
-  const StraceParents parents(text);
+  std::vector<StraceLine> lines = read_lines();
+  note_missing(name_tasks(lines));
+  const StraceParents parents(lines);
   parents_ = &parents;
-  const StraceImages images(text);
+  const StraceImages images(lines);
   images_ = &images;
-  StraceLineParser parser;
-  std::size_t seen = 0, bad = 0;
-  std::uint32_t first_bad = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view raw = std::string_view(text).substr(at, end - at);
-    const StraceLine parsed = parser.parse(raw);
-    at = end + 1;
-    ++line_;
-    if (parsed.kind == StraceLine::Kind::kEmpty) continue;
-    ++seen;
-    if (parsed.kind == StraceLine::Kind::kUnknown && bad++ == 0) first_bad = line_;
-    if ((seen == kHead || at >= text.size()) && bad * 2 > seen) {
-      throw InputError(fmt::format("{}:{}: not strace's output ({} of the first {} lines); {}",
-                                   workload_.source, first_bad, bad, seen, kExpected));
-    }
-    line(parsed);
+  for (const StraceLine& next : lines) {
+    index_ = static_cast<std::size_t>(&next - lines.data());
+    line_ = paths_.size() == 1 ? next.number : static_cast<std::uint32_t>(index_ + 1);
+    line(next);
   }
   finish();
   tell_reservations();
@@ -361,7 +267,12 @@ void StraceReader::finish() {
 
 Workload read_strace(const std::string& path, const TouchRule& rule,
                      const std::vector<std::string>& sizes) {
-  return StraceReader(path, rule, sizes).read();
+  return StraceReader({path}, rule, sizes).read();
+}
+
+Workload read_strace(const std::vector<std::string>& paths, const TouchRule& rule,
+                     const std::vector<std::string>& sizes) {
+  return StraceReader(paths, rule, sizes).read();
 }
 
 }  // namespace kpksim::workload

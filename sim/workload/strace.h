@@ -74,4 +74,8 @@ struct TouchRule {
 Workload read_strace(const std::string& path, const TouchRule& rule = {},
                      const std::vector<std::string>& sizes = {});
 
+// Several files that are one run, as strace -ff writes them (strace_set.h).
+Workload read_strace(const std::vector<std::string>& paths, const TouchRule& rule = {},
+                     const std::vector<std::string>& sizes = {});
+
 }  // namespace kpksim::workload

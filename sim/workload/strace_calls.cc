@@ -1,23 +1,10 @@
-// Which function reads which call, and the program that execve maps.
+// Which function reads which call.
 
-#include <fmt/core.h>
-
-#include <algorithm>
 #include <unordered_map>
 
-#include "sim/base/error.h"
-#include "sim/base/text_input.h"
-#include "sim/base/types.h"
 #include "sim/workload/strace_reader.h"
 
 namespace kpksim::workload {
-namespace {
-
-constexpr std::uint64_t kUserEnd = 1ull << 48;
-constexpr std::uint64_t kMaxImage = 1ull << 32;
-
-}  // namespace
-
 StraceReader::Handler StraceReader::handler_of(std::string_view call) {
   using R = StraceReader;
   static const std::unordered_map<std::string_view, Handler> kHandlers = {
@@ -32,8 +19,6 @@ StraceReader::Handler StraceReader::handler_of(std::string_view call) {
       {"waitpid", &R::wait},
       {"waitid", &R::wait},
       {"mmap", &R::mmap},
-      {"mmap2", &R::mmap},
-      {"old_mmap", &R::mmap},
       {"munmap", &R::munmap},
       {"mprotect", &R::mprotect},
       {"pkey_mprotect", &R::mprotect},
@@ -106,95 +91,6 @@ StraceReader::Handler StraceReader::handler_of(std::string_view call) {
 
 // Calls that the dynamic linker mixes with its mmaps: no sign that it has begun to use them.
 void StraceReader::quiet(const StraceLine&) { syscall(); }
-
-void StraceReader::program(const StraceLine& line) {
-  const auto path = line.text(0);
-  const auto text = line.field("text"), data = line.field("data"), zero = line.field("zero");
-  if (path.size() < 2 || !text || !data || !zero || *text + *data + *zero > kMaxImage) {
-    return unclear("'# program' line without its sizes");
-  }
-  programs_[std::string(path)] = {*text, *data, *zero};
-}
-
-void StraceReader::read_sizes(const std::string& path) {
-  const std::string text = read_text_file(path);
-  StraceLineParser parser;
-  std::uint32_t number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const StraceLine parsed = parser.parse(std::string_view(text).substr(at, end - at));
-    at = end + 1;
-    ++number;
-    if (parsed.kind == StraceLine::Kind::kEmpty) continue;
-    const std::size_t known = programs_.size();
-    if (parsed.kind == StraceLine::Kind::kProgram) program(parsed);
-    if (programs_.size() == known) {
-      throw InputError(fmt::format(
-          "{}:{}: expected a line like '# program \"/bin/true\" text=N data=N zero=N', once for "
-          "each path",
-          path, number));
-    }
-  }
-}
-
-std::uint32_t StraceReader::image(const std::string& path) {
-  const auto kb = [](unsigned n) { return std::uint64_t{n} << 10; };
-  ProgramSize size{kb(rule_.image_text_kb), kb(rule_.image_data_kb), kb(rule_.image_zero_kb)};
-  auto known = programs_.find(path);
-  // Where /bin is a link to /usr/bin.
-  const std::string quoted_usr = path.starts_with("\"/usr/")
-                                     ? "\"" + path.substr(5)
-                                     : "\"/usr" + path.substr(path.empty() ? 0 : 1);
-  if (known == programs_.end()) known = programs_.find(quoted_usr);
-  if (known != programs_.end()) size = known->second;
-  if (size.text + size.data + size.zero == 0) return 0;
-  Image image = place_image(size, images_->of(line_));
-  if (image.parts.empty()) {
-    unclear("execve of which no later call shows the place");
-    return 0;
-  }
-  const auto id = [&](const std::string& file) {
-    return file_ids_.try_emplace(file, static_cast<std::uint32_t>(file_ids_.size() + 1))
-        .first->second;
-  };
-  kernel::MappedProgram loaded;
-  for (const ImagePart& part : image.parts) {
-    kernel::Vma vma;
-    vma.start = part.area.start;
-    vma.end = part.area.end;
-    vma.read = true;
-    vma.write = (part.area.prot & kProtWrite) != 0;
-    vma.exec = (part.area.prot & kProtExec) != 0;
-    vma.file = part.area.file;
-    if (vma.file) vma.file_id = id(part.linker ? "the dynamic linker" : path);
-    vma.file_offset = part.file_offset;
-    if (!rule_.huge_pages && !vma.file) vma.huge = kernel::HugeAdvice::kNoHugepage;
-    loaded.segments.push_back(vma);
-  }
-  loaded.heap = image.heap;
-  loaded.vdso = image.vdso;
-  loaded.user_end = image.user_end;
-  loaded.stack_top = image.stack_top;
-  workload_.images.push_back(std::move(loaded));
-  placed_.push_back(std::move(image));
-  return static_cast<std::uint32_t>(placed_.size());
-}
-
-// The linker runs, then the program.
-void StraceReader::start_program(std::uint32_t number) {
-  const Image& image = placed_[number - 1];
-  const std::uint64_t bytes = rule_.stack_pages * kPageSize;
-  const std::uint64_t stack = image.stack_top - kPageSize - bytes;
-  if (bytes != 0) touch(pid_, {{stack, bytes + kPageSize, kPageSize, true}});
-  if (image.vdso != 0 && rule_.touch) touch(pid_, {{image.vdso, kPageSize, kPageSize, false}});
-  for (const bool linker : {true, false}) {
-    for (const ImagePart& part : image.parts) {
-      if (part.linker == linker) space().map(part.area);
-    }
-    settle(pid_);
-  }
-  space().wrote(stack, stack + bytes + kPageSize);
-}
 
 void StraceReader::prctl(const StraceLine& line) {
   syscall();

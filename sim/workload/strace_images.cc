@@ -31,17 +31,13 @@ struct StraceImages::Search {
     std::uint64_t brk = 0;
   };
   std::map<std::uint32_t, Program> programs;
-  std::uint32_t line = 0;
+  std::size_t line = 0;
 };
 
-StraceImages::StraceImages(std::string_view text) {
+StraceImages::StraceImages(const std::vector<StraceLine>& lines) {
   Search search;
-  StraceLineParser parser;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const StraceLine line = parser.parse(text.substr(at, end - at));
-    at = end + 1;
-    ++search.line;
+  for (; search.line < lines.size(); ++search.line) {
+    const StraceLine& line = lines[search.line];
     if (line.kind == StraceLine::Kind::kCall) look(line, search);
   }
 }
@@ -91,7 +87,7 @@ std::uint64_t ProgramTraces::read_only_end(std::uint64_t start) const {
   return it == read_only.end() ? 0 : it->second;
 }
 
-const ProgramTraces& StraceImages::of(std::uint32_t line) const {
+const ProgramTraces& StraceImages::of(std::size_t line) const {
   static const ProgramTraces kNothing;
   const auto it = found_.find(line);
   return it == found_.end() ? kNothing : it->second;

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,15 +35,15 @@ struct ProgramTraces {
 class StraceImages {
  public:
   // Looks through the whole trace.
-  explicit StraceImages(std::string_view text);
-  // Of the execve whose line has this number.
-  const ProgramTraces& of(std::uint32_t line) const;
+  explicit StraceImages(const std::vector<StraceLine>& lines);
+  // Of the execve that is the line with this index.
+  const ProgramTraces& of(std::size_t line) const;
 
  private:
   struct Search;
   void look(const StraceLine& line, Search& search);
 
-  std::map<std::uint32_t, ProgramTraces> found_;
+  std::map<std::size_t, ProgramTraces> found_;
 };
 
 // A mapping of the image, and how a starting program uses it.

@@ -1,15 +1,14 @@
 #include "sim/workload/strace_line.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 
+#include "sim/base/types.h"
+
 namespace kpksim::workload {
 namespace {
-
-constexpr std::string_view kUnfinished = "<unfinished ...>";
-constexpr std::string_view kDetached = "<detached ...>";
-constexpr std::uint64_t kPidLimit = 4u << 20;  // PID_MAX_LIMIT: a larger leading number is a time
 
 void skip_spaces(std::string_view& s) {
   s.remove_prefix(std::min(s.size(), s.find_first_not_of(" \t")));
@@ -18,55 +17,27 @@ void skip_spaces(std::string_view& s) {
 bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
 bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-// Takes a bracketed word off the front: "[...] " or "(...) ".
-std::string_view take_bracketed(std::string_view& s, char close) {
-  const std::size_t end = s.find(close);
-  if (end == std::string_view::npos) return {};
-  const std::string_view word = s.substr(1, end - 1);
-  s.remove_prefix(end + 1);
-  skip_spaces(s);
-  return word;
-}
-
-// The pid in front of a line: "12 ", "12<sh> ", "[pid 12] " or "[pid 12<sh>] "; 0 if none.
-std::uint32_t take_pid(std::string_view& s) {
-  if (s.starts_with("[pid ")) {
-    std::string_view word = take_bracketed(s, ']').substr(4);
-    skip_spaces(word);
-    return static_cast<std::uint32_t>(strace_number(word).value_or(0));
+// Index behind a string; `at` is the index of its opening quote.
+std::size_t behind_string(std::string_view s, std::size_t at) {
+  for (++at; at < s.size() && s[at] != '"'; ++at) {
+    if (s[at] == '\\') ++at;
   }
-  std::size_t end = std::min(s.find_first_not_of("0123456789"), s.size());
-  if (end == 0 || end == s.size()) return 0;
-  const std::uint64_t pid = strace_number(s.substr(0, end)).value_or(0);
-  if (s[end] == '<') end = std::min(s.find("> ", end), s.size() - 1) + 1;
-  if ((s[end] != ' ' && s[end] != '\t') || pid > kPidLimit) return 0;
-  s.remove_prefix(end);
-  skip_spaces(s);
-  return static_cast<std::uint32_t>(pid);
+  return std::min(at + 1, s.size());
 }
 
-// Steps over times (-t, -r), "(+ 0.000010)" (-t with -r), "[7f..]" (-i) and "[ 59]" (-n).
-void skip_times(std::string_view& s) {
-  while (!s.empty()) {
-    if (s.front() == '[' || s.starts_with("(+")) {
-      std::string_view rest = s;
-      if (take_bracketed(rest, s.front() == '[' ? ']' : ')').empty()) return;
-      s = rest;
-      continue;
-    }
-    const std::size_t end = s.find_first_not_of("0123456789.:");
-    if (end == std::string_view::npos || end == 0 || s[end] != ' ') return;
-    s.remove_prefix(end);
-    skip_spaces(s);
-  }
-}
-
-// Index behind the path that -y prints after a descriptor: "3</a/b>", "4<UNIX:[7->8]>"; `at` is the
-// index of the '<'. strace escapes < and > within paths.
+// Index behind what -y prints after a descriptor: "3</a/b->", "0</dev/pts/3<char 136:3>>",
+// "4<UNIX:[7->8,"/tmp/s"]>"; `at` is the index of the '<'. strace escapes < and > within paths; an
+// arrow stands only within the brackets of a socket.
 std::size_t behind_path(std::string_view s, std::size_t at) {
   if (at + 1 < s.size() && s[at + 1] == '<') return at + 2;  // 1<<CAP_CHOWN
-  for (std::size_t i = at + 1; i < s.size(); ++i) {
-    if (s[i] == '>' && s[i - 1] != '-') return i + 1;
+  const bool path = at + 1 < s.size() && s[at + 1] == '/';
+  unsigned depth = 0, brackets = 0;
+  for (std::size_t i = at; i < s.size(); ++i) {
+    if (s[i] == '<') ++depth;
+    if (!path && s[i] == '[') ++brackets;
+    if (!path && s[i] == ']' && brackets != 0) --brackets;
+    if (brackets != 0 && s[i] == '"') i = behind_string(s, i) - 1;
+    if (s[i] == '>' && (brackets == 0 || s[i - 1] != '-') && --depth == 0) return i + 1;
   }
   return at + 1;
 }
@@ -87,9 +58,7 @@ std::size_t split(std::string_view s, std::size_t from, std::vector<std::string>
   for (std::size_t i = from; i < s.size(); ++i) {
     switch (s[i]) {
       case '"':
-        for (++i; i < s.size() && s[i] != '"'; ++i) {
-          if (s[i] == '\\') ++i;
-        }
+        i = behind_string(s, i) - 1;
         break;
       case '/':
         if (s.substr(i).starts_with("/*")) i = std::min(s.find("*/", i), s.size() - 1);
@@ -130,7 +99,61 @@ std::size_t find_word(std::string_view s, std::string_view word, std::size_t at 
   return std::string_view::npos;
 }
 
+// Where the call's own bracket closes when its text is not to be trusted, as a program's output
+// stands between: the last one that a result follows.
+std::size_t last_close(std::string_view s) {
+  for (std::size_t at = s.rfind(')'); at != std::string_view::npos && at != 0;
+       at = s.rfind(')', at - 1)) {
+    std::string_view rest = s.substr(at + 1);
+    skip_spaces(rest);
+    if (rest.starts_with("= ")) return at;
+  }
+  return std::string_view::npos;
+}
+
+// -N prints "addr=NULL, length=8192": the names go, unless they are all that tells the arguments
+// apart.
+void strip_names(StraceLine& out) {
+  if (makes_task(out.name)) return;
+  const auto value_at = [](std::string_view a) {
+    const std::size_t end =
+        std::min(a.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789"), a.size());
+    return end != 0 && end < a.size() && a[end] == '=' && !is_digit(a[0]) ? end + 1 : 0;
+  };
+  if (!std::all_of(out.arguments.begin(), out.arguments.end(), value_at)) return;
+  for (std::string& a : out.arguments) a.erase(0, value_at(a));
+}
+
+// The older spellings of mmap: i386's, of one argument in memory, and with an offset in pages,
+// which newer versions of strace print in bytes.
+void modern_mmap(StraceLine& out) {
+  if (out.name == "old_mmap" || (out.name == "mmap" && out.arguments.size() == 1)) {
+    std::string_view in = out.text(0);
+    if (in.size() < 2 || in.front() != '{') return;
+    std::vector<std::string> inner;
+    split(in, 1, inner);
+    out.arguments = std::move(inner);
+    out.name = "mmap";
+    strip_names(out);
+  } else if (out.name == "mmap2") {
+    out.name = "mmap";
+    const std::uint64_t offset = out.argument(5);
+    if (out.arguments.size() == 6 && !is_aligned(offset, kPageSize)) {
+      out.arguments[5] = std::to_string(offset * kPageSize);
+    }
+  }
+}
+
 }  // namespace
+
+bool makes_task(std::string_view call) {
+  return call == "fork" || call == "vfork" || call == "clone" || call == "clone2" ||
+         call == "clone3";
+}
+
+bool waits_for_task(std::string_view call) {
+  return call == "wait4" || call == "waitpid" || call == "waitid";
+}
 
 std::optional<std::uint64_t> strace_number(std::string_view text) {
   std::uint64_t value = 0;
@@ -143,9 +166,48 @@ std::optional<std::uint64_t> strace_number(std::string_view text) {
   return value;
 }
 
+std::uint32_t strace_pid(std::string_view text) {
+  const std::uint64_t own = strace_number(text).value_or(0);
+  text.remove_prefix(std::min(text.find_first_not_of("0123456789"), text.size()));
+  if (text.starts_with("<")) text.remove_prefix(behind_path(text, 0));
+  skip_spaces(text);
+  std::uint64_t pid = own;
+  if (text.starts_with("/* ") && text.substr(0, text.find("*/")).find("PID NS") != text.npos) {
+    pid = strace_number(text.substr(3)).value_or(own);
+  }
+  return pid >> 31 == 0 ? static_cast<std::uint32_t>(pid) : 0;
+}
+
 std::string_view StraceLine::text(std::size_t i) const {
   return i < arguments.size() ? std::string_view(arguments[i]) : std::string_view();
 }
+
+std::string StraceLine::string(std::size_t i) const {
+  const std::string_view in = text(i);
+  std::string out;
+  if (!in.starts_with('"')) return out;
+  for (std::size_t at = 1; at < in.size() && in[at] != '"'; ++at) {
+    if (in[at] != '\\' || at + 1 == in.size()) {
+      out += in[at];
+      continue;
+    }
+    const bool hexadecimal = in[++at] == 'x';  // of -x and -xx
+    std::string_view digits = in.substr(at + (hexadecimal ? 1 : 0), hexadecimal ? 2 : 3);
+    unsigned code = 0;
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), code, hexadecimal ? 16 : 8);
+    if (error == std::errc()) {
+      out += static_cast<char>(code);
+      at = static_cast<std::size_t>(end - in.data()) - 1;
+    } else {
+      constexpr std::string_view kLetters = "ntrvf", kMeanings = "\n\t\r\v\f";
+      const std::size_t letter = kLetters.find(in[at]);
+      out += letter == std::string_view::npos ? in[at] : kMeanings[letter];
+    }
+  }
+  return out;
+}
+
 std::uint64_t StraceLine::argument(std::size_t i) const {
   return strace_number(text(i)).value_or(0);
 }
@@ -164,14 +226,18 @@ bool StraceLine::has(std::string_view flag) const {
   });
 }
 
-std::optional<std::uint64_t> StraceLine::field(std::string_view name_of_field) const {
+std::string_view StraceLine::field_text(std::string_view name_of_field) const {
   for (const std::string_view a : arguments) {
     const std::size_t at = find_word(a, name_of_field);
     if (at == std::string_view::npos) continue;
     const std::string_view rest = a.substr(at + name_of_field.size());
-    if (rest.starts_with("=")) return strace_number(rest.substr(1));
+    if (rest.starts_with("=")) return rest.substr(1);
   }
-  return std::nullopt;
+  return {};
+}
+
+std::optional<std::uint64_t> StraceLine::field(std::string_view name_of_field) const {
+  return strace_number(field_text(name_of_field));
 }
 
 std::string_view StraceLine::path_of(std::string_view descriptor) {
@@ -181,104 +247,23 @@ std::string_view StraceLine::path_of(std::string_view descriptor) {
   return end > at + 1 ? descriptor.substr(at + 1, end - at - 2) : std::string_view();
 }
 
-StraceLine StraceLineParser::parse(std::string_view line) {
-  StraceLine out;
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
-  skip_spaces(line);
-  if (line.empty()) {
-    out.kind = StraceLine::Kind::kEmpty;
-    return out;
-  }
-  if (line.starts_with("strace: ") || line.starts_with("> ")) {
-    out.kind = StraceLine::Kind::kNote;
-    return out;
-  }
-  std::string joined;
-  if (const std::size_t note = line.find("strace: Process ");
-      note != std::string_view::npos &&
-      (line.ends_with(" attached") || line.ends_with(" detached"))) {
-    // On a terminal the note cuts a call in two: its mark follows on the next line.
-    joined = std::string(line.substr(0, note)) + std::string(kUnfinished);
-    line = joined;
-  } else if (line == kUnfinished) {
-    out.kind = StraceLine::Kind::kNote;
-    return out;
-  }
-  if (line.starts_with("#")) {
-    out.kind = StraceLine::Kind::kNote;
-    if (line.starts_with("# program \"")) {
-      out.kind = StraceLine::Kind::kProgram;
-      split(line, 10, out.arguments, ' ');
-    }
-    return out;
-  }
-  out.pid = take_pid(line);
-  skip_times(line);
-  if (line.starts_with("+++ ")) {
-    ended(line, out);
-  } else if (line.starts_with("--- ")) {
-    out.kind = StraceLine::Kind::kSignal;
-  } else if (line.starts_with("> ")) {
-    out.kind = StraceLine::Kind::kNote;
-  } else {
-    call(line, out);
-  }
-  return out;
+bool starts_call(std::string_view text) {
+  const std::size_t bracket = text.find('(');
+  if (bracket == std::string_view::npos || bracket == 0 || is_digit(text.front())) return false;
+  return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bracket), is_name);
 }
 
-void StraceLineParser::ended(std::string_view line, StraceLine& out) {
-  constexpr std::string_view kSuperseded = "+++ superseded by execve in pid ";
-  unfinished_.erase(out.pid);
-  out.kind = StraceLine::Kind::kExited;
-  if (!line.starts_with(kSuperseded)) return;
-  out.kind = StraceLine::Kind::kSuperseded;
-  line.remove_prefix(kSuperseded.size());
-  out.other = static_cast<std::uint32_t>(strace_number(line).value_or(0));
-  // The rest of the call comes back in the name of the process.
-  if (auto half = unfinished_.extract(out.other); !half.empty()) {
-    half.key() = out.pid;
-    unfinished_.insert(std::move(half));
-  }
-}
-
-void StraceLineParser::call(std::string_view line, StraceLine& out) {
-  std::string joined;
-  if (line.starts_with("<... ")) {
-    const std::size_t resumed = line.find("resumed>");
-    if (resumed == std::string_view::npos) return;
-    std::string_view name = line.substr(5, resumed - 5);
-    while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
-    const std::string_view rest = line.substr(resumed + 8);
-    const auto begun = unfinished_.find(out.pid);
-    out.orphan = begun == unfinished_.end() ||
-                 (!name.empty() && !std::string_view(begun->second).starts_with(name));
-    joined = (out.orphan ? std::string(name) + "(" : begun->second) + std::string(rest);
-    if (begun != unfinished_.end()) unfinished_.erase(begun);
-    line = joined;
-  } else if (const std::size_t mark = line.find(kUnfinished);
-             mark != std::string_view::npos && line.substr(mark + kUnfinished.size()) != "") {
-    // "pause( <unfinished ...>) = ?": the task died in the call
-    joined =
-        std::string(line.substr(0, mark)) + std::string(line.substr(mark + kUnfinished.size()));
-    line = joined;
-  }
-  const std::size_t bracket = line.find('(');
-  if (bracket == std::string_view::npos || bracket == 0 || is_digit(line.front())) return;
-  if (!std::all_of(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(bracket), is_name)) {
-    return;
-  }
-  out.name = line.substr(0, bracket);
-  if (line.ends_with(kUnfinished) || line.ends_with(kDetached)) {
-    line.remove_suffix(line.ends_with(kUnfinished) ? kUnfinished.size() : kDetached.size());
-    unfinished_[out.pid] = line;
-    split(line, bracket + 1, out.arguments);
-    out.kind = StraceLine::Kind::kBegun;
-    return;
-  }
+void parse_call(std::string_view text, StraceLine& out) {
+  if (!starts_call(text)) return;
+  const std::size_t bracket = text.find('(');
+  out.name = text.substr(0, bracket);
   out.kind = StraceLine::Kind::kCut;
-  const std::size_t close = split(line, bracket + 1, out.arguments);
+  std::size_t close = split(text, bracket + 1, out.arguments);
+  if (close == std::string_view::npos) close = last_close(text);
+  strip_names(out);
+  modern_mmap(out);
   if (close == std::string_view::npos) return;
-  std::string_view rest = line.substr(close + 1);
+  std::string_view rest = text.substr(close + 1);
   skip_spaces(rest);
   if (!rest.starts_with("=")) return;
   rest.remove_prefix(1);
@@ -286,6 +271,17 @@ void StraceLineParser::call(std::string_view line, StraceLine& out) {
   out.result = rest;
   out.failed = rest.empty() || rest.front() == '?' || rest.front() == '-';
   out.kind = StraceLine::Kind::kCall;
+}
+
+void parse_remark(std::string_view line, StraceLine& out) {
+  out.kind = StraceLine::Kind::kRemark;
+  if (line.starts_with("# program \"")) {
+    out.kind = StraceLine::Kind::kProgram;
+    split(line, 10, out.arguments, ' ');
+  } else if (line.starts_with("# link \"")) {
+    out.kind = StraceLine::Kind::kLink;
+    split(line, 7, out.arguments, ' ');
+  }
 }
 
 }  // namespace kpksim::workload

@@ -24,24 +24,6 @@ std::uint8_t prot_of(const StraceLine& line, std::size_t i) {
                                    (line.has(i, "PROT_EXEC") ? kProtExec : 0));
 }
 
-// Where the arguments lie in memory, strace shows them as one: "{addr=NULL, len=4096, ...}".
-StraceLine unpacked(const StraceLine& line) {
-  StraceLine out = line;
-  out.arguments.clear();
-  std::string_view rest = std::string_view(line.arguments[0]).substr(1);
-  while (!rest.empty() && rest.front() != '}') {
-    const std::size_t end = std::min(rest.find_first_of(",}"), rest.size());
-    std::string_view part = rest.substr(0, end);
-    part.remove_prefix(std::min(part.size(), part.find_first_not_of(' ')));
-    if (const std::size_t name = part.find('='); name != std::string_view::npos) {
-      part.remove_prefix(name + 1);
-    }
-    out.arguments.emplace_back(part);
-    rest.remove_prefix(end < rest.size() && rest[end] == ',' ? end + 1 : end);
-  }
-  return out;
-}
-
 }  // namespace
 
 bool StraceReader::range(const StraceLine& line) {
@@ -62,6 +44,7 @@ bool StraceReader::range(const StraceLine& line) {
 void StraceReader::map(StraceArea area, StraceFile* file, std::uint64_t offset, Bring bring) {
   Operation& op = emit(OpKind::kMmap, pid_);
   op.address = area.start;
+  op.fixed = true;
   op.length = area.end - area.start;
   op.prot = area.prot;
   op.shared = area.shared;
@@ -98,7 +81,6 @@ void StraceReader::tell_reservations() {
 }
 
 void StraceReader::mmap(const StraceLine& line) {
-  if (line.arguments.size() == 1 && line.text(0).starts_with('{')) return mmap(unpacked(line));
   if (!range(line)) return;
   const bool whole = line.arguments.size() == 6;
   if (whole && is_raw(line.text(2)) && is_raw(line.text(3))) {
@@ -113,7 +95,11 @@ void StraceReader::mmap(const StraceLine& line) {
   StraceArea area;
   area.start = line.value();
   area.end = area.start + align_up(line.argument(1), kPageSize);
-  if (area.start == 0 || area.end > kUserEnd) {
+  if (area.start == 0 && !line.has(3, "MAP_FIXED") && !line.has(3, "MAP_FIXED_NOREPLACE")) {
+    unclear("memory call with unknown result");
+    return syscall();
+  }
+  if (area.end > kUserEnd || area.end < area.start) {
     unclear("memory call beyond 48-bit addresses");
     return syscall();
   }

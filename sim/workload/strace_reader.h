@@ -8,14 +8,16 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "sim/workload/strace_programs.h"
 #include "sim/workload/strace_tasks.h"
 
 namespace kpksim::workload {
 
 class StraceReader {
  public:
-  StraceReader(const std::string& path, const TouchRule& rule,
+  StraceReader(const std::vector<std::string>& paths, const TouchRule& rule,
                const std::vector<std::string>& sizes);
   Workload read();
 
@@ -24,10 +26,10 @@ class StraceReader {
   static Handler handler_of(std::string_view call);
 
   // Lines (strace.cc).
+  std::vector<StraceLine> read_lines();
+  std::vector<StraceLine> read_file(std::size_t file, std::uint32_t pid, std::string& text) const;
+  void note_missing(std::uint64_t children);
   void line(const StraceLine& line);
-  void check_head(std::string_view text) const;
-  std::uint32_t resolve(std::uint32_t pid);
-  bool ensure(std::uint32_t pid);
   void begin(const StraceLine& line);
   void call(const StraceLine& line);
   void unclear(const std::string& kind) { ++not_understood_[kind]; }
@@ -35,7 +37,8 @@ class StraceReader {
   static bool lacks_model(std::string_view call);
   void finish();
 
-  // Calls that make, change and end tasks (strace.cc).
+  // Calls that make, change and end tasks (strace_processes.cc).
+  bool ensure(std::uint32_t pid);
   void child_of(std::uint32_t parent, const StraceLine& line, std::uint32_t child);
   void make_task(const StraceLine& line);
   void execve(const StraceLine& line);
@@ -96,13 +99,13 @@ class StraceReader {
   StraceFile& file_of(std::string_view descriptor);
   std::uint32_t id_of(StraceFile& file);
 
-  // Other calls, and programs (strace_calls.cc).
+  // Other calls (strace_calls.cc).
   void prctl(const StraceLine& line);
-  void program(const StraceLine& line);
   void quiet(const StraceLine& line);  // nothing but its entry, and no sign of other activity
-  // What execve maps, by index into the images; 0: nothing is known.
-  std::uint32_t image(const std::string& path);
+  // What execve maps (strace_programs.cc), by index into the images; 0: nothing is known.
+  std::uint32_t image(const StraceLine& line);
   void start_program(std::uint32_t image);
+  void program(const StraceLine& line);
   void read_sizes(const std::string& path);
 
   StraceSpace& space() { return *tasks_[pid_].space; }
@@ -110,6 +113,7 @@ class StraceReader {
   // The operation goes to the turn of the task's address space; one that others depend on ends it.
   Operation& emit(OpKind kind, std::uint32_t pid);
   Operation& step(OpKind kind, std::uint32_t pid);
+  static void fill(Operation& op, const PageTouch& touch);
   void end_turn(StraceSpace& space);
   kernel::Call call_of(const StraceLine& line);
   kernel::CallKind data_kind(const StraceLine& line, kernel::CallKind kind);
@@ -118,10 +122,11 @@ class StraceReader {
   void settle(std::uint32_t pid) { touch(pid, tasks_[pid].space->settle()); }
 
   TouchRule rule_;
+  std::vector<std::string> paths_;
   Workload workload_;
-  std::uint32_t line_ = 0, pid_ = 0;
-  kernel::Call call_;           // of the line, unless it changes memory
-  std::uint32_t nameless_ = 0;  // the real pid of the task whose first lines bear none
+  std::size_t index_ = 0;             // of the line among all
+  std::uint32_t line_ = 0, pid_ = 0;  // its number, for messages; its task
+  kernel::Call call_;                 // of the line, unless it changes memory
   StraceTasks tasks_;
   const StraceParents* parents_ = nullptr;
   const StraceImages* images_ = nullptr;
@@ -133,9 +138,9 @@ class StraceReader {
   std::map<std::uint32_t, Begun> begun_;
   std::set<std::uint32_t> early_;  // children seen before their call returned
   std::map<std::string, std::uint32_t, std::less<>> file_ids_;
-  std::set<std::string, std::less<>> absent_;    // paths that were looked for and not there
-  std::map<std::string, ProgramSize> programs_;  // by path as execve has it
-  std::vector<Image> placed_;                    // of workload_.images
+  std::set<std::string, std::less<>> absent_;  // paths that were looked for and not there
+  KnownPrograms programs_;
+  std::vector<Image> placed_;  // of workload_.images
   StraceFileSystem file_system_;
   std::uint64_t reservations_ = 0, reserved_bytes_ = 0;
   std::map<std::uint64_t, StraceFile*> segments_;  // System V, by id

@@ -6,33 +6,20 @@
 
 namespace kpksim::workload {
 
-bool makes_task(std::string_view call) {
-  return call == "fork" || call == "vfork" || call == "clone" || call == "clone2" ||
-         call == "clone3";
-}
-
-StraceParents::StraceParents(std::string_view text) {
-  StraceLineParser parser;
-  std::uint32_t number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view raw = text.substr(at, end - at);
-    at = end + 1;
-    ++number;
-    if (raw.find("clone") == std::string_view::npos && raw.find("fork") == std::string_view::npos) {
-      continue;
+StraceParents::StraceParents(const std::vector<StraceLine>& lines) {
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const StraceLine& line = lines[i];
+    if (line.kind == StraceLine::Kind::kCall && line.child != 0 && makes_task(line.name)) {
+      returned_[line.child][i] = line.pid;
     }
-    const StraceLine line = parser.parse(raw);
-    if (line.kind != StraceLine::Kind::kCall || line.failed || !makes_task(line.name)) continue;
-    returned_[static_cast<std::uint32_t>(line.value())][number] = line.pid;
   }
 }
 
-StraceParents::Parent StraceParents::of(std::uint32_t child, std::uint32_t line) const {
+std::uint32_t StraceParents::of(std::uint32_t child, std::size_t line) const {
   const auto calls = returned_.find(child);
-  if (calls == returned_.end()) return {};
+  if (calls == returned_.end()) return 0;
   const auto call = calls->second.lower_bound(line);
-  return call == calls->second.end() ? Parent{} : Parent{true, call->second};
+  return call == calls->second.end() ? 0 : call->second;
 }
 
 bool StraceTasks::alive(std::uint32_t pid) const {
@@ -91,7 +78,5 @@ std::vector<std::uint32_t> StraceTasks::group(std::uint32_t pid) const {
   out.push_back(pid);
   return out;
 }
-
-std::uint32_t StraceTasks::only() const { return living_.size() == 1 ? *living_.begin() : 0; }
 
 }  // namespace kpksim::workload

@@ -28,16 +28,13 @@ struct StraceTask {
 // line stands before that.
 class StraceParents {
  public:
-  explicit StraceParents(std::string_view text);
-  struct Parent {
-    bool known = false;
-    std::uint32_t pid = 0;  // as its line has it: 0 if that bears none
-  };
-  // The parent of a child that is first seen at `line`: whose call returns it next.
-  Parent of(std::uint32_t child, std::uint32_t line) const;
+  explicit StraceParents(const std::vector<StraceLine>& lines);
+  // The parent of a child that is first seen at the line with this index: whose call returns it
+  // next. 0: none does.
+  std::uint32_t of(std::uint32_t child, std::size_t line) const;
 
  private:
-  std::map<std::uint32_t, std::map<std::uint32_t, std::uint32_t>> returned_;  // child, line: parent
+  std::map<std::uint32_t, std::map<std::size_t, std::uint32_t>> returned_;  // child, line: parent
 };
 
 class StraceTasks {
@@ -57,8 +54,6 @@ class StraceTasks {
   // The living threads of the task's group, itself last.
   std::vector<std::uint32_t> group(std::uint32_t pid) const;
   const std::set<std::uint32_t>& living() const { return living_; }
-  // The only living task, or 0.
-  std::uint32_t only() const;
 
  private:
   TouchRule rule_;
@@ -66,7 +61,5 @@ class StraceTasks {
   std::map<std::uint32_t, std::set<std::uint32_t>> groups_;  // of the living
   std::set<std::uint32_t> living_;
 };
-
-bool makes_task(std::string_view call);
 
 }  // namespace kpksim::workload

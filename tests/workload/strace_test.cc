@@ -49,8 +49,8 @@ TEST_F(Strace, ATaskGetsItsPidWhenASecondOneComesAndLosesItAgain) {
                 "[pid 21] +++ exited with 0 +++\n"
                 "munmap(0x7f0000000000, 8192) = 0\n"
                 "+++ exited with 0 +++\n"),
-            (Texts{"spawn 1", "exec 1", "fork 1 21", "mmap 1 0x7f0000000000+0x2000 rw", "exit 21",
-                   "munmap 1 0x7f0000000000+0x2000", "exit 1"}));
+            (Texts{"spawn 20", "exec 20", "fork 20 21", "mmap 20 0x7f0000000000+0x2000 rw",
+                   "exit 21", "munmap 20 0x7f0000000000+0x2000", "exit 20"}));
 }
 
 TEST_F(Strace, AnUnfinishedAndItsResumedHalfAreOneCall) {
@@ -67,7 +67,7 @@ TEST_F(Strace, ANoteOnTheTerminalMayCutACallInTwo) {
   const std::string text =
       "getpid() = 5\nclone(child_stack=NULL, flags=SIGCHLDstrace: Process 6 attached\n"
       " <unfinished ...>\n[pid 6] getpid() = 6\n[pid 5] <... clone resumed>) = 6\n";
-  EXPECT_EQ(ops(text), (Texts{"spawn 1", "fork 1 6"}));
+  EXPECT_EQ(ops(text), (Texts{"spawn 5", "fork 5 6"}));
   EXPECT_TRUE(read(text).not_understood.empty());
 }
 
@@ -146,7 +146,8 @@ TEST_F(Strace, ARecordingOfARunningProcessStartsWithoutExec) {
 
 TEST_F(Strace, ExecThatFailsAndThenSucceedsIsOneExec) {
   EXPECT_EQ(ops("5 execve(\"/a/x\", [\"x\"], 0x1) = -1 ENOENT (No such file or directory)\n"
-                "5 execve(\"/b/x\", [\"x\"], 0x1 <unfinished ...>\n5 <... execve resumed>) = 0\n"),
+                "5 execve(\"/b/x\", [\"x\"], 0x1 <unfinished ...>\n5 <... execve resumed>) = 0\n"
+                "5 brk(NULL) = 0x555555580000\n"),
             (Texts{"spawn 5", "exec 5"}));
 }
 
