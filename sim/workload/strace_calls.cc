@@ -1,5 +1,7 @@
 // Which function reads which call.
 
+#include <fmt/core.h>
+
 #include <unordered_map>
 
 #include "sim/workload/strace_reader.h"
