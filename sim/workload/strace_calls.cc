@@ -7,6 +7,7 @@
 #include "sim/workload/strace_reader.h"
 
 namespace kpksim::workload {
+
 StraceReader::Handler StraceReader::handler_of(std::string_view call) {
   using R = StraceReader;
   static const std::unordered_map<std::string_view, Handler> kHandlers = {
