@@ -128,11 +128,10 @@ void StraceReader::mmap(const StraceLine& line) {
   map(area, file, line.argument(5), bring);
 }
 
-// Before [start, end) goes.
+// Before [start, end) goes, and stays reserved.
 void StraceReader::use_up(std::uint64_t start, std::uint64_t end) {
-  if (space().waits_whole(start, end)) settle(pid_);  // mapped, used and unmapped
   std::vector<PageTouch> used;
-  space().use_up_large(start, end, used);
+  space().use_up_large(start, end, true, used);
   touch(pid_, used);
 }
 
@@ -142,7 +141,7 @@ void StraceReader::munmap(const StraceLine& line) {
   const std::uint64_t end = start + align_up(line.argument(1), kPageSize);
   if (space().waits_whole(start, end)) settle(pid_);  // mapped, used and unmapped
   std::vector<PageTouch> freed = space().walk(start, end);
-  space().use_up_large(start, end, freed);
+  space().use_up_large(start, end, false, freed);
   touch(pid_, freed);
   space().frees = !freed.empty();
   Operation& op = emit(OpKind::kMunmap, pid_);
@@ -156,9 +155,11 @@ void StraceReader::mprotect(const StraceLine& line) {
   const std::uint8_t prot = prot_of(line, 2);
   // Relocated tables become read-only: the linker has written them.
   if (prot != kProtNone && (prot & kProtWrite) == 0) settle(pid_);
+  const std::uint64_t start = line.argument(0), length = align_up(line.argument(1), kPageSize);
+  if (prot == kProtNone) use_up(start, start + length);
   Operation& op = emit(OpKind::kMprotect, pid_);
-  op.address = line.argument(0);
-  op.length = align_up(line.argument(1), kPageSize);
+  op.address = start;
+  op.length = length;
   op.prot = prot;
   space().protect(op.address, op.address + op.length, prot);
 }

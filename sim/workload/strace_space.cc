@@ -56,6 +56,11 @@ void StraceSpace::unmap(std::uint64_t start, std::uint64_t end) {
   for (const StraceArea& a : hit) areas_[a.end] = a;
   cut(waiting_, start, end);
   forget(start, end);
+  close(start, end);
+}
+
+// What is no longer there, or no longer writable, does not fill.
+void StraceSpace::close(std::uint64_t start, std::uint64_t end) {
   const auto cut_open = [&](Open& open) {
     if (open.next >= end || start >= open.end) return;
     // What is left in front of the hole can still fill; a hole at its start ends it.
@@ -89,7 +94,10 @@ void StraceSpace::protect(std::uint64_t start, std::uint64_t end, std::uint8_t p
   for (StraceArea& area : waiting_) {
     if (start <= area.start && area.end <= end) area.prot = prot;
   }
-  if ((prot & kProtWrite) == 0) forget(start, end);
+  if ((prot & kProtWrite) == 0) {
+    forget(start, end);
+    close(start, end);
+  }
   for (auto it = areas_.upper_bound(start); it != areas_.end() && it->second.start < end; ++it) {
     StraceArea& area = it->second;
     const bool opened = area.prot == kProtNone && (prot & kProtWrite) != 0;
@@ -253,12 +261,16 @@ void StraceSpace::write_data(const StraceArea& area, std::vector<PageTouch>& out
 }
 
 bool StraceSpace::reservation(const StraceArea& area) const {
-  const std::uint64_t length = area.end - area.start, limit = std::uint64_t{rule_.reserve_mb} << 20;
-  if (length <= limit) return false;
-  if (area.backing == nullptr) return area.reserve && !area.file;
+  const std::uint64_t limit = std::uint64_t{rule_.reserve_mb} << 20, length = area.end - area.start;
+  if (area.backing == nullptr) {
+    // An allocator whose pieces grow asks for at most twice the last one.
+    return area.reserve && !area.file && length > std::max(limit, 2 * largest_);
+  }
+  const std::uint64_t offset = area.offset_of(area.start);
+  const std::uint64_t there = area.backing->exists(offset, length);
   // A large file is looked up, not read through.
   const bool data = (area.prot & (kProtWrite | kProtExec)) == 0;
-  return data || area.backing->filled(area.offset_of(area.start), length) < length;
+  return there > limit && (data || area.backing->filled(offset, there) < there);
 }
 
 void StraceSpace::settle(StraceArea area, std::vector<PageTouch>& out) {
@@ -297,6 +309,7 @@ void StraceSpace::settle(StraceArea area, std::vector<PageTouch>& out) {
   }
   std::erase_if(large_, [](const Open& before) { return before.next == before.end; });
   large_.push_back(open(area, out));
+  if (!area.part) largest_ = std::max(largest_, length);
 }
 
 // One of the same size is an allocator's next piece, as the one before is full; a larger one is the
@@ -382,10 +395,11 @@ void StraceSpace::use_up(std::uint64_t start, std::uint64_t end, std::vector<Pag
   }
 }
 
-void StraceSpace::use_up_large(std::uint64_t start, std::uint64_t end,
+void StraceSpace::use_up_large(std::uint64_t start, std::uint64_t end, bool whole,
                                std::vector<PageTouch>& out) {
   for (Open& open : large_) {
-    if (open.next < end && start < open.end) fill(open, rule_.used_percent, out);
+    if (open.next >= end || start >= open.end) continue;
+    if (!whole || (start <= open.start && open.end <= end)) fill(open, rule_.used_percent, out);
   }
 }
 

@@ -97,9 +97,11 @@ class StraceSpace {
   std::vector<PageTouch> random(unsigned n, std::mt19937_64& source) const;
   // So many bytes were read into a buffer that is too large for the heap: the newest large mapping.
   void read_into_large(std::uint64_t bytes, std::vector<PageTouch>& out);
-  // [start, end) is given back: it had been used, all of it; or of large mappings a part.
+  // [start, end) is given back: it had been used, all of it; or of large mappings (with `whole`,
+  // those that end with it) a part.
   void use_up(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out);
-  void use_up_large(std::uint64_t start, std::uint64_t end, std::vector<PageTouch>& out);
+  void use_up_large(std::uint64_t start, std::uint64_t end, bool whole,
+                    std::vector<PageTouch>& out);
 
   // What the size of the mapping says nothing of: see TouchRule::reserve_mb.
   bool reservation(const StraceArea& area) const;
@@ -140,6 +142,7 @@ class StraceSpace {
   unsigned heap_percent() const;  // of what was used up
   void write_heap(const StraceArea& area, std::vector<PageTouch>& out);
   void forget(std::uint64_t start, std::uint64_t end);
+  void close(std::uint64_t start, std::uint64_t end);
   void split(std::uint64_t at);
   void read_text(const StraceArea& area, std::vector<PageTouch>& out);
   void write_data(const StraceArea& area, std::vector<PageTouch>& out);
@@ -149,6 +152,7 @@ class StraceSpace {
   std::map<std::uint64_t, StraceArea> areas_;  // by end
   std::vector<StraceArea> waiting_;            // mapped, not yet touched
   std::vector<Open> large_;
+  std::uint64_t largest_ = 0;  // that was mapped at once and is no reservation
   Open heap_;
   // Since the last fork: pages that were written and windows of text that were read, to be touched
   // again, the next one last; and hundredths of one that are due.

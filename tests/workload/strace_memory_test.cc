@@ -96,6 +96,25 @@ TEST_F(StraceMemory, APieceOfAReservationIsFullWhenItIsCommittedFurther) {
   EXPECT_EQ(elsewhere[elsewhere.size() - 2], "mprotect 5 0xc000200000+0x100000 3");
 }
 
+// As V8 gives its heap back: what is reserved only is not touched any more.
+TEST_F(StraceMemory, MemoryTakenOutOfUseInPlaceHadBeenUsed) {
+  TouchRule rule = touching();
+  rule.open_kb = 12;
+  rule.used_percent = 50;
+  const std::string used = arena("0xc000000000", 1 << 20, "PROT_NONE", "MAP_NORESERVE") +
+                           "5 mprotect(0xc000000000, 1048576, PROT_READ|PROT_WRITE) = 0\n" + kWrite;
+  const Texts reserved = ops(used +
+                                 "5 mprotect(0xc000000000, 1048576, PROT_NONE) = 0\n"
+                                 "5 munmap(0xc000000000, 1048576) = 0\n",
+                             rule);
+  EXPECT_EQ(Texts(reserved.end() - 3, reserved.end()),
+            (Texts{"write 5 0xc000003000+0x7f000 by 0x1000", "mprotect 5 0xc000000000+0x100000 0",
+                   "munmap 5 0xc000000000+0x100000"}));
+  // A guard page at its end says nothing of the rest.
+  const Texts guarded = ops(used + "5 mprotect(0xc0000ff000, 4096, PROT_NONE) = 0\n", rule);
+  EXPECT_EQ(guarded[guarded.size() - 2], "write 5 0xc000000000+0x3000 by 0x1000");
+}
+
 // --- Size and use ---
 
 TEST_F(StraceMemory, AddressSpaceWithoutReserveIsUsedAtItsBeginning) {
@@ -112,6 +131,13 @@ TEST_F(StraceMemory, AddressSpaceWithoutReserveIsUsedAtItsBeginning) {
   EXPECT_EQ(mapped(1ull << 40, "MAP_NORESERVE"), 2u);  // the beginning, and once more as it goes
   EXPECT_EQ(mapped(32 << 20, "MAP_NORESERVE"), 3u);    // an allocator's: half of it
   EXPECT_EQ(mapped(1ull << 30, "MAP_FIXED"), 3u);
+  // An allocator's pieces grow.
+  const std::string grown =
+      arena("0x300000000000", 60 << 20, "PROT_READ|PROT_WRITE", "MAP_NORESERVE") + kWrite +
+      arena("0x400000000000", 80 << 20, "PROT_READ|PROT_WRITE", "MAP_NORESERVE");
+  EXPECT_EQ(read(grown, rule).assumptions.size(), read(kWrite, rule).assumptions.size());
+  EXPECT_EQ(ops(grown + "5 munmap(0x400000000000, 83886080) = 0\n", rule).end()[-2],
+            "write 5 0x400000003000+0x27ff000 by 0x1000");
 }
 
 TEST_F(StraceMemory, AMappingIsReadAsFarAsItsFileGoes) {
@@ -152,6 +178,16 @@ TEST_F(StraceMemory, TheResultSaysWhatIsTakenForAddressSpace) {
       read(arena("0x200000000000", 1ull << 40, "PROT_READ|PROT_WRITE", "MAP_NORESERVE") +
            arena("0x500000000000", 1ull << 40, "PROT_NONE", "MAP_NORESERVE"));
   ASSERT_EQ(all.assumptions.size(), few.assumptions.size() + 1);
+  // A large program is none, nor is a large mapping of a short file.
+  EXPECT_EQ(
+      read("5 open(\"/a\", O_RDONLY) = 3\n"
+           "5 fstat(3, {st_mode=S_IFREG|0644, st_size=100000000, ...}) = 0\n"
+           "5 mmap(NULL, 100100000, PROT_READ|PROT_EXEC, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n"
+           "5 open(\"/b\", O_RDONLY) = 3\n"
+           "5 fstat(3, {st_mode=S_IFREG|0644, st_size=1000, ...}) = 0\n"
+           "5 mmap(NULL, 100100000, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7e0000000000\n")
+          .assumptions.size(),
+      few.assumptions.size());
   EXPECT_TRUE(all.assumptions.back().starts_with(
       "1 mapping(s) of more than 64 MB, 1048576 MB together, are address space"))
       << all.assumptions.back();
