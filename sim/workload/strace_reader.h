@@ -127,6 +127,7 @@ class StraceReader {
   std::size_t index_ = 0;             // of the line among all
   std::uint32_t line_ = 0, pid_ = 0;  // its number, for messages; its task
   kernel::Call call_;                 // of the line, unless it changes memory
+  StraceFileSystem file_system_;      // outlives the tasks, whose open files point into it
   StraceTasks tasks_;
   const StraceParents* parents_ = nullptr;
   const StraceImages* images_ = nullptr;
@@ -141,7 +142,6 @@ class StraceReader {
   std::set<std::string, std::less<>> absent_;  // paths that were looked for and not there
   KnownPrograms programs_;
   std::vector<Image> placed_;  // of workload_.images
-  StraceFileSystem file_system_;
   std::uint64_t reservations_ = 0, reserved_bytes_ = 0;
   std::map<std::uint64_t, StraceFile*> segments_;  // System V, by id
   std::map<std::string, std::uint64_t> not_understood_;
