@@ -1,20 +1,17 @@
 #include "sim/cpu/caches.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace kpksim::cpu {
 
-bool Cache::access(std::uint64_t line) {
-  const std::uint64_t index = set_mask_ != 0 ? line & set_mask_ : line % geometry_.sets;
-  std::uint64_t* const set = &tags_[static_cast<std::size_t>(index) * geometry_.ways];
-  const std::uint64_t tag = line + 1;
-  unsigned way = 0;
-  while (way < geometry_.ways - 1 && set[way] != tag) ++way;
-  const bool found = set[way] == tag;
-  std::copy_backward(set, set + way, set + way + 1);  // the more recent ones move one place back
-  set[0] = tag;
-  return found;
+// The more recent ones move one place back.
+bool Cache::move_to_front(std::uint64_t* set, std::uint64_t tag) const {
+  std::uint64_t moving = tag;
+  for (unsigned way = 0; way < geometry_.ways; ++way) {
+    moving = std::exchange(set[way], moving);
+    if (moving == tag) return true;
+  }
+  return false;
 }
 
 bool StreamPrefetcher::predicts(std::uint64_t line) {

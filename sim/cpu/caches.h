@@ -28,9 +28,15 @@ class Cache {
         tags_(static_cast<std::size_t>(geometry.lines()), Touched::kDense) {}
 
   // Was `line` there? It is now, as the most recently used one of its set.
-  bool access(std::uint64_t line);
+  bool access(std::uint64_t line) {
+    const std::uint64_t index = set_mask_ != 0 ? line & set_mask_ : line % geometry_.sets;
+    std::uint64_t* const set = &tags_[static_cast<std::size_t>(index) * geometry_.ways];
+    return set[0] == line + 1 || move_to_front(set, line + 1);
+  }
 
  private:
+  bool move_to_front(std::uint64_t* set, std::uint64_t tag) const;
+
   CacheGeometry geometry_;
   std::uint32_t set_mask_;         // sets - 1 if that is a power of two, else 0
   LazyArray<std::uint64_t> tags_;  // line + 1, 0: empty; each set from most to least recently used

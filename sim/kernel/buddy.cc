@@ -1,44 +1,70 @@
 #include "sim/kernel/buddy.h"
 
+#include <algorithm>
+#include <bit>
+#include <vector>
+
 #include "sim/base/error.h"
 
 namespace kpksim::kernel {
 
-Buddy::Buddy(Pfn first, std::uint64_t count)
+Buddy::Buddy(Pfn first, std::uint64_t count, std::uint64_t taken)
     : first_(first),
       count_(count),
+      free_pages_(count - taken),
       nodes_(count),
-      block_type_((count >> kBlockOrder) + 1, Mobility::kMovable) {
+      block_type_((count >> kBlockOrder) + 1),
+      fresh_(std::min(align_up(taken, kLargest), align_down(count, kLargest))),
+      fresh_end_(align_down(count, kLargest)) {
   for (Heads& heads : heads_) heads.fill(kNone);
-  if (!is_aligned(first.value, 1ull << kMaxOrder)) throw ModelError("zone start is not aligned");
-  // From the top down, so that the lowest run is at the head of its list.
-  std::uint64_t end = count;
-  while (end > 0) {
-    unsigned order = kMaxOrder;
-    while (!is_aligned(end, 1ull << order) || (1ull << order) > end) --order;
+  if (!is_aligned(first.value, kLargest)) throw ModelError("zone start is not aligned");
+  if (taken > fresh_end_) throw InputError("memory is too small for its own linear map");
+  // Runs at the end, too small for the largest order; from the top down, so that the lowest is at
+  // the head of its list.
+  for (std::uint64_t end = count; end > fresh_end_;) {
+    const auto order = static_cast<unsigned>(std::countr_zero(end));
     end -= 1ull << order;
-    push(static_cast<std::uint32_t>(end), order);
-    free_pages_ += 1ull << order;
+    push(end, order);
+  }
+  for (std::uint64_t block = 0; block < fresh_ >> kBlockOrder; ++block) {
+    block_type_[block] = Mobility::kUnmovable;
+  }
+  // What single pages leave of the last run that they were taken from.
+  for (std::uint64_t at = taken; at < fresh_;) {
+    const auto order = static_cast<unsigned>(std::countr_zero(at));
+    push(at, order);
+    at += 1ull << order;
   }
 }
 
-void Buddy::push(std::uint32_t i, unsigned order) {
+std::uint64_t Buddy::head(Mobility mobility, unsigned order) {
+  const std::uint64_t listed = lists(mobility)[order];
+  if (listed != kNone || order != kMaxOrder || mobility != Mobility::kMovable) return listed;
+  if (fresh_ == fresh_end_) return kNone;
+  push(fresh_, kMaxOrder);
+  fresh_ += kLargest;
+  return fresh_ - kLargest;
+}
+
+void Buddy::push(std::uint64_t i, unsigned order) {
   Node& node = nodes_[i];
-  std::uint32_t& head = lists_of(i)[order];
-  node = {head, kNone, static_cast<std::int8_t>(order)};
+  std::uint64_t& head = lists_of(i)[order];
+  node.next = head & kNone;
+  node.order_plus_1 = (order + 1) & 0xff;
+  node.previous = kNone;
   if (node.next != kNone) nodes_[node.next].previous = i;
   head = i;
 }
 
-void Buddy::remove(std::uint32_t i) {
+void Buddy::remove(std::uint64_t i) {
   Node& node = nodes_[i];
   if (node.previous != kNone) {
     nodes_[node.previous].next = node.next;
   } else {
-    lists_of(i)[static_cast<unsigned char>(node.free_order)] = node.next;
+    lists_of(i)[node.order()] = node.next;
   }
   if (node.next != kNone) nodes_[node.next].previous = node.previous;
-  node.free_order = -1;
+  node.order_plus_1 = 0;
 }
 
 // __rmqueue_fallback(): the largest run of the other type changes lists, and the blocks that it
@@ -46,26 +72,26 @@ void Buddy::remove(std::uint32_t i) {
 bool Buddy::steal(unsigned order, Mobility mobility) {
   const Mobility other = mobility == Mobility::kMovable ? Mobility::kUnmovable : Mobility::kMovable;
   for (unsigned from = kMaxOrder + 1; from-- > order;) {
-    const std::uint32_t i = lists(other)[from];
+    const std::uint64_t i = head(other, from);
     if (i == kNone) continue;
     remove(i);
-    const std::uint32_t blocks = from > kBlockOrder ? 1u << (from - kBlockOrder) : 1u;
+    const std::uint64_t blocks = from > kBlockOrder ? 1ull << (from - kBlockOrder) : 1;
     // Other free runs of a block that changes its type go with it (move_freepages_block).
-    std::vector<std::pair<std::uint32_t, unsigned>> rest;
+    std::vector<std::pair<std::uint64_t, unsigned>> rest;
     if (from < kBlockOrder) {
-      const std::uint32_t start = i >> kBlockOrder << kBlockOrder;
-      for (std::uint32_t at = start; at < start + (1u << kBlockOrder) && at < count_;) {
-        if (nodes_[at].free_order < 0) {
+      const std::uint64_t start = align_down(i, 1ull << kBlockOrder);
+      for (std::uint64_t at = start; at < start + (1ull << kBlockOrder) && at < count_;) {
+        if (!nodes_[at].free()) {
           ++at;
           continue;
         }
-        const unsigned free = static_cast<unsigned char>(nodes_[at].free_order);
+        const unsigned free = nodes_[at].order();
         rest.emplace_back(at, free);
         remove(at);
-        at += 1u << free;
+        at += 1ull << free;
       }
     }
-    for (std::uint32_t b = 0; b < blocks; ++b) block_type_[(i >> kBlockOrder) + b] = mobility;
+    for (std::uint64_t b = 0; b < blocks; ++b) block_type_[(i >> kBlockOrder) + b] = mobility;
     for (const auto& [at, free] : rest) push(at, free);
     push(i, from);
     return true;
@@ -74,31 +100,34 @@ bool Buddy::steal(unsigned order, Mobility mobility) {
 }
 
 std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
-  const Heads& heads = lists(mobility);
-  unsigned from = order;
-  while (from <= kMaxOrder && heads[from] == kNone) ++from;
+  const auto find = [&] {
+    unsigned from = order;
+    while (from <= kMaxOrder && head(mobility, from) == kNone) ++from;
+    return from;
+  };
+  unsigned from = find();
   if (from > kMaxOrder) {
     if (!steal(order, mobility)) return std::nullopt;
-    from = order;
-    while (heads[from] == kNone) ++from;
+    from = find();
   }
-  const std::uint32_t i = heads[from];
+  const std::uint64_t i = head(mobility, from);
   remove(i);
   while (from > order) {  // the upper halves go back
     --from;
-    push(i + (1u << from), from);
+    push(i + (1ull << from), from);
   }
   free_pages_ -= 1ull << order;
   return first_ + i;
 }
 
 void Buddy::free(Pfn pfn, unsigned order) {
-  auto i = static_cast<std::uint32_t>(pfn - first_);
-  if (i >= count_ || nodes_[i].free_order >= 0) throw ModelError("a free page is freed again");
+  std::uint64_t i = pfn - first_;
+  const bool fresh = i >= fresh_ && i < fresh_end_;
+  if (i >= count_ || fresh || nodes_[i].free()) throw ModelError("a free page is freed again");
   free_pages_ += 1ull << order;
   for (; order < kMaxOrder; ++order) {
-    const std::uint32_t buddy = i ^ (1u << order);
-    if (buddy >= count_ || nodes_[buddy].free_order != static_cast<std::int8_t>(order)) break;
+    const std::uint64_t buddy = i ^ (1ull << order);
+    if (buddy >= count_ || !nodes_[buddy].free() || nodes_[buddy].order() != order) break;
     remove(buddy);
     i &= buddy;
   }

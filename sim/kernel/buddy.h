@@ -4,24 +4,30 @@
 // (what users map) come from different blocks of 2 MB as long as there are enough: each block has a
 // migrate type, and an allocation that finds nothing of its own takes over the largest run of the
 // other. Its own data are host memory: no count depends on them.
+//
+// Boot costs nothing for each frame: runs of the largest order that nothing has touched yet are
+// kept as one range, the tail of their list. Such runs never merge, so that they leave the list at
+// its head alone, in the order of their addresses.
 
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <vector>
+#include <utility>
 
+#include "sim/base/lazy_array.h"
 #include "sim/base/types.h"
 
 namespace kpksim::kernel {
 
 inline constexpr unsigned kMaxOrder = 10;
 
-enum class Mobility : std::uint8_t { kUnmovable, kMovable };
+enum class Mobility : std::uint8_t { kMovable, kUnmovable };
 
 class Buddy {
  public:
-  // All frames of [first, first + count) start free, and movable.
-  Buddy(Pfn first, std::uint64_t count);
+  // All frames of [first, first + count) start free, and movable; then the first `taken` of them
+  // are allocated as single pages that cannot be moved, as boot takes them for its tables.
+  Buddy(Pfn first, std::uint64_t count, std::uint64_t taken = 0);
 
   // A naturally aligned run of 2^order frames, or nullopt.
   std::optional<Pfn> allocate(unsigned order, Mobility mobility);
@@ -32,27 +38,37 @@ class Buddy {
   std::uint64_t size() const { return count_; }
 
  private:
-  static constexpr std::uint32_t kNone = ~0u;
+  static constexpr std::uint64_t kNone = (1ull << 56) - 1;
   static constexpr unsigned kBlockOrder = kPmdShift - kPageShift;  // pageblock_order
+  static constexpr std::uint64_t kLargest = 1ull << kMaxOrder;
+  // All zeros is a frame where no free run starts: untouched frames need no host memory.
   struct Node {
-    std::uint32_t next = kNone, previous = kNone;
-    std::int8_t free_order = -1;  // order of the free run that starts here
+    std::uint64_t next : 56;
+    std::uint64_t order_plus_1 : 8;  // of the free run that starts here; 0: none does
+    std::uint64_t previous;
+
+    bool free() const { return order_plus_1 != 0; }
+    unsigned order() const { return static_cast<unsigned>(order_plus_1) - 1; }
   };
-  using Heads = std::array<std::uint32_t, kMaxOrder + 1>;
+  using Heads = std::array<std::uint64_t, kMaxOrder + 1>;
 
   Heads& lists(Mobility mobility) { return heads_[static_cast<std::size_t>(mobility)]; }
   // The list that a free run is on: that of the type of its (first) block.
-  Heads& lists_of(std::uint32_t i) { return lists(block_type_[i >> kBlockOrder]); }
-  void push(std::uint32_t i, unsigned order);
-  void remove(std::uint32_t i);
+  Heads& lists_of(std::uint64_t i) { return lists(block_type_[i >> kBlockOrder]); }
+  // The first run of a list, or kNone.
+  std::uint64_t head(Mobility mobility, unsigned order);
+  void push(std::uint64_t i, unsigned order);
+  void remove(std::uint64_t i);
   bool steal(unsigned order, Mobility mobility);
 
   Pfn first_;
   std::uint64_t count_;
-  std::uint64_t free_pages_ = 0;
-  std::vector<Node> nodes_;
-  std::vector<Mobility> block_type_;
+  std::uint64_t free_pages_;
+  LazyArray<Node> nodes_;
+  LazyArray<Mobility> block_type_;
   std::array<Heads, 2> heads_;
+  std::uint64_t fresh_;      // untouched runs of the largest order, movable,
+  std::uint64_t fresh_end_;  // up to here
 };
 
 }  // namespace kpksim::kernel

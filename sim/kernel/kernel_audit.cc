@@ -37,6 +37,7 @@ AuditResult Kernel::audit() const {
   auto& machine = const_cast<cpu::Machine&>(system_.machine);
   for (std::size_t c = 0; c < machine.core_count(); ++c) {
     const mmu::Mmu& mmu = machine.core(c).mmu();
+    if (mmu.empty()) continue;
     mmu::Registers regs = mmu.registers();
     // False if the address space is gone: its entries can be hit by nobody.
     const auto point_at = [&](VirtAddr va, Asid asid) {

@@ -1,6 +1,9 @@
 #include "sim/kernel/linear_map.h"
 
+#include <memory>
+
 #include "sim/base/error.h"
+#include "sim/kernel/boot_tables.h"
 #include "sim/kernel/prot.h"
 #include "sim/mmu/walker.h"
 
@@ -16,46 +19,49 @@ PhysAddr entry_address(Pfn table, VirtAddr va, unsigned level) {
 
 }  // namespace
 
+std::uint64_t LinearMap::boot_pages(Granularity granularity, std::uint64_t pages) {
+  return granularity == Granularity::kBlock ? 1 : BootTables::count(pages);
+}
+
 void LinearMap::build(mmu::PhysicalMemory& memory, Buddy& buddy) {
-  const auto new_table = [&] {
-    // On a block map early tables come from one 2 MB range, keyed in one go later ("ppa").
-    if (boot_range_left_ > 0) return boot_range_ + (kEntriesPerTable - boot_range_left_--);
-    const auto pfn = buddy.allocate(0, Mobility::kUnmovable);
-    if (!pfn) throw InputError("memory is too small for its own linear map");
-    return *pfn;
-  };
-  root_ = new_table();  // swapper_pg_dir: read-only after boot, never keyed
-  if (granularity_ == Granularity::kBlock) {
-    const auto run = buddy.allocate(9, Mobility::kUnmovable);
-    if (!run) throw InputError("memory is too small for its own linear map");
-    boot_range_ = *run;
-    boot_range_left_ = kEntriesPerTable;
-  }
-  const bool contiguous = granularity_ != Granularity::kPte;
-  const PhysAddr end = address_of(buddy.first() + buddy.size());
-  end_ = linear_va(end);
-  for (PhysAddr pa = address_of(buddy.first()); pa < end;) {
+  root_ = buddy.first();  // swapper_pg_dir: read-only after boot, never keyed
+  end_ = linear_va(address_of(buddy.first() + buddy.size()));
+  if (granularity_ == Granularity::kBlock) return build_blocks(memory, buddy);
+  boot_range_ = root_ + 1;
+  boot_pages_ = boot_pages(granularity_, buddy.size()) - 1;
+  memory.set_first_contents(root_, boot_pages_ + 1,
+                            std::make_unique<BootTables>(buddy.first(), buddy.size(), root_,
+                                                         granularity_ == Granularity::kContPte));
+}
+
+// Early tables come from one 2 MB range, keyed in one go later ("ppa").
+void LinearMap::build_blocks(mmu::PhysicalMemory& memory, Buddy& buddy) {
+  const auto range = buddy.allocate(kPmdShift - kPageShift, Mobility::kUnmovable);
+  if (!range) throw InputError("memory is too small for its own linear map");
+  boot_range_ = *range;
+  boot_pages_ = kEntriesPerTable;
+  Pfn next_table = boot_range_;
+  const PhysAddr start = address_of(buddy.first());
+  const PhysAddr end = start + buddy.size() * kPageSize;
+  for (PhysAddr pa = start; pa < end;) {
     const VirtAddr va = linear_va(pa);
     Pfn table = root_;
     for (unsigned level = 0;; ++level) {
       const std::uint64_t size = 1ull << mmu::level_shift(level);
       const PhysAddr entry = entry_address(table, va, level);
-      const bool block = granularity_ == Granularity::kBlock && level >= 1 &&
-                         is_aligned(pa.value, size) && pa + size <= end;
+      const bool block = level >= 1 && is_aligned(pa.value, size) && pa + size <= end;
       if (level == mmu::kLastLevel || block) {
         const std::uint64_t run = size * kContiguousEntries;
         const PhysAddr run_start(align_down(pa.value, run));
-        const bool cont = contiguous && level >= 2 && run_start >= address_of(buddy.first()) &&
-                          run_start + run <= end;
-        memory.write64(entry, kernel_leaf(pa, level, cont).raw);
+        const bool whole_run = level >= 2 && run_start >= start && run_start + run <= end;
+        memory.write64(entry, kernel_leaf(pa, level, whole_run).raw);
         pa += size;
         break;
       }
       Descriptor next{memory.read64(entry)};
       if (!next.valid()) {
-        const Pfn fresh = new_table();
-        if (granularity_ != Granularity::kBlock) boot_tables_.push_back(fresh);
-        next = table_descriptor(fresh);
+        next = table_descriptor(next_table);
+        next_table += 1;
         memory.write64(entry, next.raw);
       }
       table = next.pfn();
@@ -153,10 +159,10 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
 }
 
 void LinearMap::key_boot_tables(cpu::Core& core, PkeyIndex key) {
-  if (granularity_ == Granularity::kBlock) {
-    set_memory_pkey(core, boot_range_, kEntriesPerTable, key);
+  const std::uint64_t at_once = granularity_ == Granularity::kBlock ? boot_pages_ : 1;
+  for (std::uint64_t i = 0; i < boot_pages_; i += at_once) {
+    set_memory_pkey(core, boot_range_ + i, at_once, key);
   }
-  for (const Pfn table : boot_tables_) set_memory_pkey(core, table, 1, key);
 }
 
 PkeyIndex LinearMap::key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const {

@@ -39,7 +39,10 @@ class LinearMap {
             std::uint64_t instructions)
       : granularity_(granularity), tables_(tables), flush_(flush), instructions_(instructions) {}
 
-  // Before the MMU is on: writes the tables of all of `buddy`'s memory, taking frames from it.
+  // Pages at the start of memory that build() finds taken for it: its tables, or of a map of blocks
+  // the root.
+  static std::uint64_t boot_pages(Granularity granularity, std::uint64_t pages);
+  // Before the MMU is on: the tables of all of `buddy`'s memory.
   void build(mmu::PhysicalMemory& memory, Buddy& buddy);
 
   // Tables that a split needs come from here (the page-table allocator decides).
@@ -51,7 +54,7 @@ class LinearMap {
   // MMU section, then flush_tlb_kernel_range.
   void set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key);
 
-  // Keys the tables that build() wrote.
+  // Keys the tables that build() made.
   void key_boot_tables(cpu::Core& core, PkeyIndex key);
 
   // The key that the linear map gives a page now, read from the tables.
@@ -67,6 +70,7 @@ class LinearMap {
     mmu::Descriptor descriptor;
     unsigned level;
   };
+  void build_blocks(mmu::PhysicalMemory& memory, Buddy& buddy);
   Entry leaf_of(cpu::Core& core, VirtAddr va) const;
   bool is_boundary(cpu::Core& core, VirtAddr va) const;
   void split_at(cpu::Core& core, VirtAddr boundary);
@@ -79,9 +83,8 @@ class LinearMap {
   const std::uint64_t instructions_;
   Pfn root_;
   VirtAddr end_;
-  std::vector<Pfn> boot_tables_;
-  Pfn boot_range_;
-  std::uint64_t boot_range_left_ = 0;
+  Pfn boot_range_;  // boot's tables, without the root
+  std::uint64_t boot_pages_ = 0;
   std::function<Pfn(cpu::Core&)> table_source_;
   LinearMapStatistics statistics_;
 };

@@ -16,14 +16,14 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
 }
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
-  const bool guard = !(lazy_ && protection_.batches());
+  const bool guard = !(lazy_ && batches_);
   const auto is = [&](Cause cause) { return core.cause() == static_cast<cpu::CauseId>(cause); };
   const bool handles_fault = is(Cause::kFault) || is(Cause::kCow);
-  if (protection_.batches()) {
+  if (batches_) {
     const std::uint64_t none = handles_fault ? options_.fault_section_open : options_.section_open;
     core.execute_guard(lazy_ ? look_ : none);
   }
-  if (guard && protection_.keys_pages()) {
+  if (guard && keys_pages_) {
     core.execute_guard(handles_fault ? options_.fault_section : options_.section);
   }
   if (guard) protection_.begin_write(core);
@@ -72,7 +72,7 @@ void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
 void PageTables::enter_lazy(cpu::Core& core, std::optional<std::uint64_t> instructions) {
   if (interrupt_) return;
   if (lazy_) throw ModelError("lazy MMU sections do not nest");
-  if (protection_.batches()) core.execute(options_.lazy_section);
+  if (batches_) core.execute(options_.lazy_section);
   protection_.enter_lazy(core);
   lazy_ = true;
   look(instructions);

@@ -41,7 +41,10 @@ class PageTables {
     std::uint64_t fault_section = 0, fault_section_open = 0;
   };
   PageTables(Protection& protection, const Options& options)
-      : protection_(protection), options_(options) {}
+      : protection_(protection),
+        options_(options),
+        batches_(protection.batches()),
+        keys_pages_(protection.keys_pages()) {}
 
   std::uint64_t read(cpu::Core& core, PhysAddr entry) const;
 
@@ -76,6 +79,7 @@ class PageTables {
 
   Protection& protection_;
   const Options options_;
+  const bool batches_, keys_pages_;  // of the protection: asked at each write
   bool lazy_ = false;
   std::uint64_t look_ = 0;  // of the open lazy section
   bool interrupt_ = false;

@@ -110,7 +110,8 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       profile(kernel),
       machine(fitting(core, cfg), cfg.cores),
       protection(make_protection(cfg.protection, cfg.batching)),
-      buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift),
+      buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift,
+            LinearMap::boot_pages(cfg.linear_map, cfg.memory_bytes >> kPageShift)),
       tables(*protection,
              {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
               kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
@@ -199,14 +200,7 @@ PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned lev
 
 void System::check_broken(Asid asid, VirtAddr start, VirtAddr end) {
   for (std::size_t c = 0; c < machine.core_count(); ++c) {
-    const mmu::Mmu& mmu = machine.core(c).mmu();
-    for (const mmu::Tlb* tlb : {&mmu.l1i(), &mmu.l1d(), &mmu.l2()}) {
-      for (const mmu::TlbEntry& e : tlb->entries()) {
-        if (!e.valid || e.leaf.global || e.asid != asid) continue;
-        const std::uint64_t size = 1ull << e.leaf.page_bits;
-        if (e.va() < end && e.va() + size > start) ++bbm_violations_;
-      }
-    }
+    bbm_violations_ += machine.core(c).mmu().count_cached(asid, start, end);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/lazy_array.h"
 #include "sim/cpu/core.h"
 #include "sim/kernel/buddy.h"
 #include "sim/kernel/linear_map.h"
@@ -47,14 +48,15 @@ std::string_view granularity_name(Granularity granularity);
 
 // What the kernel knows about a page of memory that users map (struct page and struct folio). The
 // counts are those of the folio's head page.
+// All zeros is a page that was never used: untouched ones need no host memory (LazyArray).
 struct Page {
-  std::uint32_t mapcount = 0;  // entries that map a page of the folio; a block counts 512
-  std::uint32_t refs = 0;      // the same, until the TLB flush after the unmapping; + 1: page cache
-  bool file = false;           // in the page cache
-  bool exclusive = false;      // anonymous, and no other process may map it (PageAnonExclusive)
-  bool reserved = false;       // a zero page: never counted, never freed
-  std::uint8_t order = 0;      // of the folio
-  std::uint32_t offset = 0;    // of this page in its folio
+  std::uint32_t mapcount;  // entries that map a page of the folio; a block counts 512
+  std::uint32_t refs;      // the same, until the TLB flush after the unmapping; + 1: page cache
+  bool file;               // in the page cache
+  bool exclusive;          // anonymous, and no other process may map it (PageAnonExclusive)
+  bool reserved;           // a zero page: never counted, never freed
+  std::uint8_t order;      // of the folio
+  std::uint32_t offset;    // of this page in its folio
 };
 
 class System {
@@ -72,7 +74,7 @@ class System {
   std::unique_ptr<PageTableAllocator> allocator;
   Rcu rcu;
   VmaSlabs vma_slabs;
-  std::vector<Page> pages;
+  LazyArray<Page> pages;
   Pfn zero_page;
   std::uint32_t last_anon_vma = 0;
   Pfn kernel_data;  // a page of ordinary kernel memory: a kernel stack's locals

@@ -71,6 +71,7 @@ Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
     if (second == Tlb::kMiss) return walk(va, access, pan, l1);
     source = Source::kL2;
     i = l1.fill(va, asid_, l2_[second].leaf, l2_.fast(second));
+    l1_filled_ = true;
   } else if (!tagged && !fetch) {
     l1d_.set_recent(va, i);
   }
@@ -116,6 +117,7 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
     void operator()(const WalkStep& step) { mmu.walk_path_[reads++] = step.address; }
     void operator()(const WalkState& next) {
       mmu.walk_cache_.fill(va, mmu.asid_, *half.granule, next);
+      mmu.presence_.add_table(va, mmu.asid_);
     }
   } see{*this, va, half};
   const WalkResult found =
@@ -142,6 +144,8 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   }
   l1.fill(va, asid_, leaf, fast);
   l2_.fill(va, asid_, leaf, fast);
+  presence_.add_leaf(va, asid_, leaf.global);
+  l1_filled_ = true;
   return result;
 }
 
@@ -188,16 +192,33 @@ const Leaf* Mmu::cached(VirtAddr va, bool fetch) const {
   return nullptr;
 }
 
-void Mmu::invalidate(const TlbiEffect& effect) {
+unsigned Mmu::count_cached(Asid asid, VirtAddr start, VirtAddr end) const {
+  if (!presence_.may_hold(asid)) return 0;
+  return l1i_.count(asid, start, end) + l1d_.count(asid, start, end) + l2_.count(asid, start, end);
+}
+
+void Mmu::drop(const TlbiEffect& effect) {
   if (tlbi_empties_l1_) {
     l1i_.clear();
     l1d_.clear();
+    l1_filled_ = false;
   } else {
     l1i_.invalidate(effect);
     l1d_.invalidate(effect);
   }
   l2_.invalidate(effect);
   walk_cache_.invalidate(effect);
+  if (!effect.all_addresses) return;
+  // Every entry has been looked at already: what is left is counted anew.
+  presence_ = {};
+  for (const Tlb* tlb : {&l1i_, &l1d_, &l2_}) {
+    for (const TlbEntry& e : tlb->entries()) {
+      if (e.valid) presence_.add_leaf(e.va(), e.asid, e.leaf.global);
+    }
+  }
+  for (const WalkCache::Entry& e : walk_cache_.entries()) {
+    if (e.valid) presence_.add_table(e.va(), e.asid);
+  }
 }
 
 }  // namespace kpksim::mmu

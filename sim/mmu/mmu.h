@@ -9,6 +9,7 @@
 #include "sim/mmu/fast_leaf.h"
 #include "sim/mmu/fault.h"
 #include "sim/mmu/physical_memory.h"
+#include "sim/mmu/presence.h"
 #include "sim/mmu/regime.h"
 #include "sim/mmu/registers.h"
 #include "sim/mmu/tlb.h"
@@ -70,10 +71,17 @@ class Mmu {
   }
   const Registers& registers() const { return regs_; }
 
-  void invalidate(const TlbiEffect& effect);
+  void invalidate(const TlbiEffect& effect) {
+    if (presence_.may_hold(effect) || (tlbi_empties_l1_ && l1_filled_)) drop(effect);
+  }
 
   // The leaf that the TLBs hold for a data access or a fetch of `va` under the current ASID.
   const Leaf* cached(VirtAddr va, bool fetch) const;
+
+  // How many TLB entries of an address space, not global, map a part of [start, end).
+  unsigned count_cached(Asid asid, VirtAddr start, VirtAddr end) const;
+  // Does it certainly hold nothing at all?
+  bool empty() const { return presence_.empty(); }
 
   const Tlb& l1i() const { return l1i_; }
   const Tlb& l1d() const { return l1d_; }
@@ -91,6 +99,7 @@ class Mmu {
   Translation judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1, std::uint32_t i,
                     Source source);
   Translation walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1);
+  void drop(const TlbiEffect& effect);
   // Sets the access flag and, if the verdict says so, the dirty state, in memory and in `leaf`.
   void update_descriptor(const WalkResult& found, const poe::Verdict& verdict, Leaf& leaf);
   poe::Verdict check(const Leaf& leaf, const poe::Access& access, bool pan);
@@ -106,6 +115,8 @@ class Mmu {
   Tlb l1d_;
   Tlb l2_;
   WalkCache walk_cache_;
+  Presence presence_;       // in all four
+  bool l1_filled_ = false;  // since they were last emptied by a TLBI
   bool tlbi_empties_l1_;
   std::array<PhysAddr, kLastLevel + 1> walk_path_;
 };

@@ -1,6 +1,28 @@
 #include "sim/mmu/physical_memory.h"
 
+#include <utility>
+
+#include "sim/base/error.h"
+
 namespace kpksim::mmu {
+
+void PhysicalMemory::set_first_contents(Pfn first, std::uint64_t count,
+                                        std::unique_ptr<const FirstContents> contents) {
+  if (contents_ != nullptr) throw ModelError("memory has first contents already");
+  contents_first_ = first;
+  contents_count_ = count;
+  contents_ = std::move(contents);
+}
+
+std::uint64_t PhysicalMemory::first_word(PhysAddr pa) const {
+  return contents_->word(frame_of(pa) - contents_first_, word_of(pa));
+}
+
+// Not by dropping the frame: what is not written would be its first contents again.
+void PhysicalMemory::zero_in_place(Pfn pfn) {
+  Frame* const frame = find(pfn);
+  (frame != nullptr ? frame : make(pfn))->fill(0);
+}
 
 PhysicalMemory::Frame* PhysicalMemory::find_high(Pfn pfn) const {
   const auto it = high_.find(pfn.value);
@@ -15,7 +37,13 @@ PhysicalMemory::Frame* PhysicalMemory::make(Pfn pfn) {
   }
   Frame* const frame = spare_.back();
   spare_.pop_back();
-  frame->fill(0);
+  if (has_first_contents(pfn)) {
+    for (std::size_t i = 0; i < frame->size(); ++i) {
+      (*frame)[i] = contents_->word(pfn - contents_first_, i);
+    }
+  } else {
+    frame->fill(0);
+  }
   (pfn.value < kLowFrames ? low_[pfn.value] : high_[pfn.value]) = frame;
   return frame;
 }

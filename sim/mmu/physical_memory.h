@@ -2,6 +2,10 @@
 // Sparse simulated physical memory. Only frames that were written hold host memory; everything else
 // reads as zero. All words are 64 bits: descriptors are the data that the model is about.
 //
+// What boot leaves in memory need not be written word by word: frames can be given their first
+// contents as a function, which a read before their first write asks. A write stores all of the
+// frame's words, and from then on they are as any other: no reader can tell the two apart.
+//
 // The frames of the first 256 GB, where simulated machines have their memory, are found with one
 // load; those above (golden vectors use all 48 bits) through a map.
 
@@ -16,14 +20,27 @@
 
 namespace kpksim::mmu {
 
+// The words of a range of frames as they are before they are written.
+class FirstContents {
+ public:
+  virtual ~FirstContents() = default;
+  virtual std::uint64_t word(std::uint64_t frame, std::size_t word) const = 0;
+};
+
 class PhysicalMemory {
  public:
   PhysicalMemory() : low_(kLowFrames) {}
 
-  // Reads the aligned word at `pa`; memory never written reads as 0.
+  // Frames [first, first + count), not written yet, hold `contents`. Once in a machine's life.
+  void set_first_contents(Pfn first, std::uint64_t count,
+                          std::unique_ptr<const FirstContents> contents);
+
+  // Reads the aligned word at `pa`; memory never written reads as 0, or as its first contents.
   std::uint64_t read64(PhysAddr pa) const {
     const Frame* frame = find(frame_of(pa));
-    return frame != nullptr ? (*frame)[word_of(pa)] : 0;
+    if (frame != nullptr) [[likely]]
+      return (*frame)[word_of(pa)];
+    return has_first_contents(frame_of(pa)) ? first_word(pa) : 0;
   }
 
   void write64(PhysAddr pa, std::uint64_t value) {
@@ -36,6 +53,7 @@ class PhysicalMemory {
   // Fills a frame with zeros by giving its host memory to the next frame that is written (what
   // reads as zero costs nothing).
   void zero_frame(Pfn pfn) {
+    if (has_first_contents(pfn)) return zero_in_place(pfn);
     if (find(pfn) != nullptr) drop(pfn);
   }
 
@@ -58,6 +76,11 @@ class PhysicalMemory {
     return find_high(pfn);
   }
   Frame* find_high(Pfn pfn) const;
+  bool has_first_contents(Pfn pfn) const {
+    return pfn.value - contents_first_.value < contents_count_;
+  }
+  std::uint64_t first_word(PhysAddr pa) const;
+  void zero_in_place(Pfn pfn);
   Frame* make(Pfn pfn);
   void drop(Pfn pfn);
 
@@ -65,6 +88,9 @@ class PhysicalMemory {
   std::unordered_map<std::uint64_t, Frame*> high_;
   std::vector<std::unique_ptr<Slab>> slabs_;
   std::vector<Frame*> spare_;  // frames of the slabs that hold nothing
+  Pfn contents_first_;
+  std::uint64_t contents_count_ = 0;
+  std::unique_ptr<const FirstContents> contents_;
 };
 
 }  // namespace kpksim::mmu

@@ -4,10 +4,45 @@
 
 namespace kpksim::mmu {
 
+namespace {
+
+// Where the least time is, the first of several: an invalid way, whose time is 0, or the least
+// recently used. Four ways side by side, as each step waits for the one before.
+std::uint32_t least_recent(const std::uint64_t* used, std::uint32_t ways) {
+  constexpr std::uint32_t kLanes = 4;
+  std::uint32_t victim = 0, i = 0;
+  std::uint64_t oldest = used[0];
+  if (ways >= 2 * kLanes) {
+    std::uint32_t at[kLanes] = {0, 1, 2, 3};
+    std::uint64_t least[kLanes] = {used[0], used[1], used[2], used[3]};
+    for (i = kLanes; i + kLanes <= ways; i += kLanes) {
+      for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+        const bool older = used[i + lane] < least[lane];
+        at[lane] = older ? i + lane : at[lane];
+        least[lane] = older ? used[i + lane] : least[lane];
+      }
+    }
+    for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+      const bool older = least[lane] < oldest || (least[lane] == oldest && at[lane] < victim);
+      victim = older ? at[lane] : victim;
+      oldest = older ? least[lane] : oldest;
+    }
+  }
+  for (; i < ways; ++i) {
+    const bool older = used[i] < oldest;
+    victim = older ? i : victim;
+    oldest = older ? used[i] : oldest;
+  }
+  return victim;
+}
+
+}  // namespace
+
 Tlb::Tlb(TlbGeometry geometry)
     : geometry_(geometry),
       set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
       tags_(std::size_t{geometry.sets} * geometry.ways),
+      signatures_(geometry.sets == 1 ? tags_.size() : 0),
       used_(tags_.size()),
       fast_(tags_.size()),
       entries_(tags_.size()) {}
@@ -16,23 +51,18 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   const TlbTag tag = TlbTag::of(va, asid, leaf.page_bits, leaf.global);
   const std::uint64_t probe = TlbTag::probe(va, asid);
   const std::uint32_t first = set_of(probe, leaf.page_bits);
-  // An invalid way, whose time is 0, or the least recently used.
-  std::uint32_t victim = first;
-  std::uint64_t oldest = used_[first];
-  for (std::uint32_t i = first + 1; i < first + geometry_.ways; ++i) {
-    const bool older = used_[i] < oldest;
-    victim = older ? i : victim;
-    oldest = older ? used_[i] : oldest;
-  }
+  const std::uint32_t victim = least_recent(used_.data() + first, geometry_.ways) + first;
   if (entries_[victim].valid) forget_recent(victim);
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[victim] = tag;
+  if (geometry_.sets == 1) signatures_[victim] = signature(probe, leaf.page_bits);
   TlbEntry& entry = entries_[victim];
   entry.start = VirtAddr(without_tag(va).value & ~inside);
   entry.leaf = leaf;
   entry.asid = asid;
   entry.valid = true;
   fast_[victim] = fast;
+  newest_ = kMiss;
   touch(victim);
   sizes_ |= 1ull << leaf.page_bits;
   return victim;
@@ -40,6 +70,7 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
 
 void Tlb::remove(std::uint32_t i) {
   forget_recent(i);
+  if (newest_ == i) newest_ = kMiss;
   tags_[i] = {};
   used_[i] = 0;
   entries_[i].valid = false;
@@ -58,6 +89,14 @@ void Tlb::drop(std::uint64_t probe) {
   for (std::uint32_t i = locate(probe); i != kMiss; i = locate(probe)) remove(i);
 }
 
+// The common case, an effect of a single page: what does not map it is told by the tag alone.
+void Tlb::invalidate_page(std::uint32_t first, const TlbiEffect& effect) {
+  const std::uint64_t probe = TlbTag::probe(VirtAddr(effect.start), Asid(0));
+  for (std::uint32_t i = first; i < first + geometry_.ways; ++i) {
+    if (tags_[i].covers(probe) && effect.drops_leaf(entries_[i].range())) remove(i);
+  }
+}
+
 void Tlb::invalidate_set(std::uint32_t first, const TlbiEffect& effect) {
   for (std::uint32_t i = first; i < first + geometry_.ways; ++i) {
     if (entries_[i].valid && effect.drops_leaf(entries_[i].range())) remove(i);
@@ -67,11 +106,18 @@ void Tlb::invalidate_set(std::uint32_t first, const TlbiEffect& effect) {
 void Tlb::invalidate(const TlbiEffect& effect) {
   if (effect.nothing) return;
   if (effect.all_addresses && !effect.by_asid) return clear();
+  const bool one_page =
+      !effect.all_addresses && effect.start >> kPageShift == (effect.end - 1) >> kPageShift;
   // By address: visit the sets that can hold the range, for each page size that was ever filled.
   for (std::uint64_t sizes = effect.all_addresses ? 0 : sizes_; sizes != 0; sizes &= sizes - 1) {
     const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
     const std::uint64_t first = effect.start >> bits;
     const std::uint64_t last = (effect.end - 1) >> bits;
+    if (one_page) {
+      invalidate_page(set_of(TlbTag::probe(VirtAddr(effect.start), Asid(0)), bits), effect);
+      if (geometry_.sets == 1) return;  // all sizes lie in it
+      continue;
+    }
     if (last - first >= geometry_.sets - 1) return invalidate_every_set(effect);
     for (std::uint64_t page = first; page <= last; ++page) {
       invalidate_set(set_of(TlbTag::probe(VirtAddr(page << bits), Asid(0)), bits), effect);
@@ -86,12 +132,31 @@ void Tlb::invalidate_every_set(const TlbiEffect& effect) {
   }
 }
 
+unsigned Tlb::count(Asid asid, VirtAddr start, VirtAddr end) const {
+  unsigned found = 0;
+  for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
+    const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
+    const std::uint64_t first = start.value >> bits, last = (end.value - 1) >> bits;
+    const std::uint64_t pages = std::min<std::uint64_t>(last - first + 1, geometry_.sets);
+    for (std::uint64_t page = first; page < first + pages; ++page) {
+      const std::uint32_t set = set_of(TlbTag::probe(VirtAddr(page << bits), asid), bits);
+      for (std::uint32_t i = set; i < set + geometry_.ways; ++i) {
+        const TlbEntry& e = entries_[i];
+        if (!e.valid || e.leaf.page_bits != bits || e.leaf.global || e.asid != asid) continue;
+        found += e.va() < end && e.va() + (1ull << bits) > start ? 1 : 0;
+      }
+    }
+  }
+  return found;
+}
+
 void Tlb::clear() {
   std::fill(tags_.begin(), tags_.end(), TlbTag{});
   std::fill(used_.begin(), used_.end(), 0);
   for (TlbEntry& entry : entries_) entry.valid = false;
   forget_recent();
   sizes_ = 0;
+  newest_ = kMiss;
 }
 
 }  // namespace kpksim::mmu

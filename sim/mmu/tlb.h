@@ -37,6 +37,10 @@ struct TlbTag {
     return kVa.get(va.value >> kPageShift) | kAsid.set(0, asid.value);
   }
   constexpr bool matches(std::uint64_t probe) const { return ((key ^ probe) & mask) == 0; }
+  // The same whatever the ASID.
+  constexpr bool covers(std::uint64_t probe) const {
+    return ((key ^ probe) & mask & ~kAsid.mask()) == 0;
+  }
   static constexpr TlbTag of(VirtAddr va, Asid asid, unsigned bits, bool global) {
     TlbTag tag;
     tag.mask = kInvalid | kNoProbe | (kVa.mask() & (~0ull << (bits - kPageShift)));
@@ -73,7 +77,7 @@ class Tlb {
   }
   // The same for an onlooker: nothing changes.
   std::uint32_t locate(std::uint64_t probe) const {
-    if (geometry_.sets == 1) return search(0, probe);
+    if (geometry_.sets == 1) return may_match(probe) ? search(0, probe) : kMiss;
     for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
       const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
       const std::uint32_t i = search(set_of(probe, bits), probe);
@@ -112,6 +116,8 @@ class Tlb {
   void drop(std::uint64_t probe);
   void invalidate(const TlbiEffect& effect);
   void clear();
+  // How many entries of an address space, not global, map a part of [start, end).
+  unsigned count(Asid asid, VirtAddr start, VirtAddr end) const;
 
   const std::vector<TlbEntry>& entries() const { return entries_; }
 
@@ -129,7 +135,12 @@ class Tlb {
 
   static constexpr std::uint64_t page_of(VirtAddr va) { return va.value >> kPageShift; }
 
-  void touch(std::uint32_t i) { used_[i] = ++time_; }
+  // The last one touched is the most recently used already.
+  void touch(std::uint32_t i) {
+    if (i == newest_) return;
+    newest_ = i;
+    used_[i] = ++time_;
+  }
   // The first way of the set of a page of 2^bits bytes.
   std::uint32_t set_of(std::uint64_t probe, unsigned bits) const {
     const std::uint64_t page = TlbTag::kVa.get(probe) >> (bits - kPageShift);
@@ -145,20 +156,40 @@ class Tlb {
     }
     return found;
   }
+  // Of the only set: false if no way can match, which 16 bits of each settle. Most looks at a first
+  // level that its recent pages have not answered are misses.
+  static constexpr std::uint16_t signature(std::uint64_t probe, unsigned bits) {
+    const std::uint64_t page = TlbTag::kVa.get(probe) >> (bits - kPageShift);
+    return static_cast<std::uint16_t>(page ^ page >> 16 ^ page >> 32);
+  }
+  bool may_match(std::uint64_t probe) const {
+    std::uint16_t any = 0;
+    for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
+      const std::uint16_t wanted = signature(probe, static_cast<unsigned>(__builtin_ctzll(sizes)));
+      const std::uint16_t* const ways = signatures_.data();
+      for (std::uint32_t way = 0; way < geometry_.ways; ++way) {
+        any |= static_cast<std::uint16_t>(ways[way] == wanted);
+      }
+    }
+    return any != 0;
+  }
   void remove(std::uint32_t i);
   void forget_recent(std::uint32_t i);
+  void invalidate_page(std::uint32_t first, const TlbiEffect& effect);
   void invalidate_set(std::uint32_t first, const TlbiEffect& effect);
   void invalidate_every_set(const TlbiEffect& effect);
 
   TlbGeometry geometry_;
   std::uint64_t set_mask_;  // sets - 1 if that is a power of two, else 0
   std::vector<TlbTag> tags_;
-  std::vector<std::uint64_t> used_;  // time of the last hit or fill
+  std::vector<std::uint16_t> signatures_;  // of a TLB of one set
+  std::vector<std::uint64_t> used_;        // time of the last hit or fill
   std::vector<FastLeaf> fast_;
   std::vector<TlbEntry> entries_;
   std::array<Recent, kRecent> recent_{};
   std::uint64_t sizes_ = 0;  // bit n: an entry of 2^n bytes may be present
   std::uint64_t time_ = 0;
+  std::uint32_t newest_ = kMiss;  // the entry that was touched last, if it is still there
 };
 
 }  // namespace kpksim::mmu
