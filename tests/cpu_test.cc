@@ -109,6 +109,43 @@ TEST_F(CoreTest, At_ReportsAddressAndAttributes) {
   EXPECT_EQ(core_.mmu().cached(page(3), false), nullptr) << "AT left an entry";
 }
 
+// As AArch64.S1DisabledOutput() has it: Device-nGnRnE, outer shareable, whatever MAIR_EL1 says.
+TEST_F(CoreTest, At_WithoutStage1_IsFlatAndOfDeviceMemory) {
+  mmu::Registers regs = core_.mmu().registers();
+  regs.sctlr = mmu::sctlr::kM.set(regs.sctlr, 0);
+  regs.mair = 0xff;
+  core_.set_registers(regs);
+  core_.at(mmu::AtOp::kS1E0W, VirtAddr(0x7654'3128));  // no permissions either
+  EXPECT_EQ(core_.par_el1(), 0x7654'3900u);            // ATTR 0, PA, RES1, SH 0b10, F 0
+  core_.at(mmu::AtOp::kS1E1R, VirtAddr(1ull << 48));
+  EXPECT_EQ(core_.par_el1(), 1u | 1u << 11);  // address size, level 0
+}
+
+// VA[55] chooses between TBI0 and TBI1; a set bit 55 is beyond PAMax in any case.
+TEST_F(CoreTest, WithoutStage1_TheTopByteCountsUnlessItIsIgnored) {
+  const auto faults = [&](std::uint64_t tcr, std::uint64_t va, poe::AccessKind kind) {
+    mmu::Registers regs;
+    regs.tcr = tcr;
+    mmu::PhysicalMemory memory;
+    mmu::Mmu off(profile().mmu, memory);
+    off.set_registers(regs);
+    const mmu::Translation t = off.translate(VirtAddr(va), {kind, 1, false}, false);
+    EXPECT_TRUE(t.fault || t.pa == PhysAddr(va & 0xffff'ffff'ffff)) << t.pa.value;
+    return static_cast<bool>(t.fault);
+  };
+  const std::uint64_t tbi0 = mmu::tcr::kTbi0.mask(), tbi1 = mmu::tcr::kTbi1.mask();
+  const std::uint64_t tagged = 0xff00'0000'0000'1000, upper = 0xff80'0000'0000'1000;
+  constexpr auto kRead = poe::AccessKind::kRead, kFetch = poe::AccessKind::kExecute;
+  EXPECT_FALSE(faults(0, 0xffff'ffff'f000, kRead));
+  EXPECT_TRUE(faults(tbi1, tagged, kRead));
+  EXPECT_FALSE(faults(tbi0, tagged, kRead));
+  EXPECT_FALSE(faults(tbi0, tagged, kFetch));
+  EXPECT_TRUE(faults(tbi0 | mmu::tcr::kTbid0.mask(), tagged, kFetch));
+  EXPECT_FALSE(faults(tbi0 | mmu::tcr::kTbid0.mask(), tagged, kRead));
+  EXPECT_TRUE(faults(tbi0 | tbi1, upper, kRead));
+  EXPECT_TRUE(faults(tbi0, tagged | 1ull << 48, kRead));
+}
+
 TEST_F(CoreTest, At_ReportsOverlayFault) {
   core_.msr_por_el1(0x17);
   core_.isb();

@@ -90,15 +90,18 @@ std::string overlay_line(const mmu::Leaf& leaf, const poe::PermissionControls& c
                      rights(poe::overlay_rights(por, key)));
 }
 
+std::string access_text(const Question& q) {
+  return fmt::format("{} at EL{}{}, PAN={}", kind_name(q.access.kind), q.access.el,
+                     q.access.unprivileged ? " unprivileged" : "", q.pan ? 1 : 0);
+}
+
 std::string head(const Question& q, const mmu::Regime& regime) {
   const mmu::Half& half = regime.half(q.va);
   return fmt::format(
-      "{:#x}  {} at EL{}{}, PAN={}\n  TTBR{}_EL1: {} granule, {}-bit input from level {}, {}-bit "
+      "{:#x}  {}\n  TTBR{}_EL1: {} granule, {}-bit input from level {}, {}-bit "
       "output, tables at {:#x}\n",
-      q.va.value, kind_name(q.access.kind), q.access.el,
-      q.access.unprivileged ? " unprivileged" : "", q.pan ? 1 : 0, mmu::upper_half(q.va) ? 1 : 0,
-      bytes(half.granule->shift), half.input_bits, half.start_level, regime.pa_bits,
-      half.table.value);
+      q.va.value, access_text(q), mmu::upper_half(q.va) ? 1 : 0, bytes(half.granule->shift),
+      half.input_bits, half.start_level, regime.pa_bits, half.table.value);
 }
 
 // Why the walk did not begin.
@@ -137,20 +140,38 @@ std::string describe_fault(const mmu::Fault& fault, const poe::Access& access) {
                      describe_esr(mmu::esr_of(fault, access)));
 }
 
-std::string explain(const Question& q) {
-  if (mmu::sctlr::kM.get(q.regs.sctlr) == 0) {
-    return fmt::format("{:#x}  SCTLR_EL1.M=0: stage 1 is off, the address is physical\n",
-                       q.va.value);
+namespace {
+
+std::string fault_lines(const mmu::Fault& fault, const poe::Access& access) {
+  return fmt::format("  result   {}\n           FAR_EL1 {:#x}\n", describe_fault(fault, access),
+                     fault.far.value);
+}
+
+// Stage 1 is off.
+std::string explain_flat(const Question& q, const mmu::Regime& regime) {
+  const mmu::Half& half = regime.half(q.va);
+  const bool ignored = q.access.kind == poe::AccessKind::kExecute ? half.ignore_top_byte_fetch
+                                                                  : half.ignore_top_byte_data;
+  const std::string text = fmt::format(
+      "{:#x}  {}\n  SCTLR_EL1.M=0: stage 1 is off, the address {} is physical, of {} bits\n",
+      q.va.value, access_text(q), ignored ? "without its top byte (TBI)" : "with its top byte",
+      mmu::kPaMax);
+  if (const mmu::Fault fault = mmu::disabled_fault(regime, q.va, q.access)) {
+    return text + fault_lines(fault, q.access);
   }
+  return text + fmt::format("  result   PA {:#x}\n", mmu::disabled_output(q.va).value);
+}
+
+}  // namespace
+
+std::string explain(const Question& q) {
   const mmu::Regime regime = mmu::decode_regime(q.regs);
+  if (mmu::sctlr::kM.get(q.regs.sctlr) == 0) return explain_flat(q, regime);
   poe::PermissionControls controls = mmu::permission_controls(q.regs);
   controls.pan = q.pan;
   const mmu::Half& half = regime.half(q.va);
   std::string text = head(q, regime);
-  const auto result_fault = [&](const mmu::Fault& fault) {
-    return fmt::format("  result   {}\n           FAR_EL1 {:#x}\n", describe_fault(fault, q.access),
-                       fault.far.value);
-  };
+  const auto result_fault = [&](const mmu::Fault& f) { return fault_lines(f, q.access); };
   if (const mmu::Fault fault = mmu::start_fault(regime, q.va, q.access)) {
     return text + refusal(q, regime) + result_fault(fault);
   }

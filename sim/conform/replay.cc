@@ -30,6 +30,8 @@ std::string outcome(const Translation& t, const mmu::Mmu& mmu, const mmu::Transl
     return text_of(ExpectedFault{std::string(mmu::kFaultNames[static_cast<int>(f.kind)]), f.level,
                                  f.overlay, f.dirty, mmu::esr_of(f, t.access)});
   }
+  // Without stage 1 the vectors' words are these.
+  if (!mmu.enabled()) return text_of(ExpectedAddress{result.pa, 0, kPageShift, true, false});
   const mmu::Leaf* leaf = mmu.cached(t.va, t.access.kind == poe::AccessKind::kExecute);
   if (leaf == nullptr) return fmt::format("PA {:#x}, but no TLB entry", result.pa.value);
   const mmu::Granule& granule = mmu::kGranules[(leaf->granule_shift - 12u) / 2];

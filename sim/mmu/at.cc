@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::uint64_t kOuterShareable = 0b10;
 
+constexpr std::uint64_t kDeviceNGnRnE = 0;  // attribute of data with stage 1 off
+
 // Device memory and Normal Non-cacheable are reported as Outer Shareable, whatever the descriptor.
 bool always_outer_shareable(std::uint64_t attribute) {
   return (attribute & 0xf0) == 0 || attribute == 0x44;
@@ -26,7 +28,8 @@ std::uint64_t par_of(const Mmu& mmu, AtOp op, VirtAddr va, bool pan) {
     return par::kDirtyBit.set(result, t.fault.dirty ? 1 : 0);
   }
   const auto index = static_cast<unsigned>(field::kAttrIndx.get(leaf.descriptor.raw));
-  const std::uint64_t attribute = (mmu.registers().mair >> (8 * index)) & 0xff;
+  const std::uint64_t attribute =
+      mmu.enabled() ? (mmu.registers().mair >> (8 * index)) & 0xff : kDeviceNGnRnE;
   result = par::kPa.set(result, t.pa.value >> kPageShift);
   result = par::kAttr.set(result, attribute);
   return par::kSh.set(result, always_outer_shareable(attribute)

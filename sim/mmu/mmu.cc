@@ -55,7 +55,7 @@ poe::Verdict Mmu::check(const Leaf& leaf, const poe::Access& access, bool pan) {
 }
 
 Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
-  if (!enabled()) return mapped(PhysAddr(va.value), Source::kL1);  // stage 1 off: flat
+  if (!enabled()) return flat(va, access);
   // A tagged address matches the entries of the plain one, if its tag is ignored.
   const bool tagged = without_tag(va) != va;
   if (tagged) {
@@ -79,6 +79,12 @@ Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
     return mapped(PhysAddr(without_tag(va).value + l1.fast(i).distance), source);
   }
   return judge(va, access, pan, l1, i, source);
+}
+
+// Needs neither tables nor TLB.
+Translation Mmu::flat(VirtAddr va, const poe::Access& access) const {
+  if (const Fault fault = disabled_fault(regime_, va, access)) return faulted(fault);
+  return mapped(disabled_output(va), Source::kL1);
 }
 
 Translation Mmu::judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1, std::uint32_t i,
@@ -158,9 +164,9 @@ void Mmu::update_descriptor(const WalkResult& found, const poe::Verdict& verdict
 }
 
 Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf_out) const {
+  if (!enabled()) return flat(va, access);
   Translation result;
   result.pa = PhysAddr(va.value);
-  if (!enabled()) return result;
   result.fault = address_fault(regime_, va, access);
   if (result.fault) return result;
   const Leaf* entry = cached(va, is_fetch(access));

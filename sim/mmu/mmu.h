@@ -56,8 +56,10 @@ class Mmu {
 
   // Translates `va` for `access`. PSTATE.PAN is part of the machine's state, not of the registers.
   Translation translate(VirtAddr va, const poe::Access& access, bool pan);
+  bool enabled() const { return sctlr::kM.get(regs_.sctlr) != 0; }  // stage 1
+
   // What translate() would find now, without leaving a trace: no fill, no use counted, no hardware
-  // update (the AT instructions).
+  // update (the AT instructions). With stage 1 off there is no `leaf`.
   Translation peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf = nullptr) const;
 
   // Where the last walk read its descriptors, in its order.
@@ -93,8 +95,8 @@ class Mmu {
   FastLeaf fast_of(const Leaf& leaf, VirtAddr start) const {
     return make_fast(leaf, start, controls_, regime_.half(start).e0pd);
   }
-  bool enabled() const { return sctlr::kM.get(regs_.sctlr) != 0; }
-
+  // The answer while stage 1 is off.
+  Translation flat(VirtAddr va, const poe::Access& access) const;
   // Entry `i` of `l1` maps `va`, but its rights need thought.
   Translation judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1, std::uint32_t i,
                     Source source);

@@ -74,6 +74,7 @@ poe::PermissionControls permission_controls(const Registers& regs) {
 
 std::vector<std::string> illegal_fields(const Registers& regs) {
   std::vector<std::string> errors;
+  if (sctlr::kM.get(regs.sctlr) == 0) return errors;
   for (unsigned n = 0; n < 2; ++n) {
     const HalfFields& f = kHalfFields[n];
     if (f.epd.get(regs.tcr) != 0) continue;

@@ -62,7 +62,8 @@ Regime decode_regime(const Registers& regs);
 poe::PermissionControls permission_controls(const Registers& regs);
 
 // One message for each field that software must not program so, with the legal values; empty if the
-// registers are fine. A half whose EPDn is 1 is never walked, so its TGn and TnSZ are not judged.
+// registers are fine. A half whose EPDn is 1 is never walked, so its TGn and TnSZ are not judged,
+// and neither half is while stage 1 is off.
 std::vector<std::string> illegal_fields(const Registers& regs);
 
 constexpr bool upper_half(VirtAddr va) { return bit(va.value, 55); }

@@ -20,6 +20,14 @@ Fault start_fault(const Regime& regime, VirtAddr va, const poe::Access& access) 
   return {};
 }
 
+Fault disabled_fault(const Regime& regime, VirtAddr va, const poe::Access& access) {
+  const Half& half = regime.half(va);
+  const bool fetch = access.kind == poe::AccessKind::kExecute;
+  const bool ignored = fetch ? half.ignore_top_byte_fetch : half.ignore_top_byte_data;
+  const std::uint64_t judged = ignored ? disabled_output(va).value : va.value;
+  return judged >> kPaMax == 0 ? Fault{} : fault_at(FaultKind::kAddressSize, 0, va);
+}
+
 void make_leaf(const Half& half, unsigned pa_bits, VirtAddr va, const WalkState& state,
                Descriptor d, Leaf& leaf) {
   const unsigned shift = half.granule->level_shift(state.level);

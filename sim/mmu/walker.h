@@ -63,6 +63,12 @@ Fault address_fault(const Regime& regime, VirtAddr va, const poe::Access& access
 // Those, and the faults of a walk before its first read: EPD, table base beyond IPS.
 Fault start_fault(const Regime& regime, VirtAddr va, const poe::Access& access);
 
+// Stage 1 switched off (AArch64.S1DisabledOutput()): the address without the top byte is physical,
+// and an address size fault at level 0 if a bit of PAMax or above is set; the top byte counts
+// unless it is ignored. The tables and TCR_EL1.IPS have no part in it.
+Fault disabled_fault(const Regime& regime, VirtAddr va, const poe::Access& access);
+constexpr PhysAddr disabled_output(VirtAddr va) { return PhysAddr(va.value & ((1ull << 56) - 1)); }
+
 // The state before the first lookup for `va`.
 inline WalkState walk_start(const Half& half) {
   WalkState state;

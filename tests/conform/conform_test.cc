@@ -110,6 +110,21 @@ TEST_F(ConformCommand, TranslateShowsEachLevelAndTheResult) {
   EXPECT_TRUE(said("did you mean 'tcr'")) << said_;
 }
 
+TEST_F(ConformCommand, WithoutStage1TheVectorsOfTestsReportedAgree) {
+  EXPECT_EQ(run("conform " + kpksim::test::source_path("tests/reported/mmu-off.jsonl")), 0)
+      << said_;
+  EXPECT_TRUE(said("3 of 3 vectors agree")) << said_;
+}
+
+TEST_F(ConformCommand, TranslateSaysWhatBecomesOfTheTopByteWithoutStage1) {
+  EXPECT_EQ(run("translate --va 0xff00000000001000 --reg sctlr=0"), 0) << said_;
+  EXPECT_TRUE(said("with its top byte is physical, of 48 bits")) << said_;
+  EXPECT_TRUE(said("address-size fault, level 0; ESR_EL1 0x96000000")) << said_;
+  EXPECT_EQ(run("translate --va 0xff00000000001000 --reg sctlr=0 --reg tcr=0x2000000000"), 0);
+  EXPECT_TRUE(said("without its top byte (TBI)")) << said_;
+  EXPECT_TRUE(said("result   PA 0x1000")) << said_;
+}
+
 TEST_F(ConformCommand, TranslateShowsAWorkloadPausedBetweenOperations) {
   const std::string path = (folder_ / "w.json").string();
   std::ofstream(path) << R"({"name":"w","phases":[{"name":"all","ops":[
@@ -130,9 +145,14 @@ TEST_F(ConformCommand, TranslateShowsAWorkloadPausedBetweenOperations) {
 
 TEST(IllegalFields, AHalfThatIsNeverWalkedIsNotJudged) {
   kpksim::mmu::Registers regs;
+  regs.sctlr = 1;
   regs.tcr = 0x500180010;  // TG1 = 0b00 is reserved
   EXPECT_EQ(kpksim::mmu::illegal_fields(regs).size(), 1u);
   regs.tcr = kpksim::mmu::tcr::kEpd1.set(regs.tcr, 1);
+  EXPECT_TRUE(kpksim::mmu::illegal_fields(regs).empty());
+  regs.tcr = 0;
+  EXPECT_FALSE(kpksim::mmu::illegal_fields(regs).empty());
+  regs.sctlr = 0;
   EXPECT_TRUE(kpksim::mmu::illegal_fields(regs).empty());
 }
 
