@@ -117,7 +117,8 @@ std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, st
 }
 
 kernel::KernelProfile read_kernel(const std::string& name) {
-  return kernel::read_kernel_profile(profile_path(name, "--kernel", "kernel", kKernels));
+  return kernel::read_kernel_profile(profile_path(name, "--kernel", "kernel", kKernels),
+                                     data_path(kKernels));
 }
 
 workload::Workload read_workload(const std::string& name, const std::vector<std::string>& sizes) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -22,26 +23,73 @@ const std::vector<std::string> kConfidences = {"documented", "measured", "derive
 
 }  // namespace
 
-ProfileReader::ProfileReader(const std::string& path, Ranges ranges)
+ProfileReader::ProfileReader(const std::string& path, Ranges ranges, const std::string& bases)
     : file_(std::make_shared<const JsonFile>(path)), ranges_(ranges) {
-  const json& root = file_->root();
+  json root = file_->root();
   for (const char* key : {"name", "description"}) {
     const bool there = root.is_object() && root.contains(key);
     if (there && !root[key].is_string()) fail(std::string("/") + key, "expected a string");
     if (!there && key == std::string_view("name")) fail("/", "expected an object with a name");
   }
+  if (!bases.empty()) inherit(root, bases, {file_});
+  root_ = std::make_shared<const json>(std::move(root));
+}
+
+void ProfileReader::inherit(json& root, const std::string& bases,
+                            std::vector<std::shared_ptr<const JsonFile>> below) {
+  if (!root.contains("base")) return;
+  const json name = root["base"];
+  root.erase("base");
+  const auto wrong = [&](const std::string& what) { below.back()->fail("/base", what); };
+  if (!name.is_string()) wrong("expected the name of a profile, found " + dump(name));
+  const auto base = name.get<std::string>();
+  const std::string path = fmt::format("{}/{}.json", bases, base);
+  if (base.find('/') != std::string::npos || !std::filesystem::exists(path)) {
+    std::vector<std::string> known;
+    for (const auto& entry : std::filesystem::directory_iterator(bases)) {
+      if (entry.path().extension() == ".json") known.push_back(entry.path().stem().string());
+    }
+    std::sort(known.begin(), known.end());
+    wrong(fmt::format("'{}' is not a profile{}", base, suggest(base, known)));
+  }
+  for (const auto& file : below) {
+    if (std::filesystem::equivalent(file->path(), path)) {
+      wrong(fmt::format("'{}' is based on this profile", base));
+    }
+  }
+  const auto file = std::make_shared<const JsonFile>(path);
+  const json& whole = file->root();
+  if (!whole.is_object()) file->fail("/", "expected an object with a name");
+  for (const auto& [group, members] : whole.items()) {
+    if (!members.is_object() || (root.contains(group) && !root[group].is_object())) continue;
+    for (const auto& [key, entry] : members.items()) {
+      if (root[group].contains(key)) continue;
+      json& copy = root[group][key] = entry;
+      if (copy.is_object() && copy.contains("source") && copy["source"].is_string()) {
+        copy["source"] = fmt::format("as {}: {}", base, copy["source"].get<std::string>());
+      }
+      inherited_[fmt::format("/{}/{}", group, key)] = file;
+    }
+  }
+  if (whole.contains("base")) root["base"] = whole["base"];
+  below.push_back(file);
+  inherit(root, bases, std::move(below));
 }
 
 std::string ProfileReader::text(const char* key) const { return file_->root().value(key, ""); }
 
 void ProfileReader::fail(const std::string& pointer, const std::string& what) const {
-  file_->fail(pointer, what);
+  // The file to mend is the one that has the entry: its pointer is the first two names.
+  const std::size_t group = pointer.find('/', 1);
+  const std::size_t name = group == std::string::npos ? group : pointer.find('/', group + 1);
+  const auto at = inherited_.find(pointer.substr(0, name));
+  (at == inherited_.end() ? file_ : at->second)->fail(pointer, what);
 }
 
 const json& ProfileReader::value(const std::string& group, const std::string& name) {
   known_[group].push_back(name);
   const std::string pointer = "/" + group + "/" + name;
-  const json& root = file_->root();
+  const json& root = *root_;
   if (!root.contains(group) || !root[group].contains(name)) fail(pointer, "missing");
   const json& at = root[group][name];
   for (const char* key : {"value", "source", "confidence"}) {
@@ -55,7 +103,7 @@ const json& ProfileReader::value(const std::string& group, const std::string& na
 
 // Keeps what the file says of a number besides its value, and checks it.
 void ProfileReader::note(const std::string& group, const std::string& name) {
-  const json& at = file_->root()[group][name];
+  const json& at = (*root_)[group][name];
   const std::string pointer = "/" + group + "/" + name;
   ProfileEntry entry{group, name, {}, {}, {}, {}};
   for (const auto& [key, text] : at.items()) {
@@ -139,7 +187,7 @@ std::size_t ProfileReader::choice(const std::string& group, const std::string& n
 void ProfileReader::refuse_unknown() const {
   std::vector<std::string> groups = {"$schema", "name", "description"};
   for (const auto& [group, unused] : known_) groups.push_back(group);
-  for (const auto& [group, members] : file_->root().items()) {
+  for (const auto& [group, members] : root_->items()) {
     if (std::find(groups.begin(), groups.end(), group) == groups.end()) {
       fail("/" + group, "unknown name" + suggest(group, groups));
     }

@@ -2,7 +2,8 @@
 // Profiles: JSON files of numbers in groups, each {"value": ..., "source": "...", "confidence":
 // "...", "range": [low, high]}. The reader remembers what was asked for, so that a name that nobody
 // knows is an error. The range may be left out, unless the number is estimated or fitted and the
-// kind of profile insists.
+// kind of profile insists. A profile that names another as its "base" has all of that one's numbers
+// but those that it gives itself.
 
 #include <cstdint>
 #include <map>
@@ -28,8 +29,10 @@ struct ProfileEntry {
 class ProfileReader {
  public:
   enum class Ranges : std::uint8_t { kOptional, kOfGuesses };
+  // `bases`: the folder of the profiles that a "base" may name; without one there is no such name.
   // InputError: unreadable or malformed (with line and column), or no object with a name.
-  explicit ProfileReader(const std::string& path, Ranges ranges = Ranges::kOptional);
+  explicit ProfileReader(const std::string& path, Ranges ranges = Ranges::kOptional,
+                         const std::string& bases = "");
 
   // From now on number() draws from a number's range, where it has one: below the number or above
   // it with the same probability, and uniformly there, so that the number is the draws' median. In
@@ -60,7 +63,14 @@ class ProfileReader {
   void note(const std::string& group, const std::string& name);
   const nlohmann::json& value(const std::string& group, const std::string& name);
 
+  // Adds what its base has and `root` has not; `below`: the files that led to it.
+  void inherit(nlohmann::json& root, const std::string& bases,
+               std::vector<std::shared_ptr<const JsonFile>> below);
+
   std::shared_ptr<const JsonFile> file_;
+  std::shared_ptr<const nlohmann::json> root_;  // with what the bases have
+  std::map<std::string, std::shared_ptr<const JsonFile>>
+      inherited_;  // "/group/name" -> whose it is
   Ranges ranges_;
   std::map<std::string, std::vector<std::string>> known_;
   std::vector<ProfileEntry> entries_;

@@ -2,13 +2,15 @@
 
 #include <bit>
 #include <cmath>
+#include <filesystem>
 
 #include "sim/base/profile_reader.h"
 
 namespace kpksim::kernel {
 
-KernelProfile read_kernel_profile(const std::string& path) {
-  ProfileReader in(path);
+KernelProfile read_kernel_profile(const std::string& path, const std::string& bases) {
+  ProfileReader in(path, ProfileReader::Ranges::kOptional,
+                   bases.empty() ? std::filesystem::path(path).parent_path().string() : bases);
   KernelProfile profile;
   profile.name = in.name();
   profile.description = in.description();
@@ -28,6 +30,7 @@ KernelProfile read_kernel_profile(const std::string& path) {
   };
   profile.switch_milli_isb = milli("switch_isb");
   profile.thread_switch_milli_isb = milli("thread_switch_isb");
+  profile.dequeued_milli_isb = milli("dequeued_isb");
   profile.wake_milli_isb = milli("wake_isb");
   profile.switch_mm_isb = in.count("behaviour", "switch_mm_isb");
   profile.task_isb = in.count("behaviour", "task_isb");

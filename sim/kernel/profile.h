@@ -16,19 +16,19 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 
 // Instructions of the kernel for one event of each kind.
 struct PathLengths {
-  std::uint64_t syscall, small_call, signal_mask, path_walk, path_component, path_absent, stat,
-      open_file, read_data, read_page, write_data, write_page, copy_line, open_pipe, pipe_data,
-      pipe_page, socket_data, poll, signal;
+  std::uint64_t syscall, sve_discard, small_call, signal_mask, path_walk, path_component,
+      path_absent, stat, open_file, read_data, read_page, write_data, write_page, copy_line,
+      open_pipe, pipe_data, pipe_page, socket_data, poll, signal;
   std::uint64_t fault, anon_fault, zero_fault, file_fault, map_file_page, file_mapped, cache_page,
-      drop_page, cow_copy, cow_zero, cow_reuse, large_fault, clear_page, collapse_page, split_huge,
-      split_folio_page, grow_stack, convert_run;
+      drop_page, cow_copy, cow_zero, cow_file, cow_reuse, large_fault, clear_page, collapse_page,
+      split_huge, split_folio_page, grow_stack, convert_run;
   std::uint64_t mmap, munmap, munmap_vma, mprotect, mremap, brk, vma_split, vma_merge, maple_node,
       maple_reshape, madvise, zap_folio, zap_rmap, zap_page, zap_file, zap_none, free_folio,
       free_bulk, free_small, free_large, free_huge, free_tables, protect_page, protect_none,
       protect_huge, protect_writable, lazy_free_page, populate_page, mlock, mlock_page, cold_folio,
       cold_page, cold_huge, move_page, move_table, move_huge, lazy_free_huge, pmd_none, table;
   std::uint64_t fork, fork_vma, fork_huge, fork_folio, fork_page, thread, exec, exit,
-      unlink_anon_vma, wait, context_switch;
+      unlink_anon_vma, wait, context_switch, wake_dequeued;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
       fault_section, fault_section_open, zap_section_open, protect_section_open,
       vmalloc_section_open, lazy_section, set_memory_pkey, timer, kernel_thread;
@@ -39,6 +39,7 @@ struct PathInfo {
 };
 inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"syscall", &PathLengths::syscall},
+    {"sve_discard", &PathLengths::sve_discard},
     {"small_call", &PathLengths::small_call},
     {"signal_mask", &PathLengths::signal_mask},
     {"path_walk", &PathLengths::path_walk},
@@ -67,6 +68,7 @@ inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"drop_page", &PathLengths::drop_page},
     {"cow_copy", &PathLengths::cow_copy},
     {"cow_zero", &PathLengths::cow_zero},
+    {"cow_file", &PathLengths::cow_file},
     {"cow_reuse", &PathLengths::cow_reuse},
     {"large_fault", &PathLengths::large_fault},
     {"clear_page", &PathLengths::clear_page},
@@ -125,6 +127,7 @@ inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"unlink_anon_vma", &PathLengths::unlink_anon_vma},
     {"wait", &PathLengths::wait},
     {"context_switch", &PathLengths::context_switch},
+    {"wake_dequeued", &PathLengths::wake_dequeued},
     {"vmalloc", &PathLengths::vmalloc},
     {"vmalloc_page", &PathLengths::vmalloc_page},
     {"vmalloc_run_page", &PathLengths::vmalloc_run_page},
@@ -148,7 +151,7 @@ struct KernelProfile {
   bool lazy_barriers = false;  // DSB and ISB of kernel mappings wait for the lazy section's end
   bool vmalloc_lazy = false;   // vmalloc's loops over entries are lazy MMU sections
   bool vmalloc_contiguous = false;       // huge vmalloc maps 64 KB runs with the contiguous bit
-  bool kernel_range_tlbi = false;        // flush_tlb_kernel_range() uses range operations
+  bool kernel_range_tlbi = false;        // flush_tlb_kernel_range() as flush_tlb_range() (6.13)
   bool switch_reads_register = false;    // a context switch saves POR_EL1, fork copies it
   bool skip_unchanged_register = false;  // a guard that would not change POR_EL1 does not write it
   bool guard_pages = false;              // madvise() knows MADV_GUARD_INSTALL and _REMOVE
@@ -157,6 +160,7 @@ struct KernelProfile {
   std::uint64_t switch_milli_isb = 3650;         // ISB / 1000 of a context switch, on average
   std::uint64_t thread_switch_milli_isb = 2200;  // of one from or to a kernel thread
   std::uint64_t wake_milli_isb = 2700;           // and those of its wake-up
+  std::uint64_t dequeued_milli_isb = 1400;       // more where the task had left the run queue
   unsigned switch_mm_isb = 2;                    // and those of a switch to another address space
   unsigned task_isb = 5;                         // ISB of a task's creation and end
   std::uint64_t timer_milli_isb = 10300;         // those of a timer interrupt
@@ -170,7 +174,8 @@ struct KernelProfile {
   std::vector<ProfileEntry> entries;  // every number with its source
 };
 
-// Reads `path`. InputError names the file and the JSON pointer.
-KernelProfile read_kernel_profile(const std::string& path);
+// Reads `path`. `bases`: the folder of the profiles that it may be based on, else its own.
+// InputError names the file and the JSON pointer.
+KernelProfile read_kernel_profile(const std::string& path, const std::string& bases = "");
 
 }  // namespace kpksim::kernel

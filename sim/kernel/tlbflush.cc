@@ -71,13 +71,19 @@ void TlbFlush::operations(cpu::Core& core, FlushSite site, TlbiKind by_page, Tlb
   }
 }
 
+// __flush_tlb_range_limit_excess()
+bool TlbFlush::excess(std::uint64_t bytes, std::uint64_t stride) const {
+  return (!options_.range_operations && bytes >= kMaxDvmOps * stride) ||
+         bytes >> kPageShift > kMaxRangePages;
+}
+
 void TlbFlush::range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start, VirtAddr end,
                      std::uint64_t stride, bool last_level, unsigned level) {
   if (options_.shootdowns) return shoot_down_range(core, site, asid, start, end, stride);
   const VirtAddr from(align_down(start.value, stride));
   const std::uint64_t bytes = align_up(end.value, stride) - from.value;
   const std::uint64_t pages = bytes >> kPageShift;
-  if ((!options_.range_operations && bytes >= kMaxDvmOps * stride) || pages > kMaxRangePages) {
+  if (excess(bytes, stride)) {
     mm(core, site, asid);
     sync(core, site);  // the caller's own, though nothing is left to wait for
     return;
@@ -93,11 +99,10 @@ void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, Vir
     return shoot_down_range(core, site, std::nullopt, start, end, kPageSize);
   }
   const std::uint64_t pages = (end - start) >> kPageShift;
-  const bool by_range = options_.kernel_range && options_.range_operations;
   core.dsb_ishst();
-  if (by_range ? pages > kMaxRangePages : pages > kMaxDvmOps) {
+  if (options_.kernel_range ? excess(end - start, kPageSize) : pages > kMaxDvmOps) {
     issue(core, site, {TlbiKind::kVmalle1}, 0);
-  } else if (by_range) {
+  } else if (options_.kernel_range) {
     operations(core, site, TlbiKind::kVaale1, TlbiKind::kRvaale1, Asid(0), start, pages, kPageSize,
                0);
   } else {

@@ -44,7 +44,7 @@ struct FlushOptions {
   bool shootdowns = false;                // x86-64: by interrupts to other cores
   bool range_operations = true;           // the core has FEAT_TLBIRANGE
   bool repeat = false;                    // ARM64_WORKAROUND_REPEAT_TLBI
-  bool kernel_range = false;              // flush_tlb_kernel_range() uses range operations
+  bool kernel_range = false;              // kernel ranges have operations and limits of user ones
   FlushSite left_out = FlushSite::kNone;  // fault injection: its TLBIs are not executed
 };
 
@@ -63,7 +63,8 @@ class TlbFlush {
   // level: TTL hint or 0.
   void range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start, VirtAddr end,
              std::uint64_t stride, bool last_level, unsigned level);
-  // flush_tlb_kernel_range(): VAALE1IS for each page, or VMALLE1IS.
+  // flush_tlb_kernel_range(): VAALE1IS for each page or, since 6.13, range operations where there
+  // are any; VMALLE1IS where that is too much.
   void kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
   // local_flush_tlb_all(): this core alone.
   void local_all(cpu::Core& core, FlushSite site);
@@ -73,6 +74,7 @@ class TlbFlush {
   void operations(cpu::Core& core, FlushSite site, mmu::TlbiKind by_page, mmu::TlbiKind by_range,
                   Asid asid, VirtAddr start, std::uint64_t pages, std::uint64_t stride,
                   unsigned level) const;
+  bool excess(std::uint64_t bytes, std::uint64_t stride) const;
   void sync(cpu::Core& core, FlushSite site) const;  // __tlbi_sync_s1ish()
 
   // x86-64: the operations here and on each core that runs `asid`, or, without one, on all.

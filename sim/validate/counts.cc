@@ -86,12 +86,12 @@ class Reader {
         continue;
       }
       for (const auto& [variant, of_variant] : of_cpu.items()) {
-        // The later kernel's variants carry its name.
+        // The variants with 6.16's work carry the name of the kernel that they are near to.
         const bool later = variant.ends_with(kLater);
         const std::string scheme =
             later ? variant.substr(0, variant.size() - kLater.size()) : variant;
         check(scheme, known_variants(), "variant", at);
-        add({name, cpu, scheme, later ? "linux-6.17" : "linux-6.12-kpkeys", {}, false}, of_variant,
+        add({name, cpu, scheme, later ? "linux-6.12-port-6.16" : "linux-6.12-kpkeys", {}, false}, of_variant,
             at + "/" + variant);
       }
     }

@@ -57,7 +57,7 @@ TEST_F(Counts, AListOfReadingsHasZeroWhereOneDoesNotNameACounter) {
                                      R"({"tlbi": {"VMALLE1IS": 2}, "isb": 8})"));
   const Measurement& m = file.measurements.at(0);
   EXPECT_EQ(m.variant, "keyed");
-  EXPECT_EQ(m.kernel, "linux-6.17");
+  EXPECT_EQ(m.kernel, "linux-6.12-port-6.16");
   EXPECT_EQ(m.counts.at("tlbi.VALE1IS"), (Values{4, 0}));
   EXPECT_EQ(m.counts.at("tlbi.VMALLE1IS"), (Values{0, 2}));
   EXPECT_EQ(m.counts.at("isb"), (Values{7, 8}));
