@@ -494,11 +494,13 @@ std::uint64_t Kernel::pressure() {
   const Because because(core, Cause::kShrink);
   // The page cache is dropped first, which takes longer than a grace period.
   system_.free_tables(core, system_.rcu.take_all());
+  // drop_slab() calls all shrinkers until together they free almost nothing. Only this one is
+  // modelled: until it has nothing more. What is too little for a batch it puts off once.
   std::uint64_t freed = 0;
-  for (std::uint64_t now = 1; now != 0;) {
-    now = system_.allocator->shrink(
-        core, std::max<std::uint64_t>(16, system_.allocator->statistics().cached / 4));
+  for (unsigned in_vain = 0; in_vain < 2;) {
+    const std::uint64_t now = system_.allocator->shrink(core);
     freed += now;
+    in_vain = now == 0 ? in_vain + 1 : 0;
   }
   return freed;
 }

@@ -55,14 +55,19 @@ class PageTableAllocator {
   virtual void boot(cpu::Core&) {}
   // A page for a split of the linear map.
   virtual Pfn allocate_for_split(cpu::Core& core) = 0;
-  // Gives back up to `count` cached pages; returns how many went.
-  virtual std::uint64_t shrink(cpu::Core&, std::uint64_t) { return 0; }
+  // do_shrink_slab() at the highest priority: has up to half of what is cached scanned, in batches,
+  // and what an earlier call put off as too little. Returns how many pages went back.
+  std::uint64_t shrink(cpu::Core& core);
 
   const AllocatorStatistics& statistics() const { return statistics_; }
 
  protected:
   virtual Pfn take(cpu::Core& core) = 0;
   virtual void give_back(cpu::Core& core, Pfn pfn) = 0;
+  // The policy's shrinker: count_objects() and scan_objects(), which frees up to about `count`
+  // pages and returns how many; 0: SHRINK_STOP.
+  virtual std::uint64_t shrinkable() const { return 0; }
+  virtual std::uint64_t scan(cpu::Core&, std::uint64_t) { return 0; }
   Pfn page(unsigned order = 0);  // from the buddy allocator, or InputError
   // clear_page() through the linear map: refused where the page is not writable now.
   void zero(cpu::Core& core, Pfn pfn);
@@ -70,6 +75,9 @@ class PageTableAllocator {
 
   AllocatorContext context_;
   AllocatorStatistics statistics_;
+
+ private:
+  std::uint64_t put_off_ = 0;  // nr_deferred of the shrinker
 };
 
 const std::vector<PolicyInfo>& allocators();

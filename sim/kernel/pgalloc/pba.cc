@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <list>
 #include <map>
+#include <optional>
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
@@ -24,7 +25,7 @@ class Pba final : public PageTableAllocator {
 
   void boot(cpu::Core& core) override {
     const Because boot(core, Cause::kBoot);
-    refill(core);
+    refill(core, false);
     key_boot_tables(core);
   }
 
@@ -33,34 +34,20 @@ class Pba final : public PageTableAllocator {
     return pop();
   }
 
-  std::uint64_t shrink(cpu::Core& core, std::uint64_t count) override {
-    const Because shrinking(core, Cause::kShrink);
-    std::uint64_t freed = 0;
-    while (freed < count && cached_.size() >= kKeep + kBlockPages && release_whole_block(core)) {
-      freed += kBlockPages;
-    }
-    while (freed < count && cached_.size() > kKeep) {
-      if (!release_single(core)) {
-        if (!break_up_a_block()) break;
-        continue;
-      }
-      ++freed;
-    }
-    statistics_.cached = cached_.size();
-    return freed;
-  }
-
  private:
+  using Blocks = std::map<Pfn, std::uint64_t>;
+
   Pfn take(cpu::Core& core) override {
+    std::optional<Pfn> pfn;
     if (cached_.size() <= kReserve) {
       const Because keying(core, Cause::kKeying);
-      refill(core);
+      pfn = refill(core, true);
     }
-    const Pfn pfn = pop();
+    if (!pfn) pfn = pop();
     context_.tables.protection().begin_write(core);
-    zero(core, pfn);
+    zero(core, *pfn);
     context_.tables.protection().end_write(core);
-    return pfn;
+    return *pfn;
   }
 
   void give_back(cpu::Core&, Pfn pfn) override {
@@ -77,7 +64,8 @@ class Pba final : public PageTableAllocator {
     return pfn;
   }
 
-  void refill(cpu::Core& core) {
+  // __refill_pages(). `hand_out`: the run's first page is not cached but returned.
+  std::optional<Pfn> refill(cpu::Core& core, bool hand_out) {
     for (const unsigned order : {9u, 4u, 2u}) {
       const auto run = context_.buddy.allocate(order, Mobility::kUnmovable);
       if (!run) continue;
@@ -85,61 +73,91 @@ class Pba final : public PageTableAllocator {
       const std::uint64_t pages = 1ull << order;
       // The first refill feeds the split of its own block: its pages are keyed with the rest of it.
       const bool first = cached_.empty();
-      if (first) cache(*run, order);
+      if (first) cache(*run, order, hand_out);
       context_.linear_map.set_memory_pkey(core, *run, pages, kPkeyPgtables);
-      if (!first) cache(*run, order);
+      if (!first) cache(*run, order, hand_out);
       statistics_.cached = cached_.size();
-      return;
+      if (hand_out) return *run;
+      return std::nullopt;
     }
-    if (cached_.size() > 0) return;  // eats into the reserve before it gives up
-    throw InputError("out of memory: pba cannot refill (give the machine more --memory)");
+    if (cached_.empty()) {
+      throw InputError("out of memory: pba cannot refill (give the machine more --memory)");
+    }
+    return std::nullopt;  // eats into the reserve before it gives up
   }
 
-  // split_page(): the pages are single ones from now on; the first is handed out first
-  void cache(Pfn run, unsigned order) {
-    if (order == 9) blocks_[run] = kBlockPages;
-    for (std::uint64_t i = 1ull << order; i-- > 0;) cached_.push_front(run + i);
+  // split_page(): the pages are single ones from now on. Each goes to the head: the last is first.
+  void cache(Pfn run, unsigned order, bool without_first) {
+    const std::uint64_t pages = 1ull << order;
+    if (order == 9) blocks_[run] = without_first ? pages - 1 : pages;
+    for (std::uint64_t i = without_first ? 1 : 0; i < pages; ++i) cached_.push_front(run + i);
   }
 
   static Pfn block_of(Pfn pfn) { return Pfn(align_down(pfn.value, kBlockPages)); }
 
-  bool release_whole_block(cpu::Core& core) {
-    const auto whole = std::find_if(blocks_.begin(), blocks_.end(),
-                                    [](const auto& b) { return b.second == kBlockPages; });
-    if (whole == blocks_.end()) return false;
-    const Pfn first = whole->first;
+  std::uint64_t shrinkable() const override {
+    return cached_.size() - std::min(cached_.size(), kKeep);
+  }
+
+  // pba_shrink_scan()
+  std::uint64_t scan(cpu::Core& core, std::uint64_t count) override {
+    const Because shrinking(core, Cause::kShrink);
+    const std::uint64_t most = shrinkable();
+    std::uint64_t outside = 0;                // pages that belong to no block
+    Blocks::iterator target = blocks_.end();  // the block with most free pages
+    for (const Pfn pfn : cached_) {
+      const auto block = blocks_.find(block_of(pfn));
+      if (block == blocks_.end()) {
+        ++outside;
+      } else if (target == blocks_.end() || block->second > target->second) {
+        target = block;
+        if (target->second == kBlockPages) break;
+      }
+    }
+    if (target != blocks_.end() && target->second == kBlockPages) {
+      if (most < kBlockPages) return 0;  // part of it would split the linear map
+      release_block(core, target);
+      return kBlockPages;
+    }
+    if (target != blocks_.end() && outside < std::min(target->second, count) &&
+        target->second >= kWorthBreaking) {
+      count = std::min(count, target->second);
+    } else {
+      count = std::min(count, outside);
+      target = blocks_.end();
+    }
+    return release_pages(core, target, std::min(count, most));
+  }
+
+  void release_block(cpu::Core& core, Blocks::iterator block) {
+    const Pfn first = block->first;
     cached_.remove_if([&](Pfn pfn) { return block_of(pfn) == first; });
-    blocks_.erase(whole);
+    statistics_.cached = cached_.size();
+    blocks_.erase(block);
     context_.linear_map.set_memory_pkey(core, first, kBlockPages, kPkeyDefault);
     context_.buddy.free(first, 9);
     ++statistics_.shrunk_blocks;
-    return true;
   }
 
-  bool release_single(cpu::Core& core) {
-    const auto single = std::find_if(cached_.begin(), cached_.end(),
-                                     [&](Pfn pfn) { return !blocks_.contains(block_of(pfn)); });
-    if (single == cached_.end()) return false;
-    const Pfn pfn = *single;
-    cached_.erase(single);
-    context_.linear_map.set_memory_pkey(core, pfn, 1, kPkeyDefault);
-    context_.buddy.free(pfn, 0);
-    ++statistics_.shrunk_pages;
-    return true;
-  }
-
-  // The block with the most free pages stops being one, if it has enough of them.
-  bool break_up_a_block() {
-    const auto fullest =
-        std::max_element(blocks_.begin(), blocks_.end(),
-                         [](const auto& a, const auto& b) { return a.second < b.second; });
-    if (fullest == blocks_.end() || fullest->second < kWorthBreaking) return false;
-    blocks_.erase(fullest);
-    return true;
+  // `count` cached pages of `target`, which is no block from now on, or of no block.
+  std::uint64_t release_pages(cpu::Core& core, Blocks::iterator target, std::uint64_t count) {
+    std::list<Pfn> gone;
+    for (auto it = cached_.begin(); it != cached_.end() && gone.size() < count;) {
+      const auto page = it++;
+      if (blocks_.find(block_of(*page)) == target) gone.splice(gone.begin(), cached_, page);
+    }
+    statistics_.cached = cached_.size();
+    if (target != blocks_.end()) blocks_.erase(target);
+    for (const Pfn pfn : gone) {
+      context_.linear_map.set_memory_pkey(core, pfn, 1, kPkeyDefault);
+      context_.buddy.free(pfn, 0);
+    }
+    statistics_.shrunk_pages += gone.size();
+    return gone.size();
   }
 
   std::list<Pfn> cached_;
-  std::map<Pfn, std::uint64_t> blocks_;  // whole 2 MB blocks -> how many of their pages are cached
+  Blocks blocks_;  // whole 2 MB blocks -> how many of their pages are cached
 };
 
 }  // namespace

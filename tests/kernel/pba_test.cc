@@ -1,0 +1,93 @@
+// The pkeys block allocator as v6 has it: which page comes first, and what its shrinker leaves.
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/kernel/fixture.h"
+
+namespace kpksim::kernel {
+namespace {
+
+constexpr std::uint64_t kBlock = 512, kKept = 16;
+
+class PbaTest : public testing::Test {
+ protected:
+  std::vector<Pfn> take(std::uint64_t n) {
+    std::vector<Pfn> pages;
+    for (std::uint64_t i = 0; i < n; ++i) pages.push_back(pba().allocate(core()));
+    return pages;
+  }
+  void give(const std::vector<Pfn>& pages) {
+    for (const Pfn page : pages) pba().free(core(), page);
+  }
+  PageTableAllocator& pba() { return *k_.system().allocator; }
+  const AllocatorStatistics& statistics() { return pba().statistics(); }
+  cpu::Core& core() { return k_.system().machine.core(0); }
+
+  Kernel k_{core_profile(), kernel_profile(),
+            config("kpkeys-poe", false, "pba", Granularity::kBlock)};
+};
+
+TEST_F(PbaTest, ARunsLastPageIsFirst_ButForTheOneThatTheRefillHandsOut) {
+  const std::uint64_t cached = statistics().cached;
+  const std::vector<Pfn> boot = take(cached - 4);  // down to the reserve
+  for (std::size_t i = 1; i < boot.size(); ++i) EXPECT_EQ(boot[i] + 1, boot[i - 1]);
+  EXPECT_EQ(statistics().refill9, 1u);
+  const std::vector<Pfn> next = take(3);
+  EXPECT_EQ(statistics().refill9, 2u);
+  EXPECT_EQ(next[0].value % kBlock, 0u);
+  EXPECT_EQ(next[1], next[0] + (kBlock - 1));
+  EXPECT_EQ(next[2], next[0] + (kBlock - 2));
+}
+
+TEST_F(PbaTest, WhatCameBackLastIsHandedOutFirst) {
+  const std::vector<Pfn> pages = take(3);
+  give({pages[1], pages[0]});
+  EXPECT_EQ(take(2), (std::vector<Pfn>{pages[0], pages[1]}));
+}
+
+TEST_F(PbaTest, ShrinkerReleasesEmptyBlocksWhole_AndLeavesTheLastForWantOfPages) {
+  give(take(4 * kBlock));
+  const std::uint64_t blocks = statistics().refill9;
+  const std::uint64_t keyed = k_.system().linear_map.statistics().set_memory_pkey;
+  ASSERT_EQ(statistics().cached, blocks * kBlock);
+  k_.pressure();
+  // 512 pages are left of which 16 are to stay: less than a block, and part of it would split.
+  EXPECT_EQ(statistics().shrunk_blocks, blocks - 1);
+  EXPECT_EQ(statistics().shrunk_pages, 0u);
+  EXPECT_EQ(statistics().cached, kBlock);
+  EXPECT_EQ(k_.system().linear_map.statistics().set_memory_pkey, keyed + blocks - 1);
+  EXPECT_EQ(k_.system().linear_map.statistics().split_pmd, 0u);
+}
+
+TEST_F(PbaTest, ShrinkerBreaksUpTheBlockWithMostFreePages_WhichIsNoneFromThenOn) {
+  // All of the boot's block but one page, and 100 pages of the next one, stay in use.
+  std::vector<Pfn> first = take(statistics().cached - 4);
+  std::vector<Pfn> second = take(kBlock - 100);
+  const std::uint64_t cached = statistics().cached;
+  ASSERT_EQ(statistics().refill9, 2u);
+  k_.pressure();
+  const auto map = k_.system().linear_map.statistics();
+  EXPECT_EQ(statistics().shrunk_blocks, 0u);
+  // The split of the block and those of its runs take no cached page but one.
+  EXPECT_EQ(map.split_pmd, 1u);
+  EXPECT_EQ(statistics().shrunk_pages, cached - kKept);
+  EXPECT_EQ(statistics().cached, kKept - 1);
+  // What comes back to the broken block belongs to no block: single pages go, and nothing splits.
+  const std::vector<Pfn> back(second.begin(), second.begin() + 50);
+  give(back);
+  k_.pressure();
+  EXPECT_EQ(k_.system().linear_map.statistics().split_pmd, 1u);
+  EXPECT_EQ(statistics().cached, kKept);
+}
+
+TEST_F(PbaTest, ShrinkerLeavesABlockOfWhichLittleIsFree) {
+  take(statistics().cached - 60);  // fewer than 64 are free
+  k_.pressure();
+  EXPECT_EQ(statistics().cached, 60u);
+  EXPECT_EQ(statistics().shrunk_pages, 0u);
+}
+
+}  // namespace
+}  // namespace kpksim::kernel
