@@ -7,7 +7,6 @@ namespace {
 
 constexpr std::uint32_t kProgramFile = 1u << 23;
 constexpr std::uint32_t kVdsoFile = kProgramFile + 1;
-constexpr std::uint64_t kVvarPages = 2;
 
 // Address randomisation, in pages: STACK_RND_MASK, vm.mmap_rnd_bits (18), arch_randomize_brk(); and
 // the room for the stack (RLIMIT_STACK, stack_guard_gap).
@@ -32,9 +31,9 @@ void Kernel::write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::
 // arch_setup_additional_pages(); at 0: where there is room
 void Kernel::map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core) {
   Vma vdso;
-  vdso.read = vdso.exec = vdso.file = true;
+  vdso.read = vdso.exec = vdso.file = vdso.single = true;
   vdso.file_id = kVdsoFile;
-  mm.placement.vdso = mm.mmap(vdso, kPageSize, at, core);
+  mm.placement.vdso = mm.mmap(vdso, kVdsoPages * kPageSize, at, core);
   Vma vvar;
   vvar.read = vvar.special = true;
   mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);

@@ -129,7 +129,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
              core);
     return;
   }
-  if (!write && !vma.special) {
+  if (!write && !vma.special && !vma.single) {
     // do_fault_around(): the cached pages of the aligned window, within the VMA and the table
     const std::uint64_t window = system_.profile.fault_around_pages * kPageSize;
     const std::uint64_t from = std::max(vma.start, align_down(va, window));

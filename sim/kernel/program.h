@@ -10,6 +10,8 @@
 namespace kpksim::kernel {
 
 inline constexpr std::uint64_t kStackLimit = 8ull << 20;  // RLIMIT_STACK
+// /proc/self/maps of Debian's 6.12.117: the vdso's text, and its data below
+inline constexpr std::uint64_t kVdsoPages = 2, kVvarPages = 2;
 
 struct ProgramImage {
   std::uint64_t header_bytes = 4 << 10;   // readable, of the program's file

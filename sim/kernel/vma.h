@@ -19,6 +19,7 @@ struct Vma {
   bool file = false;           // of a file or of shared memory (file_id)
   bool shmem = false;          // shared anonymous memory: pages appear when they are touched
   bool special = false;        // VM_PFNMAP: the kernel's own pages (vdso data)
+  bool single = false;         // special_mapping_vmops (vdso): no map_pages(), so no fault-around
   bool dont_fork = false;      // MADV_DONTFORK
   bool wipe_on_fork = false;   // MADV_WIPEONFORK
   bool locked = false;         // mlock(): VM_LOCKED

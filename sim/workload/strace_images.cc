@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/base/types.h"
+#include "sim/kernel/program.h"
 
 namespace kpksim::workload {
 namespace {
@@ -10,7 +11,6 @@ namespace {
 constexpr std::uint64_t kMaxPage = 64 << 10;  // segments of arm64 programs are so far apart
 constexpr std::uint64_t kFixedBase = 0x400000;
 constexpr std::uint64_t kFixedEnd = 1ull << 32;  // programs that are not position-independent
-constexpr std::uint64_t kVdsoPages = 2;
 // How far the top of the stack lies above the first frames: arguments, environment, auxv.
 constexpr std::uint64_t kAboveFrames = 2 * kPageSize;
 
@@ -144,7 +144,7 @@ Image place_image(const ProgramSize& size, const ProgramTraces& traces) {
         add(traces.linker, traces.linker + linker.data_pages * kPageSize, kProtRead | kProtWrite);
     tables.linker = tables.area.cleared = true;
     tables.file_offset = linker.text_below;
-    image.vdso = traces.linker - kVdsoPages * kPageSize;
+    image.vdso = traces.linker - kernel::kVdsoPages * kPageSize;
   }
   image.heap = traces.brk;
   const std::uint64_t highest = std::max(traces.linker, traces.stack);

@@ -21,8 +21,8 @@ struct Process {
                                        {0x490000, 3},
                                        {0x493000, 9},
                                        {0x49c000, 33},
-                                       {0xfffff7ffd000, 2},
-                                       {0xfffff7fff000, 1},
+                                       {0xfffff7ffc000, 2},
+                                       {0xfffff7ffe000, 2},
                                        {0xfffffffdf000, 33}}) {
       map(start, pages);
     }
