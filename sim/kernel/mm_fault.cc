@@ -120,6 +120,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const Rights untouched =
       vma.shared && vma.shmem && vma.write ? Rights::kClean : Rights::kReadOnly;
   if (write && !vma.shared) {  // do_cow_fault()
+    core.execute(system_.path().cow_file);
     prepare_anon_vma(vma);
     cache_.get(system_, core, vma, index);
     const Pfn copy = system_.allocate_page();

@@ -46,6 +46,50 @@ TEST(AddressSpace, ExecMovesTheStackWhenAddressesAreRandomised) {
   EXPECT_NE(k.placement(1).heap, first.heap);
 }
 
+// /proc/self/maps of Debian's 6.12.117: two pages of vdso end at the mmap base, two of its data lie
+// below, and what the kernel places comes next.
+TEST(AddressSpace, WhatTheKernelPlacesLiesFourPagesBelowTheMmapBase) {
+  Kernel k(core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte));
+  k.spawn(1);
+  EXPECT_EQ(k.placement(1).vdso, VmaTree::kMmapBase - 2 * kPageSize);
+  Vma shared = rw();
+  shared.shared = true;
+  EXPECT_EQ(k.mmap(1, shared, kBytes, 0), VmaTree::kMmapBase - 4 * kPageSize - kBytes);
+}
+
+// special_mapping_vmops has no map_pages().
+TEST(AddressSpace, AFaultOnTheVdsoMapsOnePage) {
+  Kernel k(core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte));
+  k.spawn(1);
+  const std::uint64_t faults = total(k, cpu::Event::kFaultTranslation);
+  for (const std::uint64_t page : {0, 1, 0, 1}) {
+    EXPECT_TRUE(k.touch(1, k.placement(1).vdso + page * kPageSize, poe::AccessKind::kRead));
+  }
+  EXPECT_EQ(total(k, cpu::Event::kFaultTranslation), faults + 2);
+}
+
+// do_cow_fault(): a page for the copy and the copy, which a read does not have.
+TEST(AddressSpace, AWriteToAnAbsentPageOfAPrivateFileHasACopysLength) {
+  KernelProfile profile = kernel_profile();
+  const auto instructions = [&] {
+    Kernel k(core_profile(), profile, config("none", false, "buddy", Granularity::kPte));
+    k.spawn(1);
+    Vma file = rw();
+    file.file = true;
+    file.file_id = 1;
+    const std::uint64_t at = k.mmap(1, file, kPageSize, 0);
+    std::uint64_t before = 0, after = 0;
+    for (const cpu::Event e : cpu::kKernelInstructions) before += total(k, e);
+    EXPECT_TRUE(k.touch(1, at, poe::AccessKind::kWrite));
+    for (const cpu::Event e : cpu::kKernelInstructions) after += total(k, e);
+    return after - before;
+  };
+  const std::uint64_t real = instructions();
+  profile.path.cow_file = 0;
+  EXPECT_EQ(real - instructions(), kernel_profile().path.cow_file);
+  EXPECT_GT(kernel_profile().path.cow_file, 1000u);
+}
+
 Kernel batched() {
   return Kernel(core_profile(), kernel_profile(),
                 config("kpkeys-poe", true, "per-page", Granularity::kPte));
