@@ -155,10 +155,18 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
 void Mm::exit(cpu::Core& core) {
   Gather gather(system_, asid, true, FlushSite::kExitMm);
   for (const auto& [start, vma] : vmas_.all()) zap(gather, vma, vma.start, vma.end, core);
+  // free_pgtables(): unlink_anon_vmas() of each, which may empty a slab.
+  std::uint64_t left = forked_vmas_;
+  for (const auto& [start, vma] : vmas_.all()) {
+    if (vma.anon_vma == 0) continue;
+    core.execute(system_.path().unlink_anon_vma);
+    if (left == 0) continue;
+    --left;
+    system_.rcu.call(system_.vma_slabs.give(1));
+  }
+  system_.rcu.call(system_.vma_slabs.give(left));  // of VMAs that went before
   free_tables(gather, vmas_.all(), 0, 0, core);
   gather.flush(core);
-  core.execute(system_.path().unlink_anon_vma * anon_vmas());
-  system_.rcu.call(system_.vma_slabs.give(forked_vmas_));
   vmas_.clear();
   if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
   system_.allocator->free(core, root_);
