@@ -12,6 +12,7 @@
 #include "app/options.h"
 #include "app/parallel.h"
 #include "app/progress.h"
+#include "app/validate.h"
 #include "sim/base/error.h"
 #include "sim/base/printable.h"
 #include "sim/validate/apps_check.h"
@@ -143,8 +144,7 @@ int validate_apps(const std::vector<std::string>& arguments) {
   for (const Measurement& m : file.measurements) {
     if (wanted(m)) order.push_back(&m);
   }
-  const std::map<std::string, cpu::CoreProfile> cores = {{"max", read_core("neoverse-v1")},
-                                                         {"a76", read_core("cortex-a76")}};
+  const std::map<std::string, cpu::CoreProfile> cores = measured_cores();
   std::map<std::string, kernel::KernelProfile> kernels;
   for (const Measurement* m : order) {
     if (!kernels.contains(m->kernel)) kernels[m->kernel] = read_kernel(m->kernel);

@@ -327,7 +327,8 @@ TEST_F(AppsFile, WithoutVariantsItIsOfAnUnpatchedKernel) {
   run("validate apps --all " + write("counts.json", text));
   const auto profile = kpksim::kernel::read_kernel_profile(
       kpksim::test::source_path("profiles/kernels/linux-6.12.json"));
-  const std::string model = fmt::format("model {:>11} ", profile.path.syscall);
+  const std::string model =
+      fmt::format("model {:>11} ", profile.path.syscall + profile.path.sve_discard);
   EXPECT_NE(read(file("out")).find(model), std::string::npos) << read(file("out"));
 }
 

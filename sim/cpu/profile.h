@@ -31,6 +31,10 @@ struct CoreProfile {
   mmu::MmuGeometry mmu;
   CacheGeometry l1i, l1d, l2, llc;
   std::uint64_t window = 0;  // instructions in flight (reorder buffer)
+  // Of the kernel, more at each exception from EL0 and its return: what this core needs against
+  // speculation (spectre_bhb_loop_affected()).
+  std::uint64_t entry_instructions = 0;
+  bool entry_barriers = false;  // with DSB NSH and ISB at their end, for want of FEAT_SB
   double clock_ghz = 0;
   bool tlb_range = true;                             // FEAT_TLBIRANGE
   bool repeat_tlbi = false;                          // needs ARM64_WORKAROUND_REPEAT_TLBI

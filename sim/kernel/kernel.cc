@@ -29,7 +29,19 @@ Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const
 
 void Kernel::enter_kernel(cpu::Core& core) {
   core.take_exception();
-  core.isb();  // el0t_64_sync: keys of pointer authentication
+  entered_from_user(core);
+}
+
+// kernel_ventry of a core that needs it: mitigate_spectre_bhb_loop; kernel_entry: keys of pointer
+// authentication.
+void Kernel::entered_from_user(cpu::Core& core) const {
+  const cpu::CoreProfile& profile = system_.machine.profile();
+  core.execute(profile.entry_instructions);
+  if (profile.entry_barriers) {
+    core.dsb_nsh();
+    core.isb();
+  }
+  if (pauth_) core.isb();
 }
 
 void Kernel::leave_kernel(cpu::Core& core) { core.eret(0); }
@@ -388,6 +400,7 @@ void Kernel::begin_user(Task& t, cpu::Core& core) {
   }
   if (t.sve_trap) {  // do_sve_acc(): the C library uses it at once
     t.sve_trap = false;
+    t.sve = true;
     const Because because(core, Cause::kExec);
     enter_kernel(core);
     core.execute(system_.path().syscall);

@@ -24,8 +24,10 @@ struct Task {
   unsigned cpu = 0;
   std::uint64_t stack = 0;         // VMAP_STACK address
   std::uint32_t vfork_parent = 0;  // that waits for its exec or exit
+  std::uint64_t left_at = 0;       // switches of its core when it last left it
   bool fresh = true;               // has not returned to EL0 yet
   bool sve_trap = false;           // its first use of SVE traps
+  bool sve = false;                // has used it (TIF_SVE)
   bool dead = false;               // exited, not reaped
   bool in_proc = false;            // /proc has looked-up entries of it
   std::vector<Pfn> slab;           // pages of its kernel objects: they lie between page tables
@@ -162,6 +164,7 @@ class Kernel {
   cpu::Core& run_on(Task& t);
   void context_switch(Task& t, cpu::Core& core);
   void enter_kernel(cpu::Core& core);
+  void entered_from_user(cpu::Core& core) const;
   void leave_kernel(cpu::Core& core);
   void begin_user(Task& t, cpu::Core& core);
   cpu::Core& kernel_context();

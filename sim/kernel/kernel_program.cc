@@ -54,6 +54,7 @@ void Kernel::load_program(Task& t, const MappedProgram& program, cpu::Core& core
 // setup_arg_pages() and load_elf_binary()
 void Kernel::load_program(Task& t, cpu::Core& core) {
   t.sve_trap = system_.machine.profile().sve;
+  t.sve = false;
   core.execute(system_.path().exec);
   Mm& mm = *t.mm;
   write_strings(mm, ProgramImage::kStackTop, program_.exec_stack_pages, core);

@@ -16,6 +16,8 @@ class Kernel::Syscall {
     const Because because(core_, Cause::kSyscall);
     kernel_.enter_kernel(core_);
     core_.execute(kernel_.system_.path().syscall);
+    // fp_user_discard(): a call may lose what of the registers SVE alone has.
+    if (kernel_.task(id).sve) core_.execute(kernel_.system_.path().sve_discard);
   }
   ~Syscall() noexcept(false) {
     kernel_.softirq(core_);

@@ -37,7 +37,7 @@ void Kernel::timer_interrupt(cpu::Core& core) {
   core.take_exception();
   std::uint64_t saved = 0;
   if (user) {
-    core.isb();
+    entered_from_user(core);
   } else {
     saved = system_.protection->exception_entry(core);
   }
