@@ -21,6 +21,7 @@ Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const
       pauth_(core.pauth),
       vmalloc_(system_),
       current_(config.cores),
+      switches_(config.cores),
       mm_on_(config.cores),
       stack_cache_(config.cores),
       asids_(core.asid_bits, config.cores) {
@@ -67,7 +68,10 @@ std::size_t Kernel::task_count() const {
 Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
   const auto [it, fresh] = tasks_.try_emplace(id);
   if (!fresh && !it->second.dead) throw InputError(fmt::format("task {} exists already", id));
-  it->second = {id, std::move(mm), cpu, 0, 0, true, false, false, false, {}};
+  it->second = {};
+  it->second.id = id;
+  it->second.mm = std::move(mm);
+  it->second.cpu = cpu;
   return it->second;
 }
 
@@ -83,6 +87,15 @@ cpu::Core& Kernel::run_on(Task& t) {
 void Kernel::context_switch(Task& t, cpu::Core& core) {
   const Because because(core, Cause::kSwitch);
   core.execute(system_.path().context_switch);
+  if (current_[t.cpu] != 0) tasks_.at(current_[t.cpu]).left_at = switches_[t.cpu];
+  ++switches_[t.cpu];
+  // EEVDF's delayed dequeue: who blocks stays in the queue for a while. If it is woken before the
+  // second switch from then on, as where two tasks take turns, it is still there; else it has been
+  // dequeued (pick_next_entity()) and is enqueued.
+  if (!t.fresh && switches_[t.cpu] > t.left_at + 2) {
+    core.execute(system_.path().wake_dequeued);
+    read_clock(core, system_.profile.dequeued_milli_isb);
+  }
   current_[t.cpu] = t.id;
   if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
   thread_switch(core, system_.profile.switch_milli_isb);

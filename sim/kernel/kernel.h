@@ -195,6 +195,7 @@ class Kernel {
   Vmalloc vmalloc_;
   std::map<std::uint32_t, Task> tasks_;
   std::vector<std::uint32_t> current_;                   // task on each core, 0: none
+  std::vector<std::uint64_t> switches_;                  // of each core, so far
   std::vector<const Mm*> mm_on_;                         // whose tables each core uses
   std::vector<std::vector<std::uint64_t>> stack_cache_;  // NR_CACHED_STACKS per core
   AsidAllocator asids_;
