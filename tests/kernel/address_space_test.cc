@@ -62,7 +62,7 @@ TEST(AddressSpace, AFaultOnTheVdsoMapsOnePage) {
   Kernel k(core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte));
   k.spawn(1);
   const std::uint64_t faults = total(k, cpu::Event::kFaultTranslation);
-  for (const std::uint64_t page : {0, 1, 0, 1}) {
+  for (const std::uint64_t page : {0u, 1u, 0u, 1u}) {
     EXPECT_TRUE(k.touch(1, k.placement(1).vdso + page * kPageSize, poe::AccessKind::kRead));
   }
   EXPECT_EQ(total(k, cpu::Event::kFaultTranslation), faults + 2);

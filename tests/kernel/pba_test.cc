@@ -48,29 +48,29 @@ TEST_F(PbaTest, WhatCameBackLastIsHandedOutFirst) {
 }
 
 TEST_F(PbaTest, ShrinkerReleasesEmptyBlocksWhole_AndLeavesTheLastForWantOfPages) {
-  give(take(4 * kBlock));
-  const std::uint64_t blocks = statistics().refill9;
+  take(statistics().cached - 4);  // the boot's block is in use but for the reserve
+  give(take(2 * kBlock));
   const std::uint64_t keyed = k_.system().linear_map.statistics().set_memory_pkey;
-  ASSERT_EQ(statistics().cached, blocks * kBlock);
+  ASSERT_EQ(statistics().cached, 2 * kBlock + 4);
   k_.pressure();
-  // 512 pages are left of which 16 are to stay: less than a block, and part of it would split.
-  EXPECT_EQ(statistics().shrunk_blocks, blocks - 1);
+  // Of the 516 pages that are left 16 are to stay: less than a block goes, and part of one would
+  // split.
+  EXPECT_EQ(statistics().shrunk_blocks, 1u);
   EXPECT_EQ(statistics().shrunk_pages, 0u);
-  EXPECT_EQ(statistics().cached, kBlock);
-  EXPECT_EQ(k_.system().linear_map.statistics().set_memory_pkey, keyed + blocks - 1);
+  EXPECT_EQ(statistics().cached, kBlock + 4);
+  EXPECT_EQ(k_.system().linear_map.statistics().set_memory_pkey, keyed + 1);
   EXPECT_EQ(k_.system().linear_map.statistics().split_pmd, 0u);
 }
 
 TEST_F(PbaTest, ShrinkerBreaksUpTheBlockWithMostFreePages_WhichIsNoneFromThenOn) {
-  // All of the boot's block but one page, and 100 pages of the next one, stay in use.
-  std::vector<Pfn> first = take(statistics().cached - 4);
-  std::vector<Pfn> second = take(kBlock - 100);
+  take(statistics().cached - 4);  // of the boot's block 4 pages are free
+  const std::vector<Pfn> second = take(kBlock - 100);
   const std::uint64_t cached = statistics().cached;
   ASSERT_EQ(statistics().refill9, 2u);
   k_.pressure();
   const auto map = k_.system().linear_map.statistics();
   EXPECT_EQ(statistics().shrunk_blocks, 0u);
-  // The split of the block and those of its runs take no cached page but one.
+  // The split of the block takes one page, those of its runs none.
   EXPECT_EQ(map.split_pmd, 1u);
   EXPECT_EQ(statistics().shrunk_pages, cached - kKept);
   EXPECT_EQ(statistics().cached, kKept - 1);
