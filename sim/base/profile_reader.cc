@@ -158,10 +158,11 @@ double ProfileReader::written(const std::string& group, const std::string& name)
   return at.get<double>();
 }
 
-unsigned ProfileReader::count(const std::string& group, const std::string& name) {
+unsigned ProfileReader::count(const std::string& group, const std::string& name, unsigned least) {
   const double n = written(group, name);
-  if (n < 1 || n != std::floor(n) || n > 1e6) {
-    fail(fmt::format("/{}/{}/value", group, name), "expected a whole number from 1 to 1,000,000");
+  if (n < least || n != std::floor(n) || n > 1e6) {
+    fail(fmt::format("/{}/{}/value", group, name),
+         fmt::format("expected a whole number from {} to 1,000,000", least));
   }
   return static_cast<unsigned>(n);
 }

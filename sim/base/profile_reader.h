@@ -43,8 +43,9 @@ class ProfileReader {
   std::string description() const { return text("description"); }
 
   // The value at /group/name. InputError names the file, line, column and the JSON pointer.
-  double number(const std::string& group, const std::string& name);   // not negative
-  unsigned count(const std::string& group, const std::string& name);  // whole, 1 to a million
+  double number(const std::string& group, const std::string& name);  // not negative
+  // whole, `least` to a million
+  unsigned count(const std::string& group, const std::string& name, unsigned least = 1);
   bool flag(const std::string& group, const std::string& name);
   // Index of the value among `choices`.
   std::size_t choice(const std::string& group, const std::string& name,

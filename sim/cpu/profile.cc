@@ -124,8 +124,7 @@ CoreProfile read(ProfileReader in) {
     in.fail("/core/clock_ghz/value", "expected more than 0, up to 10");
   }
   profile.window = in.count("core", "window");
-  profile.entry_instructions =
-      static_cast<std::uint64_t>(std::llround(in.number("core", "entry_instructions")));
+  profile.entry_instructions = in.count("core", "entry_instructions", 0);
   profile.entry_barriers = in.flag("core", "entry_barriers");
   profile.tlb_range = in.flag("core", "tlb_range");
   profile.sve = in.flag("core", "sve");

@@ -521,7 +521,8 @@ std::uint64_t Kernel::pressure() {
   // The page cache is dropped first, which takes longer than a grace period.
   system_.free_tables(core, system_.rcu.take_all());
   // drop_slab() calls all shrinkers until together they free almost nothing. Only this one is
-  // modelled: until it has nothing more. What is too little for a batch it puts off, at most twice.
+  // modelled: until it has nothing more. What is too little for a batch it puts off, at most twice
+  // over; that three calls in vain are the end is ours, not the kernel's.
   std::uint64_t freed = 0;
   for (unsigned in_vain = 0; in_vain < 3;) {
     const std::uint64_t now = system_.allocator->shrink(core);

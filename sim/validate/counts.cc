@@ -91,8 +91,8 @@ class Reader {
         const std::string scheme =
             later ? variant.substr(0, variant.size() - kLater.size()) : variant;
         check(scheme, known_variants(), "variant", at);
-        add({name, cpu, scheme, later ? "linux-6.12-port-6.16" : "linux-6.12-kpkeys", {}, false}, of_variant,
-            at + "/" + variant);
+        add({name, cpu, scheme, later ? "linux-6.12-port-6.16" : "linux-6.12-kpkeys", {}, false},
+            of_variant, at + "/" + variant);
       }
     }
   }
