@@ -77,8 +77,8 @@ class Mm {
   Mm(System& system, PageCache& cache, cpu::Core& core);
 
   // Address-space calls. Ranges are page-aligned by the caller.
-  // Address 0, unless `fixed`: the kernel chooses; else the range is mapped there, whatever was there
-  // before.
+  // Address 0, unless `fixed`: the kernel chooses; else the range is mapped there, whatever was
+  // there before.
   std::uint64_t mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu::Core& core,
                      bool fixed = false);
   // False if nothing was mapped there.
