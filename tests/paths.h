@@ -9,5 +9,7 @@ namespace kpksim::test {
 std::string source_path(const std::string& relative);
 // The program that was built with the tests, quoted for a shell.
 std::string kpksim_binary();
+// The command that installs it below `prefix`.
+std::string cmake_install(const std::string& prefix);
 
 }  // namespace kpksim::test
