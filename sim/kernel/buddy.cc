@@ -120,6 +120,26 @@ std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
   return first_ + i;
 }
 
+std::optional<Pfn> Buddy::allocate_contiguous(unsigned order) {
+  const std::uint64_t frames = 1ull << order;
+  for (std::uint64_t start = align_up(first_.value, frames) - first_.value;
+       start + frames <= count_; start += frames) {
+    std::uint64_t at = start;
+    while (at < start + frames && nodes_[at].free_order >= 0) {
+      at += 1ull << static_cast<unsigned char>(nodes_[at].free_order);
+    }
+    if (at < start + frames) continue;
+    for (at = start; at < start + frames;) {
+      const auto run = static_cast<std::uint32_t>(at);
+      at += 1ull << static_cast<unsigned char>(nodes_[run].free_order);
+      remove(run);
+    }
+    free_pages_ -= frames;
+    return first_ + start;
+  }
+  return std::nullopt;
+}
+
 void Buddy::free(Pfn pfn, unsigned order) {
   std::uint64_t i = pfn - first_;
   const bool fresh = i >= fresh_ && i < fresh_end_;

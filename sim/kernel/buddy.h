@@ -32,6 +32,9 @@ class Buddy {
   // A naturally aligned run of 2^order frames, or nullopt.
   std::optional<Pfn> allocate(unsigned order, Mobility mobility);
   void free(Pfn pfn, unsigned order);
+  // A naturally aligned run of 2^order frames, of an order beyond kMaxOrder, all of it free
+  // (alloc_contig_pages()); the lowest. It is given back in runs of kMaxOrder.
+  std::optional<Pfn> allocate_contiguous(unsigned order);
 
   std::uint64_t free_pages() const { return free_pages_; }
   Pfn first() const { return first_; }

@@ -5,12 +5,6 @@
 namespace kpksim::kernel {
 namespace {
 
-// Batches of pages: one of MMU_GATHER_BUNDLE slots and up to MAX_GATHER_BATCH_COUNT pages of them,
-// each left when only one slot is free (a folio may need two).
-constexpr std::size_t kBundle = 8;
-constexpr std::size_t kBatch = (kPageSize - 16) / 8;
-constexpr std::size_t kBatches = 10000 / kBatch;
-constexpr std::size_t kSlots = (kBundle - 1) + kBatches * (kBatch - 1);
 // MAX_TABLE_BATCH
 constexpr std::size_t kTables = (kPageSize - 24) / 8;
 
@@ -37,14 +31,15 @@ void Gather::flush_tlb(cpu::Core& core) {
   if (levels_ == 0) return;
   if (full_mm_) {
     // Leaf entries may stay: the ASID is not given out again without a flush of everything.
-    if (freed_tables_) system_.flush.mm(core, site_, asid_);
+    if (freed_tables_ || unshared_tables_) system_.flush.mm(core, site_, asid_);
   } else {
     const auto deepest = static_cast<unsigned>(std::bit_width(levels_) - 1);
     const unsigned level = !freed_tables_ && std::has_single_bit(levels_) ? deepest : 0;
     system_.flush.range(core, site_, asid_, VirtAddr(start_), VirtAddr(end_),
-                        1ull << mmu::level_shift(deepest), !freed_tables_, level);
+                        1ull << mmu::level_shift(deepest), !freed_tables_ && !unshared_tables_,
+                        level);
   }
-  freed_tables_ = false;
+  freed_tables_ = unshared_tables_ = false;
   levels_ = 0;
   start_ = ~0ull;
   end_ = 0;
@@ -83,6 +78,8 @@ void Gather::flush(cpu::Core& core) {
     }
   }
   folios_.clear();
+  for (const auto& [size, head] : huge_) system_.put_hugetlb(*size, head);
+  huge_.clear();
   slots_ = 0;
 }
 

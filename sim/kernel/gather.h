@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "sim/kernel/system.h"
@@ -25,6 +26,20 @@ class Gather {
   // `count` mappings of the folio at `head` are gone; they are dropped after the flush. True: the
   // batch is full, flush now.
   bool remove_folio(Pfn head, unsigned count);
+  // The same of a reserved huge page, which one slot stands for.
+  bool remove_hugetlb(const HugetlbSize& size, Pfn head) {
+    huge_.push_back({&size, head});
+    return ++slots_ >= kSlots;
+  }
+  // tlb_unshare_pmd_ptdesc(): a table that others use too was unhooked from the entry for `va`.
+  void unshared(std::uint64_t va) {
+    changed(align_down(va, kPudSize), kPudSize, 2);
+    unshared_tables_ = true;
+  }
+  // tlb_flush_unshared_tables(): before anybody may change such a table.
+  void flush_unshared(cpu::Core& core) {
+    if (unshared_tables_) flush_tlb(core);
+  }
   // tlb_remove_table(): the table of `level` + 1 that mapped `va` was unhooked from an entry of
   // `level`; flushes by itself when a page full of them is collected.
   void remove_table(cpu::Core& core, Pfn table, std::uint64_t va, unsigned level);
@@ -38,6 +53,13 @@ class Gather {
   }
 
  private:
+  // Batches of pages: one of MMU_GATHER_BUNDLE slots and up to MAX_GATHER_BATCH_COUNT pages of
+  // them, each left when only one slot is free (a folio may need two).
+  static constexpr std::size_t kBundle = 8;
+  static constexpr std::size_t kBatch = (kPageSize - 16) / 8;
+  static constexpr std::size_t kBatches = 10000 / kBatch;
+  static constexpr std::size_t kSlots = (kBundle - 1) + kBatches * (kBatch - 1);
+
   struct FolioPages {
     Pfn head;
     unsigned count;
@@ -47,10 +69,11 @@ class Gather {
   Asid asid_;
   bool full_mm_;
   FlushSite site_;
-  bool freed_tables_ = false;
+  bool freed_tables_ = false, unshared_tables_ = false;
   unsigned levels_ = 0;  // bit n: entries of level n changed
   std::uint64_t start_ = ~0ull, end_ = 0;
   std::vector<FolioPages> folios_;
+  std::vector<std::pair<const HugetlbSize*, Pfn>> huge_;
   std::size_t slots_ = 0;  // of the batches' arrays
   std::vector<Pfn> tables_;
 };

@@ -285,6 +285,25 @@ void Kernel::compute(std::uint32_t id, std::uint64_t instructions) {
   run_on(task(id)).execute_user(instructions);
 }
 
+// hugetlbfs_file_mmap(): returns the length in whole huge pages.
+std::uint64_t Kernel::reserve_hugetlb(Vma& vma, std::uint64_t length, cpu::Core& core) {
+  const HugetlbSize& size = hugetlb_size(vma.hugetlb);
+  length = align_up(length, size.bytes());
+  core.execute(system_.path().hugetlb_mmap);
+  vma.locked = vma.lock_on_fault = false;  // mmap_region(): its pages never leave
+  if (vma.shared) {
+    const std::uint64_t first = vma.file_offset >> size.shift;
+    system_.hugetlb.reserve_file(size, vma.file_id, first, first + (length >> size.shift));
+  } else {
+    vma.reservation = system_.hugetlb.reserve(size, length >> size.shift);
+  }
+  const std::uint64_t end = (vma.file_offset + length) >> kPageShift;
+  if (vma.file && vma.write && cache_.pages_of(vma.file_id) < end) {
+    cache_.set_pages_of(vma.file_id, end);  // such a file grows with its mappings
+  }
+  return length;
+}
+
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
                            bool populate, bool fixed) {
   Syscall call(*this, id);
@@ -295,10 +314,12 @@ std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std:
   }
   Mm& mm = *task(id).mm;
   mm.lock_if_asked(vma);
+  const bool bring = populate || vma.locked;
+  if (vma.hugetlb != 0) length = reserve_hugetlb(vma, length, call.core());
   const std::vector<FileRange> files = mm.anonymous_files(address, address + length);
   const std::uint64_t at = mm.mmap(vma, length, address, call.core(), fixed);
   drop_unmapped(files, call.core());
-  if (populate || vma.locked) mm.populate_mapping(at, at + length, call.core());
+  if (bring) mm.populate_mapping(at, at + length, call.core());
   return at;
 }
 

@@ -107,6 +107,10 @@ class Kernel {
   void madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   bool madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   void madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool write);
+  // /sys/kernel/mm/hugepages: so many reserved huge pages.
+  void set_nr_hugepages(const HugetlbSize& size, std::uint64_t pages) {
+    system_.hugetlb.resize(size, pages);
+  }
   // Of the file mapped at `start`; false if there is none.
   bool punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length);
   // ftruncate(): the file has `bytes` from now on.
@@ -181,6 +185,9 @@ class Kernel {
   std::uint64_t allocate_stack(cpu::Core& core, unsigned cpu);
   void free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu);
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
+  std::uint64_t reserve_hugetlb(Vma& vma, std::uint64_t length, cpu::Core& core);
+  // `ends`: nothing of the file stays behind the range, so what is reserved there goes too.
+  void drop_file(const FileRange& range, bool ends, cpu::Core& core);
   void drop_unmapped(const std::vector<FileRange>& files, cpu::Core& core);
   void load_program(Task& t, cpu::Core& core);
   void load_program(Task& t, const MappedProgram& program, cpu::Core& core);

@@ -18,6 +18,15 @@ void Kernel::unmap_everywhere(const FileRange& range, bool even_copies, cpu::Cor
   }
 }
 
+void Kernel::drop_file(const FileRange& range, bool ends, cpu::Core& core) {
+  cache_.drop(system_, core, range);
+  for (const auto& [size, pfn] :
+       system_.hugetlb.drop(range.file_id, range.first, range.last, ends)) {
+    core.execute(system_.path().hugetlb_drop);
+    system_.put_hugetlb(*size, pfn);
+  }
+}
+
 // shmem_fallocate(): all mappings of the range first, then the pages. Private copies stay.
 bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
   Syscall call(*this, id);
@@ -25,7 +34,7 @@ bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t len
   const auto part = task(id).mm->file_range(start, length);
   if (!part) return false;
   unmap_everywhere(*part, false, call.core());
-  cache_.drop(system_, call.core(), *part);
+  drop_file(*part, false, call.core());
   return true;
 }
 
@@ -39,7 +48,7 @@ void Kernel::truncate(std::uint32_t id, std::uint32_t file_id, std::uint64_t byt
   cache_.set_pages_of(file_id, pages);
   if (gone.first >= gone.last) return;
   unmap_everywhere(gone, true, call.core());
-  cache_.drop(system_, call.core(), gone);
+  drop_file(gone, true, call.core());
   unmap_everywhere(gone, true, call.core());
 }
 
@@ -58,7 +67,7 @@ void Kernel::drop_unmapped(const std::vector<FileRange>& files, cpu::Core& core)
       return t.second.mm != nullptr && t.second.mm->maps(file.file_id);
     });
     if (mapped) continue;
-    cache_.drop(system_, core, file);
+    drop_file(file, true, core);
     cache_.forget(file.file_id);
   }
 }

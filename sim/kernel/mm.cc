@@ -1,5 +1,7 @@
 #include "sim/kernel/mm.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "sim/base/error.h"
@@ -53,7 +55,9 @@ void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
 }
 
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
-    : system_(system), cache_(cache), root_(system.allocator->allocate(core)) {}
+    : system_(system), cache_(cache), root_(system.allocator->allocate(core)) {
+  system_.hugetlb.spaces.push_back(this);
+}
 
 unsigned Mm::folio_batch(cpu::Core& core, PhysAddr entry, Descriptor first, unsigned most) {
   const Page& page = system_.page(first.pfn());
@@ -73,6 +77,9 @@ void Mm::isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (const std::uint64_t at : {start, end}) {
     const Vma* vma = vmas_.find(at);
     if (vma == nullptr || vma->start == at) continue;
+    if (vma->hugetlb != 0 && !is_aligned(at, 1ull << vma->hugetlb)) {  // hugetlb_vm_op_split()
+      throw InputError(fmt::format("a call begins or ends within a huge page, at {:#x}", at));
+    }
     split_huge_at(at, core);  // vma_adjust_trans_huge()
     vmas_.split(at);
     core.execute(system_.path().vma_split);
@@ -108,7 +115,8 @@ std::uint64_t Mm::mmap(Vma vma, std::uint64_t length, std::uint64_t address, cpu
 // get_unmapped_area()
 std::uint64_t Mm::unmapped_area(const Vma& vma, std::uint64_t length) const {
   const bool aligned = !vma.file && is_aligned(length, kPmdSize);
-  const auto gap = vmas_.find_gap(length, aligned);
+  const auto gap = vma.hugetlb != 0 ? vmas_.find_hugetlb_gap(length, 1ull << vma.hugetlb)
+                                    : vmas_.find_gap(length, aligned);
   if (!gap) throw InputError("no address range of this size is free in the process");
   return *gap;
 }
@@ -119,6 +127,9 @@ std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu:
   if (address == 0 && !fixed) address = unmapped_area(vma, length);
   if (address + length > kUserEnd || address + length < address) {
     throw InputError("a mapping outside of the 48-bit user address space");
+  }
+  if (vma.hugetlb != 0 && !is_aligned(address, 1ull << vma.hugetlb)) {
+    throw InputError(fmt::format("{:#x} is no multiple of the mapping's huge pages", address));
   }
   munmap(address, address + length, core);
   vma.start = address;
@@ -147,6 +158,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (const auto& [at, vma] : gone) zap(gather, vma, vma.start, vma.end, core);
   free_tables(gather, gone, floor, ceiling, core);
   gather.flush(core);
+  for (const auto& [at, vma] : gone) hugetlb_close(vma);
   core.execute(system_.path().munmap_vma * gone.size());
   system_.rcu.call(gone.size());  // vm_area_free()
   return true;
@@ -167,6 +179,8 @@ void Mm::exit(cpu::Core& core) {
   system_.rcu.call(system_.vma_slabs.give(left));  // of VMAs that went before
   free_tables(gather, vmas_.all(), 0, 0, core);
   gather.flush(core);
+  for (const auto& [start, vma] : vmas_.all()) hugetlb_close(vma);
+  std::erase(system_.hugetlb.spaces, this);
   vmas_.clear();
   if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
   system_.allocator->free(core, root_);

@@ -4,7 +4,7 @@
 // (mm_fault.cc: memory.c's faults, mm_zap.cc: zap_page_range and free_pgtables, mm_fork.cc:
 // copy_page_range, mm_protect.cc: mprotect.c and madvise.c, mm_mlock.cc: mlock.c, mm_reclaim.cc:
 // reclaim_pages, mm_guard.cc: guard pages, mm_remap.cc: mremap.c, mm_huge.cc: huge_memory.c,
-// mm_contpte.cc: arm64's contpte.c).
+// mm_hugetlb.cc: hugetlb.c, mm_contpte.cc: arm64's contpte.c).
 
 #include <cstdint>
 #include <functional>
@@ -190,6 +190,7 @@ class Mm {
   bool folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const;
   unsigned folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core);
   bool grow_stack(std::uint64_t va, cpu::Core& core);
+  bool behind_the_end(const Vma& vma, std::uint64_t va) const;
   bool huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
   bool huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   void split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrating = false);
@@ -214,6 +215,38 @@ class Mm {
   void reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::Core& core);
   Pfn withdraw_table();
 
+  // Reserved huge pages (mm_hugetlb.cc). `entry` is the first of a page's.
+  template <class OnPage>
+  void for_hugetlb(const HugetlbSize& size, std::uint64_t start, std::uint64_t end, cpu::Core& core,
+                   OnPage&& on_page);
+  void pass(const HugetlbSize& size, cpu::Core& core) const;
+  mmu::Descriptor hugetlb_entry(const HugetlbSize& size, PhysAddr entry, cpu::Core& core);
+  mmu::Descriptor hugetlb_clear(const HugetlbSize& size, PhysAddr entry, cpu::Core& core);
+  mmu::Descriptor hugetlb_break(const HugetlbSize& size, PhysAddr entry, std::uint64_t va,
+                                FlushSite site, cpu::Core& core);
+  void hugetlb_store(const HugetlbSize& size, PhysAddr entry, mmu::Descriptor d, cpu::Core& core);
+  void hugetlb_set(const HugetlbSize& size, PhysAddr entry, std::uint64_t va, mmu::Descriptor d,
+                   cpu::Core& core);
+  void hugetlb_set_access(const HugetlbSize& size, PhysAddr entry, std::uint64_t va,
+                          mmu::Descriptor d, bool write, cpu::Core& core);
+  std::optional<Pfn> shared_table(const Vma& vma, std::uint64_t va, cpu::Core& core);
+  PhysAddr hugetlb_alloc(const HugetlbSize& size, const Vma& vma, std::uint64_t va,
+                         cpu::Core& core);
+  bool hugetlb_unshare(Gather& gather, const HugetlbSize& size, std::uint64_t va, cpu::Core& core);
+  void hugetlb_no_page(const HugetlbSize& size, Vma& vma, PhysAddr entry, std::uint64_t va,
+                       bool write, cpu::Core& core);
+  void hugetlb_write(const HugetlbSize& size, Vma& vma, PhysAddr entry, std::uint64_t va,
+                     cpu::Core& core);
+  void hugetlb_fault(Vma& vma, std::uint64_t address, bool write, cpu::Core& core);
+  void hugetlb_copy(Mm& child, const Vma& vma, cpu::Core& core);
+  void hugetlb_zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
+                   cpu::Core& core, Zap which);
+  void hugetlb_close(const Vma& vma);
+  void hugetlb_protect(const Vma& vma, cpu::Core& core);
+  void hugetlb_move(const Vma& vma, const Vma& target, std::uint64_t length, cpu::Core& core);
+  bool hugetlb_populate(const Vma& vma, std::uint64_t start, std::uint64_t end, bool write,
+                        cpu::Core& core);
+
   // Faults.
   // Read-only; writable when hardware has marked it dirty; writable and dirty.
   enum class Rights : std::uint8_t { kReadOnly, kClean, kDirty };
@@ -221,6 +254,7 @@ class Mm {
                 cpu::Core& core);
   void write_fault(Vma& vma, PhysAddr entry, mmu::Descriptor old, std::uint64_t va,
                    cpu::Core& core);
+  bool populate_pages(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core);
   void file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
   void anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
 

@@ -162,6 +162,19 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
 void Mm::populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core) {
   const Because because(core, Cause::kMadvise);
   core.execute(system_.path().madvise);
+  for (std::uint64_t va = start; va < end;) {
+    const Vma* vma = vmas_.find(va);
+    const std::uint64_t stop = vma == nullptr ? end : std::min(end, vma->end);
+    const bool fine = vma != nullptr && vma->hugetlb != 0
+                          ? hugetlb_populate(*vma, va, stop, write, core)
+                          : populate_pages(va, stop, write, core);
+    if (!fine) return;
+    va = stop;
+  }
+}
+
+// Of a range that has no reserved huge pages; false: a SIGSEGV.
+bool Mm::populate_pages(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core) {
   const auto done = [&](Descriptor d) { return d.valid() && (!write || is_writable(d)); };
   for (std::uint64_t va = start; va < end; va += kPageSize) {
     for (int attempt = 0; attempt < 2; ++attempt) {
@@ -175,9 +188,15 @@ void Mm::populate(std::uint64_t start, std::uint64_t end, bool write, cpu::Core&
         if (attempt == 0) core.execute(system_.path().populate_page);
         break;
       }
-      if (handle_fault(VirtAddr(va), write, false, core) == FaultResult::kSegv) return;
+      if (handle_fault(VirtAddr(va), write, false, core) == FaultResult::kSegv) return false;
     }
   }
+  return true;
+}
+
+// VM_FAULT_SIGBUS
+bool Mm::behind_the_end(const Vma& vma, std::uint64_t va) const {
+  return vma.file && vma.page_index(va) >= cache_.pages_of(vma.file_id);
 }
 
 FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core& core) {
@@ -189,6 +208,11 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
   if (vma == nullptr || (write && !vma->write) || (exec && !vma->exec) ||
       (!write && !exec && !vma->read && !vma->write)) {
     return FaultResult::kSegv;
+  }
+  if (vma->hugetlb != 0) {
+    if (behind_the_end(*vma, va)) return FaultResult::kSegv;
+    hugetlb_fault(*vma, va, write, core);
+    return FaultResult::kHandled;
   }
   const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, true);
   Descriptor d = read(core, pmd);
@@ -213,9 +237,7 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
       return FaultResult::kHandled;  // or another core was first
     }
   }
-  if (vma->file && vma->page_index(va) >= cache_.pages_of(vma->file_id)) {
-    return FaultResult::kSegv;  // VM_FAULT_SIGBUS: behind the file's end
-  }
+  if (behind_the_end(*vma, va)) return FaultResult::kSegv;
   if (vma->file || vma->special) {
     file_fault(*vma, va, write, core);
   } else {

@@ -18,6 +18,7 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
     if (vma.dont_fork) continue;
     Vma copy = vma;
     copy.locked = copy.lock_on_fault = false;
+    copy.reservation = 0;
     if (vma.wipe_on_fork) {
       copy.anon_vma = 0;
       copy.anon_vma_chained = false;
@@ -27,7 +28,12 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
     }
     child.vmas_.insert_alone(copy);
     // vma_needs_copy(): what a fault can fill in again is left to faults
-    if (copy.anon_vma != 0 || vma.special) copy_range(child, vma, core);
+    if (copy.anon_vma == 0 && !vma.special) continue;
+    if (vma.hugetlb != 0) {
+      hugetlb_copy(child, vma, core);
+    } else {
+      copy_range(child, vma, core);
+    }
   }
   child.maple_ = maple_;  // __mt_dup()
   for (const auto& [start, vma] : vmas_.all()) {

@@ -37,8 +37,8 @@ bool Mm::guard_install(std::uint64_t start, std::uint64_t end, cpu::Core& core) 
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     Vma& vma = it->second;
-    if (vma.special || vma.locked) return false;  // is_valid_guard_vma()
-    prepare_anon_vma(vma);                        // so that fork copies them
+    if (vma.special || vma.locked || vma.hugetlb != 0) return false;  // is_valid_guard_vma()
+    prepare_anon_vma(vma);                                            // so that fork copies them
     const std::uint64_t from = std::max(start, vma.start), to = std::min(end, vma.end);
     if (anything_mapped(from, to, core)) {  // zap_page_range_single()
       Gather gather(system_, asid, false, FlushSite::kUnmap);
@@ -55,7 +55,7 @@ bool Mm::guard_remove(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
-    if (vma.special) return false;
+    if (vma.special || vma.hugetlb != 0) return false;
     for_pmds(std::max(start, vma.start), std::min(end, vma.end), core,
              [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
                const Descriptor d = read(core, pmd);

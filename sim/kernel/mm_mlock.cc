@@ -12,8 +12,10 @@ Lock lock_of(const Vma& vma) {
   return vma.lock_on_fault ? Lock::kOnFault : Lock::kNow;
 }
 
-// vma_supports_mlock(): the kernel's own pages never leave.
-bool differs(const Vma& vma, Lock lock) { return !vma.special && lock_of(vma) != lock; }
+// vma_supports_mlock(): the kernel's own pages and reserved huge pages never leave.
+bool differs(const Vma& vma, Lock lock) {
+  return !vma.special && vma.hugetlb == 0 && lock_of(vma) != lock;
+}
 
 }  // namespace
 

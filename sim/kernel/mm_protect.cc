@@ -36,6 +36,7 @@ Descriptor Mm::changed_protection(const Vma& vma, Descriptor old, unsigned level
 // change_protection(): one lazy MMU section per page table, each entry cleared, then set.
 void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
                            cpu::Core& core) {
+  if (vma.hugetlb != 0) return hugetlb_protect(vma, core);
   for_pmds(start, end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
     if (is_huge(read(core, pmd))) {
       if (next - va == kPmdSize) return protect_huge(gather, vma, pmd, va, core);
@@ -101,8 +102,14 @@ bool Mm::madvise_dontneed(std::uint64_t start, std::uint64_t end, bool locked_to
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     if (it->second.special || (it->second.locked && !locked_too)) return false;
     Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
-    zap(gather, it->second, std::max(start, it->second.start), std::min(end, it->second.end), core,
-        Zap::kKeepGuards);
+    const std::uint64_t from = std::max(start, it->second.start);
+    std::uint64_t to = std::min(end, it->second.end);
+    if (it->second.hugetlb != 0) {  // madvise_dontneed_free_valid_vma()
+      if (!is_aligned(from, 1ull << it->second.hugetlb)) return false;
+      to = align_down(to, 1ull << it->second.hugetlb);
+      if (from >= to) continue;
+    }
+    zap(gather, it->second, from, to, core, Zap::kKeepGuards);
     gather.flush(core);
   }
   return true;
@@ -156,7 +163,7 @@ bool Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
-    if (vma.file || vma.special || vma.shared || vma.locked) return false;
+    if (vma.file || vma.special || vma.shared || vma.locked || vma.hugetlb != 0) return false;
     Gather gather(system_, asid, false, FlushSite::kMadviseFree);
     for_folios(
         vma, start, end, core,
@@ -178,7 +185,7 @@ void Mm::madvise_collapse(std::uint64_t start, std::uint64_t end, cpu::Core& cor
   const Because because(core, Cause::kMadvise);
   core.execute(system_.path().madvise);
   const Vma* vma = vmas_.find(start);
-  if (vma == nullptr || vma->huge == HugeAdvice::kNoHugepage) return;
+  if (vma == nullptr || vma->huge == HugeAdvice::kNoHugepage || vma->hugetlb != 0) return;
   for (std::uint64_t va = align_up(start, kPmdSize); va + kPmdSize <= std::min(end, vma->end);
        va += kPmdSize) {
     collapse(*vma, va, core);
@@ -191,7 +198,7 @@ bool Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
-    if (vma.special || vma.locked) return false;  // can_madv_lru_vma()
+    if (vma.special || vma.locked || vma.hugetlb != 0) return false;  // can_madv_lru_vma()
     Gather gather(system_, asid, false, FlushSite::kMadviseCold);
     for_folios(
         vma, start, end, core,
@@ -243,7 +250,9 @@ void Mm::madvise_fork(std::uint64_t start, std::uint64_t end, bool dont_fork, cp
 }
 
 bool Mm::madvise_wipe(std::uint64_t start, std::uint64_t end, bool wipe, cpu::Core& core) {
-  const auto has_none = [](const Vma& vma) { return vma.file || vma.shared || vma.special; };
+  const auto has_none = [](const Vma& vma) {
+    return vma.file || vma.shared || vma.special || vma.hugetlb != 0;
+  };
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     if (!wipe || !has_none(it->second)) continue;
     end = std::max(start, it->first);  // -EINVAL: the VMAs before it have the flag

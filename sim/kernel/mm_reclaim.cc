@@ -53,7 +53,7 @@ bool Mm::madvise_pageout(std::uint64_t start, std::uint64_t end, cpu::Core& core
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
-    if (vma.special || vma.locked) return false;  // can_madv_lru_vma()
+    if (vma.special || vma.locked || vma.hugetlb != 0) return false;  // can_madv_lru_vma()
     const std::uint64_t to = std::min(end, vma.end);
     for (std::uint64_t from = std::max(start, vma.start); from < to;) {
       const std::uint64_t next = std::min(to, align_down(from, kPmdSize) + kPmdSize);

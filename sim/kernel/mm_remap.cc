@@ -120,7 +120,12 @@ std::uint64_t Mm::move_vma(const Remap& remap, cpu::Core& core) {
       remap.new_address != 0 ? remap.new_address : unmapped_area(moved, remap.new_length);
   moved.moved_by = moved.anon_vma == 0 ? 0 : moved.moved_by + (target - remap.start);
   mmap(moved, remap.new_length, target, core);  // copy_vma()
-  move_tables(remap.start, target, remap.length, false, core);
+  if (moved.hugetlb != 0) {
+    hugetlb_move(moved, *vmas_.find(target), remap.length, core);
+    vmas_.find(remap.start)->reservation = 0;  // clear_vma_resv_huge_pages()
+  } else {
+    move_tables(remap.start, target, remap.length, false, core);
+  }
   if (remap.dont_unmap) {
     Vma& old = *vmas_.find(remap.start);
     old.locked = old.lock_on_fault = false;
@@ -143,6 +148,13 @@ std::uint64_t Mm::mremap(const Remap& asked, cpu::Core& core) {
   const Because because(core, Cause::kMremap);
   if (remap.length == 0 && !vma->shared) return 0;  // private pages have one place
   if (remap.dont_unmap && (remap.length != remap.new_length || vma->special)) return 0;
+  if (vma->hugetlb != 0) {
+    const std::uint64_t page = 1ull << vma->hugetlb;
+    remap.length = align_up(remap.length, page);
+    remap.new_length = align_up(remap.new_length, page);
+    if (remap.dont_unmap || remap.new_length > remap.length) return 0;  // VM_DONTEXPAND
+    if (!is_aligned(remap.start | remap.new_address, page)) return 0;
+  }
   if (remap.new_length < remap.length) {
     munmap(remap.start + remap.new_length, remap.start + remap.length, core);
     remap.length = remap.new_length;

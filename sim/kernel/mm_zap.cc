@@ -14,6 +14,7 @@ using mmu::Descriptor;
 // unmap_page_range() of one VMA
 void Mm::zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t end,
              cpu::Core& core, Zap which) {
+  if (vma.hugetlb != 0) return hugetlb_zap(gather, vma, start, end, core, which);
   for_pmds(start, end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
     if (is_huge(read(core, pmd))) {
       if (next - va == kPmdSize) return zap_huge(gather, pmd, va, core);
@@ -111,9 +112,15 @@ void Mm::unmap_file(const FileRange& range, bool even_copies, cpu::Core& core) {
     const std::uint64_t from = std::max(range.first, first);
     const std::uint64_t to = std::min(range.last, first + (vma.length() >> kPageShift));
     if (from >= to) continue;
+    std::uint64_t va = start + ((from - first) << kPageShift);
+    std::uint64_t end = start + ((to - first) << kPageShift);
+    if (vma.hugetlb != 0) {  // of a page that is hit in part, that part is cleared
+      va = align_up(va, 1ull << vma.hugetlb);
+      end = align_down(end, 1ull << vma.hugetlb);
+      if (va >= end) continue;
+    }
     Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
-    zap(gather, vma, start + ((from - first) << kPageShift), start + ((to - first) << kPageShift),
-        core, even_copies ? Zap::kKeepGuards : Zap::kFilePages);
+    zap(gather, vma, va, end, core, even_copies ? Zap::kKeepGuards : Zap::kFilePages);
     gather.flush(core);
   }
 }
@@ -171,13 +178,18 @@ bool Mm::free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t sta
          table_unused(start, end, 1ull << mmu::level_shift(level - 1), floor, ceiling);
 }
 
-// free_pgtables(): VMAs that are at most 2 MB apart go in one call of free_pgd_range().
+// free_pgtables(): VMAs that are at most 2 MB apart go in one call of free_pgd_range(), unless they
+// are of reserved huge pages.
 void Mm::free_tables(Gather& gather, const VmaTree::Map& vmas, std::uint64_t floor,
                      std::uint64_t ceiling, cpu::Core& core) {
   for (auto it = vmas.begin(); it != vmas.end();) {
     const std::uint64_t addr = it->second.start;
     std::uint64_t last = it->second.end;
-    for (++it; it != vmas.end() && it->first <= last + kPmdSize; ++it) last = it->second.end;
+    const auto joins = [&](const Vma& next) {
+      return next.start <= last + kPmdSize && next.hugetlb == 0;
+    };
+    const bool alone = it->second.hugetlb != 0;
+    for (++it; !alone && it != vmas.end() && joins(it->second); ++it) last = it->second.end;
     const std::uint64_t top = it != vmas.end() ? it->first : ceiling;
     free_range(gather, addr, last, floor, top, core);
   }

@@ -118,6 +118,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       flush({core.architecture == cpu::Architecture::kX86, core.tlb_range, core.repeat_tlbi,
              kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
       linear_map(cfg.linear_map, tables, flush, kernel.path.set_memory_pkey),
+      hugetlb(buddy, core.architecture != cpu::Architecture::kX86),
       pages(cfg.memory_bytes >> kPageShift) {
   set_huge_pages(kPmdSize, profile.huge_pages);
   linear_map.build(machine.memory(), buddy);
@@ -177,6 +178,14 @@ System::Put System::put_folio(Pfn head, unsigned count) {
   free_list_ += std::min<std::uint64_t>(room, 1ull << p.order);
   if (huge) return Put::kHuge;
   return room == 0 ? Put::kBulk : Put::kPage;
+}
+
+void System::put_hugetlb(const HugetlbSize& size, Pfn head) {
+  Page& p = page(head);
+  if (p.refs == 0) throw ModelError("a huge page is put more often than it was taken");
+  if (--p.refs != 0) return;
+  p = {};
+  hugetlb.free(size, head);
 }
 
 PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {

@@ -13,6 +13,7 @@
 #include "sim/base/lazy_array.h"
 #include "sim/cpu/core.h"
 #include "sim/kernel/buddy.h"
+#include "sim/kernel/hugetlb.h"
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "sim/kernel/pgtable.h"
@@ -72,6 +73,7 @@ class System {
   TlbFlush flush;
   LinearMap linear_map;
   std::unique_ptr<PageTableAllocator> allocator;
+  Hugetlb hugetlb;
   Rcu rcu;
   VmaSlabs vma_slabs;
   LazyArray<Page> pages;
@@ -108,6 +110,8 @@ class System {
   // of free pages, or beyond what these hold; a larger folio; a huge page.
   enum class Put : std::uint8_t { kKept, kPage, kBulk, kSmall, kLarge, kHuge };
   Put put_folio(Pfn head, unsigned count);
+  // One reference to a reserved huge page less; the last one gives it back to its pool.
+  void put_hugetlb(const HugetlbSize& size, Pfn head);
 
   // The address of the entry for `va` at `level` of the tree below `root`; a missing table on the
   // way is allocated if `allocate`, else the result is 0.

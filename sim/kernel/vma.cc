@@ -17,6 +17,7 @@ bool mergeable(const Vma& low, const Vma& high) {
                          low.huge == high.huge && low.grows_down == high.grows_down &&
                          low.heap == high.heap && low.file_id == high.file_id;
   if (low.end != high.start || !same_kind || low.special) return false;
+  if (low.hugetlb != 0 || high.hugetlb != 0) return false;  // VM_DONTEXPAND is VM_SPECIAL
   if (low.file && low.file_offset + low.length() != high.file_offset) return false;
   if (!low.file && low.moved_by != high.moved_by) return false;
   if (low.anon_vma == high.anon_vma) return true;
@@ -51,7 +52,7 @@ void VmaTree::split(std::uint64_t at) {
   if (vma == nullptr || vma->start == at) return;
   Vma upper = *vma;
   upper.start = at;
-  if (upper.file) upper.file_offset += at - vma->start;
+  if (upper.file || upper.hugetlb != 0) upper.file_offset += at - vma->start;
   vma->end = at;
   map_[at] = upper;
 }
@@ -103,6 +104,14 @@ std::optional<std::uint64_t> VmaTree::find_gap(std::uint64_t length, bool huge) 
   if (!padded) return highest_gap(length);
   const std::uint64_t offset = (kPmdSize - *padded % kPmdSize) % kPmdSize;
   return *padded + (offset == 0 ? kPmdSize : offset);
+}
+
+std::optional<std::uint64_t> VmaTree::find_hugetlb_gap(std::uint64_t length,
+                                                       std::uint64_t page) const {
+  const std::uint64_t padding = page - kPageSize;
+  const auto padded = highest_gap(length + padding);
+  if (!padded) return std::nullopt;
+  return align_down(*padded + padding, page);
 }
 
 }  // namespace kpksim::kernel

@@ -27,10 +27,13 @@ struct Vma {
   bool grows_down = false;     // the stack
   bool heap = false;           // of brk(), which merges with nothing below start_brk
   HugeAdvice huge = HugeAdvice::kDefault;
-  std::uint32_t anon_vma = 0;     // private pages may exist (0: no); fork must copy
+  std::uint8_t hugetlb = 0;  // VM_HUGETLB: log2 of its pages' bytes (0: ordinary pages)
+  std::uint32_t reservation =
+      0;                       // of a private one, who made it: of these pages (HPAGE_RESV_OWNER)
+  std::uint32_t anon_vma = 0;  // private pages may exist (0: no); fork must copy
   bool anon_vma_chained = false;  // a fork gave it further anon_vmas: it merges with no other
   std::uint32_t file_id = 0;
-  std::uint64_t file_offset = 0;  // bytes, of `start`
+  std::uint64_t file_offset = 0;  // bytes, of `start`; hugetlb without a file: of the reservation
   // How far mremap() has moved pages of anonymous memory: their vm_pgoff stays as it was.
   std::uint64_t moved_by = 0;
 
@@ -38,6 +41,10 @@ struct Vma {
   // Index of the page of the file at `va`.
   std::uint64_t page_index(std::uint64_t va) const {
     return (va - start + file_offset) >> kPageShift;
+  }
+  // The same in reserved huge pages.
+  std::uint64_t hugetlb_index(std::uint64_t va) const {
+    return (va - start + file_offset) >> hugetlb;
   }
 };
 
@@ -80,6 +87,8 @@ class VmaTree {
   // The highest free range of `length` bytes below the mmap base, aligned to 2 MB if `huge`;
   // nullopt if there is none (arch_get_unmapped_area_topdown, thp_get_unmapped_area).
   std::optional<std::uint64_t> find_gap(std::uint64_t length, bool huge) const;
+  // The same as hugetlb_get_unmapped_area() does it, for pages of that many bytes.
+  std::optional<std::uint64_t> find_hugetlb_gap(std::uint64_t length, std::uint64_t page) const;
 
  private:
   std::optional<std::uint64_t> highest_gap(std::uint64_t length) const;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <bit>
 #include <random>
 
 #include "sim/base/error.h"
@@ -306,6 +307,9 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       vma.file_id = op.file_id;
       vma.file_offset = op.file_offset;
       if (op.file_bytes != 0) kernel_.file_has(op.file_id, op.file_bytes);
+      if (op.hugetlb != 0) {
+        vma.hugetlb = static_cast<std::uint8_t>(std::countr_zero(op.hugetlb));
+      }
       const std::uint64_t address =
           kernel_.mmap(op.task, vma, op.length, at, op.populate, op.fixed);
       if (op.unnamed) kernel_.was_closed(op.file_id);
@@ -401,6 +405,9 @@ void Driver::execute(const Operation& op, const Workload& workload) {
       } else {
         kernel_.close_file(op.task, op.file_id);
       }
+      break;
+    case OpKind::kNrHugepages:
+      kernel_.set_nr_hugepages(*kernel::find_hugetlb_size(op.length), op.count);
       break;
     case OpKind::kHugepages:
       kernel_.system().set_huge_pages(op.length, op.setting);

@@ -9,6 +9,7 @@
 
 #include "sim/base/error.h"
 #include "sim/base/types.h"
+#include "sim/kernel/hugetlb.h"
 #include "sim/workload/driver.h"
 #include "sim/workload/json_document.h"
 #include "sim/workload/schema.h"
@@ -396,6 +397,7 @@ class Reader {
         {"truncate", {OpKind::kTruncate, &Reader::truncate}},
         {"close", {OpKind::kClose, &Reader::close}},
         {"hugepages", {OpKind::kHugepages, &Reader::hugepages}},
+        {"nr_hugepages", {OpKind::kNrHugepages, &Reader::nr_hugepages}},
         {"fragment", {OpKind::kFragment, &Reader::fragment}},
         {"unfragment", {OpKind::kUnfragment, &Reader::unfragment}},
     };
@@ -433,9 +435,39 @@ class Reader {
     if (op.unnamed && !op.shmem) from.fail("closed", "only a file in memory goes with its users");
     op.file_offset = from.page_offset("offset");
     if (from.has("offset") && !op.file) from.fail("offset", "only a mapping with file has one");
+    if (from.has("hugetlb")) hugetlb(from, op);
     if (from.has("at")) op.address = from.address("at", op.length);
+    if (op.hugetlb != 0 && op.address % op.hugetlb != 0) {
+      from.fail("at", "not a multiple of the huge pages' size");
+    }
     if (op.fixed && op.address == 0) from.fail("fixed", "needs the address, as at");
     tasks_.map(task, from.text("region"), op.length, from.at("region"));
+  }
+
+  static std::uint64_t hugetlb_bytes(From from, const char* key) {
+    const std::uint64_t bytes = from.size(key);
+    if (kernel::find_hugetlb_size(bytes) == nullptr) {
+      from.fail(key, "arm64 with 4 KB pages has huge pages of 64K, 2M, 32M and 1G");
+    }
+    return bytes;
+  }
+
+  // MAP_HUGETLB, or a mapping of a file of hugetlbfs.
+  static void hugetlb(From from, Operation& op) {
+    op.hugetlb = hugetlb_bytes(from, "hugetlb");
+    if (from.has("huge")) from.fail("hugetlb", "huge is about transparent huge pages");
+    if (op.grows_down) from.fail("hugetlb", "a stack has none");
+    if (op.length % op.hugetlb != 0) from.fail("size", "not a multiple of the huge pages' size");
+    if (op.file_offset % op.hugetlb != 0) {
+      from.fail("offset", "not a multiple of the huge pages' size");
+    }
+    if (op.file && !op.shmem)
+      from.fail("hugetlb", "the file needs in_memory: hugetlbfs has no disk");
+  }
+
+  void nr_hugepages(From from, Task, Operation& op) {
+    op.length = hugetlb_bytes(from, "size");
+    op.count = from.object["count"].get<std::uint64_t>();
   }
 
   void munmap(From from, Task task, Operation& op) {

@@ -50,6 +50,7 @@ enum class OpKind : std::uint8_t {
   kPunchHole,       // fallocate() of the file mapped at [address, +length): its pages go
   kTruncate,        // ftruncate() of `file_id` to `length`: what lies behind leaves all mappings
   kClose,           // the last descriptor of `file_id`, a file in memory: it goes with its mappings
+  kNrHugepages,     // sysfs: `count` reserved huge pages of `length` bytes are kept
   kHugepages,       // sysfs: folios of `length` bytes, as `setting` says
   kFragment,        // `count` percent of the free memory is taken in single, scattered pages
   kUnfragment,      // and given back
@@ -124,6 +125,7 @@ struct Operation {
   std::uint32_t file_id = 0;  // which file's page cache
   std::uint64_t file_offset = 0;
   std::uint64_t file_bytes = 0;  // of kMmap: the file's length; 0: not known
+  std::uint64_t hugetlb = 0;     // of kMmap: MAP_HUGETLB, bytes of a page
   // Where the operation stands in its source, for messages: a JSON pointer or a line number.
   std::uint32_t line = 0;
 };

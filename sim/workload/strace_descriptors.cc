@@ -50,6 +50,7 @@ void StraceReader::open(const StraceLine& line) {
   if (empty && !device) cut(file, 0);
   file.removed |= nameless;
   file.memory |= line.name == "memfd_create";
+  if (line.name == "memfd_create") file.huge_page = hugetlb_flag(line.text(1), "MFD");
   files().open(descriptor_of(line.value()), file, line.has("O_CLOEXEC") || line.has("MFD_CLOEXEC"),
                (empty || line.has("O_APPEND")) && !device);
   if (line.has("O_APPEND")) files().seek(descriptor_of(line.value()), file.size.value_or(0));

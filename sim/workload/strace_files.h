@@ -23,6 +23,7 @@ struct StraceFile {
   bool removed = false;               // no name leads to it
   unsigned opened = 0;                // by so many opens whose descriptors are not closed
   bool told = false;                  // the kernel model knows its length
+  std::uint64_t huge_page = 0;        // of hugetlbfs: bytes of its pages
   std::uint32_t process = 0;          // of a pidfd: whose
   std::optional<std::uint64_t> size;  // in bytes, as far as calls have shown it
   std::uint64_t written_end = 0;      // of a fresh file: behind what calls have written

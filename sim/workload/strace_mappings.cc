@@ -42,7 +42,13 @@ bool StraceReader::range(const StraceLine& line) {
 
 // `mapped`: of a file, which bytes are mapped; or what else the area shares with others.
 void StraceReader::map(StraceArea area, StraceFile* file, std::uint64_t offset, Bring bring) {
+  const std::uint64_t huge_page = huge_page_of(area, file, offset);
+  if (huge_page != 0) area.end = align_up(area.end, huge_page);
+  if (huge_page != 0 && file != nullptr && (area.prot & kProtWrite) != 0) {
+    file->grow(offset + (area.end - area.start));  // hugetlbfs_file_mmap()
+  }
   Operation& op = emit(OpKind::kMmap, pid_);
+  op.hugetlb = huge_page;
   op.address = area.start;
   op.fixed = true;
   op.length = area.end - area.start;
@@ -59,7 +65,8 @@ void StraceReader::map(StraceArea area, StraceFile* file, std::uint64_t offset, 
     // The kernel brings no page that does not exist.
     file->told |= bring != Bring::kOnTouch && file->exists(offset, op.length) < op.length;
     if (file->told) op.file_bytes = file->size.value_or(0);
-    op.shmem = !file->cached(offset);  // its pages come, zeroed, when they are touched first
+    // Its pages come, zeroed, when they are touched first.
+    op.shmem = huge_page != 0 || !file->cached(offset);
   }
   if (area.prot != kProtNone && bring == Bring::kOnTouch && space().reservation(area)) {
     ++reservations_;
@@ -108,6 +115,7 @@ void StraceReader::mmap(const StraceLine& line) {
   area.shared = line.has(3, "MAP_SHARED") || line.has(3, "MAP_SHARED_VALIDATE");
   area.stack = line.has(3, "MAP_STACK");
   area.reserve = line.has(3, "MAP_NORESERVE");
+  if (!area.file) area.huge_page = hugetlb_flag(line.text(3), "MAP");
   StraceFile* file = area.file ? &file_of(line.text(4)) : nullptr;
   if (file != nullptr && file->path == "/dev/zero") {
     file = nullptr;

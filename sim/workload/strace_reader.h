@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/workload/strace_hugetlb.h"
 #include "sim/workload/strace_programs.h"
 #include "sim/workload/strace_tasks.h"
 
@@ -58,6 +59,10 @@ class StraceReader {
   void mremap(const StraceLine& line);
   void remap_file_pages(const StraceLine& line);
   void brk(const StraceLine& line);
+  // Reserved huge pages (strace_huge_pages.cc).
+  void mount(const StraceLine& line);
+  void statfs(const StraceLine& line);
+  std::uint64_t huge_page_of(const StraceArea& area, const StraceFile* file, std::uint64_t offset);
   void shmget(const StraceLine& line);
   void shmctl(const StraceLine& line);
   void shmat(const StraceLine& line);
@@ -144,6 +149,7 @@ class StraceReader {
   std::vector<Image> placed_;  // of workload_.images
   std::uint64_t reservations_ = 0, reserved_bytes_ = 0;
   std::map<std::uint64_t, StraceFile*> segments_;  // System V, by id
+  HugetlbMounts hugetlb_mounts_;
   std::map<std::string, std::uint64_t> not_understood_;
   std::mt19937_64 random_{20241};  // which pages; any fixed seed
 };

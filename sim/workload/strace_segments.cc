@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/base/types.h"
 #include "sim/workload/strace_reader.h"
 
@@ -20,7 +22,8 @@ StraceFile& StraceReader::segment(std::uint64_t id, bool made) {
 void StraceReader::shmget(const StraceLine& line) {
   syscall();
   StraceFile& file = segment(line.value(), line.has(2, "IPC_CREAT"));
-  const std::uint64_t bytes = align_up(line.argument(1), kPageSize);
+  if (line.has(2, "SHM_HUGETLB")) file.huge_page = hugetlb_flag(line.text(2), "SHM");
+  const std::uint64_t bytes = align_up(line.argument(1), std::max(kPageSize, file.huge_page));
   if (bytes != 0) file.size = bytes;  // 0 asks for a segment of any size
 }
 

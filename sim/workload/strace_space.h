@@ -41,6 +41,7 @@ struct StraceArea {
   bool dont_fork = false;           // MADV_DONTFORK
   bool wipe_on_fork = false;        // MADV_WIPEONFORK
   bool guard = false;               // MADV_GUARD_INSTALL
+  std::uint64_t huge_page = 0;      // MAP_HUGETLB: bytes of its pages
   std::uint64_t read_only_end = 0;  // of data: what is before it will become read-only; 0: unknown
   bool whole = true;                // nothing was cut off since it was mapped
   std::uint32_t made_in = 0;        // which mapping first had these addresses; 0: none yet
