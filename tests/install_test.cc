@@ -77,11 +77,8 @@ TEST_F(Install, RunsAWorkloadAndARecording) {
 
 TEST_F(Install, ValidatesAgainstTheCountsThatItShips) {
   EXPECT_EQ(run("validate kernel --phase fork_64m --max-off 1000"), 0) << output();
-  EXPECT_NE(output().find("linux-6.12.117-cloud-arm64"), std::string::npos) << output();
+  EXPECT_NE(output().find(" counts exact, "), std::string::npos) << output();
   EXPECT_EQ(run("validate apps --program shell_loop --max-off 1000"), 0) << output();
-  // Whether the overheads agree is said by its status; that its files are there, by its table.
-  run("validate published");
-  EXPECT_NE(output().find("agree"), std::string::npos) << output();
 }
 
 }  // namespace

@@ -12,8 +12,8 @@ std::string kpksim_binary() { return "'" KPKSIM_BINARY "'"; }
 
 std::string cmake_install(const std::string& prefix) {
   const std::string program = KPKSIM_BINARY;
-  return "'" KPKSIM_CMAKE "' --install '" + program.substr(0, program.rfind('/')) + "' --prefix '" +
-         prefix + "'";
+  return "'" KPKSIM_CMAKE "' --install '" + program.substr(0, program.rfind('/')) +
+         "' --strip --prefix '" + prefix + "'";
 }
 
 }  // namespace kpksim::test

@@ -120,18 +120,41 @@ std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
   return first_ + i;
 }
 
+void Buddy::list_fresh(std::uint64_t end) {
+  std::uint64_t& head = lists(Mobility::kMovable)[kMaxOrder];
+  std::uint64_t tail = head;
+  while (tail != kNone && nodes_[tail].next != kNone) tail = nodes_[tail].next;
+  for (; fresh_ < std::min(end, fresh_end_); fresh_ += kLargest) {
+    Node& node = nodes_[fresh_];
+    node.next = kNone;
+    node.order_plus_1 = kMaxOrder + 1;
+    node.previous = tail;
+    if (tail == kNone) {
+      head = fresh_;
+    } else {
+      nodes_[tail].next = fresh_ & kNone;
+    }
+    tail = fresh_;
+  }
+}
+
 std::optional<Pfn> Buddy::allocate_contiguous(unsigned order) {
   const std::uint64_t frames = 1ull << order;
+  // The free run that starts at `at`, in frames; 0 if none does.
+  const auto run_at = [&](std::uint64_t at) -> std::uint64_t {
+    if (at >= fresh_ && at < fresh_end_) return kLargest;
+    return nodes_[at].free() ? 1ull << nodes_[at].order() : 0;
+  };
   for (std::uint64_t start = align_up(first_.value, frames) - first_.value;
        start + frames <= count_; start += frames) {
+    const std::uint64_t end = start + frames;
     std::uint64_t at = start;
-    while (at < start + frames && nodes_[at].free_order >= 0) {
-      at += 1ull << static_cast<unsigned char>(nodes_[at].free_order);
-    }
-    if (at < start + frames) continue;
-    for (at = start; at < start + frames;) {
-      const auto run = static_cast<std::uint32_t>(at);
-      at += 1ull << static_cast<unsigned char>(nodes_[run].free_order);
+    while (at < end && run_at(at) != 0) at += run_at(at);
+    if (at < end) continue;
+    if (end > fresh_) list_fresh(end);
+    for (at = start; at < end;) {
+      const std::uint64_t run = at;
+      at += run_at(run);
       remove(run);
     }
     free_pages_ -= frames;

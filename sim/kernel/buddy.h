@@ -63,6 +63,8 @@ class Buddy {
   void push(std::uint64_t i, unsigned order);
   void remove(std::uint64_t i);
   bool steal(unsigned order, Mobility mobility);
+  // Untouched runs below `end` become listed ones, where they are: at the tail of their list.
+  void list_fresh(std::uint64_t end);
 
   Pfn first_;
   std::uint64_t count_;

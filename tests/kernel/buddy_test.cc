@@ -56,6 +56,23 @@ class PlainBuddy {
     put(at, order);
   }
 
+  // Of the lowest aligned run that is free as a whole.
+  std::optional<std::uint64_t> allocate_contiguous(unsigned order, std::uint64_t count) {
+    const std::uint64_t frames = 1ull << order;
+    for (std::uint64_t at = 0; at + frames <= count; at += frames) {
+      std::uint64_t end = at;
+      while (end < at + frames && orders_.contains(end)) end += 1ull << orders_.at(end);
+      if (end < at + frames) continue;
+      for (std::uint64_t run = at; run < end;) {
+        const std::uint64_t next = run + (1ull << orders_.at(run));
+        take(run);
+        run = next;
+      }
+      return at;
+    }
+    return std::nullopt;
+  }
+
   std::uint64_t free_pages() const {
     std::uint64_t sum = 0;
     for (const auto& [at, order] : orders_) sum += 1ull << order;
@@ -121,7 +138,15 @@ TEST(BuddyProperty, GivesTheFramesOfAPlainAllocatorInTheSameOrder) {
     for (std::uint64_t i = 0; i < taken; ++i) held.emplace_back(i, 0);
     const unsigned calls = *rc::gen::inRange(1u, 400u);
     for (unsigned i = 0; i < calls; ++i) {
-      if (held.empty() || *rc::gen::inRange(0, 5) > 1) {
+      if (*rc::gen::inRange(0, 20) == 0) {
+        const auto got = buddy.allocate_contiguous(11);
+        const auto expected = plain.allocate_contiguous(11, count);
+        RC_ASSERT(got.has_value() == expected.has_value());
+        if (!got) continue;
+        RC_ASSERT(*got - kFirst == *expected);
+        held.emplace_back(*expected, kMaxOrder);
+        held.emplace_back(*expected + 1024, kMaxOrder);
+      } else if (held.empty() || *rc::gen::inRange(0, 5) > 1) {
         const unsigned order = *rc::gen::oneOf(rc::gen::just(0u), rc::gen::inRange(0u, 11u));
         const Mobility mobility = some_mobility();
         const auto got = buddy.allocate(order, mobility);
@@ -157,6 +182,17 @@ TEST(Buddy, AFreePageCannotBeFreedWhetherItWasEverUsedOrNot) {
   buddy.free(used, 0);
   EXPECT_THROW(buddy.free(used, 0), ModelError);
   EXPECT_THROW(buddy.free(kFirst + 3 * 1024, 0), ModelError);
+}
+
+TEST(Buddy, UntouchedRunsBeforeAContiguousOneKeepTheirPlaceInTheList) {
+  Buddy buddy(kFirst, 8 * kBlock * 2);
+  constexpr std::uint64_t kRun = 1ull << kMaxOrder;
+  for (int i = 0; i < 3; ++i) (void)buddy.allocate(kMaxOrder, Mobility::kMovable);
+  buddy.free(kFirst + kRun, kMaxOrder);
+  EXPECT_EQ(buddy.allocate_contiguous(kMaxOrder + 1), std::optional(kFirst + 4 * kRun));
+  for (const std::uint64_t run : {1, 3, 6, 7}) {
+    EXPECT_EQ(buddy.allocate(kMaxOrder, Mobility::kMovable), std::optional(kFirst + run * kRun));
+  }
 }
 
 TEST(Buddy, TakesTheLowestFramesOfAMachineOf64TB) {
