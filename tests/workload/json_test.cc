@@ -112,6 +112,7 @@ TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
     {"op":"vm_unmap_ram","region":"r"}, {"op":"fragment","percent":30}, {"op":"pressure"}, {"op":"idle"},
     {"op":"vm_unmap_aliases"},
     {"op":"unfragment"}, {"op":"hugepages","size":"64K","enabled":"always"},
+    {"op":"nr_hugepages","size":"2M","count":4},
     {"op":"mmap","task":"a","region":"f","size":"1M","file":"f","in_memory":true},
     {"op":"mlock","task":"a","region":"f"}, {"op":"munlock","task":"a","region":"f"},
     {"op":"mlockall","task":"a","current":true}, {"op":"munlockall","task":"a"},
