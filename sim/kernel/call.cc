@@ -7,7 +7,8 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::uint64_t kLine = 64;  // bytes that copy_to_user() moves in a round
+constexpr std::uint64_t kLine = 64;  // bytes that copy_to_user() moves in a round, or getrandom()
+constexpr std::uint64_t kKey = 32;   // CHACHA_KEY_SIZE
 
 // fs/namei.c: getname(), the walk, one look-up for each component.
 std::uint64_t lookup(const Call& call, const PathLengths& path) {
@@ -57,6 +58,9 @@ std::uint64_t instructions_of(const Call& call, const PathLengths& path) {
       return path.poll;
     case CallKind::kSignal:
       return path.signal;
+    case CallKind::kRandom:  // get_random_bytes_user(): a short answer needs no block of its own
+      return path.random_data +
+             (call.bytes <= kKey ? 0 : (call.bytes + kLine - 1) / kLine * path.random_block);
   }
   return 0;
 }

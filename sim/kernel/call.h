@@ -21,6 +21,7 @@ enum class CallKind : std::uint8_t {
   kSocketData,  // send or receive, within the machine
   kPoll,
   kSignal,  // sent, handled and returned from
+  kRandom,  // getrandom()
 };
 
 struct Call {

@@ -33,6 +33,7 @@ bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t len
   const Because because(call.core(), Cause::kMunmap);
   const auto part = task(id).mm->file_range(start, length);
   if (!part) return false;
+  call.core().execute(system_.path().punch_hole);
   unmap_everywhere(*part, false, call.core());
   drop_file(*part, false, call.core());
   return true;
@@ -46,6 +47,7 @@ void Kernel::truncate(std::uint32_t id, std::uint32_t file_id, std::uint64_t byt
   const std::uint64_t pages = align_up(bytes, kPageSize) >> kPageShift;
   const FileRange gone{file_id, pages, cache_.pages_of(file_id)};
   cache_.set_pages_of(file_id, pages);
+  call.core().execute(system_.path().truncate);
   if (gone.first >= gone.last) return;
   unmap_everywhere(gone, true, call.core());
   drop_file(gone, true, call.core());

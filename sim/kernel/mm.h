@@ -211,6 +211,11 @@ class Mm {
   std::uint64_t move_vma(const Remap& remap, cpu::Core& core);
   void install_guards(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   bool anything_mapped(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  // set_tlb_ubc_flush_pending(): a page's flush that is waited for later, with others. Whoever
+  // looks at entries next under their lock flushes all (flush_tlb_batched_pending()): no one has
+  // noted that they have been waited for.
+  void flush_later(FlushSite site, std::uint64_t va, cpu::Core& core);
+  void flush_batched(FlushSite site, cpu::Core& core);
   bool unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core);
   void reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::Core& core);
   Pfn withdraw_table();
@@ -288,6 +293,7 @@ class Mm {
   std::uint64_t forked_vmas_ = 0;  // of system_.vma_slabs
   std::vector<Pfn> deposited_;     // page tables kept for the splits of huge pages
   Lock future_ = Lock::kNone;      // def_flags: of mappings that come
+  bool batched_ = false;           // flush_later() since the last flush_batched()
 };
 
 template <class OnPmd>

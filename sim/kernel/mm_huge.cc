@@ -197,7 +197,7 @@ bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
       continue;
     }
     clear_ptes(entries[i], at.value, 1, core);
-    system_.flush.page_pending(core, FlushSite::kThpSplit, asid, at);
+    flush_later(FlushSite::kThpSplit, at.value, core);
     pending = true;
   }
   if (pending) system_.flush.pending_done(core);

@@ -21,11 +21,12 @@ bool differs(const Vma& vma, Lock lock) {
 
 // mlock_pte_range(): each page that is there is locked, or is no more.
 void Mm::mlock_walk(const Vma& vma, cpu::Core& core) {
+  const std::uint64_t page = vma.locked ? system_.path().mlock_page : system_.path().munlock_page;
   for_pmds(vma.start, vma.end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
     const mmu::Descriptor d = read(core, pmd);
-    if (is_huge(d)) return core.execute_lists(system_.path().mlock_page);
+    if (is_huge(d)) return core.execute_lists(page);
     for (; va < next; va += kPageSize) {
-      if (read(core, pte(d.pfn(), va)).valid()) core.execute_lists(system_.path().mlock_page);
+      if (read(core, pte(d.pfn(), va)).valid()) core.execute_lists(page);
     }
   });
 }

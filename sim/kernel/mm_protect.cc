@@ -43,6 +43,7 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
       split_huge(pmd, align_down(va, kPmdSize), core);
     }
     const Pfn table = read(core, pmd).pfn();
+    flush_batched(FlushSite::kMprotect, core);
     const LazySection lazy(system_.tables, core, system_.path().protect_section_open);
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
@@ -131,6 +132,7 @@ void Mm::for_folios(const Vma& vma, std::uint64_t start, std::uint64_t end, cpu:
              const Pfn table = read(core, pmd).pfn();
              while (va < next) {
                std::optional<Descriptor> split;
+               flush_batched(FlushSite::kMadviseCold, core);
                {
                  const LazySection lazy(system_.tables, core);
                  for (unsigned n = 1; va < next; va += n * kPageSize) {

@@ -2,6 +2,8 @@
 // swap: pages of files leave the mapping, and the page cache too if nobody has written them; other
 // memory has no place to go, but its large folios are split on the way.
 
+#include <utility>
+
 #include "sim/kernel/cause.h"
 #include "sim/kernel/mm.h"
 #include "sim/kernel/prot.h"
@@ -12,27 +14,39 @@ using mmu::Descriptor;
 
 // try_to_unmap_one() with TTU_BATCH_FLUSH. True: the page had been written through this entry.
 bool Mm::unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
+  core.execute_lists(system_.path().page_out_unmap);
   const Descriptor old = clear_ptes(entry, va, 1, core);
-  system_.flush.page_pending(core, FlushSite::kUnmap, asid, VirtAddr(va));
+  flush_later(FlushSite::kUnmap, va, core);
   const Pfn head = system_.head_of(old.pfn());
   --system_.page(head).mapcount;
   system_.put_folio(head, 1);
   return is_dirty(old);
 }
 
+void Mm::flush_later(FlushSite site, std::uint64_t va, cpu::Core& core) {
+  system_.flush.page_pending(core, site, asid, VirtAddr(va));
+  batched_ = true;
+}
+
+void Mm::flush_batched(FlushSite site, cpu::Core& core) {
+  if (std::exchange(batched_, false)) system_.flush.mm(core, site, asid);
+}
+
 // reclaim_pages() of one page table's part of a VMA.
 void Mm::reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::Core& core) {
   bool pending = false;
   for (const std::uint64_t va : pages) {
+    core.execute_lists(system_.path().page_out + system_.path().page_out_try);
     const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
-    if (is_huge(read(core, pmd))) {
-      split_folio(read(core, pmd).pfn(), va, core);  // add_to_swap() fails
-      continue;
-    }
-    const PhysAddr entry = pte(read(core, pmd).pfn(), va);
-    const Page& page = system_.page(read(core, entry).pfn());
+    const Descriptor block = read(core, pmd);
+    const PhysAddr entry = is_huge(block) ? pmd : pte(block.pfn(), va);
+    const Pfn head = system_.head_of(read(core, entry).pfn());
+    const Page& page = system_.page(head);
     if (!page.file) {
-      if (page.order != 0) split_folio(system_.head_of(read(core, entry).pfn()), va, core);
+      if (page.order == 0) continue;
+      // add_to_swap() fails; so it does with each of the pages that the folio is split into.
+      const std::uint64_t parts = (1u << page.order) - 1;
+      if (split_folio(head, va, core)) core.execute_lists(system_.path().page_out_try * parts);
       continue;
     }
     const bool dirty = unmap_page(entry, va, core);

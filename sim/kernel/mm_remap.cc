@@ -55,6 +55,7 @@ void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length,
   const auto move_ptes = [&](Pfn table, std::uint64_t va, std::uint64_t end) {
     const PhysAddr target = system_.find_entry(core, root_, VirtAddr(to + (va - from)), 3, true);
     bool flush = false;
+    flush_batched(FlushSite::kMremap, core);
     {
       const LazySection lazy(system_.tables, core);
       PhysAddr slot = target;

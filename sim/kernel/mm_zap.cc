@@ -32,6 +32,7 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
                            std::uint64_t end, Zap which, cpu::Core& core) {
   bool flush = false, full = false;
   std::uint64_t none = 0;
+  flush_batched(FlushSite::kUnmap, core);
   {
     LazySection lazy(system_.tables, core);
     while (va < end && !full) {

@@ -18,7 +18,8 @@ enum class HugePages : std::uint8_t { kNever, kMadvise, kAlways };
 struct PathLengths {
   std::uint64_t syscall, sve_discard, small_call, signal_mask, path_walk, path_component,
       path_absent, stat, open_file, read_data, read_page, write_data, write_page, copy_line,
-      open_pipe, pipe_data, pipe_page, socket_data, poll, signal;
+      open_pipe, pipe_data, pipe_page, socket_data, poll, signal, random_data, random_block,
+      punch_hole, truncate;
   std::uint64_t fault, anon_fault, zero_fault, file_fault, map_file_page, file_mapped, cache_page,
       drop_page, cow_copy, cow_zero, cow_file, cow_reuse, large_fault, clear_page, collapse_page,
       split_huge, split_folio_page, grow_stack, convert_run;
@@ -29,7 +30,8 @@ struct PathLengths {
       cold_page, cold_huge, move_page, move_table, move_huge, lazy_free_huge, pmd_none, table;
   std::uint64_t hugetlb_mmap, hugetlb_fault, hugetlb_present, hugetlb_write, hugetlb_cow,
       hugetlb_add, hugetlb_clear_page, hugetlb_copy_page, hugetlb_entry, hugetlb_fork, hugetlb_zap,
-      hugetlb_protect, hugetlb_move, hugetlb_follow, hugetlb_drop;
+      hugetlb_protect, hugetlb_move, hugetlb_follow, hugetlb_drop, munlock_page, page_out,
+      page_out_try, page_out_unmap;
   std::uint64_t fork, fork_vma, fork_huge, fork_folio, fork_page, thread, exec, exit,
       unlink_anon_vma, wait, context_switch, wake_dequeued;
   std::uint64_t vmalloc, vmalloc_page, vmalloc_run_page, vm_map_ram, section, section_open,
@@ -61,6 +63,10 @@ inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"socket_data", &PathLengths::socket_data},
     {"poll", &PathLengths::poll},
     {"signal", &PathLengths::signal},
+    {"random_data", &PathLengths::random_data},
+    {"random_block", &PathLengths::random_block},
+    {"punch_hole", &PathLengths::punch_hole},
+    {"truncate", &PathLengths::truncate},
     {"fault", &PathLengths::fault},
     {"anon_fault", &PathLengths::anon_fault},
     {"zero_fault", &PathLengths::zero_fault},
@@ -110,6 +116,10 @@ inline constexpr auto kPaths = std::to_array<PathInfo>({
     {"populate_page", &PathLengths::populate_page},
     {"mlock", &PathLengths::mlock},
     {"mlock_page", &PathLengths::mlock_page},
+    {"munlock_page", &PathLengths::munlock_page},
+    {"page_out", &PathLengths::page_out},
+    {"page_out_try", &PathLengths::page_out_try},
+    {"page_out_unmap", &PathLengths::page_out_unmap},
     {"cold_folio", &PathLengths::cold_folio},
     {"cold_page", &PathLengths::cold_page},
     {"cold_huge", &PathLengths::cold_huge},

@@ -82,7 +82,8 @@ const std::map<std::string, kernel::CallKind> kCalls = {
     {"pipe_data", kernel::CallKind::kPipeData},
     {"socket_data", kernel::CallKind::kSocketData},
     {"poll", kernel::CallKind::kPoll},
-    {"signal", kernel::CallKind::kSignal}};
+    {"signal", kernel::CallKind::kSignal},
+    {"getrandom", kernel::CallKind::kRandom}};
 
 class Reader {
  public:
@@ -629,10 +630,10 @@ class Reader {
                       op.call.kind == kernel::CallKind::kOpen;
     if (op.call.components != 0 && !path) from.fail("components", "this call names no path");
     if (op.call.absent && op.call.components == 0) from.fail("absent", "needs components");
-    const bool data = op.call.kind == kernel::CallKind::kRead ||
-                      op.call.kind == kernel::CallKind::kWrite ||
-                      op.call.kind == kernel::CallKind::kPipeData ||
-                      op.call.kind == kernel::CallKind::kSocketData;
+    const bool data =
+        op.call.kind == kernel::CallKind::kRead || op.call.kind == kernel::CallKind::kWrite ||
+        op.call.kind == kernel::CallKind::kPipeData ||
+        op.call.kind == kernel::CallKind::kSocketData || op.call.kind == kernel::CallKind::kRandom;
     if (from.has("size") && !data) from.fail("size", "this call moves no data");
     if (from.has("region")) data_place(from, task, op);
   }

@@ -173,6 +173,11 @@ TEST_F(JsonWorkload, ACallsDataMayLieInARegion) {
   EXPECT_TRUE(steps[2].op.write);
   EXPECT_FALSE(steps[3].op.write);
   EXPECT_TRUE(steps[4].op.write);
+  EXPECT_TRUE(read_ops(std::string(kMap) + R"(,
+    {"op":"syscall","task":"a","call":"getrandom","region":"heap","size":16})")
+                  .phases[0]
+                  .steps[2]
+                  .op.write);
   EXPECT_EQ(error_after_map(R"({"op":"syscall","task":"a","call":"read","region":"heap"})"),
             ": /phases/0/ops/2/region: needs the size of the data");
   EXPECT_EQ(
