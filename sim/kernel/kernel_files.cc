@@ -45,10 +45,11 @@ void Kernel::truncate(std::uint32_t id, std::uint32_t file_id, std::uint64_t byt
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kMunmap);
   const std::uint64_t pages = align_up(bytes, kPageSize) >> kPageShift;
-  const FileRange gone{file_id, pages, cache_.pages_of(file_id)};
+  const bool shorter = pages < cache_.pages_of(file_id);
   cache_.set_pages_of(file_id, pages);
   call.core().execute(system_.path().truncate);
-  if (gone.first >= gone.last) return;
+  if (!shorter) return;
+  const FileRange gone{file_id, pages};  // to the end of all mappings, empty entries too
   unmap_everywhere(gone, true, call.core());
   drop_file(gone, true, call.core());
   unmap_everywhere(gone, true, call.core());

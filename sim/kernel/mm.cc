@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
@@ -47,10 +48,14 @@ void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
   constexpr std::uint64_t kNodePages = 64;  // XA_CHUNK_SIZE
   for (auto it = pages_.lower_bound(file + range.first); it != last;) {
     core.execute_lists(system.path().drop_page);
-    system.put_folio(it->second, 1);
+    if (system.put_folio(it->second, 1) == System::Put::kBulk) {
+      core.execute_lists(system.path().free_bulk);
+    }
     const std::uint64_t node = it->first / kNodePages;
     it = pages_.erase(it);
-    if (it == last || it->first / kNodePages != node) system.rcu.call();  // xa_node_free()
+    const bool left = (it != pages_.end() && it->first / kNodePages == node) ||
+                      (it != pages_.begin() && std::prev(it)->first / kNodePages == node);
+    if (!left) system.rcu.call();  // xa_node_free()
   }
 }
 

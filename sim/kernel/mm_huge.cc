@@ -200,7 +200,7 @@ bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
     flush_later(FlushSite::kThpSplit, at.value, core);
     pending = true;
   }
-  if (pending) system_.flush.pending_done(core);
+  if (pending) system_.flush.pending_done(core, FlushSite::kThpSplit);
   core.execute_lists(system_.path().split_folio_page * pages);
   for (unsigned i = 0; i < pages; ++i) {
     Page& page = system_.page(head + i);

@@ -55,11 +55,11 @@ void Mm::reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::C
     if (!vma.shmem && !dirty) {
       cache_.drop(system_, core, {vma.file_id, index, index + 1});
     } else if (vma.shmem && dirty) {  // try_to_unmap_flush_dirty(), before shmem_writepage()
-      system_.flush.pending_done(core);
+      system_.flush.pending_done(core, FlushSite::kUnmap);
       pending = false;
     }
   }
-  if (pending) system_.flush.pending_done(core);
+  if (pending) system_.flush.pending_done(core, FlushSite::kUnmap);
 }
 
 bool Mm::madvise_pageout(std::uint64_t start, std::uint64_t end, cpu::Core& core) {

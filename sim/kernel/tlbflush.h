@@ -58,7 +58,7 @@ class TlbFlush {
   void page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va);
   // arch_tlbbatch_add_pending() and arch_tlbbatch_flush(): a VALE1IS each, waited for once.
   void page_pending(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va);
-  void pending_done(cpu::Core& core) { core.dsb_ish(); }
+  void pending_done(cpu::Core& core, FlushSite site) { sync(core, site); }
   // __flush_tlb_range(): [start, end); `stride` bytes per entry; last_level: no table was freed;
   // level: TTL hint or 0.
   void range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start, VirtAddr end,
