@@ -269,7 +269,8 @@ TEST_F(MemoryCalls, PagingOutTakesWhatHasAPlaceToGo) {
   dsb = total(cpu::Event::kDsbIsh);
   EXPECT_EQ(flushes_of([&] { k.madvise_pageout(1, kAt + 2 * kBytes, kSome); }),
             (Flushes{pages, 0, 0}));
-  EXPECT_EQ(total(cpu::Event::kDsbIsh) - dsb, 1u);
+  // One for all pages, after one for what the call before has left for later.
+  EXPECT_EQ(total(cpu::Event::kDsbIsh) - dsb, 2u);
   EXPECT_EQ(free_pages(), cached + pages);
 }
 
