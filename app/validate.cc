@@ -73,6 +73,7 @@ std::vector<workload::Workload> measured_workloads() {
   }
   std::sort(paths.begin(), paths.end());
   std::vector<workload::Workload> workloads;
+  workloads.reserve(paths.size());
   for (const std::string& path : paths) workloads.push_back(workload::read_json_workload(path));
   return workloads;
 }
