@@ -206,7 +206,7 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
 
 // A field of a CSV file (RFC 4180).
 std::string csv_field(const std::string& text) {
-  const std::string field = printable(text);
+  std::string field = printable(text);
   if (field.find_first_of(",\"") == std::string::npos) return field;
   std::string out = "\"";
   for (const char c : field) out += c == '"' ? std::string("\"\"") : std::string(1, c);

@@ -168,6 +168,7 @@ std::vector<KernelRun> runs_of(const std::vector<CountsFile>& files, const Place
     }
   }
   std::vector<KernelRun> out;
+  out.reserve(runs.size());
   for (auto& [key, run] : runs) out.push_back(std::move(run));
   return out;
 }
