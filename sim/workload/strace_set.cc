@@ -81,6 +81,7 @@ std::vector<std::string> files_of_prefix(const std::string& prefix) {
     found.emplace(*pid, (whole.parent_path() / name).string());
   }
   std::vector<std::string> paths;
+  paths.reserve(found.size());
   for (auto& [pid, path] : found) paths.push_back(std::move(path));
   return paths;
 }

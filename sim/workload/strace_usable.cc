@@ -78,6 +78,7 @@ void refuse(const std::string& path, std::uint32_t line, const std::string& why)
 // "openat (12), stat (4)": the most frequent first.
 std::string list_of(const std::map<std::string, std::size_t>& calls) {
   std::vector<std::pair<std::size_t, std::string>> order;
+  order.reserve(calls.size());
   for (const auto& [name, n] : calls) order.emplace_back(n, name);
   std::stable_sort(order.begin(), order.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
