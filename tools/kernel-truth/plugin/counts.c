@@ -47,7 +47,8 @@ struct site {
 static struct site *sites;
 static FILE *out, *where;
 static uint32_t key_register;
-static unsigned number;  // announced: repetition << 8 | phase
+static unsigned number;  // announced: repetition and phase
+enum { PHASE_MASK = (1u << KT_PHASE_BITS) - 1 };
 static bool active;
 
 static struct site *new_site(uint64_t address, unsigned counter, unsigned weight) {
@@ -72,7 +73,7 @@ static const char *full_name(unsigned counter, char *buffer, size_t size) {
 // "count REPETITION PHASE COUNTER VALUE": all named counters, and the TLBI operations that
 // occurred.
 static void report(void) {
-  const unsigned repetition = number >> 8, phase = number & 0xFF;
+  const unsigned repetition = number >> KT_PHASE_BITS, phase = number & PHASE_MASK;
   uint64_t count[C_TOTAL] = {0};
   for (const struct site *s = sites; s; s = s->next) {
     count[s->counter] += s->executed * s->weight;
@@ -106,12 +107,12 @@ static void mark(unsigned vcpu, void *hint) {
       number = number << 1 | 1;
       break;
     case KT_BEGIN:
-      if (active) fprintf(out, "error phase %u begins inside a phase\n", number & 0xFF);
+      if (active) fprintf(out, "error phase %u begins inside a phase\n", number & PHASE_MASK);
       active = true;
       for (struct site *s = sites; s; s = s->next) s->executed = 0;
       break;
     case KT_END:
-      if (!active) fprintf(out, "error phase %u ends without a begin\n", number & 0xFF);
+      if (!active) fprintf(out, "error phase %u ends without a begin\n", number & PHASE_MASK);
       active = false;
       report();
       break;
@@ -187,7 +188,7 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
 static void at_exit(qemu_plugin_id_t id, void *data) {
   (void)id;
   (void)data;
-  if (active) fprintf(out, "error the guest stopped inside phase %u\n", number & 0xFF);
+  if (active) fprintf(out, "error the guest stopped inside phase %u\n", number & PHASE_MASK);
   fclose(out);
   if (where) fclose(where);
 }

@@ -13,13 +13,14 @@ enum kt_hint {
   KT_END = 68,     // and ends here
   KT_DONE = 69,    // the guest has done all it was asked for
 };
-enum { KT_NUMBER_BITS = 16 };  // repetition in the upper 8 bits, phase in the lower 8
+// A number: the repetition, and in the lower bits the phase.
+enum { KT_PHASE_BITS = 16, KT_NUMBER_BITS = KT_PHASE_BITS + 8 };
 
 #ifdef __aarch64__
 #define KT_HINT(n) __asm__ volatile("hint %0" ::"i"(n) : "memory")
 
 static inline void kt_announce(unsigned repetition, unsigned phase) {
-  const unsigned number = repetition << 8 | phase;
+  const unsigned number = repetition << KT_PHASE_BITS | phase;
   KT_HINT(KT_NUMBER);
   for (int bit = KT_NUMBER_BITS - 1; bit >= 0; bit--) {
     if (number >> bit & 1)
