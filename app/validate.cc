@@ -26,12 +26,9 @@ namespace {
 namespace po = boost::program_options;
 using validate::Measurement;
 
-struct Request {
+struct Request : CountsRequest {
   std::vector<std::string> files;
   std::string phase, variant;
-  bool all = false, quiet = false;
-  std::uint64_t max_off = 0;
-  unsigned jobs = 1;
 };
 
 bool parse(const std::vector<std::string>& arguments, Request& request) {
@@ -40,12 +37,8 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "Holds the kernel model to what a real kernel executed, phase by phase; without FILE to the\n"
       "shipped measurements. Exit status 1 if a count is off");
   options.add_options()("phase", text_option("--phase", request.phase), "this phase alone")(
-      "variant", text_option("--variant", request.variant), "this variant alone")(
-      "max-off", number_option("--max-off", request.max_off)->default_value("0")->value_name("N"),
-      "exit status 0 also if up to N counts are off")(
-      "all,a", po::bool_switch(&request.all), "print all counters, not only those that are off")(
-      "jobs,j", jobs_option(request.jobs), "threads")("quiet,q", po::bool_switch(&request.quiet),
-                                                      "no progress bar");
+      "variant", text_option("--variant", request.variant), "this variant alone");
+  add_counts_options(options, request);
   constexpr const char* kExamples =
       "  kpksim validate kernel\n"
       "  kpksim validate kernel --all --phase fork_64m my_counts.json\n";
@@ -54,6 +47,15 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
 }
 
 }  // namespace
+
+void add_counts_options(po::options_description& options, CountsRequest& request) {
+  options.add_options()(
+      "max-off", number_option("--max-off", request.max_off)->default_value("0")->value_name("N"),
+      "exit status 0 also if up to N counts are off")(
+      "all,a", po::bool_switch(&request.all), "print all counters, not only those that are off")(
+      "jobs,j", jobs_option(request.jobs), "threads")("quiet,q", po::bool_switch(&request.quiet),
+                                                      "no progress bar");
+}
 
 std::map<std::string, cpu::CoreProfile> measured_cores() {
   std::map<std::string, cpu::CoreProfile> cores = {{"max", read_core("neoverse-v1")},

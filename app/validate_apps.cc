@@ -25,12 +25,9 @@ namespace fs = std::filesystem;
 namespace po = boost::program_options;
 using validate::Measurement;
 
-struct Request {
+struct Request : CountsRequest {
   std::string file, program, variant;
   std::vector<std::string> sizes;
-  bool all = false, quiet = false;
-  std::uint64_t max_off = 0;
-  unsigned jobs = 1;
 };
 
 bool parse(const std::vector<std::string>& arguments, Request& request) {
@@ -46,12 +43,8 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
   options.add_options()("program", text_option("--program", request.program), "this program alone")(
       "variant", text_option("--variant", request.variant), "this variant alone")(
       "sizes", texts_option("--sizes", request.sizes),
-      "file of '# program' lines (traces/programs.sh); default: Debian 12's programs for arm64")(
-      "all,a", po::bool_switch(&request.all), "print all counters, not only those that are off")(
-      "max-off", number_option("--max-off", request.max_off)->default_value("0")->value_name("N"),
-      "exit status 1 only if more than N counts are off")(
-      "jobs,j", jobs_option(request.jobs), "threads")("quiet,q", po::bool_switch(&request.quiet),
-                                                      "no progress bar");
+      "file of '# program' lines (traces/programs.sh); default: Debian 12's programs for arm64");
+  add_counts_options(options, request);
   constexpr const char* kExamples =
       "  kpksim validate apps\n"
       "  kpksim validate apps --max-off 13 tools/kernel-truth/results/programs/counts.json\n";
