@@ -87,8 +87,8 @@ TEST(ReportedMemory, AFreshFileInMemoryHasNoPages) {
   EXPECT_EQ(run("fault_translation"), 0u);
 }
 
-// MADV_COLD flushes once. MADV_PAGEOUT has no flush: without swap anonymous memory stays where it is,
-// and a real kernel executes no TLBI for it (pageout_64m of tools/kernel-truth's operations).
+// MADV_COLD flushes once. MADV_PAGEOUT has no flush: without swap anonymous memory stays where it
+// is, and a real kernel executes no TLBI for it (pageout_64m of tools/kernel-truth's operations).
 TEST(ReportedMemory, ColdMemorysEntriesBecomeOldAndWithoutSwapNoneGoes) {
   const Reported run = run_reported("madv-cold");
   EXPECT_TRUE(run.not_understood.empty());
