@@ -6,6 +6,7 @@
 #include "app/data.h"
 #include "sim/base/error.h"
 #include "sim/base/printable.h"
+#include "sim/report/result.h"
 
 #if defined(__clang__)
 #define KPKSIM_COMPILER "Clang " __clang_version__
@@ -32,7 +33,7 @@ std::string data_folder() {
 }  // namespace
 
 int version() {
-  std::cout << "kpksim " KPKSIM_VERSION "\n"
+  std::cout << "kpksim " << report::version() << "\n"
             << "compiler: " KPKSIM_COMPILER "\n"
             << "build type: " KPKSIM_BUILD_TYPE "\n"
             << "data: " << printable(data_folder()) << "\n";

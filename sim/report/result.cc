@@ -80,6 +80,8 @@ ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& 
 
 }  // namespace
 
+const char* version() { return KPKSIM_VERSION; }
+
 ordered_json run_document(const workload::Workload& workload, const kernel::Kernel& kernel,
                           const std::vector<workload::PhaseResult>& phases, std::uint64_t ignored,
                           std::uint64_t beyond_memory) {
@@ -87,7 +89,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   const kernel::Config& config = system.config;
   ordered_json out;
   out["schema"] = kSchemaVersion;
-  out["version"] = KPKSIM_VERSION;
+  out["version"] = version();
   out["workload"] = {
       {"name", workload.name}, {"source", workload.source}, {"assumptions", workload.assumptions}};
   ordered_json not_understood = ordered_json::object();

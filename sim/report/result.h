@@ -10,6 +10,9 @@
 
 namespace kpksim::report {
 
+// Of kpksim, as documents and --version have it.
+const char* version();
+
 inline constexpr int kSchemaVersion = 1;
 
 nlohmann::ordered_json run_document(const workload::Workload& workload,

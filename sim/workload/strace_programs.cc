@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/base/error.h"
+#include "sim/base/printable.h"
 #include "sim/base/text_input.h"
 #include "sim/workload/strace_reader.h"
 #include "sim/workload/strace_recording.h"
@@ -24,16 +25,6 @@ void push_parts(std::string_view path, std::vector<std::string>& parts) {
     if (start != path.size()) parts.emplace_back(path.substr(start));
     path = path.substr(0, start == 0 ? 0 : start - 1);
   }
-}
-
-// A name for people and documents, whatever bytes a recording has in it.
-std::string printable(const std::string& name) {
-  std::string out;
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += byte >= 0x20 && byte < 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
-  }
-  return out;
 }
 
 }  // namespace
