@@ -122,22 +122,26 @@ kernel::KernelProfile read_kernel(const std::string& name) {
 }
 
 workload::Workload read_workload(const std::string& name, const std::vector<std::string>& sizes) {
-  std::string path = name;
+  const auto read = [&](const std::string& path) {
+    return path.ends_with(".json") ? workload::read_json_workload(path)
+                                   : workload::read_strace(path, {}, sizes);
+  };
   std::error_code none;
-  if (!fs::exists(path, none)) {
-    const std::vector<std::string> files = workload::files_of_prefix(path);
+  if (!fs::exists(name, none)) {
+    const std::vector<std::string> files = workload::files_of_prefix(name);
     if (!files.empty()) return workload::read_strace(files, {}, sizes);
   }
-  if (!is_path(name) && name.find('.') == std::string::npos) {
-    const std::string trace = data_path("traces/" + name + kTraceEnding);
-    path = fs::exists(trace, none) ? trace : data_path("workloads/" + name + ".json");
-    if (!fs::exists(path, none)) {
-      throw InputError(fmt::format("'{}' is neither a file nor a shipped workload{}", name,
-                                   suggest(name, shipped_workloads())));
-    }
+  if (is_path(name) || name.find('.') != std::string::npos) return read(name);
+  std::string shipped = "traces/" + name + kTraceEnding;
+  if (!fs::exists(data_path(shipped), none)) shipped = "workloads/" + name + ".json";
+  if (!fs::exists(data_path(shipped), none)) {
+    throw InputError(fmt::format("'{}' is neither a file nor a shipped workload{}", name,
+                                 suggest(name, shipped_workloads())));
   }
-  if (path.ends_with(".json")) return workload::read_json_workload(path);
-  return workload::read_strace(path, {}, sizes);
+  workload::Workload workload = read(data_path(shipped));
+  // A document says the same wherever kpksim is built or installed.
+  workload.source = "shipped:" + shipped;
+  return workload;
 }
 
 std::vector<workload::Workload> read_workloads(const std::vector<std::string>& names,

@@ -1,5 +1,6 @@
 // An installed kpksim: a prefix of its own, moved, with nothing of the checkout in reach.
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -76,6 +77,19 @@ TEST_F(Install, ListsWhatTheCheckoutShips) {
 TEST_F(Install, RunsAWorkloadAndARecording) {
   EXPECT_EQ(run("run -p none,buddy,pte mixed"), 0) << output();
   EXPECT_EQ(run("run -p none,buddy,pte compile"), 0) << output();
+}
+
+TEST_F(Install, WritesWhatTheBuildTreeWrites) {
+  for (const char* workload : {"thp", "compile"}) {
+    const std::string arguments = fmt::format("run -p none,buddy,pte -f json {}", workload);
+    EXPECT_EQ(run(arguments), 0) << output();
+    const std::string installed = output();
+    EXPECT_NE(installed.find("\"source\": \"shipped:"), std::string::npos);
+    EXPECT_EQ(shell(fmt::format("{} {} >'{}' 2>&1", kpksim::test::kpksim_binary(), arguments,
+                                (folder_ / "out").string())),
+              0);
+    EXPECT_EQ(installed, output());
+  }
 }
 
 TEST_F(Install, ValidatesAgainstTheCountsThatItShips) {
