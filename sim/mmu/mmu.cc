@@ -150,7 +150,7 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   }
   l1.fill(va, asid_, leaf, fast);
   l2_.fill(va, asid_, leaf, fast);
-  presence_.add_leaf(va, asid_, leaf.global);
+  presence_.add_leaf(va, asid_, leaf.global, leaf.page_bits);
   l1_filled_ = true;
   return result;
 }
@@ -219,7 +219,7 @@ void Mmu::drop(const TlbiEffect& effect) {
   presence_ = {};
   for (const Tlb* tlb : {&l1i_, &l1d_, &l2_}) {
     for (const TlbEntry& e : tlb->entries()) {
-      if (e.valid) presence_.add_leaf(e.va(), e.asid, e.leaf.global);
+      if (e.valid) presence_.add_leaf(e.va(), e.asid, e.leaf.global, e.leaf.page_bits);
     }
   }
   for (const WalkCache::Entry& e : walk_cache_.entries()) {

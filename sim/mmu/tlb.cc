@@ -114,9 +114,13 @@ void Tlb::invalidate(const TlbiEffect& effect) {
     const std::uint64_t first = effect.start >> bits;
     const std::uint64_t last = (effect.end - 1) >> bits;
     if (one_page) {
-      invalidate_page(set_of(TlbTag::probe(VirtAddr(effect.start), Asid(0)), bits), effect);
-      if (geometry_.sets == 1) return;  // all sizes lie in it
-      continue;
+      const std::uint64_t probe = TlbTag::probe(VirtAddr(effect.start), Asid(0));
+      if (geometry_.sets > 1) {
+        invalidate_page(set_of(probe, bits), effect);
+        continue;
+      }
+      if (may_match(probe)) invalidate_page(0, effect);
+      return;  // all sizes lie in it
     }
     if (last - first >= geometry_.sets - 1) return invalidate_every_set(effect);
     for (std::uint64_t page = first; page <= last; ++page) {

@@ -135,13 +135,26 @@ TEST(PresenceProperty, CachedPagesAreCountedAsTheEntriesSay) {
 TEST(Presence, ATlbiOfAnotherAddressSpacePassesByAndOneOfItsOwnDoesNot) {
   Presence presence;
   EXPECT_FALSE(presence.may_hold(decode(TlbiKind::kVmalle1, 0)));
-  presence.add_leaf(VirtAddr(0x1000), Asid(1), false);
+  presence.add_leaf(VirtAddr(0x1000), Asid(1), false, kPageShift);
   EXPECT_TRUE(presence.may_hold(decode(TlbiKind::kVae1, encode_va(VirtAddr(0x9000), Asid(1), 0))));
   EXPECT_FALSE(presence.may_hold(decode(TlbiKind::kVae1, encode_va(VirtAddr(0x1000), Asid(2), 0))));
   EXPECT_FALSE(
       presence.may_hold(decode(TlbiKind::kVaae1, encode_va(VirtAddr(kUpper), Asid(0), 0))));
-  presence.add_leaf(VirtAddr(kUpper), Asid(1), true);
+  presence.add_leaf(VirtAddr(kUpper), Asid(1), true, kPageShift);
   EXPECT_TRUE(presence.may_hold(decode(TlbiKind::kVaae1, encode_va(VirtAddr(kUpper), Asid(0), 0))));
+}
+
+TEST(Presence, ATlbiOfAKernelPagePassesByWhoHoldsOtherKernelPages) {
+  Presence presence;
+  const auto last_level = [](std::uint64_t va) {
+    return decode(TlbiKind::kVaale1, encode_va(VirtAddr(va), Asid(0), 0));
+  };
+  presence.add_leaf(VirtAddr(kUpper), Asid(1), true, kPageShift);
+  EXPECT_TRUE(presence.may_hold(last_level(kUpper)));
+  EXPECT_FALSE(presence.may_hold(last_level(kUpper + kPageSize)));
+  presence.add_leaf(VirtAddr(kUpper + kPmdSize), Asid(1), true, kPmdShift);
+  EXPECT_TRUE(presence.may_hold(last_level(kUpper + kPmdSize + 7 * kPageSize)));
+  EXPECT_FALSE(presence.may_hold(last_level(kUpper + kPageSize)));
 }
 
 }  // namespace
