@@ -44,7 +44,7 @@ constexpr const char* kRunExamples =
     "  kpksim run --memory 4GiB --cores 4 -f csv my.json\n"
     "  kpksim run --leave-out-tlbi unmap munmap-1g\n";
 constexpr const char* kCompareExamples =
-    "  kpksim compare -p none,buddy,pte -p kpkeys-poe+batch,pba,block fork-1g\n"
+    "  kpksim compare -p none,buddy,pte -p kpkeys-poe+lazy,pba,block fork-1g\n"
     "  kpksim compare -o result.json --core my-core.json my.strace\n"
     "  kpksim compare --uncertainty 200 --hz 250 --cores 64 fork-1g\n";
 
@@ -53,11 +53,11 @@ void add_options(bool single, po::options_description& options, Request& request
   options.add_options()(
       "policy,p",
       single ? policy->default_value({default_policies()[2]}, default_policies()[2]) : policy,
-      single ? "protection[+batch],allocator,linear-map; see kpksim list policies"
-             : "protection[+batch],allocator,linear-map; repeatable; default: those of kpksim list "
-               "policies")("core",
-                           text_option("--core", request.core)->default_value("neoverse-v1"),
-                           "core profile: a JSON file, or a name of kpksim list cores")(
+      single
+          ? "protection[+window],allocator,linear-map; see kpksim list policies"
+          : "protection[+window],allocator,linear-map; repeatable; default: those of kpksim list "
+            "policies")("core", text_option("--core", request.core)->default_value("neoverse-v1"),
+                        "core profile: a JSON file, or a name of kpksim list cores")(
       "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.12-kpkeys"),
       "kernel profile: a JSON file, or a name of kpksim list kernels")(
       "cores", number_option("--cores", request.cores)->default_value("1"), "number of cores")(
@@ -132,7 +132,8 @@ void refuse_input_as_output(const Request& request) {
 std::vector<kernel::Config> configurations(const Request& request) {
   std::vector<kernel::Config> configs;
   for (const std::string& policy : request.policies) {
-    kernel::Config config = parse_policy(policy);
+    kernel::Config config;
+    config.policy = kernel::parse_policy(policy);
     config.cores = request.cores;
     config.hz = request.hz;
     config.memory_bytes = workload::parse_size(request.memory, "--memory");

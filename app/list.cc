@@ -1,8 +1,10 @@
 // kpksim list: the policies, core profiles and workloads that exist.
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <iostream>
+#include <map>
 
 #include "app/command_line.h"
 #include "app/options.h"
@@ -18,16 +20,72 @@ void line(std::string_view name, std::string_view description) {
   std::cout << fmt::format("  {} {}\n", pad_right(printable(name), 20), printable(description));
 }
 
-void policies() {
+void parameters(const std::vector<ParameterInfo>& declared) {
+  for (const ParameterInfo& p : declared) {
+    std::string values;
+    if (p.kind == ParameterInfo::Kind::kChoice) {
+      values = fmt::format("{}", fmt::join(p.choices, ", "));
+    } else {
+      values = p.most == ~0ull ? fmt::format("{} or more", p.least)
+                               : fmt::format("{} to {}", p.least, p.most);
+      if (!p.unit.empty()) values += fmt::format(" {}", p.unit);
+      if (p.kind == ParameterInfo::Kind::kNumbers) values += ", several with /";
+    }
+    std::cout << fmt::format("      :{}={}  {} ({})\n", p.name, p.usual, printable(p.description),
+                             values);
+  }
+}
+
+// What a part goes together with, and why not with the rest: each reason once, with how many
+// combinations it stands against.
+template <class Is>
+void combinations(const Is& is) {
+  std::size_t legal = 0;
+  std::map<std::string, std::size_t> reasons;
+  for (const kernel::Policy& policy : kernel::combinations()) {
+    if (!is(policy)) continue;
+    if (const auto reason = kernel::reason_against(policy)) {
+      ++reasons[*reason];
+    } else {
+      ++legal;
+    }
+  }
+  std::cout << fmt::format("      {} combinations\n", legal);
+  for (const auto& [reason, n] : reasons) {
+    std::cout << fmt::format("      not ({}): {}\n", n, printable(reason));
+  }
+}
+
+void policies(bool verbose) {
   std::cout << "protection\n";
-  for (const auto& p : kernel::protections()) line(p.name, p.description);
+  for (const kernel::ProtectionInfo* p : kernel::Protections::all()) {
+    line(p->name, p->description);
+    if (!verbose) continue;
+    std::vector<std::string_view> windows;
+    for (const kernel::WindowScope w : p->windows) windows.push_back(name_of(w));
+    std::cout << fmt::format("      marks pages by: {}; windows: {}; for: {}\n",
+                             p->marks.empty() ? "nothing" : p->marks,
+                             windows.empty() ? "none" : fmt::format("{}", fmt::join(windows, ", ")),
+                             !p->x86       ? "AArch64"
+                             : !p->aarch64 ? "x86-64"
+                                           : "AArch64, x86-64");
+    parameters(p->parameters);
+    combinations([&](const kernel::Policy& q) { return q.protection.name == p->name; });
+  }
+  std::cout << "window\n";
+  for (const kernel::NamedChoice& w : kernel::kWindowScopes) line(w.name, w.description);
   std::cout << "page-table allocator\n";
-  for (const auto& p : kernel::allocators()) line(p.name, p.description);
+  for (const kernel::AllocatorInfo* a : kernel::Allocators::all()) {
+    line(a->name, a->description);
+    if (!verbose) continue;
+    parameters(a->parameters);
+    combinations([&](const kernel::Policy& q) { return q.allocator.name == a->name; });
+  }
   std::cout << "linear map\n";
-  for (const auto& p : kernel::granularities()) line(p.name, p.description);
+  for (const kernel::NamedChoice& g : kernel::kGranularities) line(g.name, g.description);
   std::cout
-      << "A policy is protection[+batch],allocator,linear-map; +batch: one window for each lazy\n"
-         "MMU section. compare shows by default\n";
+      << "A policy is protection[+window],allocator,linear-map; parameters follow their part, as\n"
+         "pba:reserve=8:orders=9/4/2. compare shows by default\n";
   for (const std::string& p : default_policies()) std::cout << "  " << p << "\n";
   std::cout << "--leave-out-tlbi takes\n ";
   for (const std::string_view site : kernel::kFlushSiteNames) std::cout << " " << site;
@@ -75,14 +133,15 @@ int list(const std::vector<std::string>& arguments) {
       "What there is to name in other commands");
   options.add_options()(
       "verbose,v", po::bool_switch(&verbose),
-      "cores and kernels: every number, its range, its source and how sure it is");
+      "cores and kernels: every number, its range, its source and how sure it is; policies: every "
+      "parameter, and what goes together");
   constexpr const char* kExamples =
       "  kpksim list workloads\n"
       "  kpksim list cores --verbose\n";
   if (!read_command_line(arguments, options, kExamples, {{"what", text_option("list", what), 1}}))
     return 0;
   if (what == "policies") {
-    policies();
+    policies(verbose);
   } else if (what == "cores") {
     cores(verbose);
   } else if (what == "kernels") {

@@ -51,7 +51,7 @@ constexpr const char* kUsage =
     "A reader of the output that goes away (head) ends it by SIGPIPE, without a message.\n"
     "\n"
     "Example:\n"
-    "  kpksim compare -p none,buddy,pte -p kpkeys-poe+batch,pba,block fork-1g\n";
+    "  kpksim compare -p none,buddy,pte -p kpkeys-poe+lazy,pba,block fork-1g\n";
 
 struct Command {
   const char* name;

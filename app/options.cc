@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "app/data.h"
 #include "app/parallel.h"
@@ -69,30 +68,9 @@ std::string core_path(const std::string& name) {
 
 const std::vector<std::string>& default_policies() {
   static const std::vector<std::string> all = {
-      "none,buddy,pte",   "kpkeys-poe,per-page,pte",         "kpkeys-poe+batch,per-page,pte",
-      "none,buddy,block", "kpkeys-poe+batch,per-page,block", "kpkeys-poe+batch,pba,block"};
+      "none,buddy,pte",   "kpkeys-poe,per-page,pte",        "kpkeys-poe+lazy,per-page,pte",
+      "none,buddy,block", "kpkeys-poe+lazy,per-page,block", "kpkeys-poe+lazy,pba,block"};
   return all;
-}
-
-kernel::Config parse_policy(const std::string& text) {
-  std::vector<std::string> parts;
-  std::stringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
-  if (parts.size() != 3) {
-    throw InputError(
-        fmt::format("policy '{}': expected protection[+batch],allocator,linear-map, "
-                    "for example kpkeys-poe+batch,pba,block",
-                    text));
-  }
-  kernel::Config config;
-  config.protection = parts[0];
-  if (config.protection.ends_with("+batch")) {
-    config.batching = true;
-    config.protection.resize(config.protection.size() - 6);
-  }
-  config.allocator = parts[1];
-  config.linear_map = kernel::parse_granularity(parts[2]);
-  return config;
 }
 
 std::vector<std::string> shipped_workloads() {

@@ -11,8 +11,6 @@
 
 namespace kpksim::app {
 
-// "protection[+batch],allocator,granularity", e.g. "kpkeys-poe+batch,pba,block".
-kernel::Config parse_policy(const std::string& text);
 // The policies that compare shows unless told otherwise.
 const std::vector<std::string>& default_policies();
 

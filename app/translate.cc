@@ -87,7 +87,8 @@ int translate_paused(const Pause& pause, const std::string& va_text, const poe::
                      bool pan) {
   workload::Workload workload = read_workload(pause.workload);
   const workload::Operation next = cut(workload, pause.at);
-  kernel::Config config = parse_policy(pause.policy);
+  kernel::Config config;
+  config.policy = kernel::parse_policy(pause.policy);
   config.memory_bytes = workload::parse_size(pause.memory, "--memory");
   kernel::check(config);
   kernel::Kernel kernel(read_core(pause.core), read_kernel(pause.kernel), config);

@@ -49,10 +49,10 @@ double fastest(const workload::Workload& workload, const kernel::Config& config)
 
 kernel::Config config(const char* allocator, kernel::Granularity map) {
   kernel::Config c;
-  c.protection = "kpkeys-poe";
-  c.batching = true;
-  c.allocator = allocator;
-  c.linear_map = map;
+  c.policy.protection.name = "kpkeys-poe";
+  c.policy.window = kernel::WindowScope::kLazy;
+  c.policy.allocator.name = allocator;
+  c.policy.linear_map = map;
   c.memory_bytes = 8ull << 30;
   return c;
 }

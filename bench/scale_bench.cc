@@ -49,10 +49,10 @@ Figure simulate(std::uint64_t megabytes) {
   const workload::Workload workload = workload::read_json_workload(path);
   std::filesystem::remove(path);
   kernel::Config config;
-  config.protection = "kpkeys-poe";
-  config.batching = true;
-  config.allocator = "pba";
-  config.linear_map = kernel::Granularity::kBlock;
+  config.policy.protection.name = "kpkeys-poe";
+  config.policy.window = kernel::WindowScope::kLazy;
+  config.policy.allocator.name = "pba";
+  config.policy.linear_map = kernel::Granularity::kBlock;
   config.memory_bytes = std::max<std::uint64_t>(megabytes * 5 / 4, megabytes + 1024) << 20;
   kernel::Kernel kernel(
       cpu::read_core_profile(kpksim::test::source_path("profiles/cores/neoverse-v1.json")),

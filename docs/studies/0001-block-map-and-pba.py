@@ -33,20 +33,20 @@ BASE = "none,buddy,block"
 POLICIES = {  # in the order of the columns, with their heads
     BASE: "unprotected",
     "none,buddy,pte": "unprotected, pages",
-    "kpkeys-poe+batch,buddy,pte": "register only, pages",
-    "kpkeys-poe+batch,per-page,pte": "per-page, pages",
-    "kpkeys-poe+batch,per-page,block": "per-page, blocks",
-    "kpkeys-poe+batch,pba,block": "pba, blocks",
+    "kpkeys-poe+lazy,buddy,pte": "register only, pages",
+    "kpkeys-poe+lazy,per-page,pte": "per-page, pages",
+    "kpkeys-poe+lazy,per-page,block": "per-page, blocks",
+    "kpkeys-poe+lazy,pba,block": "pba, blocks",
     "kpkeys-poe,pba,block": "pba, blocks, no batching",
 }
-PBA = "kpkeys-poe+batch,pba,block"
-SINGLE = "kpkeys-poe+batch,per-page,block"
+PBA = "kpkeys-poe+lazy,pba,block"
+SINGLE = "kpkeys-poe+lazy,per-page,block"
 SAME = 0.2  # percentage points between medians: no difference to speak of
 CLAIMS = {
     "pba on blocks beats per-page on blocks": (PBA, SINGLE),
-    "pba on blocks beats per-page on pages": (PBA, "kpkeys-poe+batch,per-page,pte"),
+    "pba on blocks beats per-page on pages": (PBA, "kpkeys-poe+lazy,per-page,pte"),
     "switching the register alone, on pages, beats pba on blocks":
-        ("kpkeys-poe+batch,buddy,pte", PBA),
+        ("kpkeys-poe+lazy,buddy,pte", PBA),
 }
 BENCHMARKS = {
     "fork-h0": "fork h:0", "fork-h1": "fork h:1", "munmap-h0": "munmap h:0",
@@ -125,7 +125,7 @@ def tables(all_results):
             text += f"| {label} | " + " | ".join(cells) + " |\n"
     text += "\n### Calls of set_memory_pkey()\n\n| | per-page, pages | per-page, blocks | pba |\n"
     text += "|---|---:|---:|---:|\n"
-    keyed = ("kpkeys-poe+batch,per-page,pte", SINGLE, PBA)
+    keyed = ("kpkeys-poe+lazy,per-page,pte", SINGLE, PBA)
     for name, label in BENCHMARKS.items():
         calls = all_results[MACHINES[0]][name]["keyings"]
         if any(calls[p] for p in keyed):
@@ -143,7 +143,7 @@ def draw(all_results):
     names = [n for n in BENCHMARKS if n in ("fork-h0", "fork-h1", "munmap-h0", "munmap-h1",
                                             "vmalloc-p1-h0", "vmalloc-p256-h0", "vm-map-ram",
                                             "compile")]
-    shown = {"kpkeys-poe+batch,per-page,pte": "per-page, pages",
+    shown = {"kpkeys-poe+lazy,per-page,pte": "per-page, pages",
              SINGLE: "per-page, blocks", PBA: "pba, blocks"}
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 8), sharex=True, sharey=True)
     for axis, machine in zip(axes.flat, MACHINES):

@@ -11,7 +11,8 @@
 
 namespace kpksim::cpu {
 
-inline constexpr unsigned kLineShift = 6;  // 64 bytes
+inline constexpr unsigned kLineShift = 6;
+inline constexpr std::uint64_t kLineBytes = 1u << kLineShift;  // 64
 
 struct CacheGeometry {
   std::uint32_t sets = 0, ways = 0;

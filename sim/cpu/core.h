@@ -57,6 +57,17 @@ class Core {
     memory_.write64(pa, value);
     return {};
   }
+  // DC ZVA: zeroes the line at `va`. Its price is part of a zeroed page's (count_page_zero()).
+  mmu::Fault zero_line(VirtAddr va) {
+    PhysAddr pa;
+    if (!mmu_.try_fast(va, {privileged(), poe::kMayWrite}, pa)) [[unlikely]] {
+      const mmu::Translation t = translate(va, {poe::AccessKind::kWrite, 1, false});
+      if (t.fault) return t.fault;
+      pa = t.pa;
+    }
+    memory_.zero_line(pa);
+    return {};
+  }
   // A user access without data: user memory has no contents that matter.
   mmu::Fault user_access(VirtAddr va, poe::AccessKind kind) {
     return dataless_access(va, {kind, 0, false});

@@ -142,12 +142,12 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
   const VirtAddr start = linear_va(address_of(first));
   const VirtAddr end = start + count * kPageSize;
   if (granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end))) {
-    const LazySection lazy(tables_, core);
+    const LazySection lazy(tables_, core, Target());
     split_at(core, start);
     if (end < end_) split_at(core, end);
   }
   {
-    const LazySection lazy(tables_, core);
+    const LazySection lazy(tables_, core, Target());
     for (VirtAddr va = start; va < end;) {
       const Entry leaf = leaf_of(core, va);
       tables_.set_pte(core, leaf.address, leaf.descriptor.with(mmu::field::kPoIndex, key.value),
@@ -158,11 +158,11 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
   flush_.kernel_range(core, FlushSite::kSetMemoryPkey, start, end);
 }
 
-void LinearMap::key_boot_tables(cpu::Core& core, PkeyIndex key) {
-  const std::uint64_t at_once = granularity_ == Granularity::kBlock ? boot_pages_ : 1;
-  for (std::uint64_t i = 0; i < boot_pages_; i += at_once) {
-    set_memory_pkey(core, boot_range_ + i, at_once, key);
-  }
+std::vector<std::pair<Pfn, std::uint64_t>> LinearMap::boot_tables() const {
+  if (granularity_ == Granularity::kBlock) return {{boot_range_, boot_pages_}};
+  std::vector<std::pair<Pfn, std::uint64_t>> tables;
+  for (std::uint64_t i = 0; i < boot_pages_; ++i) tables.emplace_back(boot_range_ + i, 1);
+  return tables;
 }
 
 PkeyIndex LinearMap::key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const {

@@ -6,16 +6,17 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "sim/base/statistic.h"
 #include "sim/kernel/buddy.h"
 #include "sim/kernel/pgtable.h"
+#include "sim/kernel/policy.h"
 #include "sim/kernel/tlbflush.h"
 #include "sim/mmu/physical_memory.h"
 
 namespace kpksim::kernel {
-
-enum class Granularity : std::uint8_t { kPte, kContPte, kBlock };
 
 struct LinearMapStatistics {
   std::uint64_t set_memory_pkey = 0, pages = 0;
@@ -54,8 +55,9 @@ class LinearMap {
   // MMU section, then flush_tlb_kernel_range.
   void set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key);
 
-  // Keys the tables that build() made.
-  void key_boot_tables(cpu::Core& core, PkeyIndex key);
+  // The tables that build() made, without the root, in runs of neighbours as the kernel has them:
+  // of a map of blocks one range, else single pages.
+  std::vector<std::pair<Pfn, std::uint64_t>> boot_tables() const;
 
   // The key that the linear map gives a page now, read from the tables.
   PkeyIndex key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const;

@@ -60,7 +60,7 @@ void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
 }
 
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
-    : system_(system), cache_(cache), root_(system.allocator->allocate(core)) {
+    : system_(system), cache_(cache), root_(system.allocator->allocate(core, TableKind::kUser)) {
   system_.hugetlb.spaces.push_back(this);
 }
 

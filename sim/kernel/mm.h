@@ -252,6 +252,11 @@ class Mm {
   bool hugetlb_populate(const Vma& vma, std::uint64_t start, std::uint64_t end, bool write,
                         cpu::Core& core);
 
+  // The lock of the table that `entry` is in: pte_offset_map_lock(), pmd_lock(), huge_pte_lock().
+  PageTableLock lock_of(PhysAddr entry, cpu::Core& core) {
+    return {system_.tables, core, Target(frame_of(entry))};
+  }
+
   // Faults.
   // Read-only; writable when hardware has marked it dirty; writable and dirty.
   enum class Rights : std::uint8_t { kReadOnly, kClean, kDirty };

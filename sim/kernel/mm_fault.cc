@@ -34,6 +34,7 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   if (vma.shared || ours) {  // wp_page_shared(), wp_page_reuse(): ptep_set_access_flags()
     folio.exclusive |= ours;
     core.execute(system_.path().cow_reuse);
+    const PageTableLock lock = lock_of(entry, core);
     set_writable(entry, va, core);
     return;
   }
@@ -47,10 +48,13 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   } else {
     core.count_page_copy();
   }
-  clear_ptes(entry, va, 1, core);  // ptep_clear_flush()
-  system_.flush.page(core, FlushSite::kCowBreak, asid, VirtAddr(va));
-  system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPageSize));
-  map_page(entry, va, copy, vma, Rights::kDirty, core);
+  {
+    const PageTableLock lock = lock_of(entry, core);
+    clear_ptes(entry, va, 1, core);  // ptep_clear_flush()
+    system_.flush.page(core, FlushSite::kCowBreak, asid, VirtAddr(va));
+    system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPageSize));
+    map_page(entry, va, copy, vma, Rights::kDirty, core);
+  }
   if (folio.reserved) return;
   --folio.mapcount;
   system_.put_folio(head, 1);
@@ -60,6 +64,7 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
   core.execute(write ? system_.path().anon_fault : system_.path().zero_fault);
   if (!write) {
+    const PageTableLock lock = lock_of(entry, core);
     map_page(entry, va, system_.zero_page, vma, Rights::kReadOnly, core);
     return;
   }
@@ -70,6 +75,7 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
     const Pfn pfn = system_.allocate_page();
     system_.page(pfn).exclusive = true;
     core.count_page_zero();
+    const PageTableLock lock = lock_of(entry, core);
     map_page(entry, va, pfn, vma, Rights::kDirty, core);
     return;
   }
@@ -82,6 +88,7 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   core.execute_loop(system_.path().clear_page * (pages - 1));
   const std::uint64_t base = align_down(va, pages * kPageSize);
   const Descriptor d = user_leaf(address_of(*folio), 3, true, vma.exec);
+  const PageTableLock lock = lock_of(entry, core);
   set_ptes(entry - ((va - base) >> kPageShift) * 8, base, d, pages, core);
 }
 
@@ -126,8 +133,9 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     const Pfn copy = system_.allocate_page();
     system_.page(copy).exclusive = true;
     core.count_page_copy();
-    map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, copy, vma, Rights::kDirty,
-             core);
+    const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
+    const PageTableLock lock = lock_of(entry, core);
+    map_page(entry, va, copy, vma, Rights::kDirty, core);
     return;
   }
   if (!write && !vma.special && !vma.single) {
@@ -141,6 +149,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     const PhysAddr around = system_.find_entry(core, root_, VirtAddr(va), 3, true);
     const PhysAddr table(align_down(around.value, kPageSize));
     bool mapped = false;
+    const PageTableLock lock = lock_of(around, core);
     for (std::uint64_t at = from; at < to; at += kPageSize) {
       const auto pfn = cache_.find(system_, core, vma, vma.page_index(at));
       const PhysAddr entry = pte(frame_of(table), at);
@@ -154,8 +163,9 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   }
   // do_read_fault() of a page that was not there, do_shared_fault()
   const Pfn pfn = vma.special ? system_.zero_page : cache_.get(system_, core, vma, index);
-  map_page(system_.find_entry(core, root_, VirtAddr(va), 3, true), va, pfn, vma,
-           write ? Rights::kDirty : untouched, core);
+  const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
+  const PageTableLock lock = lock_of(entry, core);
+  map_page(entry, va, pfn, vma, write ? Rights::kDirty : untouched, core);
 }
 
 // faultin_page_range()
@@ -230,8 +240,10 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
       if (write && !is_writable(old)) {
         write_fault(*vma, entry, old, va, core);
       } else if (write && !is_dirty(old)) {  // ptep_set_access_flags()
+        const PageTableLock lock = lock_of(entry, core);
         set_writable(entry, va, core);
       } else if (mmu::field::kAccessFlag.get(old.raw) == 0) {  // pte_mkyoung(): nothing to flush
+        const PageTableLock lock = lock_of(entry, core);
         system_.tables.exchange(core, entry, old.with(mmu::field::kAccessFlag, 1));
       }
       return FaultResult::kHandled;  // or another core was first

@@ -46,7 +46,9 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
 
 void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {
   const auto copy_ptes = [&](PhysAddr from, PhysAddr to, std::uint64_t va, std::uint64_t end) {
-    const LazySection lazy(system_.tables, core);
+    const PageTableLock lock(system_.tables, core, Target(frame_of(to)));
+    const PageTableLock nested(system_.tables, core, Target(frame_of(from)));
+    const LazySection lazy(system_.tables, core, Target(frame_of(to), frame_of(from)));
     while (va < end) {
       Descriptor d = read(core, from);
       const bool page = !is_none(d) && !is_guard(d);

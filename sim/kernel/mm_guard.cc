@@ -28,6 +28,7 @@ bool Mm::anything_mapped(std::uint64_t start, std::uint64_t end, cpu::Core& core
 void Mm::install_guards(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (std::uint64_t va = start; va < end; va += kPageSize) {
     const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
+    const PageTableLock lock = lock_of(entry, core);
     if (is_none(read(core, entry))) system_.tables.set_pte(core, entry, kGuard, false);
   }
 }
@@ -60,6 +61,7 @@ bool Mm::guard_remove(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
              [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
                const Descriptor d = read(core, pmd);
                if (is_huge(d)) return;
+               const PageTableLock lock = lock_of(address_of(d.pfn()), core);
                for (; va < next; va += kPageSize) {
                  const PhysAddr entry = pte(d.pfn(), va);
                  if (is_guard(read(core, entry))) {

@@ -43,7 +43,7 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
       write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
   if (!folio) return false;
   core.execute(system_.path().large_fault);
-  const Pfn table = system_.allocator->allocate(core);
+  const Pfn table = system_.allocator->allocate(core, TableKind::kUserLeaf);
   if (write) {
     prepare_anon_vma(vma);
     for (unsigned i = 0; i < kEntriesPerTable; ++i) core.count_page_zero();
@@ -54,6 +54,7 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   }
   deposited_.push_back(table);
   const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(base), 2, true);
+  const PageTableLock lock = lock_of(pmd, core);
   system_.tables.set_pte(core, pmd, user_leaf(address_of(*folio), 2, write && vma.write, vma.exec),
                          false);
   return true;
@@ -68,6 +69,7 @@ bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& c
   if (!folio.reserved && !vma.shared && ours) {  // pmdp_set_access_flags()
     folio.exclusive = true;
     core.execute(system_.path().cow_reuse);
+    const PageTableLock lock = lock_of(pmd, core);
     system_.tables.exchange(core, pmd, made_writable(old));
     system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(align_down(va, kPmdSize)));
     return true;
@@ -94,9 +96,12 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
   const auto folio = system_.try_allocate_folio(kPmdShift - kPageShift);
   if (!folio) return;
   core.execute(system_.path().large_fault);
-  system_.tables.get_and_clear(core, pmd);  // pmdp_collapse_flush()
-  system_.flush.range(core, FlushSite::kThpCollapse, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
-                      kPageSize, false, 0);
+  {
+    const PageTableLock lock = lock_of(pmd, core);
+    system_.tables.get_and_clear(core, pmd);  // pmdp_collapse_flush()
+    system_.flush.range(core, FlushSite::kThpCollapse, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+                        kPageSize, false, 0);
+  }
   system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPmdSize));
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
     const PhysAddr entry = first + i * 8;
@@ -106,6 +111,7 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
       continue;
     }
     core.count_page_copy();
+    const PageTableLock lock = lock_of(entry, core);  // __collapse_huge_page_copy_succeeded()
     const Pfn head = system_.head_of(clear_ptes(entry, va + i * kPageSize, 1, core).pfn());
     if (system_.page(head).reserved) continue;
     --system_.page(head).mapcount;
@@ -115,6 +121,7 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
   page.mapcount = page.refs = kEntriesPerTable;
   page.exclusive = true;
   deposited_.push_back(old.pfn());
+  const PageTableLock lock = lock_of(pmd, core);
   system_.tables.set_pte(core, pmd, user_leaf(address_of(*folio), 2, vma.write, vma.exec), false);
 }
 
@@ -129,11 +136,13 @@ void Mm::split_huge_at(std::uint64_t va, cpu::Core& core) {
 // `migrating`: to entries that nobody can use until the folio is split too (freeze).
 void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrating) {
   core.execute(system_.path().split_huge);
+  const PageTableLock lock = lock_of(pmd, core);
   const Descriptor block = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
   system_.flush.range(core, FlushSite::kThpSplit, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
   system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPmdSize));
   const Pfn table = withdraw_table();
+  const PageTableLock mapped = lock_of(address_of(table), core);  // pte_offset_map(), no lock
   // pmd_populate() of a local variable, for pte_offset_map()
   system_.tables.set_table(core, address_of(system_.kernel_data), table_descriptor(table), 2);
   const bool executable = field::kUxn.get(block.raw) == 0;
@@ -196,6 +205,7 @@ bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
       if (block && accessible) old[i] = old[i].with(field::kValid, 1);
       continue;
     }
+    const PageTableLock lock = lock_of(entries[i], core);
     clear_ptes(entries[i], at.value, 1, core);
     flush_later(FlushSite::kThpSplit, at.value, core);
     pending = true;
@@ -211,6 +221,7 @@ bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
     }
     page.mapcount = page.refs = 1;
     page.exclusive = folio.exclusive;
+    const PageTableLock lock = lock_of(entries[i], core);  // remove_migration_pte()
     set_ptes(entries[i], va + i * kPageSize, old[i], 1, core);
   }
   return true;
@@ -220,7 +231,9 @@ bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
 void Mm::copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
   const PhysAddr to = system_.find_entry(core, child.root_, VirtAddr(va), 2, true);
   core.execute(system_.path().fork_huge);
-  child.deposited_.push_back(system_.allocator->allocate(core));
+  child.deposited_.push_back(system_.allocator->allocate(core, TableKind::kUserLeaf));
+  const PageTableLock lock = lock_of(to, core);
+  const PageTableLock nested = lock_of(pmd, core);
   Descriptor d = read(core, pmd);
   Page& folio = system_.page(d.pfn());
   if (!folio.reserved) {
@@ -236,6 +249,7 @@ void Mm::copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
 // change_huge_pmd()
 void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_t va,
                       cpu::Core& core) {
+  const PageTableLock lock = lock_of(pmd, core);
   const Descriptor old = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate_ad()
   system_.flush.range(core, FlushSite::kMprotect, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
@@ -249,6 +263,7 @@ void Mm::free_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& co
   core.execute(system_.path().lazy_free_huge);
   const Descriptor d = read(core, pmd);
   if (!is_dirty(d) && !is_young(d)) return;
+  const PageTableLock lock = lock_of(pmd, core);
   system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
   system_.flush.range(core, FlushSite::kMadviseFree, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);

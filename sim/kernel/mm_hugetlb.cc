@@ -163,6 +163,7 @@ PhysAddr Mm::hugetlb_alloc(const HugetlbSize& size, const Vma& vma, std::uint64_
     if (is_none(read(core, pud))) {
       if (const auto table = shared_table(vma, va, core)) {  // huge_pmd_share()
         ++system_.hugetlb.sharers[*table];
+        const PageTableLock lock = lock_of(pud, core);
         system_.tables.set_table(core, pud, table_descriptor(*table), 1);
       }
     }
@@ -205,6 +206,7 @@ void Mm::hugetlb_no_page(const HugetlbSize& size, Vma& vma, PhysAddr entry, std:
   Page& page = system_.page(*pfn);
   ++page.mapcount;
   ++page.refs;
+  const PageTableLock lock = lock_of(entry, core);
   hugetlb_set(size, entry, va, leaf(size, *pfn, vma.write && vma.shared, vma.exec), core);
   if (write && !vma.shared) hugetlb_write(size, vma, entry, va, core);
 }
@@ -217,6 +219,7 @@ void Mm::hugetlb_write(const HugetlbSize& size, Vma& vma, PhysAddr entry, std::u
   if (vma.shared || (!page.file && page.mapcount == 1)) {
     core.execute(system_.path().hugetlb_write);
     page.exclusive |= !vma.shared;
+    const PageTableLock lock = lock_of(entry, core);
     return hugetlb_set_access(size, entry, va, made_writable(old), true, core);
   }
   core.execute(system_.path().hugetlb_cow);
@@ -226,6 +229,7 @@ void Mm::hugetlb_write(const HugetlbSize& size, Vma& vma, PhysAddr entry, std::u
   prepare_anon_vma(vma);
   for (std::uint64_t i = 0; i < size.pages(); ++i) core.count_page_copy();
   core.execute_loop(system_.path().hugetlb_copy_page * size.pages());
+  const PageTableLock lock = lock_of(entry, core);
   if (size.entries > 1) {  // huge_ptep_clear_flush()
     hugetlb_break(size, entry, va, FlushSite::kCowBreak, core);
   } else {
@@ -254,6 +258,7 @@ void Mm::hugetlb_fault(Vma& vma, std::uint64_t address, bool write, cpu::Core& c
     const Because because(core, Cause::kCow);
     return hugetlb_write(size, vma, entry, va, core);
   }
+  const PageTableLock lock = lock_of(entry, core);
   Descriptor d = old.with(field::kAccessFlag, 1);
   if (write) d = d.with(field::kAp2, 0);
   hugetlb_set_access(size, entry, va, d, write, core);
@@ -267,6 +272,8 @@ void Mm::hugetlb_copy(Mm& child, const Vma& vma, cpu::Core& core) {
     Descriptor d = hugetlb_entry(size, entry, core);
     if (is_none(d)) return false;
     core.execute(system_.path().hugetlb_fork);
+    const PageTableLock lock = lock_of(to, core);
+    const PageTableLock nested = lock_of(entry, core);
     Page& page = system_.page(d.pfn());
     ++page.mapcount;
     ++page.refs;
@@ -293,6 +300,7 @@ void Mm::hugetlb_zap(Gather& gather, const Vma& vma, std::uint64_t start, std::u
     if (is_none(mapped)) return false;
     Page& page = system_.page(mapped.pfn());
     if (which == Zap::kFilePages && !page.file) return false;
+    const PageTableLock lock = lock_of(entry, core);
     hugetlb_clear(size, entry, core);
     core.execute(system_.path().hugetlb_zap);
     gather.changed(va, size.bytes(), size.level);

@@ -44,7 +44,9 @@ void Mm::change_protection(Gather& gather, const Vma& vma, std::uint64_t start, 
     }
     const Pfn table = read(core, pmd).pfn();
     flush_batched(FlushSite::kMprotect, core);
-    const LazySection lazy(system_.tables, core, system_.path().protect_section_open);
+    const PageTableLock lock(system_.tables, core, Target(table));
+    const LazySection lazy(system_.tables, core, Target(table),
+                           system_.path().protect_section_open);
     for (; va < next; va += kPageSize) {
       const PhysAddr entry = pte(table, va);
       if (const Descriptor d = read(core, entry); is_none(d) || is_guard(d)) {
@@ -134,7 +136,8 @@ void Mm::for_folios(const Vma& vma, std::uint64_t start, std::uint64_t end, cpu:
                std::optional<Descriptor> split;
                flush_batched(FlushSite::kMadviseCold, core);
                {
-                 const LazySection lazy(system_.tables, core);
+                 const PageTableLock lock(system_.tables, core, Target(table));
+                 const LazySection lazy(system_.tables, core, Target(table));
                  for (unsigned n = 1; va < next; va += n * kPageSize) {
                    const PhysAddr entry = pte(table, va);
                    const Descriptor d = read(core, entry);
@@ -208,6 +211,7 @@ bool Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
           const Descriptor block = read(core, pmd);
           if (!is_young(block)) return;
           core.execute(system_.path().cold_huge);
+          const PageTableLock lock = lock_of(pmd, core);
           system_.tables.exchange(core, pmd, made_old(block));
           gather.changed(va, kPmdSize, 2);
         },

@@ -15,6 +15,7 @@ using mmu::Descriptor;
 // try_to_unmap_one() with TTU_BATCH_FLUSH. True: the page had been written through this entry.
 bool Mm::unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
   core.execute_lists(system_.path().page_out_unmap);
+  const PageTableLock lock = lock_of(entry, core);
   const Descriptor old = clear_ptes(entry, va, 1, core);
   flush_later(FlushSite::kUnmap, va, core);
   const Pfn head = system_.head_of(old.pfn());

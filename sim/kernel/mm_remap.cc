@@ -17,6 +17,8 @@ bool Mm::move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core) {
   const Descriptor d = read(core, old_pmd);
   const PhysAddr new_pmd = system_.find_entry(core, root_, VirtAddr(to), 2, true);
   if (!is_none(read(core, new_pmd))) return false;
+  const PageTableLock lock(system_.tables, core, Target(frame_of(old_pmd)));
+  const PageTableLock nested(system_.tables, core, Target(frame_of(new_pmd)));
   if (is_huge(d)) {
     core.execute(system_.path().move_huge);
     system_.tables.get_and_clear(core, old_pmd);
@@ -57,7 +59,9 @@ void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length,
     bool flush = false;
     flush_batched(FlushSite::kMremap, core);
     {
-      const LazySection lazy(system_.tables, core);
+      const PageTableLock lock(system_.tables, core, Target(table));
+      const PageTableLock nested(system_.tables, core, Target(frame_of(target)));
+      const LazySection lazy(system_.tables, core, Target(table, frame_of(target)));
       PhysAddr slot = target;
       for (std::uint64_t at = va; at < end; at += kPageSize, slot += 8) {
         const PhysAddr entry = pte(table, at);

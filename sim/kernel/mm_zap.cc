@@ -34,7 +34,8 @@ std::uint64_t Mm::zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint6
   std::uint64_t none = 0;
   flush_batched(FlushSite::kUnmap, core);
   {
-    LazySection lazy(system_.tables, core);
+    const PageTableLock lock(system_.tables, core, Target(table));
+    LazySection lazy(system_.tables, core, Target(table));
     while (va < end && !full) {
       const PhysAddr entry = pte(table, va);
       const Descriptor d = read(core, entry);
@@ -127,6 +128,7 @@ void Mm::unmap_file(const FileRange& range, bool even_copies, cpu::Core& core) {
 }
 
 void Mm::zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  const PageTableLock lock = lock_of(pmd, core);
   const Descriptor old = system_.tables.get_and_clear(core, pmd);
   gather.changed(va, kPmdSize, 2);
   core.execute(system_.path().zap_folio);

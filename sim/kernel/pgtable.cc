@@ -16,19 +16,22 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
 }
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
-  const bool guard = !(lazy_ && batches_);
-  const auto is = [&](Cause cause) { return core.cause() == static_cast<cpu::CauseId>(cause); };
-  const bool handles_fault = is(Cause::kFault) || is(Cause::kCow);
-  if (batches_) {
-    const std::uint64_t none = handles_fault ? options_.fault_section_open : options_.section_open;
-    core.execute_guard(lazy_ ? look_ : none);
+  const Pfn table = frame_of(entry);
+  const bool guard = window_.has_value() && !is_open(table);
+  if (window_) {
+    const auto is = [&](Cause cause) { return core.cause() == static_cast<cpu::CauseId>(cause); };
+    const bool handles_fault = is(Cause::kFault) || is(Cause::kCow);
+    if (window_ != WindowScope::kEntry) {
+      const std::uint64_t none =
+          handles_fault ? options_.fault_section_open : options_.section_open;
+      core.execute_guard(lazy_ ? look_ : none);
+    }
+    if (guard) core.execute_guard(handles_fault ? options_.fault_section : options_.section);
   }
-  if (guard && keys_pages_) {
-    core.execute_guard(handles_fault ? options_.fault_section : options_.section);
-  }
-  if (guard) protection_.begin_write(core);
+  std::uint64_t before = 0;
+  if (guard) before = protection_.open(core, Target(table));
   const mmu::Fault fault = core.store64(linear_va(entry), value);
-  if (guard) protection_.end_write(core);
+  if (guard) protection_.close(core, Target(table), before, false);
   core.touch_line(entry);
   ++writes_;
   if (fault) throw KernelOops(fmt::format("store to {:#x} refused", entry.value), fault);
@@ -69,11 +72,14 @@ void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
   write(core, entry, d.raw);
 }
 
-void PageTables::enter_lazy(cpu::Core& core, std::optional<std::uint64_t> instructions) {
+void PageTables::enter_lazy(cpu::Core& core, const Target& target,
+                            std::optional<std::uint64_t> instructions) {
   if (interrupt_) return;
   if (lazy_) throw ModelError("lazy MMU sections do not nest");
-  if (batches_) core.execute(options_.lazy_section);
-  protection_.enter_lazy(core);
+  if (window_ == WindowScope::kLazy) {
+    core.execute(options_.lazy_section);
+    open(core, target);
+  }
   lazy_ = true;
   look(instructions);
 }
@@ -82,7 +88,7 @@ void PageTables::leave_lazy(cpu::Core& core) {
   if (interrupt_) return;
   lazy_ = false;
   if (barriers_pending_) core.dsb_ishst();
-  protection_.leave_lazy(core, barriers_pending_);
+  if (window_ == WindowScope::kLazy) close(core, barriers_pending_);
   if (barriers_pending_) core.isb();
   barriers_pending_ = false;
 }

@@ -1,11 +1,12 @@
 #pragma once
 // The page-table helpers: the only code of the kernel that writes descriptors. Each entry written
-// is one guarded section (KERNEL.md of the series: __set_pte_nosync, set_pmd, __ptep_get_and_clear
-// and so on), unless a batched lazy MMU section is open. Stores go through the linear map and the
-// MMU; a refused store is an oops.
+// has a window of its own (the series guards __set_pte_nosync, set_pmd, __ptep_get_and_clear and so
+// on), unless a wider one is open. Stores go through the linear map and the MMU; a refused store is
+// an oops.
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "sim/cpu/core.h"
 #include "sim/kernel/protect/protection.h"
@@ -40,11 +41,10 @@ class PageTables {
     std::uint64_t section = 0, section_open = 0, lazy_section = 0;
     std::uint64_t fault_section = 0, fault_section_open = 0;
   };
-  PageTables(Protection& protection, const Options& options)
-      : protection_(protection),
-        options_(options),
-        batches_(protection.batches()),
-        keys_pages_(protection.keys_pages()) {}
+  // `window`: none if the protection has none.
+  PageTables(Protection& protection, const ProtectionInfo& info, std::optional<WindowScope> window,
+             const Options& options)
+      : protection_(protection), options_(options), window_(window), opens_all_(info.opens_all) {}
 
   std::uint64_t read(cpu::Core& core, PhysAddr entry) const;
 
@@ -59,27 +59,64 @@ class PageTables {
   // A plain store to a table that no walker reads yet.
   void update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d);
 
-  // arch_enter_lazy_mmu_mode and arch_leave_lazy_mmu_mode. Sections do not nest. `look`:
-  // instructions of a guard that finds this section open, if not those of most.
-  void enter_lazy(cpu::Core& core, std::optional<std::uint64_t> look = {});
+  // arch_enter_lazy_mmu_mode and arch_leave_lazy_mmu_mode. Sections do not nest. `target`: the
+  // tables that will be written, where they are known. `look`: instructions of a guard that finds
+  // this section open, if not those of most.
+  void enter_lazy(cpu::Core& core, const Target& target, std::optional<std::uint64_t> look = {});
   void look(std::optional<std::uint64_t> instructions) {
     look_ = instructions.value_or(options_.section_open);
   }
   void leave_lazy(cpu::Core& core);
+  // From taking a page-table lock to dropping it. The lock itself is not modelled.
+  void lock(cpu::Core& core, const Target& target) {
+    if (window_ == WindowScope::kLock) open(core, target);
+  }
+  void unlock(cpu::Core& core) {
+    if (window_ == WindowScope::kLock) close(core, false);
+  }
 
-  // In interrupts lazy MMU sections do nothing, and each write is guarded by itself.
-  void set_interrupt(bool interrupt) { interrupt_ = interrupt; }
+  // A window, inside others or not.
+  void open(cpu::Core& core, const Target& target) {
+    open_.push_back({target, protection_.open(core, target)});
+  }
+  void close(cpu::Core& core, bool synchronised) {
+    const Open window = open_.back();
+    open_.pop_back();
+    protection_.close(core, window.target, window.before, synchronised);
+  }
 
-  Protection& protection() { return protection_; }
+  // In interrupts lazy MMU sections do nothing, and what was open is closed.
+  void set_interrupt(bool interrupt) {
+    interrupt_ = interrupt;
+    interrupted_ = interrupt ? open_.size() : 0;
+  }
+
   std::uint64_t writes() const { return writes_; }
 
  private:
+  struct Open {
+    Target target;
+    std::uint64_t before;  // what the protection gave, to be put back
+  };
+
   void write(cpu::Core& core, PhysAddr entry, std::uint64_t value);
   void barriers(cpu::Core& core);
+  // Does an open window let `table` be written?
+  bool is_open(Pfn table) const {
+    if (open_.size() <= interrupted_) return false;
+    if (opens_all_) return true;
+    for (std::size_t i = interrupted_; i < open_.size(); ++i) {
+      if (open_[i].target.has(table)) return true;
+    }
+    return false;
+  }
 
   Protection& protection_;
   const Options options_;
-  const bool batches_, keys_pages_;  // of the protection: asked at each write
+  const std::optional<WindowScope> window_;
+  const bool opens_all_;
+  std::vector<Open> open_;
+  std::size_t interrupted_ = 0;  // so many of them belong to what an interrupt has interrupted
   bool lazy_ = false;
   std::uint64_t look_ = 0;  // of the open lazy section
   bool interrupt_ = false;
@@ -87,11 +124,43 @@ class PageTables {
   std::uint64_t writes_ = 0;
 };
 
+// A window for the stores to one table that are no helper's.
+class Window {
+ public:
+  Window(PageTables& tables, cpu::Core& core, Pfn table) : tables_(tables), core_(core) {
+    tables_.open(core_, Target(table));
+  }
+  ~Window() { tables_.close(core_, false); }
+  Window(const Window&) = delete;
+  Window& operator=(const Window&) = delete;
+
+ private:
+  PageTables& tables_;
+  cpu::Core& core_;
+};
+
+// A page-table lock, or two (of a table that entries are copied from, and one for the copies).
+class PageTableLock {
+ public:
+  PageTableLock(PageTables& tables, cpu::Core& core, const Target& target)
+      : tables_(tables), core_(core) {
+    tables_.lock(core_, target);
+  }
+  ~PageTableLock() { tables_.unlock(core_); }
+  PageTableLock(const PageTableLock&) = delete;
+  PageTableLock& operator=(const PageTableLock&) = delete;
+
+ private:
+  PageTables& tables_;
+  cpu::Core& core_;
+};
+
 class LazySection {
  public:
-  LazySection(PageTables& tables, cpu::Core& core, std::optional<std::uint64_t> look = {})
+  LazySection(PageTables& tables, cpu::Core& core, const Target& target,
+              std::optional<std::uint64_t> look = {})
       : tables_(tables), core_(core) {
-    tables_.enter_lazy(core_, look);
+    tables_.enter_lazy(core_, target, look);
   }
   // From now on a guard takes this to find the section open.
   void look(std::optional<std::uint64_t> instructions) { tables_.look(instructions); }

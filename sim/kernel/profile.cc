@@ -20,7 +20,6 @@ KernelProfile read_kernel_profile(const std::string& path, const std::string& ba
   profile.vmalloc_contiguous = flag("vmalloc_contiguous");
   profile.kernel_range_tlbi = flag("kernel_range_tlbi");
   profile.switch_reads_register = flag("switch_reads_register");
-  profile.skip_unchanged_register = flag("skip_unchanged_register");
   profile.guard_pages = flag("guard_pages");
   profile.huge_pages = static_cast<HugePages>(
       in.choice("behaviour", "transparent_hugepages", {"never", "madvise", "always"}));

@@ -178,11 +178,10 @@ struct KernelProfile {
   std::string description;
   bool lazy_barriers = false;  // DSB and ISB of kernel mappings wait for the lazy section's end
   bool vmalloc_lazy = false;   // vmalloc's loops over entries are lazy MMU sections
-  bool vmalloc_contiguous = false;       // huge vmalloc maps 64 KB runs with the contiguous bit
-  bool kernel_range_tlbi = false;        // flush_tlb_kernel_range() as flush_tlb_range() (6.13)
-  bool switch_reads_register = false;    // a context switch saves POR_EL1, fork copies it
-  bool skip_unchanged_register = false;  // a guard that would not change POR_EL1 does not write it
-  bool guard_pages = false;              // madvise() knows MADV_GUARD_INSTALL and _REMOVE
+  bool vmalloc_contiguous = false;     // huge vmalloc maps 64 KB runs with the contiguous bit
+  bool kernel_range_tlbi = false;      // flush_tlb_kernel_range() as flush_tlb_range() (6.13)
+  bool switch_reads_register = false;  // a context switch saves POR_EL1, fork copies it
+  bool guard_pages = false;            // madvise() knows MADV_GUARD_INSTALL and _REMOVE
   HugePages huge_pages = HugePages::kAlways;     // /sys/kernel/mm/transparent_hugepage/enabled
   unsigned fault_around_pages = 16;              // a power of two
   std::uint64_t switch_milli_isb = 3650;         // ISB / 1000 of a context switch, on average

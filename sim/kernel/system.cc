@@ -1,6 +1,7 @@
 #include "sim/kernel/system.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -31,25 +32,6 @@ mmu::Registers boot_registers(const Protection& protection, Pfn swapper,
 
 }  // namespace
 
-const std::vector<PolicyInfo>& granularities() {
-  static const std::vector<PolicyInfo> all = {
-      {"pte", "4 KB pages, nothing is ever split"},
-      {"contpte", "4 KB pages with the contiguous bit, in runs of 64 KB"},
-      {"block", "1 GB and 2 MB blocks with contiguous runs, split where a key needs it"},
-  };
-  return all;
-}
-
-Granularity parse_granularity(const std::string& name) {
-  std::vector<std::string> known;
-  for (std::size_t i = 0; i < granularities().size(); ++i) {
-    if (name == granularities()[i].name) return static_cast<Granularity>(i);
-    known.emplace_back(granularities()[i].name);
-  }
-  throw InputError(
-      fmt::format("'{}' is not a linear map granularity{}", name, suggest(name, known)));
-}
-
 FlushSite parse_flush_site(const std::string& name) {
   const auto at = std::find(kFlushSiteNames.begin(), kFlushSiteNames.end(), name);
   if (at != kFlushSiteNames.end()) return static_cast<FlushSite>(at - kFlushSiteNames.begin());
@@ -57,25 +39,8 @@ FlushSite parse_flush_site(const std::string& name) {
                                suggest(name, {kFlushSiteNames.begin(), kFlushSiteNames.end()})));
 }
 
-std::string_view granularity_name(Granularity granularity) {
-  return granularities()[static_cast<unsigned>(granularity)].name;
-}
-
 void check(const Config& config) {
-  const bool keyed = config.allocator == "per-page" || config.allocator == "pba";
-  if (config.protection == "none" && keyed) {
-    throw InputError(
-        fmt::format("allocator '{}' keys pages, but protection 'none' has no keys; use 'buddy'",
-                    config.allocator));
-  }
-  if (config.protection == "none" && config.batching) {
-    throw InputError("protection 'none' has no sections to batch");
-  }
-  if (config.allocator == "pba" && config.linear_map == Granularity::kPte) {
-    throw InputError(
-        "allocator 'pba' is for a linear map of blocks; with 'pte' nothing is ever "
-        "split and 'per-page' is what the series uses");
-  }
+  check(config.policy);
   if (config.memory_bytes < 64ull << 20 || config.memory_bytes > 64ull << 40 ||
       config.memory_bytes % (4ull << 20) != 0) {
     throw InputError("memory must be a multiple of 4M between 64M and 64T");
@@ -86,15 +51,20 @@ void check(const Config& config) {
 
 namespace {
 
-// A configuration that the core's architecture has.
-const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Config& config) {
+// A policy that the core's architecture has.
+const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Policy& policy) {
   const bool x86 = core.architecture == cpu::Architecture::kX86;
-  if (config.protection == (x86 ? "kpkeys-poe" : "kpkeys-pks")) {
+  const ProtectionInfo& protection = Protections::find(policy.protection.name, "protection");
+  if (!(x86 ? protection.x86 : protection.aarch64)) {
+    std::vector<std::string_view> others;
+    for (const ProtectionInfo* p : Protections::all()) {
+      if (x86 ? p->x86 : p->aarch64) others.push_back(p->name);
+    }
     throw InputError(fmt::format(
-        "core '{}' is {}: protection '{}' is for the other architecture, use '{}'", core.name,
-        x86 ? "x86-64" : "AArch64", config.protection, x86 ? "kpkeys-pks" : "kpkeys-poe"));
+        "core '{}' is {}: protection '{}' is for the other architecture; use one of {}", core.name,
+        x86 ? "x86-64" : "AArch64", protection.name, fmt::join(others, ", ")));
   }
-  if (x86 && config.linear_map != Granularity::kPte) {
+  if (x86 && policy.linear_map != Granularity::kPte) {
     throw InputError(
         fmt::format("core '{}' is x86-64, of which the kernel model has a linear map of single "
                     "pages alone: use 'pte'",
@@ -103,26 +73,41 @@ const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Config& conf
   return core;
 }
 
+std::unique_ptr<Protection> make_protection(const ProtectionInfo& info, const Policy& policy,
+                                            const ProtectionContext& context) {
+  return info.make(
+      context, Parameters(policy.protection.name, info.parameters, policy.protection.parameters));
+}
+
+std::unique_ptr<PageTableAllocator> make_allocator(const Policy& policy,
+                                                   const AllocatorContext& context) {
+  const AllocatorInfo& info = Allocators::find(policy.allocator.name, "page-table allocator");
+  return info.make(context,
+                   Parameters(policy.allocator.name, info.parameters, policy.allocator.parameters));
+}
+
 }  // namespace
 
 System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const Config& cfg)
     : config(cfg),
       profile(kernel),
-      machine(fitting(core, cfg), cfg.cores),
-      protection(make_protection(cfg.protection, cfg.batching)),
+      machine(fitting(core, cfg.policy), cfg.cores),
+      protection_info(Protections::find(cfg.policy.protection.name, "protection")),
+      protection(make_protection(protection_info, cfg.policy, {machine, linear_map, flush})),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift,
-            LinearMap::boot_pages(cfg.linear_map, cfg.memory_bytes >> kPageShift)),
-      tables(*protection,
+            LinearMap::boot_pages(cfg.policy.linear_map, cfg.memory_bytes >> kPageShift)),
+      tables(*protection, protection_info, window_of(cfg.policy),
              {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
               kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
       flush({core.architecture == cpu::Architecture::kX86, core.tlb_range, core.repeat_tlbi,
              kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
-      linear_map(cfg.linear_map, tables, flush, kernel.path.set_memory_pkey),
+      linear_map(cfg.policy.linear_map, tables, flush, kernel.path.set_memory_pkey),
       hugetlb(buddy, core.architecture != cpu::Architecture::kX86),
       pages(cfg.memory_bytes >> kPageShift) {
   set_huge_pages(kPmdSize, profile.huge_pages);
   linear_map.build(machine.memory(), buddy);
-  allocator = make_allocator(cfg.allocator, {buddy, linear_map, tables, machine.memory()});
+  allocator =
+      make_allocator(cfg.policy, {buddy, linear_map, tables, machine.memory(), *protection});
   linear_map.set_table_source([this](cpu::Core& c) { return allocator->allocate_for_split(c); });
   for (std::size_t i = 0; i < machine.core_count(); ++i) {
     machine.core(i).set_registers(boot_registers(*protection, linear_map.root(), core));
@@ -188,6 +173,11 @@ void System::put_hugetlb(const HugetlbSize& size, Pfn head) {
   hugetlb.free(size, head);
 }
 
+TableKind System::kind_of(Pfn root, unsigned level) const {
+  if (root == linear_map.root()) return TableKind::kKernel;
+  return level == mmu::kLastLevel ? TableKind::kUserLeaf : TableKind::kUser;
+}
+
 PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {
   Pfn table = root;
   for (unsigned at = 0;; ++at) {
@@ -197,8 +187,9 @@ PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned lev
     mmu::Descriptor d{tables.read(core, entry)};
     if (!d.valid()) {
       if (!allocate) return PhysAddr(0);
-      d = table_descriptor(allocator->allocate(core));
+      d = table_descriptor(allocator->allocate(core, kind_of(root, at + 1)));
       core.execute(path().table);
+      const PageTableLock lock(tables, core, Target(table));  // pmd_install() and its like
       tables.set_table(core, entry, d, at);
     } else if (!d.table_or_page()) {
       return PhysAddr(0);  // a block where a table was looked for

@@ -17,6 +17,7 @@
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "sim/kernel/pgtable.h"
+#include "sim/kernel/policy.h"
 #include "sim/kernel/profile.h"
 #include "sim/kernel/protect/protection.h"
 #include "sim/kernel/rcu.h"
@@ -26,10 +27,7 @@
 namespace kpksim::kernel {
 
 struct Config {
-  std::string protection = "none";
-  bool batching = false;
-  std::string allocator = "buddy";
-  Granularity linear_map = Granularity::kPte;
+  Policy policy;
   std::uint64_t memory_bytes = 4ull << 30;
   unsigned cores = 1;
   // Timer interrupts a second of each core's clock (CONFIG_HZ). 0: none, and what RCU puts off is
@@ -41,11 +39,7 @@ struct Config {
 
 // InputError with the reason if the combination makes no sense.
 void check(const Config& config);
-Granularity parse_granularity(const std::string& name);
 FlushSite parse_flush_site(const std::string& name);
-// The linear map's granularities, in the order of Granularity.
-const std::vector<PolicyInfo>& granularities();
-std::string_view granularity_name(Granularity granularity);
 
 // What the kernel knows about a page of memory that users map (struct page and struct folio). The
 // counts are those of the folio's head page.
@@ -67,6 +61,7 @@ class System {
   const Config config;
   const KernelProfile profile;
   cpu::Machine machine;
+  const ProtectionInfo& protection_info;
   std::unique_ptr<Protection> protection;
   Buddy buddy;
   PageTables tables;
@@ -128,6 +123,8 @@ class System {
   void free_tables(cpu::Core& core, const std::vector<Pfn>& tables);
 
  private:
+  // Of a table at `level` of the tree below `root`.
+  TableKind kind_of(Pfn root, unsigned level) const;
   // The memory map (vmemmap) has 64 bytes for each frame. It lies above what the model's memory
   // holds, as its contents are `pages`.
   PhysAddr struct_page(Pfn pfn) const {

@@ -97,9 +97,9 @@ void Vmalloc::map(std::uint64_t va, const Area& area, cpu::Core& core) {
     for (std::uint64_t i = 0; i < 1ull << run.order; ++i, va += kPageSize) {
       if (!lazy || va % kPmdSize == 0 || (contiguous && i == 0)) {
         lazy.reset();
-        system_.find_entry(core, root, VirtAddr(va), 3, true);
+        const PhysAddr first = system_.find_entry(core, root, VirtAddr(va), 3, true);
         if (system_.profile.vmalloc_lazy) {
-          lazy.emplace(system_.tables, core, look(contiguous));
+          lazy.emplace(system_.tables, core, Target(frame_of(first)), look(contiguous));
         }
       }
       const PhysAddr entry = system_.find_entry(core, root, VirtAddr(va), 3, false);
@@ -121,7 +121,9 @@ void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, bool contiguous, cpu:
       system_.tables.set_table(core, pmd, Descriptor{0}, 2);
     } else if (d.valid()) {
       std::optional<LazySection> lazy;
-      if (system_.profile.vmalloc_lazy) lazy.emplace(system_.tables, core, look(contiguous));
+      if (system_.profile.vmalloc_lazy) {
+        lazy.emplace(system_.tables, core, Target(d.pfn()), look(contiguous));
+      }
       for (std::uint64_t at = va; at < next; at += kPageSize) {
         system_.tables.get_and_clear(core, system_.find_entry(core, root, VirtAddr(at), 3, false));
       }

@@ -18,12 +18,6 @@ std::uint64_t PhysicalMemory::first_word(PhysAddr pa) const {
   return contents_->word(frame_of(pa) - contents_first_, word_of(pa));
 }
 
-// Not by dropping the frame: what is not written would be its first contents again.
-void PhysicalMemory::zero_in_place(Pfn pfn) {
-  Frame* const frame = find(pfn);
-  (frame != nullptr ? frame : make(pfn))->fill(0);
-}
-
 PhysicalMemory::Frame* PhysicalMemory::find_high(Pfn pfn) const {
   const auto it = high_.find(pfn.value);
   return it == high_.end() ? nullptr : it->second;
@@ -46,15 +40,6 @@ PhysicalMemory::Frame* PhysicalMemory::make(Pfn pfn) {
   }
   (pfn.value < kLowFrames ? low_[pfn.value] : high_[pfn.value]) = frame;
   return frame;
-}
-
-void PhysicalMemory::drop(Pfn pfn) {
-  spare_.push_back(find(pfn));
-  if (pfn.value < kLowFrames) {
-    low_[pfn.value] = nullptr;
-  } else {
-    high_.erase(pfn.value);
-  }
 }
 
 }  // namespace kpksim::mmu

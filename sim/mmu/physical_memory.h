@@ -9,6 +9,7 @@
 // The frames of the first 256 GB, where simulated machines have their memory, are found with one
 // load; those above (golden vectors use all 48 bits) through a map.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -50,11 +51,16 @@ class PhysicalMemory {
     (*frame)[word_of(pa)] = value;
   }
 
-  // Fills a frame with zeros by giving its host memory to the next frame that is written (what
-  // reads as zero costs nothing).
-  void zero_frame(Pfn pfn) {
-    if (has_first_contents(pfn)) return zero_in_place(pfn);
-    if (find(pfn) != nullptr) drop(pfn);
+  // Zeroes the 64 bytes around `pa`. What reads as zero already needs no host memory for that.
+  void zero_line(PhysAddr pa) {
+    constexpr std::size_t kWords = 8;
+    Frame* frame = find(frame_of(pa));
+    if (frame == nullptr) {
+      if (!has_first_contents(frame_of(pa))) return;
+      frame = make(frame_of(pa));
+    }
+    const auto line = frame->begin() + static_cast<std::ptrdiff_t>(word_of(pa) & ~(kWords - 1));
+    std::fill(line, line + kWords, 0);
   }
 
   // Frames that hold host memory.
@@ -80,9 +86,7 @@ class PhysicalMemory {
     return pfn.value - contents_first_.value < contents_count_;
   }
   std::uint64_t first_word(PhysAddr pa) const;
-  void zero_in_place(Pfn pfn);
   Frame* make(Pfn pfn);
-  void drop(Pfn pfn);
 
   LazyArray<Frame*> low_;
   std::unordered_map<std::uint64_t, Frame*> high_;

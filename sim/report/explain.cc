@@ -120,7 +120,7 @@ const ordered_json& run_of(const std::vector<const ordered_json*>& runs,
                            const std::string& policy) {
   std::vector<std::string> names;
   for (const ordered_json* run : runs) {
-    names.push_back(policy_name(*run, ","));
+    names.push_back(policy_name(*run));
     if (names.back() == policy) return *run;
   }
   throw InputError(
@@ -245,7 +245,7 @@ std::string explain_workload(const std::vector<const ordered_json*>& runs,
   const Selection selected = select(runs, request);
   const bool alone = selected.alone();
   const ordered_json& from = alone ? *runs[0] : *selected.from;
-  const std::string base_policy = policy_name(from, ",");
+  const std::string base_policy = policy_name(from);
   const Spent base = spent(part_of(from, request.phase));
   const auto number = alone ? plain_number : signed_number;
   std::vector<Spent> differences;
@@ -257,7 +257,7 @@ std::string explain_workload(const std::vector<const ordered_json*>& runs,
     differences.push_back(alone ? all : all - base);
     labels.push_back(policy_label(*run));
     total.cells.push_back(number(differences.back().total));
-    const std::string policy = policy_name(*run, ",");
+    const std::string policy = policy_name(*run);
     paragraphs += wrapped(alone ? paragraph_alone(policy, all)
                                 : paragraph(policy, base_policy, base, differences.back()),
                           style);

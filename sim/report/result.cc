@@ -64,12 +64,26 @@ ordered_json statistics_json(const S& statistics, const std::array<Statistic<S>,
   return out;
 }
 
+ordered_json allocator_json(const kernel::AllocatorStatistics& statistics) {
+  ordered_json out = statistics_json(statistics, kernel::kAllocatorStatistics);
+  for (const kernel::OwnStatistic& s : statistics.own) out[s.name] = s.value;
+  return out;
+}
+
+// All parameters of a part, also those that keep their defaults.
+ordered_json part_json(const kernel::Part& part, const std::vector<ParameterInfo>& declared) {
+  ordered_json out = {{"name", part.name}};
+  const Parameters values(part.name, declared, part.parameters);
+  for (const auto& [name, value] : values.all()) out[name] = value;
+  return out;
+}
+
 // One phase, or the sum of all.
 ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& counters) {
   return {{"events", counters_json(counters)},
           {"cycles", cycles_json(counters)},
           {"page_table_writes", phase.pt_writes},
-          {"allocator", statistics_json(phase.allocator, kernel::kAllocatorStatistics)},
+          {"allocator", allocator_json(phase.allocator)},
           {"linear_map", statistics_json(phase.linear_map, kernel::kLinearMapStatistics)},
           {"audit",
            {{"checked", phase.audit.checked},
@@ -87,6 +101,8 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
                           std::uint64_t beyond_memory) {
   const kernel::System& system = kernel.system();
   const kernel::Config& config = system.config;
+  const kernel::Policy& policy = config.policy;
+  const auto window = kernel::window_of(policy);
   ordered_json out;
   out["schema"] = kSchemaVersion;
   out["version"] = version();
@@ -100,10 +116,15 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   out["workload"]["calls_without_mapping"] = ignored;
   out["workload"]["pages_without_memory"] = beyond_memory;
   out["configuration"] = {
-      {"protection", config.protection},
-      {"batching", config.batching},
-      {"allocator", config.allocator},
-      {"linear_map", kernel::granularity_name(config.linear_map)},
+      {"policy", kernel::text_of(policy)},
+      {"protection",
+       part_json(policy.protection,
+                 kernel::Protections::find(policy.protection.name, "protection").parameters)},
+      {"window", window ? kernel::name_of(*window) : "none"},
+      {"allocator",
+       part_json(policy.allocator,
+                 kernel::Allocators::find(policy.allocator.name, "allocator").parameters)},
+      {"linear_map", kernel::name_of(policy.linear_map)},
       {"left_out_tlbi", kernel::kFlushSiteNames[static_cast<unsigned>(config.left_out_tlbi)]},
       {"memory_bytes", config.memory_bytes},
       {"cores", config.cores},
@@ -122,7 +143,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
     }
     all += sum;
     total.pt_writes += phase.pt_writes;
-    append(total.allocator, phase.allocator, kernel::kAllocatorStatistics);
+    kernel::append_allocator(total.allocator, phase.allocator);
     append(total.linear_map, phase.linear_map, kernel::kLinearMapStatistics);
     total.audit.checked += phase.audit.checked;
     total.audit.stale_leaves += phase.audit.stale_leaves;

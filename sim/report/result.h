@@ -13,7 +13,7 @@ namespace kpksim::report {
 // Of kpksim, as documents and --version have it.
 const char* version();
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 nlohmann::ordered_json run_document(const workload::Workload& workload,
                                     const kernel::Kernel& kernel,

@@ -71,6 +71,23 @@ class Counts {
     }
   }
 
+  // What only some allocators count, by its name.
+  void own_statistics() {
+    std::vector<std::string> known;
+    for (const auto& s : kernel::kAllocatorStatistics) known.emplace_back(s.name);
+    for (const ordered_json* part : parts_) {
+      for (const auto& [key, value] : (*part)["allocator"].items()) {
+        const std::string name = key;
+        if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+        known.push_back(name);
+        std::string label = name;
+        std::replace(label.begin(), label.end(), '_', ' ');
+        row(label,
+            [&](const ordered_json& p) { return p["allocator"].value(name, std::uint64_t{0}); });
+      }
+    }
+  }
+
   void all() {
     using cpu::Event;
     table_.section("TLB invalidations, by operation");
@@ -119,6 +136,7 @@ class Counts {
         "page-table entries written",
         [](const ordered_json& p) { return p["page_table_writes"].get<std::uint64_t>(); }, true);
     statistics("allocator", kernel::kAllocatorStatistics);
+    own_statistics();
     table_.section("Linear map");
     statistics("linear_map", kernel::kLinearMapStatistics);
   }
@@ -198,7 +216,7 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
     if (stale == 0) continue;
     const std::string text =
         line(fmt::format("STALE TRANSLATIONS: {} under {} (a TLB invalidation is missing)",
-                         grouped(stale), policy_name(*run, ",")));
+                         grouped(stale), policy_name(*run)));
     out += style.colour ? "\033[1;31m" + text + "\033[0m" : text;
   }
   return out;
@@ -214,15 +232,17 @@ std::string csv_field(const std::string& text) {
 }
 
 // What a run was of, behind the figures: each row can be told from those of any other run.
-constexpr const char* kCsvConfiguration[] = {
-    "core",       "kernel",   "cores",     "hz",         "memory_bytes",
-    "protection", "batching", "allocator", "linear_map", "left_out_tlbi"};
+constexpr const char* kCsvConfiguration[] = {"core",         "kernel",       "cores",  "hz",
+                                             "memory_bytes", "protection",   "window", "allocator",
+                                             "linear_map",   "left_out_tlbi"};
 
 std::string csv_configuration(const ordered_json& run) {
   std::string out;
   for (const char* name : kCsvConfiguration) {
     const ordered_json& value = run["configuration"][name];
-    out += ',' + csv_field(value.is_string() ? value.get<std::string>() : value.dump());
+    out += ',' + csv_field(value.is_string()   ? value.get<std::string>()
+                           : value.is_object() ? part_text(value)
+                                               : value.dump());
   }
   return out + ',' + csv_field(run["version"]) + ',' + csv_field(run["workload"]["source"]);
 }
@@ -275,7 +295,7 @@ std::string run_table(const ordered_json& run, const TableStyle& style) {
     });
   }
   counts.row("all", cycles_of, true);
-  return title(run) + line("policy: " + policy_name(run, ",")) + table.print(style) +
+  return title(run) + line("policy: " + policy_name(run)) + table.print(style) +
          remarks({&run}, style);
 }
 
@@ -284,7 +304,7 @@ std::string csv(const ordered_json& document) {
   for (const char* name : kCsvConfiguration) out += fmt::format(",{}", name);
   out += ",version,source\n";
   for (const ordered_json& run : document["runs"]) {
-    const std::string policy = policy_name(run, "/"), configuration = csv_configuration(run);
+    const std::string policy = policy_name(run), configuration = csv_configuration(run);
     for (const ordered_json& phase : run["phases"]) {
       const std::string head = fmt::format("{},{},{}", csv_field(run["workload"]["name"]),
                                            csv_field(policy), csv_field(phase["name"]));

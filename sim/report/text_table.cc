@@ -48,17 +48,35 @@ std::string wrapped(const std::string& text, const TableStyle& style) {
   return out + current + "\n";
 }
 
-std::vector<std::string> policy_label(const nlohmann::ordered_json& run) {
-  const nlohmann::ordered_json& c = run["configuration"];
-  return {c["protection"].get<std::string>(), c["batching"].get<bool>() ? "batched" : "",
-          c["allocator"].get<std::string>(), c["linear_map"].get<std::string>()};
+std::string part_text(const nlohmann::ordered_json& part) {
+  std::string text = part["name"].get<std::string>();
+  for (const auto& [name, value] : part.items()) {
+    if (name != "name") text += fmt::format(":{}={}", name, value.get<std::string>());
+  }
+  return text;
 }
 
-std::string policy_name(const nlohmann::ordered_json& run, std::string_view separator) {
+// Parameters that were given stand below their part.
+std::vector<std::string> policy_label(const nlohmann::ordered_json& run) {
   const nlohmann::ordered_json& c = run["configuration"];
-  return fmt::format(
-      "{}{}{}{}{}{}", c["protection"].get<std::string>(), c["batching"].get<bool>() ? "+batch" : "",
-      separator, c["allocator"].get<std::string>(), separator, c["linear_map"].get<std::string>());
+  std::vector<std::string> label;
+  std::stringstream parts(policy_name(run));
+  for (std::string part; std::getline(parts, part, ',');) {
+    const std::size_t colon = part.find(':');
+    label.push_back(part.substr(0, colon));
+    label.push_back(colon == std::string::npos ? "" : part.substr(colon + 1));
+  }
+  label.pop_back();  // a linear map has none
+  // The window stands below the protection.
+  const std::string name = c["protection"]["name"].get<std::string>();
+  const std::string window = label[0].size() > name.size() ? label[0].substr(name.size()) : "";
+  label[0] = name;
+  label.insert(label.begin() + 1, window);
+  return label;
+}
+
+std::string policy_name(const nlohmann::ordered_json& run) {
+  return run["configuration"]["policy"].get<std::string>();
 }
 
 Table::Table(std::vector<std::vector<std::string>> labels) : labels_(std::move(labels)) {
@@ -105,6 +123,9 @@ std::size_t Table::width(std::size_t column) const {
 void Table::block(std::size_t from, std::size_t to, std::size_t first, const TableStyle& style,
                   std::string& out) const {
   for (std::size_t i = 0; i < labels_[from].size(); ++i) {
+    // What no column has needs no line, in no block.
+    if (std::all_of(labels_.begin(), labels_.end(), [&](const auto& l) { return l[i].empty(); }))
+      continue;
     std::string text(first, ' ');
     for (std::size_t c = from; c < to; ++c) text += pad_left(labels_[c][i], kGap + width(c));
     out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";

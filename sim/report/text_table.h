@@ -26,9 +26,11 @@ std::string wrapped(const std::string& text, const TableStyle& style);
 
 // The policy of a run as the label of a column: one line for each part, an empty one for what is
 // off.
+// A part of a policy with all its parameters, from its object in a document.
+std::string part_text(const nlohmann::ordered_json& part);
 std::vector<std::string> policy_label(const nlohmann::ordered_json& run);
 // The same as --policy takes it, if the separator is a comma.
-std::string policy_name(const nlohmann::ordered_json& run, std::string_view separator);
+std::string policy_name(const nlohmann::ordered_json& run);
 
 struct Row {
   std::string name;

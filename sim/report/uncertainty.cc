@@ -164,7 +164,7 @@ ordered_json uncertainty(const std::vector<ordered_json>& runs, const cpu::CoreP
                          const std::vector<cpu::CoreProfile>& draws) {
   std::vector<std::string> policies;
   policies.reserve(runs.size());
-  for (const ordered_json& run : runs) policies.push_back(policy_name(run, ","));
+  for (const ordered_json& run : runs) policies.push_back(policy_name(run));
   ordered_json out = {{"workload", runs[0]["workload"]["name"]},
                       {"draws", draws.size()},
                       {"at_an_end", at_an_end(core)},

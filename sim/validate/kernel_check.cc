@@ -235,35 +235,37 @@ std::map<std::string, std::uint64_t> allocator_totals(
   kernel::AllocatorStatistics a = boot;
   kernel::LinearMapStatistics m;
   // The files do not count the keying of the early tables, but the allocator's first refill.
-  m.set_memory_pkey = boot.refill9;
-  m.pages = boot.refill9 * kEntriesPerTable;
+  m.set_memory_pkey = boot.own_value("refills_order_9");
+  m.pages = boot.own_value("refills_order_9") * kEntriesPerTable;
   for (std::size_t i = 0; i <= last; ++i) {
-    append(a, phases[i].allocator, kernel::kAllocatorStatistics);
+    kernel::append_allocator(a, phases[i].allocator);
     append(m, phases[i].linear_map, kernel::kLinearMapStatistics);
   }
   return {{"allocator.set_memory_pkey", m.set_memory_pkey},
           {"allocator.pages", m.pages},
           {"allocator.split_pmd", m.split_pmd},
           {"allocator.split_contpte", m.split_contpte},
-          {"allocator.refill9", a.refill9},
-          {"allocator.refill4", a.refill4},
-          {"allocator.refill2", a.refill2},
+          {"allocator.refill9", a.own_value("refills_order_9")},
+          {"allocator.refill4", a.own_value("refills_order_4")},
+          {"allocator.refill2", a.own_value("refills_order_2")},
           {"allocator.cached", a.cached},
-          {"allocator.shrunk_blocks", a.shrunk_blocks},
-          {"allocator.shrunk_pages", a.shrunk_pages}};
+          {"allocator.shrunk_blocks", a.own_value("shrunk_blocks")},
+          {"allocator.shrunk_pages", a.own_value("shrunk_pages")}};
 }
 
 kernel::Config config_of(const std::string& variant) {
   kernel::Config config;
   config.memory_bytes = 4ull << 30;  // of the machine that was measured
-  config.batching = variant.ends_with("-batched");
-  const std::string scheme = config.batching ? variant.substr(0, variant.size() - 8) : variant;
-  config.linear_map = scheme.ends_with("block") || scheme == "pba" ? kernel::Granularity::kBlock
-                                                                   : kernel::Granularity::kPte;
+  const bool batching = variant.ends_with("-batched");
+  const std::string scheme = batching ? variant.substr(0, variant.size() - 8) : variant;
+  config.policy.linear_map = scheme.ends_with("block") || scheme == "pba"
+                                 ? kernel::Granularity::kBlock
+                                 : kernel::Granularity::kPte;
   if (scheme == "off" || scheme == "off-block") return config;
-  config.protection = "kpkeys-poe";
-  if (scheme == "keyed" || scheme == "per-page-block") config.allocator = "per-page";
-  if (scheme == "pba") config.allocator = "pba";
+  config.policy.protection.name = "kpkeys-poe";
+  config.policy.window = batching ? kernel::WindowScope::kLazy : kernel::WindowScope::kEntry;
+  if (scheme == "keyed" || scheme == "per-page-block") config.policy.allocator.name = "per-page";
+  if (scheme == "pba") config.policy.allocator.name = "pba";
   return config;
 }
 
@@ -283,8 +285,8 @@ PhaseCheck compare(const Measurement& measurement, const workload::PhaseResult& 
   const ModelCounts counts = model_counts(model);
   const kernel::Config config = config_of(measurement.variant);
   Circumstances c;
-  c.batching = config.batching;
-  c.keyed = config.allocator == "per-page";
+  c.batching = config.policy.window == kernel::WindowScope::kLazy;
+  c.keyed = config.policy.allocator.name == "per-page";
   c.repeats = repeats;
   c.single_fork = forks_once(model);
   c.after_fork = surroundings.after_fork;

@@ -38,9 +38,9 @@ kernel::Config config_of(const Scheme& scheme) {
   config.cores = kGraviton3Cores;
   config.hz = kHz;
   if (!scheme.protect) return config;
-  config.protection = "kpkeys-poe";
-  config.batching = scheme.batched;
-  config.allocator = scheme.keyed ? "per-page" : "buddy";
+  config.policy.protection.name = "kpkeys-poe";
+  config.policy.window = scheme.batched ? kernel::WindowScope::kLazy : kernel::WindowScope::kEntry;
+  config.policy.allocator.name = scheme.keyed ? "per-page" : "buddy";
   return config;
 }
 

@@ -117,8 +117,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.rcu_added = system.rcu.tables() - result.rcu_added;
     result.rcu_after = system.rcu.pending();
     result.tasks_after = kernel_.task_count();
-    result.allocator =
-        since(allocator, system.allocator->statistics(), kernel::kAllocatorStatistics);
+    result.allocator = kernel::allocator_since(allocator, system.allocator->statistics());
     result.linear_map =
         since(linear_map, system.linear_map.statistics(), kernel::kLinearMapStatistics);
     result.forced_flushes = system.forced_flushes - result.forced_flushes;

@@ -75,8 +75,8 @@ TEST(BootTablesProperty, HoldTheSameWordsThroughAnyWritesAndClears) {
       const PhysAddr at = address_of(kMemory) +
                           *rc::gen::inRange<std::uint64_t>(0, (tables + 2) * kEntriesPerTable) * 8;
       if (*rc::gen::inRange(0, 8) == 0) {
-        built.zero_frame(frame_of(at));
-        lazy.zero_frame(frame_of(at));
+        built.zero_line(at);
+        lazy.zero_line(at);
       } else {  // a key
         const mmu::Descriptor d =
             mmu::Descriptor{built.read64(at)}.with(mmu::field::kPoIndex, *rc::gen::inRange(0u, 8u));
@@ -126,7 +126,7 @@ TEST(BootCost, HoldsNoMoreMemoryForALargerMachine) {
       map_and_write(k, 1);
       return k.system().machine.memory().resident_frames();
     };
-    EXPECT_LE(frames(1ull << 40), frames(1ull << 30) + 8) << granularity_name(map);
+    EXPECT_LE(frames(1ull << 40), frames(1ull << 30) + 8) << name_of(map);
   }
 }
 

@@ -25,10 +25,10 @@ inline const KernelProfile& kernel_profile() {
 inline Config config(const std::string& protection, bool batching, const std::string& allocator,
                      Granularity map, unsigned cores = 1) {
   Config c;
-  c.protection = protection;
-  c.batching = batching;
-  c.allocator = allocator;
-  c.linear_map = map;
+  c.policy.protection.name = protection;
+  if (batching) c.policy.window = WindowScope::kLazy;
+  c.policy.allocator.name = allocator;
+  c.policy.linear_map = map;
   c.memory_bytes = 1ull << 30;
   c.cores = cores;
   return c;

@@ -34,9 +34,9 @@ TEST(Pks, WritesOfPageTablesNeedTheRegister) {
   EXPECT_TRUE(fault.overlay);
   // Opened, it is writable at once, without a barrier.
   Protection& protection = *k.system().protection;
-  protection.begin_write(core);
+  const std::uint64_t before = protection.open(core, Target());
   EXPECT_FALSE(core.store64(linear_va(leaf.address), leaf.descriptor.raw));
-  protection.end_write(core);
+  protection.close(core, Target(), before, false);
   EXPECT_TRUE(core.store64(linear_va(leaf.address), 0));
 }
 
@@ -106,11 +106,11 @@ TEST(Pks, OtherCombinationsAreRefused) {
     return "accepted";
   };
   EXPECT_EQ(refusal(core_profile(), pks(false)),
-            "core 'neoverse-v1' is AArch64: protection 'kpkeys-pks' is for the other architecture, "
-            "use 'kpkeys-poe'");
+            "core 'neoverse-v1' is AArch64: protection 'kpkeys-pks' is for the other architecture; "
+            "use one of none, kpkeys-poe");
   EXPECT_EQ(refusal(sapphire_rapids(), config("kpkeys-poe", false, "buddy", Granularity::kPte)),
             "core 'sapphire-rapids' is x86-64: protection 'kpkeys-poe' is for the other "
-            "architecture, use 'kpkeys-pks'");
+            "architecture; use one of none, kpkeys-pks");
   EXPECT_EQ(
       refusal(sapphire_rapids(), config("kpkeys-pks", true, "pba", Granularity::kBlock)),
       "core 'sapphire-rapids' is x86-64, of which the kernel model has a linear map of single "

@@ -62,7 +62,7 @@ TEST(Policy, PbaKeysFiveHundredTwelvePagesAtOnceAndKeepsThem) {
   const auto after = k.system().linear_map.statistics();
   EXPECT_EQ(after.set_memory_pkey, before.set_memory_pkey);  // the boot refill suffices
   EXPECT_EQ(after.split_pmd, 0u);
-  EXPECT_EQ(k.system().allocator->statistics().refill9, 1u);
+  EXPECT_EQ(k.system().allocator->statistics().own_value("refills_order_9"), 1u);
 }
 
 TEST(Policy, PbaFallsBackToSmallRunsWhenMemoryIsFragmented) {
@@ -74,8 +74,8 @@ TEST(Policy, PbaFallsBackToSmallRunsWhenMemoryIsFragmented) {
     ASSERT_TRUE(k.touch(1, at, poe::AccessKind::kWrite));
   }
   const auto s = k.system().allocator->statistics();
-  EXPECT_EQ(s.refill9, 1u);
-  EXPECT_GT(s.refill4 + s.refill2, 0u);
+  EXPECT_EQ(s.own_value("refills_order_9"), 1u);
+  EXPECT_GT(s.own_value("refills_order_4") + s.own_value("refills_order_2"), 0u);
 }
 
 TEST(Policy, ShrinkerLeavesSixteenPages_LessTheOneThatASplitTakes) {
@@ -124,7 +124,7 @@ TEST(DirectStore, ToAnyTableFaultsWithOverlayUnderKpkeys) {
     for (const auto& [vmalloc, level] :
          {std::pair{true, 3u}, {false, 3u}, {false, 2u}, {false, 0u}}) {
       const mmu::Fault fault = direct_store(c, vmalloc, level);
-      EXPECT_EQ(fault.kind, mmu::FaultKind::kPermission) << c.allocator << " level " << level;
+      EXPECT_EQ(fault.kind, mmu::FaultKind::kPermission) << text_of(c.policy) << " level " << level;
       EXPECT_TRUE(fault.overlay);
     }
   }
@@ -134,14 +134,14 @@ TEST(DirectStore, ToAnyTableFaultsWithOverlayUnderKpkeys) {
 TEST(DirectStore, ToATableOfTheLinearMapFaultsUnderKpkeys) {
   for (const Config& c : {kNone, kKeyed, kBatched, kPba}) {
     Kernel k(core_profile(), kernel_profile(), c);
-    const unsigned level = c.linear_map == Granularity::kPte ? 3 : 2;
+    const unsigned level = c.policy.linear_map == Granularity::kPte ? 3 : 2;
     const std::uint64_t va = linear_va(PhysAddr(kPhysOffset + (64 << 20))).value;
     const PhysAddr at = entry(k, k.system().linear_map.root(), va, level);
     cpu::Core& core = k.system().machine.core(0);
     const std::uint64_t now = k.system().machine.memory().read64(at);
     const mmu::Fault fault = core.store64(linear_va(at), now);
-    EXPECT_EQ(static_cast<bool>(fault), c.protection != "none") << c.allocator;
-    EXPECT_EQ(fault.overlay, c.protection != "none");
+    EXPECT_EQ(static_cast<bool>(fault), c.policy.protection.name != "none") << text_of(c.policy);
+    EXPECT_EQ(fault.overlay, c.policy.protection.name != "none");
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "sim/report/explain.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -31,9 +32,10 @@ ordered_json run(const char* protection, bool batching, std::vector<ordered_json
   exit["name"] = "exit";
   return {{"workload", {{"name", "w"}, {"source", "w.json"}}},
           {"configuration",
-           {{"protection", protection},
-            {"batching", batching},
-            {"allocator", "buddy"},
+           {{"policy", fmt::format("{}{},buddy,pte", protection, batching ? "+lazy" : "")},
+            {"protection", {{"name", protection}}},
+            {"window", batching ? "lazy" : "entry"},
+            {"allocator", {{"name", "buddy"}}},
             {"linear_map", "pte"}}},
           {"phases", {fork, exit}},
           {"total", parts[2]}};
@@ -72,7 +74,7 @@ TEST(Explain, SaysInAParagraphWhatTheDifferenceIsMadeOf) {
                       "more). 98 % of it is spent on fork."),
             std::string::npos)
       << text;
-  EXPECT_EQ(text.find("+batch"), std::string::npos) << "only what was asked for";
+  EXPECT_EQ(text.find("+lazy"), std::string::npos) << "only what was asked for";
 }
 
 TEST(Explain, ComparesWithThePolicyThatIsNamed) {
@@ -101,8 +103,8 @@ ordered_json single() {
 
 TEST(Explain, NamesTheNearestPhaseOrPolicy) {
   EXPECT_NE(message_of({.phase = "frok", .from = "", .to = {}}).find("'fork'"), std::string::npos);
-  EXPECT_NE(message_of({.phase = "", .from = "kpkeys-poe+batch,budy,pte", .to = {}})
-                .find("'kpkeys-poe+batch,buddy,pte'"),
+  EXPECT_NE(message_of({.phase = "", .from = "kpkeys-poe+lazy,budy,pte", .to = {}})
+                .find("'kpkeys-poe+lazy,buddy,pte'"),
             std::string::npos);
   const ExplainRequest itself = {.phase = "", .from = "none,buddy,pte", .to = {}};
   EXPECT_NE(message_of(itself, single()).find("one run"), std::string::npos);

@@ -2,6 +2,7 @@
 
 #include "sim/report/uncertainty.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -18,9 +19,10 @@ ordered_json run(const char* allocator, std::uint64_t isb, std::uint64_t walk) {
                        {"events", {{"isb", {{"total", isb}}}, {"walk", {{"total", walk}}}}}};
   return {{"workload", {{"name", "w"}}},
           {"configuration",
-           {{"protection", "none"},
-            {"batching", false},
-            {"allocator", allocator},
+           {{"policy", fmt::format("none,{},pte", allocator)},
+            {"protection", {{"name", "none"}}},
+            {"window", "none"},
+            {"allocator", {{"name", allocator}}},
             {"linear_map", "pte"}}},
           {"phases", {part}},
           {"total", part}};

@@ -64,7 +64,7 @@ class Shipped : public testing::TestWithParam<fs::path> {
     Outcome out;
     for (const PhaseResult& phase : Driver(kernel).run(workload_)) {
       for (const cpu::Counters& core : phase.cores) out.counters += core;
-      append(out.allocator, phase.allocator, kernel::kAllocatorStatistics);
+      kernel::append_allocator(out.allocator, phase.allocator);
       append(out.linear_map, phase.linear_map, kernel::kLinearMapStatistics);
       out.pt_writes += phase.pt_writes;
       out.stale += phase.audit.stale_leaves + phase.audit.stale_tables + phase.audit.bbm_violations;
@@ -103,13 +103,14 @@ TEST_P(Shipped, ShowsWhatEachPolicyCosts) {
 
   // pba: one call for each refill and each release, nothing for each page.
   const Outcome pba = run(kernel::config("kpkeys-poe", true, "pba", Granularity::kBlock));
-  const auto& a = pba.allocator;
-  EXPECT_EQ(pba.linear_map.set_memory_pkey,
-            a.refill9 + a.refill4 + a.refill2 + a.shrunk_blocks + a.shrunk_pages);
-  EXPECT_EQ(pba.keying_tlbis(), 512 * a.refill9 + 16 * a.refill4 + 4 * a.refill2);
-  EXPECT_LE(pba.linear_map.set_memory_pkey, keyings + a.shrunk_pages);
-  if (a.shrunk_pages == 0) {
-    EXPECT_EQ(pba.linear_map.split_pmd, a.refill4 + a.refill2);
+  const auto own = [&](const char* name) { return pba.allocator.own_value(name); };
+  const std::uint64_t large = own("refills_order_9"), middle = own("refills_order_4"),
+                      small = own("refills_order_2"), shrunk = own("shrunk_pages");
+  EXPECT_EQ(pba.linear_map.set_memory_pkey, large + middle + small + own("shrunk_blocks") + shrunk);
+  EXPECT_EQ(pba.keying_tlbis(), 512 * large + 16 * middle + 4 * small);
+  EXPECT_LE(pba.linear_map.set_memory_pkey, keyings + shrunk);
+  if (shrunk == 0) {
+    EXPECT_EQ(pba.linear_map.split_pmd, middle + small);
   }
   EXPECT_EQ(pba.stale, 0u);
 }

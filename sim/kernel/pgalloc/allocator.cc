@@ -1,7 +1,5 @@
 #include "sim/kernel/pgalloc/allocator.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 
 #include "sim/base/error.h"
@@ -9,17 +7,46 @@
 
 namespace kpksim::kernel {
 
-Pfn PageTableAllocator::allocate(cpu::Core& core) {
-  const Pfn pfn = take(core);
-  ++statistics_.allocated;
-  statistics_.peak = std::max(statistics_.peak, ++statistics_.live);
+std::uint64_t AllocatorStatistics::own_value(std::string_view name) const {
+  for (const OwnStatistic& s : own) {
+    if (s.name == name) return s.value;
+  }
+  return 0;
+}
+
+AllocatorStatistics allocator_since(const AllocatorStatistics& before,
+                                    const AllocatorStatistics& now) {
+  AllocatorStatistics delta = since(before, now, kAllocatorStatistics);
+  for (OwnStatistic& s : delta.own) {
+    if (!s.level) s.value -= before.own_value(s.name);
+  }
+  return delta;
+}
+
+void append_allocator(AllocatorStatistics& sum, const AllocatorStatistics& next) {
+  append(sum, next, kAllocatorStatistics);
+  const AllocatorStatistics before = sum;
+  sum.own = next.own;
+  for (OwnStatistic& s : sum.own) {
+    if (!s.level) s.value += before.own_value(s.name);
+  }
+}
+
+Pfn PageTableAllocator::allocate(cpu::Core& core, TableKind kind) {
+  const Pfn pfn = take(core, kind);
+  ++allocated_;
+  peak_ = std::max(peak_, ++live_);
   return pfn;
 }
 
 void PageTableAllocator::free(cpu::Core& core, Pfn pfn) {
-  --statistics_.live;
-  ++statistics_.freed;
+  --live_;
+  ++freed_;
   give_back(core, pfn);
+}
+
+AllocatorStatistics PageTableAllocator::statistics() const {
+  return {live_, peak_, cached(), allocated_, freed_, own()};
 }
 
 std::uint64_t PageTableAllocator::shrink(cpu::Core& core) {
@@ -46,36 +73,27 @@ Pfn PageTableAllocator::page(unsigned order) {
   return *pfn;
 }
 
+// DC ZVA of each line: the page must stay writable to its end.
 void PageTableAllocator::zero(cpu::Core& core, Pfn pfn) {
   core.count_page_zero();
   core.cache_page(pfn);
-  const mmu::Fault fault = core.store64(linear_va(address_of(pfn)), 0);
-  if (fault) throw KernelOops("clear_page() refused", fault);
-  context_.memory.zero_frame(pfn);
+  const VirtAddr page = linear_va(address_of(pfn));
+  for (std::uint64_t at = 0; at < kPageSize; at += cpu::kLineBytes) {
+    const mmu::Fault fault = core.zero_line(page + at);
+    if (fault) throw KernelOops("clear_page() refused", fault);
+  }
 }
 
-void PageTableAllocator::key_boot_tables(cpu::Core& core) {
+void PageTableAllocator::zero_marked(cpu::Core& core, Pfn pfn) {
+  const Window window(context_.tables, core, pfn);
+  zero(core, pfn);
+}
+
+void PageTableAllocator::mark_boot_tables(cpu::Core& core) {
   const Because boot(core, Cause::kBoot);
-  context_.linear_map.key_boot_tables(core, kPkeyPgtables);
-}
-
-const std::vector<PolicyInfo>& allocators() {
-  static const std::vector<PolicyInfo> all = {
-      {"buddy", "plain pages, never keyed (with kpkeys-poe: sections that protect nothing)"},
-      {"per-page", "each page keyed at allocation and unkeyed at free"},
-      {"pba", "keyed pages cached, refilled by runs of 512, 16 or 4 pages (pkeys block allocator)"},
-  };
-  return all;
-}
-
-std::unique_ptr<PageTableAllocator> make_allocator(const std::string& name,
-                                                   AllocatorContext context) {
-  if (name == "buddy") return make_buddy(context);
-  if (name == "per-page") return make_per_page(context);
-  if (name == "pba") return make_pba(context);
-  std::vector<std::string> names;
-  for (const PolicyInfo& p : allocators()) names.emplace_back(p.name);
-  throw InputError(fmt::format("'{}' is not a page-table allocator{}", name, suggest(name, names)));
+  for (const auto& [first, count] : context_.linear_map.boot_tables()) {
+    context_.protection.mark(core, first, count, TableKind::kKernel);
+  }
 }
 
 }  // namespace kpksim::kernel

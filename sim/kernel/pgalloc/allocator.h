@@ -1,37 +1,48 @@
 #pragma once
-// A page-table page allocator: where page-table pages come from and when they get and lose their
-// key. One file per policy in this folder; allocator.cc lists them by name.
+// A page-table page allocator: where page-table pages come from, and when and in which runs they
+// are marked; how, the protection knows. One file per allocator in this folder, which registers it.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "sim/base/parameter.h"
+#include "sim/base/registry.h"
+#include "sim/base/statistic.h"
 #include "sim/kernel/buddy.h"
 #include "sim/kernel/linear_map.h"
+#include "sim/kernel/protect/protection.h"
 
 namespace kpksim::kernel {
+
+// What one allocator counts beside what all do.
+struct OwnStatistic {
+  std::string name, unit, description;
+  std::uint64_t value = 0;
+  bool level = false;  // how much there is now, rather than how often something happened
+};
 
 struct AllocatorStatistics {
   std::uint64_t live = 0, peak = 0, cached = 0;
   std::uint64_t allocated = 0, freed = 0;
-  std::uint64_t refill9 = 0, refill4 = 0, refill2 = 0;
-  std::uint64_t shrunk_blocks = 0, shrunk_pages = 0;
+  std::vector<OwnStatistic> own = {};
+
+  // Of one's own by name; 0: there is none.
+  std::uint64_t own_value(std::string_view name) const;
 };
-inline constexpr std::array<Statistic<AllocatorStatistics>, 10> kAllocatorStatistics = {{
+inline constexpr std::array<Statistic<AllocatorStatistics>, 5> kAllocatorStatistics = {{
     {"live", "pages", "page-table pages in use", &AllocatorStatistics::live, true},
     {"peak", "pages", "most page-table pages in use", &AllocatorStatistics::peak, true},
-    {"cached", "pages", "pages cached, keyed and unused", &AllocatorStatistics::cached, true},
+    {"cached", "pages", "pages held, marked and unused", &AllocatorStatistics::cached, true},
     {"allocated", "pages", "page-table pages allocated", &AllocatorStatistics::allocated},
     {"freed", "pages", "page-table pages freed", &AllocatorStatistics::freed},
-    {"refill9", "refills", "refills with 512 pages", &AllocatorStatistics::refill9},
-    {"refill4", "refills", "refills with 16 pages", &AllocatorStatistics::refill4},
-    {"refill2", "refills", "refills with 4 pages", &AllocatorStatistics::refill2},
-    {"shrunk_blocks", "blocks", "2 MB blocks released by the shrinker",
-     &AllocatorStatistics::shrunk_blocks},
-    {"shrunk_pages", "pages", "single pages released by the shrinker",
-     &AllocatorStatistics::shrunk_pages},
 }};
+// As since() and append() of statistic.h, the allocator's own among them.
+AllocatorStatistics allocator_since(const AllocatorStatistics& before,
+                                    const AllocatorStatistics& now);
+void append_allocator(AllocatorStatistics& sum, const AllocatorStatistics& next);
 
 // What an allocator works on.
 struct AllocatorContext {
@@ -39,6 +50,7 @@ struct AllocatorContext {
   LinearMap& linear_map;
   PageTables& tables;
   mmu::PhysicalMemory& memory;
+  Protection& protection;
 };
 
 class PageTableAllocator {
@@ -46,12 +58,12 @@ class PageTableAllocator {
   explicit PageTableAllocator(AllocatorContext context) : context_(context) {}
   virtual ~PageTableAllocator() = default;
 
-  // A zeroed page-table page, keyed if the policy keys. InputError when memory is exhausted.
-  Pfn allocate(cpu::Core& core);
+  // A zeroed page-table page, marked if the policy marks. InputError when memory is exhausted.
+  Pfn allocate(cpu::Core& core, TableKind kind);
   // Gives a page back, after the TLB flush that forgets it.
   void free(cpu::Core& core, Pfn pfn);
 
-  // Called once the MMU is on and keys can be set; keys the early tables.
+  // Called once the MMU is on and pages can be marked; marks the early tables.
   virtual void boot(cpu::Core&) {}
   // A page for a split of the linear map.
   virtual Pfn allocate_for_split(cpu::Core& core) = 0;
@@ -59,32 +71,42 @@ class PageTableAllocator {
   // and what an earlier call put off as too little. Returns how many pages went back.
   std::uint64_t shrink(cpu::Core& core);
 
-  const AllocatorStatistics& statistics() const { return statistics_; }
+  AllocatorStatistics statistics() const;
 
  protected:
-  virtual Pfn take(cpu::Core& core) = 0;
+  virtual Pfn take(cpu::Core& core, TableKind kind) = 0;
   virtual void give_back(cpu::Core& core, Pfn pfn) = 0;
+  // Pages held that no table uses; what else the allocator counts.
+  virtual std::uint64_t cached() const { return 0; }
+  virtual std::vector<OwnStatistic> own() const { return {}; }
   // The policy's shrinker: count_objects() and scan_objects(), which frees up to about `count`
   // pages and returns how many; 0: SHRINK_STOP.
   virtual std::uint64_t shrinkable() const { return 0; }
   virtual std::uint64_t scan(cpu::Core&, std::uint64_t) { return 0; }
   Pfn page(unsigned order = 0);  // from the buddy allocator, or InputError
-  // clear_page() through the linear map: refused where the page is not writable now.
+  // clear_page() through the linear map, refused where the page is not writable now; and of a page
+  // that is marked already, in a window of its own.
   void zero(cpu::Core& core, Pfn pfn);
-  void key_boot_tables(cpu::Core& core);
+  void zero_marked(cpu::Core& core, Pfn pfn);
+  void mark_boot_tables(cpu::Core& core);
 
   AllocatorContext context_;
-  AllocatorStatistics statistics_;
 
  private:
+  std::uint64_t live_ = 0, peak_ = 0, allocated_ = 0, freed_ = 0;
   std::uint64_t put_off_ = 0;  // nr_deferred of the shrinker
 };
 
-const std::vector<PolicyInfo>& allocators();
-std::unique_ptr<PageTableAllocator> make_allocator(const std::string& name,
-                                                   AllocatorContext context);
-std::unique_ptr<PageTableAllocator> make_buddy(AllocatorContext context);
-std::unique_ptr<PageTableAllocator> make_per_page(AllocatorContext context);
-std::unique_ptr<PageTableAllocator> make_pba(AllocatorContext context);
+struct AllocatorInfo {
+  std::string_view name, description;
+  int rank = 1;        // in lists
+  bool marks = true;   // else its pages stay ordinary ones
+  bool pools = false;  // pages are marked before it is known what they will be used for
+  std::vector<ParameterInfo> parameters = {};
+  // A reason against such a linear map, or an empty text.
+  std::string_view (*against)(Granularity) = [](Granularity) { return std::string_view(); };
+  std::unique_ptr<PageTableAllocator> (*make)(const AllocatorContext&, const Parameters&) = nullptr;
+};
+using Allocators = Registry<AllocatorInfo>;
 
 }  // namespace kpksim::kernel

@@ -11,7 +11,7 @@ class BuddyTables final : public PageTableAllocator {
   Pfn allocate_for_split(cpu::Core&) override { return page(); }
 
  private:
-  Pfn take(cpu::Core& core) override {
+  Pfn take(cpu::Core& core, TableKind) override {
     const Pfn pfn = page();
     zero(core, pfn);
     return pfn;
@@ -19,10 +19,14 @@ class BuddyTables final : public PageTableAllocator {
   void give_back(cpu::Core&, Pfn pfn) override { context_.buddy.free(pfn, 0); }
 };
 
+const Allocators::Entry registered{{
+    .name = "buddy",
+    .description = "plain pages, never marked: windows protect nothing",
+    .rank = 0,
+    .marks = false,
+    .make = [](const AllocatorContext& context, const Parameters&)
+        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<BuddyTables>(context); },
+}};
+
 }  // namespace
-
-std::unique_ptr<PageTableAllocator> make_buddy(AllocatorContext context) {
-  return std::make_unique<BuddyTables>(context);
-}
-
 }  // namespace kpksim::kernel

@@ -1,6 +1,8 @@
-// The pkeys block allocator of v6, for block-mapped linear maps: a list of cached, keyed pages,
-// refilled by runs of order 9, 4 or 2 that are keyed with one set_memory_pkey() each. A free puts
-// the page back at the head of the list, still keyed; the shrinker unkeys and releases.
+// The pkeys block allocator of v6, for block-mapped linear maps: a list of cached, marked pages,
+// refilled by runs of order 9, 4 or 2 that are marked with one call each. A free puts the page back
+// at the head of the list, still marked; the shrinker unmarks and releases.
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <list>
@@ -14,19 +16,23 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::size_t kReserve = 4;  // pages kept for splits of the linear map
-constexpr std::size_t kKeep = 16;    // what the shrinker leaves
-constexpr std::uint64_t kBlockPages = 512;
-constexpr std::uint64_t kWorthBreaking = kBlockPages / 8;
+constexpr unsigned kBlockOrder = kPmdShift - kPageShift;
+constexpr std::uint64_t kBlockPages = 1u << kBlockOrder;
 
 class Pba final : public PageTableAllocator {
  public:
-  using PageTableAllocator::PageTableAllocator;
+  Pba(const AllocatorContext& context, const Parameters& p)
+      : PageTableAllocator(context),
+        orders_(p.numbers("orders")),
+        reserve_(p.number("reserve")),
+        keep_(p.number("keep")),
+        worth_breaking_(p.number("break")),
+        refills_(orders_.size()) {}
 
   void boot(cpu::Core& core) override {
     const Because boot(core, Cause::kBoot);
     refill(core, false);
-    key_boot_tables(core);
+    mark_boot_tables(core);
   }
 
   Pfn allocate_for_split(cpu::Core&) override {
@@ -37,46 +43,43 @@ class Pba final : public PageTableAllocator {
  private:
   using Blocks = std::map<Pfn, std::uint64_t>;
 
-  Pfn take(cpu::Core& core) override {
+  Pfn take(cpu::Core& core, TableKind) override {
     std::optional<Pfn> pfn;
-    if (cached_.size() <= kReserve) {
+    if (cached_.size() <= reserve_) {
       const Because keying(core, Cause::kKeying);
       pfn = refill(core, true);
     }
     if (!pfn) pfn = pop();
-    context_.tables.protection().begin_write(core);
-    zero(core, *pfn);
-    context_.tables.protection().end_write(core);
+    zero_marked(core, *pfn);
     return *pfn;
   }
 
   void give_back(cpu::Core&, Pfn pfn) override {
     cached_.push_front(pfn);
     if (const auto block = blocks_.find(block_of(pfn)); block != blocks_.end()) ++block->second;
-    statistics_.cached = cached_.size();
   }
 
   Pfn pop() {
     const Pfn pfn = cached_.front();
     cached_.pop_front();
     if (const auto block = blocks_.find(block_of(pfn)); block != blocks_.end()) --block->second;
-    statistics_.cached = cached_.size();
     return pfn;
   }
 
   // __refill_pages(). `hand_out`: the run's first page is not cached but returned.
   std::optional<Pfn> refill(cpu::Core& core, bool hand_out) {
-    for (const unsigned order : {9u, 4u, 2u}) {
+    for (std::size_t i = 0; i < orders_.size(); ++i) {
+      const auto order = static_cast<unsigned>(orders_[i]);
       const auto run = context_.buddy.allocate(order, Mobility::kUnmovable);
       if (!run) continue;
-      ++(order == 9 ? statistics_.refill9 : order == 4 ? statistics_.refill4 : statistics_.refill2);
+      ++refills_[i];
       const std::uint64_t pages = 1ull << order;
-      // The first refill feeds the split of its own block: its pages are keyed with the rest of it.
+      // The first refill feeds the split of its own block: its pages are marked with the rest of
+      // it.
       const bool first = cached_.empty();
       if (first) cache(*run, order, hand_out);
-      context_.linear_map.set_memory_pkey(core, *run, pages, kPkeyPgtables);
+      context_.protection.mark(core, *run, pages, TableKind::kPool);
       if (!first) cache(*run, order, hand_out);
-      statistics_.cached = cached_.size();
       if (hand_out) return *run;
       return std::nullopt;
     }
@@ -89,14 +92,28 @@ class Pba final : public PageTableAllocator {
   // split_page(): the pages are single ones from now on. Each goes to the head: the last is first.
   void cache(Pfn run, unsigned order, bool without_first) {
     const std::uint64_t pages = 1ull << order;
-    if (order == 9) blocks_[run] = without_first ? pages - 1 : pages;
+    if (order == kBlockOrder) blocks_[run] = without_first ? pages - 1 : pages;
     for (std::uint64_t i = without_first ? 1 : 0; i < pages; ++i) cached_.push_front(run + i);
+  }
+
+  std::uint64_t cached() const override { return cached_.size(); }
+  std::vector<OwnStatistic> own() const override {
+    std::vector<OwnStatistic> out;
+    for (std::size_t i = 0; i < orders_.size(); ++i) {
+      out.push_back({fmt::format("refills_order_{}", orders_[i]), "refills",
+                     fmt::format("refills with {} pages", 1u << orders_[i]), refills_[i]});
+    }
+    out.push_back(
+        {"shrunk_blocks", "blocks", "2 MB blocks released by the shrinker", shrunk_blocks_});
+    out.push_back(
+        {"shrunk_pages", "pages", "single pages released by the shrinker", shrunk_pages_});
+    return out;
   }
 
   static Pfn block_of(Pfn pfn) { return Pfn(align_down(pfn.value, kBlockPages)); }
 
   std::uint64_t shrinkable() const override {
-    return cached_.size() - std::min(cached_.size(), kKeep);
+    return cached_.size() - std::min<std::uint64_t>(cached_.size(), keep_);
   }
 
   // pba_shrink_scan()
@@ -120,7 +137,7 @@ class Pba final : public PageTableAllocator {
       return kBlockPages;
     }
     if (target != blocks_.end() && outside < std::min(target->second, count) &&
-        target->second >= kWorthBreaking) {
+        target->second >= worth_breaking_) {
       count = std::min(count, target->second);
     } else {
       count = std::min(count, outside);
@@ -132,11 +149,10 @@ class Pba final : public PageTableAllocator {
   void release_block(cpu::Core& core, Blocks::iterator block) {
     const Pfn first = block->first;
     cached_.remove_if([&](Pfn pfn) { return block_of(pfn) == first; });
-    statistics_.cached = cached_.size();
     blocks_.erase(block);
-    context_.linear_map.set_memory_pkey(core, first, kBlockPages, kPkeyDefault);
-    context_.buddy.free(first, 9);
-    ++statistics_.shrunk_blocks;
+    context_.protection.unmark(core, first, kBlockPages);
+    context_.buddy.free(first, kBlockOrder);
+    ++shrunk_blocks_;
   }
 
   // `count` cached pages of `target`, which is no block from now on, or of no block.
@@ -146,24 +162,43 @@ class Pba final : public PageTableAllocator {
       const auto page = it++;
       if (blocks_.find(block_of(*page)) == target) gone.splice(gone.begin(), cached_, page);
     }
-    statistics_.cached = cached_.size();
     if (target != blocks_.end()) blocks_.erase(target);
     for (const Pfn pfn : gone) {
-      context_.linear_map.set_memory_pkey(core, pfn, 1, kPkeyDefault);
+      context_.protection.unmark(core, pfn, 1);
       context_.buddy.free(pfn, 0);
     }
-    statistics_.shrunk_pages += gone.size();
+    shrunk_pages_ += gone.size();
     return gone.size();
   }
 
+  const std::vector<std::uint64_t> orders_;
+  const std::uint64_t reserve_, keep_, worth_breaking_;
   std::list<Pfn> cached_;
-  Blocks blocks_;  // whole 2 MB blocks -> how many of their pages are cached
+  Blocks blocks_;                       // whole 2 MB blocks -> how many of their pages are cached
+  std::vector<std::uint64_t> refills_;  // by order
+  std::uint64_t shrunk_blocks_ = 0, shrunk_pages_ = 0;
 };
 
+const Allocators::Entry registered{{
+    .name = "pba",
+    .description = "marked pages cached, refilled by runs (pkeys block allocator of v6)",
+    .pools = true,
+    .parameters = {{"orders", "order of a run", "sizes of a refill, tried from the first on",
+                    "9/4/2", ParameterInfo::Kind::kNumbers, 2, 9},
+                   {"reserve", "pages", "kept for splits of the linear map", "4",
+                    ParameterInfo::Kind::kNumber, 4, 4096},
+                   {"keep", "pages", "that the shrinker leaves", "16", ParameterInfo::Kind::kNumber,
+                    4, 1u << 20},
+                   {"break", "free pages", "from which on the shrinker takes a block apart", "64",
+                    ParameterInfo::Kind::kNumber, 1, 512}},
+    .against = [](Granularity map) -> std::string_view {
+      if (map != Granularity::kPte) return {};
+      return "it is for a linear map of blocks; with 'pte' nothing is ever split, and 'per-page' "
+             "is what the series uses";
+    },
+    .make = [](const AllocatorContext& context, const Parameters& p)
+        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<Pba>(context, p); },
+}};
+
 }  // namespace
-
-std::unique_ptr<PageTableAllocator> make_pba(AllocatorContext context) {
-  return std::make_unique<Pba>(context);
-}
-
 }  // namespace kpksim::kernel

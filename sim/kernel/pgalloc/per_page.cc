@@ -1,5 +1,5 @@
-// Per-page keying ("noblock" of v6, the only one of RFC v5): set_memory_pkey(1) at allocation and
-// at free. On a block map the first key set in a block or contiguous run splits it.
+// Page by page ("noblock" of v6, the only one of RFC v5): marked at allocation, unmarked at free.
+// On a block map the first mark in a block or contiguous run splits it.
 
 #include "sim/kernel/cause.h"
 #include "sim/kernel/pgalloc/allocator.h"
@@ -10,28 +10,30 @@ namespace {
 class PerPage final : public PageTableAllocator {
  public:
   using PageTableAllocator::PageTableAllocator;
-  void boot(cpu::Core& core) override { key_boot_tables(core); }
-  Pfn allocate_for_split(cpu::Core&) override { return page(); }  // such tables stay unkeyed
+  void boot(cpu::Core& core) override { mark_boot_tables(core); }
+  Pfn allocate_for_split(cpu::Core&) override { return page(); }  // such tables stay unmarked
 
  private:
-  Pfn take(cpu::Core& core) override {
+  Pfn take(cpu::Core& core, TableKind kind) override {
     const Pfn pfn = page();
     zero(core, pfn);
     const Because keying(core, Cause::kKeying);
-    context_.linear_map.set_memory_pkey(core, pfn, 1, kPkeyPgtables);
+    context_.protection.mark(core, pfn, 1, kind);
     return pfn;
   }
   void give_back(cpu::Core& core, Pfn pfn) override {
     const Because keying(core, Cause::kKeying);
-    context_.linear_map.set_memory_pkey(core, pfn, 1, kPkeyDefault);
+    context_.protection.unmark(core, pfn, 1);
     context_.buddy.free(pfn, 0);
   }
 };
 
+const Allocators::Entry registered{{
+    .name = "per-page",
+    .description = "each page marked at allocation and unmarked at free",
+    .make = [](const AllocatorContext& context, const Parameters&)
+        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<PerPage>(context); },
+}};
+
 }  // namespace
-
-std::unique_ptr<PageTableAllocator> make_per_page(AllocatorContext context) {
-  return std::make_unique<PerPage>(context);
-}
-
 }  // namespace kpksim::kernel

@@ -2,51 +2,55 @@
 // read-only (PKS series of 2021). The register's value is kept per core (pkrs_cache), so it is
 // written and never read; WRMSR of it needs no barrier.
 
-#include "sim/kernel/protect/protection.h"
-#include "sim/pkrs/levels.h"
+#include "sim/kernel/protect/kpkeys.h"
 
 namespace kpksim::kernel {
 namespace {
 
-class KpkeysPks final : public Protection {
+class KpkeysPks final : public KeyedTables {
  public:
-  explicit KpkeysPks(bool batching) : batching_(batching) {}
+  KpkeysPks(const ProtectionContext& context, const Parameters& parameters)
+      : KeyedTables(context), skips_(parameters.choice("series") == "v9") {}
 
   void boot(mmu::Registers& regs) const override {
     regs.tcr2 = mmu::tcr2::kPoe.set(regs.tcr2, 1);  // CR4.PKS
-    regs.por_el1 = pkrs::por_default(kPkeyPgtables);
+    regs.por_el1 = kContextDefault.por();
   }
-  void begin_write(cpu::Core& core) override { core.msr_por_el1(kOpen); }
-  void end_write(cpu::Core& core) override { core.msr_por_el1(kClosed); }
-  void enter_lazy(cpu::Core& core) override {
-    if (batching_) begin_write(core);
+  std::uint64_t open(cpu::Core& core, const Target&) override {
+    const std::uint64_t before = core.mmu().registers().por_el1;
+    const std::uint64_t pkrs = context_writing(pkrs::Context(before), kPkeyPgtables).por();
+    if (!skips_ || pkrs != before) core.msr_por_el1(pkrs);
+    return before;
   }
-  void leave_lazy(cpu::Core& core, bool) override {
-    if (batching_) end_write(core);
+  void close(cpu::Core& core, const Target&, std::uint64_t before, bool) override {
+    if (!skips_ || core.mmu().registers().por_el1 != before) core.msr_por_el1(before);
   }
   // pkrs_save_irq() and pkrs_restore_irq(): written only where the value changes.
   std::uint64_t exception_entry(cpu::Core& core) override {
     const std::uint64_t before = core.mmu().registers().por_el1;
-    if (before != kClosed) core.msr_por_el1(kClosed);
+    if (before != kContextDefault.por()) core.msr_por_el1(kContextDefault.por());
     return before;
   }
   void exception_return(cpu::Core& core, std::uint64_t before) override {
-    if (before != kClosed) core.msr_por_el1(before);
+    if (before != kContextDefault.por()) core.msr_por_el1(before);
   }
-  bool batches() const override { return batching_; }
-  bool keys_pages() const override { return true; }
 
  private:
-  static constexpr std::uint64_t kClosed = pkrs::por_default(kPkeyPgtables);
-  static constexpr std::uint64_t kOpen = pkrs::por_pgtables(kClosed, kPkeyPgtables);
-
-  bool batching_;
+  bool skips_;
 };
 
+const Protections::Entry registered{{
+    .name = "kpkeys-pks",
+    .description = "the same on x86-64, by a key for supervisor pages and IA32_PKRS",
+    .marks = "a key",
+    .aarch64 = false,
+    .x86 = true,
+    .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
+    .parameters = {series_parameter()},
+    .against = against_kpkeys,
+    .make = [](const ProtectionContext& context, const Parameters& parameters)
+        -> std::unique_ptr<Protection> { return std::make_unique<KpkeysPks>(context, parameters); },
+}};
+
 }  // namespace
-
-std::unique_ptr<Protection> make_kpkeys_pks(bool batching) {
-  return std::make_unique<KpkeysPks>(batching);
-}
-
 }  // namespace kpksim::kernel

@@ -5,19 +5,14 @@
 namespace kpksim::kernel {
 namespace {
 
-class None final : public Protection {
- public:
-  void boot(mmu::Registers&) const override {}
-  void begin_write(cpu::Core&) override {}
-  void end_write(cpu::Core&) override {}
-  void enter_lazy(cpu::Core&) override {}
-  void leave_lazy(cpu::Core&, bool) override {}
-  bool batches() const override { return false; }
-  bool keys_pages() const override { return false; }
-};
+const Protections::Entry registered{{
+    .name = "none",
+    .description = "page tables are writable everywhere in the kernel",
+    .rank = 0,
+    .x86 = true,
+    .make = [](const ProtectionContext&,
+               const Parameters&) { return std::make_unique<Protection>(); },
+}};
 
 }  // namespace
-
-std::unique_ptr<Protection> make_none() { return std::make_unique<None>(); }
-
 }  // namespace kpksim::kernel

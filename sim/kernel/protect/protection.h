@@ -1,54 +1,111 @@
 #pragma once
-// A protection mechanism: what a write to a page table costs and when it is possible. One file per
-// mechanism in this folder; protection.cc lists them by name.
+// A protection mechanism: how a page-table page is told apart, and how a window is opened in which
+// it can be written. One file per mechanism in this folder, which registers it.
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "sim/base/parameter.h"
+#include "sim/base/registry.h"
 #include "sim/base/types.h"
 #include "sim/cpu/core.h"
+#include "sim/kernel/policy.h"
 
 namespace kpksim::kernel {
+
+class LinearMap;
+class TlbFlush;
+struct AllocatorInfo;
+
+// What a page table is for.
+enum class TableKind : std::uint8_t {
+  kUserLeaf,  // of a process, with entries of pages
+  kUser,      // of a process, above those
+  kKernel,    // of the kernel's own addresses
+  kPool,      // not known yet: pages that wait for use
+};
+
+// The tables that a window is for. None: whichever will be written.
+class Target {
+ public:
+  Target() = default;
+  explicit Target(Pfn table) : tables_{table}, count_(1) {}
+  Target(Pfn first, Pfn second) : tables_{first, second}, count_(2) {}
+
+  const Pfn* begin() const { return tables_.data(); }
+  const Pfn* end() const { return tables_.data() + count_; }
+  bool has(Pfn table) const {
+    return (count_ > 0 && tables_[0] == table) || (count_ > 1 && tables_[1] == table);
+  }
+
+ private:
+  std::array<Pfn, 2> tables_{};
+  unsigned count_ = 0;
+};
+
+// What a protection works on.
+struct ProtectionContext {
+  cpu::Machine& machine;
+  LinearMap& linear_map;
+  TlbFlush& flush;
+};
 
 class Protection {
  public:
   virtual ~Protection() = default;
 
   // Sets the registers that the mechanism needs at boot.
-  virtual void boot(mmu::Registers& regs) const = 0;
-  // Around each page-table entry written outside a batched lazy MMU section.
-  virtual void begin_write(cpu::Core& core) = 0;
-  virtual void end_write(cpu::Core& core) = 0;
-  // Around a lazy MMU section. `synchronised`: an ISB follows the leave anyway.
-  virtual void enter_lazy(cpu::Core& core) = 0;
-  virtual void leave_lazy(cpu::Core& core, bool synchronised) = 0;
+  virtual void boot(mmu::Registers&) const {}
+  // `count` pages from `first` on become page tables; or ordinary pages again.
+  virtual void mark(cpu::Core&, Pfn /*first*/, std::uint64_t /*count*/, TableKind) {}
+  virtual void unmark(cpu::Core&, Pfn /*first*/, std::uint64_t /*count*/) {}
+  // Around stores to the target's tables. Windows nest: close() gets what open() gave, and puts
+  // back what was. `synchronised`: an ISB follows the close anyway.
+  virtual std::uint64_t open(cpu::Core&, const Target&) { return 0; }
+  virtual void close(cpu::Core&, const Target&, std::uint64_t /*before*/, bool /*synchronised*/) {}
   // The register is saved for a thread that stops, or copied for one that is created.
   virtual void save(cpu::Core&) {}
-  // Around an exception taken from EL1: the register is saved, and the level is the default one
-  // meanwhile. exception_return() gets what exception_entry() gave.
+  // Around an exception taken from EL1: the register is saved, and has its value at rest meanwhile.
+  // exception_return() gets what exception_entry() gave.
   virtual std::uint64_t exception_entry(cpu::Core&) { return 0; }
   virtual void exception_return(cpu::Core&, std::uint64_t) {}
-  // True if the lazy section itself keeps the window open, so that writes inside need none.
-  virtual bool batches() const = 0;
-  // True if page-table pages carry a key of their own in the linear map.
-  virtual bool keys_pages() const = 0;
 };
+
+// A combination of parts, as a reason against it looks at it.
+struct Combination {
+  const Parameters& protection_parameters;
+  std::optional<WindowScope> window;
+  const AllocatorInfo& allocator;
+  Granularity linear_map;
+};
+
+struct ProtectionInfo {
+  std::string_view name, description;
+  int rank = 1;  // in lists
+  // What tells a page-table page apart ("a key"); empty: nothing does.
+  std::string_view marks = {};
+  bool aarch64 = true, x86 = false;
+  // The windows that it can do, the usual one first; none: nothing has to be opened. And why not
+  // the others.
+  std::vector<WindowScope> windows = {};
+  std::string_view other_windows = {};
+  // A window is open for every page table, as it is a register's; else for its target alone.
+  bool opens_all = true;
+  // Outside windows tables cannot be read either.
+  bool hides = false;
+  std::vector<ParameterInfo> parameters = {};
+  // A reason against a combination that the fields above do not say, or an empty text.
+  std::string (*against)(const Combination&) = [](const Combination&) { return std::string(); };
+  std::unique_ptr<Protection> (*make)(const ProtectionContext&, const Parameters&) = nullptr;
+};
+using Protections = Registry<ProtectionInfo>;
 
 inline constexpr PkeyIndex kPkeyDefault{0};
 inline constexpr PkeyIndex kPkeyPgtables{1};
-
-struct PolicyInfo {
-  std::string_view name, description;
-};
-const std::vector<PolicyInfo>& protections();
-// InputError for an unknown name.
-std::unique_ptr<Protection> make_protection(const std::string& name, bool batching);
-
-std::unique_ptr<Protection> make_none();
-std::unique_ptr<Protection> make_kpkeys_poe(bool batching);
-std::unique_ptr<Protection> make_kpkeys_pks(bool batching);
 
 }  // namespace kpksim::kernel

@@ -1,0 +1,225 @@
+#include "sim/kernel/policy.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "sim/base/error.h"
+#include "sim/kernel/pgalloc/allocator.h"
+#include "sim/kernel/protect/protection.h"
+
+namespace kpksim::kernel {
+namespace {
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(separator, at), text.size());
+    parts.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+// "name:parameter=value:..."
+Part parse_part(const std::string& policy, const std::string& text) {
+  const std::vector<std::string> words = split(text, ':');
+  Part part{words[0]};
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const std::size_t equals = words[i].find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw InputError(
+          fmt::format("policy '{}': '{}' is no parameter; expected name=value", policy, words[i]));
+    }
+    if (!part.parameters.emplace(words[i].substr(0, equals), words[i].substr(equals + 1)).second) {
+      throw InputError(fmt::format("policy '{}': parameter '{}' is given twice", policy,
+                                   words[i].substr(0, equals)));
+    }
+  }
+  return part;
+}
+
+template <class Choices>
+std::size_t index_of(const Choices& choices, const std::string& name, std::string_view kind) {
+  std::vector<std::string> known;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    if (choices[i].name == name) return i;
+    known.emplace_back(choices[i].name);
+  }
+  throw InputError(fmt::format("'{}' is not a {}{}", name, kind, suggest(name, known)));
+}
+
+std::string text_of(const Part& part) {
+  std::string text = part.name;
+  for (const auto& [name, value] : part.parameters) text += fmt::format(":{}={}", name, value);
+  return text;
+}
+
+const ProtectionInfo& protection_of(const Policy& policy) {
+  return Protections::find(policy.protection.name, "protection");
+}
+
+// The protection that windows and allocators are compared under.
+const ProtectionInfo& natural_protection(bool x86) {
+  for (const ProtectionInfo* p : Protections::all()) {
+    if ((x86 ? p->x86 : p->aarch64) && !p->windows.empty()) return *p;
+  }
+  throw ModelError("no protection has windows");
+}
+
+}  // namespace
+
+Granularity parse_granularity(const std::string& name) {
+  return static_cast<Granularity>(index_of(kGranularities, name, "linear map granularity"));
+}
+
+WindowScope parse_window_scope(const std::string& name) {
+  return static_cast<WindowScope>(index_of(kWindowScopes, name, "window"));
+}
+
+Policy parse_policy(const std::string& text) {
+  const std::vector<std::string> parts = split(text, ',');
+  if (parts.size() != 3) {
+    throw InputError(
+        fmt::format("policy '{}': expected protection[+window],allocator,linear-map, "
+                    "for example kpkeys-poe+lazy,pba,block",
+                    text));
+  }
+  Policy policy;
+  policy.protection = parse_part(text, parts[0]);
+  std::string& name = policy.protection.name;
+  if (const std::size_t plus = name.find('+', 1); plus != std::string::npos) {
+    // A protection may have a '+' in its own name: what it ends in is the window.
+    const std::size_t last = name.rfind('+');
+    const auto& all = Protections::all();
+    if (std::none_of(all.begin(), all.end(), [&](const auto* p) { return p->name == name; })) {
+      policy.window = parse_window_scope(name.substr(last + 1));
+      name.resize(last);
+    }
+  }
+  policy.allocator = parse_part(text, parts[1]);
+  const Part map = parse_part(text, parts[2]);
+  if (!map.parameters.empty()) {
+    throw InputError(fmt::format("policy '{}': linear map '{}' has no parameters", text, map.name));
+  }
+  policy.linear_map = parse_granularity(map.name);
+  return policy;
+}
+
+std::array<std::string, 3> parts_of(const Policy& policy) {
+  std::string protection = policy.protection.name;
+  if (policy.window) protection += fmt::format("+{}", name_of(*policy.window));
+  protection += text_of(Part{"", policy.protection.parameters});
+  return {protection, text_of(policy.allocator), std::string(name_of(policy.linear_map))};
+}
+
+std::string text_of(const Policy& policy) {
+  return fmt::format("{}", fmt::join(parts_of(policy), ","));
+}
+
+std::optional<WindowScope> window_of(const Policy& policy) {
+  const ProtectionInfo& info = protection_of(policy);
+  if (policy.window || info.windows.empty()) return policy.window;
+  return info.windows.front();
+}
+
+std::optional<std::string> reason_against(const Policy& policy) {
+  const ProtectionInfo& protection = protection_of(policy);
+  const AllocatorInfo& allocator = Allocators::find(policy.allocator.name, "page-table allocator");
+  const Parameters settings(fmt::format("protection '{}'", protection.name), protection.parameters,
+                            policy.protection.parameters);
+  const Parameters own(fmt::format("allocator '{}'", allocator.name), allocator.parameters,
+                       policy.allocator.parameters);
+  if (policy.window && std::find(protection.windows.begin(), protection.windows.end(),
+                                 *policy.window) == protection.windows.end()) {
+    std::vector<std::string_view> names;
+    for (const WindowScope w : protection.windows) names.push_back(name_of(w));
+    const std::string choice =
+        names.empty() ? "it has none" : fmt::format("it has: {}", fmt::join(names, ", "));
+    return fmt::format("protection '{}' has no window '{}'; {}{}{}", protection.name,
+                       name_of(*policy.window), choice,
+                       protection.other_windows.empty() ? "" : "; ", protection.other_windows);
+  }
+  if (allocator.marks && protection.marks.empty()) {
+    return fmt::format(
+        "allocator '{}' marks pages, but protection '{}' tells none apart; use 'buddy'",
+        allocator.name, protection.name);
+  }
+  if (const std::string_view why = allocator.against(policy.linear_map); !why.empty()) {
+    return fmt::format("allocator '{}' with linear map '{}': {}", allocator.name,
+                       name_of(policy.linear_map), why);
+  }
+  const std::string why =
+      protection.against({settings, window_of(policy), allocator, policy.linear_map});
+  if (!why.empty()) return fmt::format("protection '{}': {}", protection.name, why);
+  return std::nullopt;
+}
+
+void check(const Policy& policy) {
+  if (const auto reason = reason_against(policy)) throw InputError(*reason);
+}
+
+std::vector<Policy> combinations() {
+  std::vector<Policy> out;
+  for (const ProtectionInfo* p : Protections::all()) {
+    std::vector<std::optional<WindowScope>> windows(p->windows.begin(), p->windows.end());
+    if (windows.empty()) windows.emplace_back();
+    for (const auto& window : windows) {
+      for (const AllocatorInfo* a : Allocators::all()) {
+        for (std::size_t g = 0; g < kGranularities.size(); ++g) {
+          out.push_back({Part{std::string(p->name)}, window, Part{std::string(a->name)},
+                         static_cast<Granularity>(g)});
+        }
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<Policy> every_policy(bool x86) {
+  std::vector<Policy> out = combinations();
+  std::erase_if(out, [&](const Policy& policy) {
+    const ProtectionInfo& p = protection_of(policy);
+    const bool fits = x86 ? p.x86 && policy.linear_map == Granularity::kPte : p.aarch64;
+    return !fits || reason_against(policy);
+  });
+  return out;
+}
+
+std::vector<Policy> natural_policies(bool x86) {
+  const std::vector<Policy> every = every_policy(x86);
+  const ProtectionInfo& natural = natural_protection(x86);
+  std::vector<Policy> out;
+  // The first of all combinations that `fits`: by the order of lists, the most natural one.
+  const auto first = [&](const auto& fits) {
+    const auto it = std::find_if(every.begin(), every.end(), fits);
+    if (it != every.end() && std::find(out.begin(), out.end(), *it) == out.end())
+      out.push_back(*it);
+  };
+  for (std::size_t g = 0; g < kGranularities.size(); ++g) {
+    first([&](const Policy& p) { return p.linear_map == static_cast<Granularity>(g); });
+  }
+  const auto marked = [](const Policy& p) {
+    return protection_of(p).marks.empty() ||
+           Allocators::find(p.allocator.name, "page-table allocator").marks;
+  };
+  for (const ProtectionInfo* p : Protections::all()) {
+    first([&](const Policy& q) { return q.protection.name == p->name && marked(q); });
+  }
+  for (std::size_t w = 0; w < kWindowScopes.size(); ++w) {
+    first([&](const Policy& q) {
+      return q.protection.name == natural.name && q.window == static_cast<WindowScope>(w) &&
+             marked(q);
+    });
+  }
+  for (const AllocatorInfo* a : Allocators::all()) {
+    first([&](const Policy& q) {
+      return q.protection.name == natural.name && q.window == WindowScope::kLazy &&
+             q.allocator.name == a->name;
+    });
+  }
+  return out;
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,87 @@
+#pragma once
+// A policy: which protection with which windows, which page-table allocator, which linear map. Each
+// part is chosen by name, with parameters of its own, as text or JSON:
+//   kpkeys-poe+lazy:series=v9,pba:reserve=8:orders=9/4/2,block
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/parameter.h"
+
+namespace kpksim::kernel {
+
+// What the linear map is made of.
+enum class Granularity : std::uint8_t { kPte, kContPte, kBlock };
+
+// How wide a window is: one for each entry written, for each lazy MMU section, or from taking a
+// page-table lock to dropping it. What is written outside the wider ones has one of its own.
+enum class WindowScope : std::uint8_t { kEntry, kLazy, kLock };
+
+struct NamedChoice {
+  std::string_view name, description;
+};
+inline constexpr std::array<NamedChoice, 3> kGranularities = {{
+    {"pte", "4 KB pages, nothing is ever split"},
+    {"contpte", "4 KB pages with the contiguous bit, in runs of 64 KB"},
+    {"block", "1 GB and 2 MB blocks with contiguous runs, split where a page needs it"},
+}};
+inline constexpr std::array<NamedChoice, 3> kWindowScopes = {{
+    {"entry", "a window for each page-table entry written"},
+    {"lazy", "one window for each lazy MMU section"},
+    {"lock", "one window from taking a page-table lock to dropping it"},
+}};
+constexpr std::string_view name_of(Granularity g) {
+  return kGranularities[static_cast<unsigned>(g)].name;
+}
+constexpr std::string_view name_of(WindowScope w) {
+  return kWindowScopes[static_cast<unsigned>(w)].name;
+}
+
+// A part by name, with what was given of its parameters.
+struct Part {
+  std::string name;
+  GivenParameters parameters = {};
+
+  bool operator==(const Part&) const = default;
+};
+
+struct Policy {
+  Part protection{"none"};
+  // Unset: the protection's usual one.
+  std::optional<WindowScope> window = {};
+  Part allocator{"buddy"};
+  Granularity linear_map = Granularity::kPte;
+
+  bool operator==(const Policy&) const = default;
+};
+
+// InputError: malformed, or a name that nothing has. Whether the parts go together, check() says.
+Policy parse_policy(const std::string& text);
+// As parse_policy() reads it, without parameters that were not given.
+std::string text_of(const Policy& policy);
+// The same in parts, one below the other: "kpkeys-poe+lazy:series=v9", "pba", "block".
+std::array<std::string, 3> parts_of(const Policy& policy);
+
+Granularity parse_granularity(const std::string& name);
+WindowScope parse_window_scope(const std::string& name);
+
+// The window that a run under `policy` has; none: the protection has no windows.
+std::optional<WindowScope> window_of(const Policy& policy);
+
+// Why the parts do not go together, or nothing. InputError for a parameter that is none.
+std::optional<std::string> reason_against(const Policy& policy);
+// InputError with that reason.
+void check(const Policy& policy);
+
+// All combinations of names, with default parameters, whether they go together or not.
+std::vector<Policy> combinations();
+// One of each protection, window, allocator and linear map, each in a natural combination; or all
+// combinations that go together, with default parameters. `x86`: for such cores.
+std::vector<Policy> natural_policies(bool x86);
+std::vector<Policy> every_policy(bool x86);
+
+}  // namespace kpksim::kernel

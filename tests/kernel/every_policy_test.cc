@@ -1,0 +1,137 @@
+// Every combination of parts that goes together: what it protects is protected at rest and writable
+// through the helpers, nothing is ever stale, and at the end all tables are free and unmarked.
+
+#include <set>
+
+#include "sim/mmu/walker.h"
+#include "tests/kernel/random_calls.h"
+
+namespace kpksim::kernel {
+namespace {
+
+Config config_of(const Policy& policy) {
+  Config c;
+  c.policy = policy;
+  c.memory_bytes = 256ull << 20;
+  return c;
+}
+
+bool protects(const Policy& policy) {
+  return !Protections::find(policy.protection.name, "").marks.empty() &&
+         Allocators::find(policy.allocator.name, "").marks;
+}
+
+// All tables below `root`, itself not among them.
+void tables_below(const mmu::PhysicalMemory& memory, Pfn root, unsigned level,
+                  std::set<Pfn>& found) {
+  if (level == mmu::kLastLevel) return;
+  for (unsigned i = 0; i < kEntriesPerTable; ++i) {
+    const mmu::Descriptor d{memory.read64(address_of(root) + i * 8)};
+    if (!d.valid() || !d.table_or_page() || !found.insert(d.pfn()).second) continue;
+    tables_below(memory, d.pfn(), level + 1, found);
+  }
+}
+
+std::set<Pfn> user_tables(Kernel& k) {
+  std::set<Pfn> found;
+  const Pfn root = frame_of(PhysAddr(k.system().machine.core(0).mmu().registers().ttbr0 &
+                                     mmu::field::kOutputAddress.mask()));
+  found.insert(root);
+  tables_below(k.system().machine.memory(), root, 0, found);
+  return found;
+}
+
+std::set<Pfn> vmalloc_tables(Kernel& k, std::uint64_t va) {
+  std::set<Pfn> found;
+  Pfn table = k.system().linear_map.root();
+  for (unsigned level = 0; level < mmu::kLastLevel; ++level) {
+    const PhysAddr e = address_of(table) + ((va >> mmu::level_shift(level)) & 511) * 8;
+    table = mmu::Descriptor{k.system().machine.memory().read64(e)}.pfn();
+    found.insert(table);
+  }
+  return found;
+}
+
+class EveryPolicy : public testing::TestWithParam<Policy> {};
+
+// v6's KUnit cases: a store that is no helper's, to a table of each level, of a user process and of
+// vmalloc's addresses. The page's word stays as it is.
+TEST_P(EveryPolicy, AStoreThatIsNoHelpersIsRefusedAtRest_OrNothingIsProtected) {
+  Kernel k(core_profile(), kernel_profile(), config_of(GetParam()));
+  k.spawn(1);
+  map_and_write(k, 1, 64 << 10);
+  const std::uint64_t va = k.vmalloc(1, false);
+  cpu::Core& core = k.system().machine.core(0);
+  std::set<Pfn> tables = user_tables(k);
+  tables.merge(vmalloc_tables(k, va));
+  ASSERT_GE(tables.size(), 7u);
+  for (const Pfn table : tables) {
+    const PhysAddr word = address_of(table) + 511 * 8;
+    const std::uint64_t before = k.system().machine.memory().read64(word);
+    const mmu::Fault fault = core.store64(linear_va(word), before ^ 0x100);
+    EXPECT_EQ(static_cast<bool>(fault), protects(GetParam())) << std::hex << table.value;
+    if (!fault) continue;
+    EXPECT_EQ(fault.kind, mmu::FaultKind::kPermission);
+    EXPECT_TRUE(fault.overlay);
+    EXPECT_EQ(k.system().machine.memory().read64(word), before);
+  }
+}
+
+TEST_P(EveryPolicy, WindowsNestAndGiveBackWhatWas) {
+  Kernel k(core_profile(), kernel_profile(), config_of(GetParam()));
+  k.spawn(1);
+  map_and_write(k, 1, 64 << 10);
+  System& s = k.system();
+  cpu::Core& core = s.machine.core(0);
+  core.continue_at(1);
+  const Pfn table = *user_tables(k).rbegin();
+  const VirtAddr word = linear_va(address_of(table) + 511 * 8);
+  const auto refused = [&] { return static_cast<bool>(core.store64(word, 0)); };
+  EXPECT_EQ(refused(), protects(GetParam()));
+  {
+    const Window outer(s.tables, core, table);
+    EXPECT_FALSE(refused());
+    {
+      const Window inner(s.tables, core, table);
+      EXPECT_FALSE(refused());
+      // An exception in a window finds it closed, where it is the core's own.
+      const std::uint64_t saved = s.protection->exception_entry(core);
+      if (s.protection_info.opens_all) {
+        EXPECT_EQ(refused(), protects(GetParam()));
+      }
+      s.protection->exception_return(core, saved);
+      core.eret(1);
+      EXPECT_FALSE(refused());
+    }
+    EXPECT_FALSE(refused());
+  }
+  EXPECT_EQ(refused(), protects(GetParam()));
+}
+
+TEST_P(EveryPolicy, RandomCallsLeaveNothingStaleAndNothingBehind) {
+  rc::detail::TestParams params = rc::detail::configuration().testParams;
+  params.maxSuccess = 3;
+  params.maxSize = 30;
+  const auto result = rc::detail::checkTestable(
+      [&] {
+        const auto steps = *rc::gen::container<std::vector<Step>>(step());
+        World world(config_of(GetParam()));
+        for (const Step& s : steps) world.execute(s);
+        world.end();
+      },
+      rc::detail::TestMetadata(), params);
+  EXPECT_TRUE(result.template is<rc::detail::SuccessResult>())
+      << "rerun alone for the counterexample";
+}
+
+std::string test_name(const testing::TestParamInfo<Policy>& info) {
+  std::string name = text_of(info.param);
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return name;
+}
+INSTANTIATE_TEST_SUITE_P(All, EveryPolicy, testing::ValuesIn(every_policy(false)), test_name);
+
+}  // namespace
+}  // namespace kpksim::kernel

@@ -1,0 +1,99 @@
+// Policies as text: what is read, what is printed, and what is said of what makes no sense.
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include "sim/base/error.h"
+#include "sim/kernel/pgalloc/allocator.h"
+#include "sim/kernel/policy.h"
+#include "sim/kernel/protect/protection.h"
+
+namespace kpksim::kernel {
+namespace {
+
+std::string refusal(const std::string& text) {
+  try {
+    check(parse_policy(text));
+  } catch (const InputError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(PolicyText, PartsWindowsAndParametersAreReadAndPrintedAlike) {
+  const std::string text = "kpkeys-poe+lazy:series=v6,pba:orders=9/2:reserve=8,block";
+  const Policy p = parse_policy(text);
+  EXPECT_EQ(p.protection.name, "kpkeys-poe");
+  EXPECT_EQ(p.window, WindowScope::kLazy);
+  EXPECT_EQ(p.protection.parameters.at("series"), "v6");
+  EXPECT_EQ(p.allocator.name, "pba");
+  EXPECT_EQ(p.allocator.parameters.at("orders"), "9/2");
+  EXPECT_EQ(p.linear_map, Granularity::kBlock);
+  EXPECT_EQ(text_of(p), text);
+  EXPECT_EQ(refusal(text), "");
+}
+
+TEST(PolicyText, EveryCombinationIsReadAsItIsPrinted) {
+  for (const Policy& p : combinations()) EXPECT_EQ(parse_policy(text_of(p)), p) << text_of(p);
+}
+
+TEST(PolicyText, WithoutAWindowTheProtectionsUsualOneIsMeant) {
+  EXPECT_EQ(window_of(parse_policy("kpkeys-poe,per-page,pte")), WindowScope::kEntry);
+  EXPECT_EQ(window_of(parse_policy("none,buddy,pte")), std::nullopt);
+}
+
+struct Bad {
+  const char* text;
+  const char* says;  // a part of the message
+};
+class BadPolicy : public testing::TestWithParam<Bad> {};
+TEST_P(BadPolicy, IsRefusedWithTheReasonAndWhatIsLegal) {
+  EXPECT_NE(refusal(GetParam().text).find(GetParam().says), std::string::npos)
+      << GetParam().text << " says: " << refusal(GetParam().text);
+}
+INSTANTIATE_TEST_SUITE_P(
+    All, BadPolicy,
+    testing::Values(
+        Bad{"kpkeys-poe,pba", "expected protection[+window],allocator,linear-map"},
+        Bad{"kpkeys-pow,buddy,pte", "did you mean 'kpkeys-poe'"},
+        Bad{"kpkeys-poe+batch,buddy,pte", "'batch' is not a window"},
+        Bad{"kpkeys-poe,per-pages,pte", "did you mean 'per-page'"},
+        Bad{"none,buddy,blocks", "did you mean 'block'"}, Bad{"none+lazy,buddy,pte", "it has none"},
+        Bad{"none,per-page,pte", "tells none apart; use 'buddy'"},
+        Bad{"none:series=v6,buddy,pte", "has no parameter 'series'; it has none"},
+        Bad{"kpkeys-poe:serie=v6,buddy,pte", "did you mean 'series'"},
+        Bad{"kpkeys-poe:series=v4,buddy,pte", "'v4' is none of v5, v6, v7, v8, v9"},
+        Bad{"kpkeys-poe:series,buddy,pte", "'series' is no parameter; expected name=value"},
+        Bad{"kpkeys-poe:series=v6:series=v6,buddy,pte", "'series' is given twice"},
+        Bad{"kpkeys-poe,pba,pte", "it is for a linear map of blocks"},
+        Bad{"kpkeys-poe:series=v9,pba,block", "series v9 maps the linear map with pages"},
+        Bad{"kpkeys-poe:series=v5,per-page,block", "series v5 maps the linear map with pages"},
+        Bad{"kpkeys-poe,pba:reserve=3,block", "expected 4 to 4096"},
+        Bad{"kpkeys-poe,pba:orders=9/,block", "'' is no number"},
+        Bad{"kpkeys-poe,pba:orders=10,block", "expected 2 to 9"},
+        Bad{"kpkeys-poe,pba,block:x=1", "linear map 'block' has no parameters"}));
+
+TEST(Policies, ThoseThatGoTogetherAreAmongAll_AndNaturalOnesShowEachPart) {
+  for (const bool x86 : {false, true}) {
+    const std::vector<Policy> every = every_policy(x86), natural = natural_policies(x86);
+    EXPECT_EQ(text_of(natural.front()), "none,buddy,pte");
+    for (const Policy& p : natural) {
+      EXPECT_NE(std::find(every.begin(), every.end(), p), every.end()) << text_of(p);
+    }
+    for (const ProtectionInfo* info : Protections::all()) {
+      if (!(x86 ? info->x86 : info->aarch64)) continue;
+      EXPECT_TRUE(std::any_of(natural.begin(), natural.end(), [&](const Policy& p) {
+        return p.protection.name == info->name;
+      })) << info->name;
+    }
+    if (x86) continue;  // its model's linear map is of pages, where not all allocators make sense
+    for (const AllocatorInfo* info : Allocators::all()) {
+      EXPECT_TRUE(std::any_of(natural.begin(), natural.end(), [&](const Policy& p) {
+        return p.allocator.name == info->name;
+      })) << info->name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kpksim::kernel
