@@ -74,7 +74,8 @@ LinearMap::Entry LinearMap::leaf_of(cpu::Core& core, VirtAddr va) const {
   for (unsigned level = 0;; ++level) {
     const PhysAddr address = entry_address(table, va, level);
     const Descriptor d{tables_.read(core, address)};
-    if (!d.valid()) throw ModelError("hole in the linear map");
+    if (d.raw == 0) throw ModelError("hole in the linear map");
+    // set_memory_valid() may have made a page invalid, never a block.
     if (level == mmu::kLastLevel || d.block()) return {address, d, level};
     table = d.pfn();
   }
@@ -135,27 +136,41 @@ void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
   split_run(3, statistics_.split_contpte);
 }
 
+// Splits what the range covers in part, then rewrites its leaves.
+void LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change) {
+  if (granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end))) {
+    const LazySection lazy(tables_, core, Target());
+    split_at(core, start);
+    if (end < end_) split_at(core, end);
+  }
+  const LazySection lazy(tables_, core, Target());
+  for (VirtAddr va = start; va < end;) {
+    const Entry leaf = leaf_of(core, va);
+    tables_.set_pte(core, leaf.address,
+                    Descriptor{(leaf.descriptor.raw & ~change.clear) | change.set}, true);
+    va += 1ull << mmu::level_shift(leaf.level);
+  }
+}
+
 void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key) {
   ++statistics_.set_memory_pkey;
   core.execute(instructions_);
   statistics_.pages += count;
   const VirtAddr start = linear_va(address_of(first));
   const VirtAddr end = start + count * kPageSize;
-  if (granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end))) {
-    const LazySection lazy(tables_, core, Target());
-    split_at(core, start);
-    if (end < end_) split_at(core, end);
-  }
-  {
-    const LazySection lazy(tables_, core, Target());
-    for (VirtAddr va = start; va < end;) {
-      const Entry leaf = leaf_of(core, va);
-      tables_.set_pte(core, leaf.address, leaf.descriptor.with(mmu::field::kPoIndex, key.value),
-                      true);
-      va += 1ull << mmu::level_shift(leaf.level);
-    }
-  }
+  change_leaves(core, start, end,
+                {mmu::field::kPoIndex.mask(), mmu::field::kPoIndex.set(0, key.value)});
   flush_.kernel_range(core, FlushSite::kSetMemoryPkey, start, end);
+}
+
+void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change) {
+  ++statistics_.set_memory;
+  core.execute(instructions_);
+  const VirtAddr start = linear_va(address_of(first));
+  const VirtAddr end = start + count * kPageSize;
+  change_leaves(core, start, end, change);
+  const bool becomes_valid = change.clear == 0 && change.set == mmu::field::kValid.mask();
+  if (!becomes_valid) flush_.kernel_range(core, FlushSite::kSetMemory, start, end);
 }
 
 std::vector<std::pair<Pfn, std::uint64_t>> LinearMap::boot_tables() const {

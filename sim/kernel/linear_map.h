@@ -20,11 +20,14 @@ namespace kpksim::kernel {
 
 struct LinearMapStatistics {
   std::uint64_t set_memory_pkey = 0, pages = 0;
+  std::uint64_t set_memory = 0;
   std::uint64_t split_pud = 0, split_contpmd = 0, split_pmd = 0, split_contpte = 0;
 };
-inline constexpr std::array<Statistic<LinearMapStatistics>, 6> kLinearMapStatistics = {{
+inline constexpr std::array<Statistic<LinearMapStatistics>, 7> kLinearMapStatistics = {{
     {"set_memory_pkey", "calls", "set_memory_pkey() calls", &LinearMapStatistics::set_memory_pkey},
     {"keyed_pages", "pages", "pages whose key these calls set", &LinearMapStatistics::pages},
+    {"set_memory", "calls", "set_memory_ro(), _rw() and _valid() calls",
+     &LinearMapStatistics::set_memory},
     {"split_pud", "splits", "splits of 1 GB blocks", &LinearMapStatistics::split_pud},
     {"split_contpmd", "splits", "splits of contiguous 32 MB runs",
      &LinearMapStatistics::split_contpmd},
@@ -55,6 +58,14 @@ class LinearMap {
   // MMU section, then flush_tlb_kernel_range.
   void set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key);
 
+  // set_memory_ro(), set_memory_rw() and set_memory_valid() (change_memory_common()): in the leaves
+  // of the range bits are cleared, then set. The flush is left out where an invalid leaf becomes
+  // valid, for no TLB holds it.
+  struct Change {
+    std::uint64_t clear = 0, set = 0;
+  };
+  void set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change);
+
   // The tables that build() made, without the root, in runs of neighbours as the kernel has them:
   // of a map of blocks one range, else single pages.
   std::vector<std::pair<Pfn, std::uint64_t>> boot_tables() const;
@@ -76,6 +87,7 @@ class LinearMap {
   Entry leaf_of(cpu::Core& core, VirtAddr va) const;
   bool is_boundary(cpu::Core& core, VirtAddr va) const;
   void split_at(cpu::Core& core, VirtAddr boundary);
+  void change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change);
   void split_block(cpu::Core& core, const Entry& block);
   void clear_contiguous(cpu::Core& core, const Entry& entry);
 

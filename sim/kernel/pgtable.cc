@@ -2,17 +2,51 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
 
 namespace kpksim::kernel {
 
-std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) const {
+std::uint64_t PageTables::load(cpu::Core& core, PhysAddr entry) const {
   const cpu::LoadResult result = core.load64(linear_va(entry));
   if (result.fault)
     throw KernelOops(fmt::format("load of {:#x} refused", entry.value), result.fault);
   core.touch_line(entry);
   return result.value;
+}
+
+// A mechanism that changes the linear map does so with page-table writes of its own: a lazy MMU
+// section pauses meanwhile (lazy_mmu_mode_pause()).
+std::uint64_t PageTables::begin(cpu::Core& core, const Target& target) {
+  if (opens_all_) return protection_.open(core, target);
+  const bool lazy = std::exchange(lazy_, false);
+  const bool pending = std::exchange(barriers_pending_, false);
+  const std::uint64_t before = protection_.open(core, target);
+  lazy_ = lazy;
+  barriers_pending_ |= pending;
+  return before;
+}
+
+void PageTables::end(cpu::Core& core, const Target& target, std::uint64_t before,
+                     bool synchronised) {
+  if (opens_all_) return protection_.close(core, target, before, synchronised);
+  const bool lazy = std::exchange(lazy_, false);
+  const bool pending = std::exchange(barriers_pending_, false);
+  protection_.close(core, target, before, synchronised);
+  lazy_ = lazy;
+  barriers_pending_ |= pending;
+}
+
+// pte_offset_map() without a lock: it maps the table too, as it does where tables are in highmem.
+std::uint64_t PageTables::read_hidden(cpu::Core& core, PhysAddr entry) {
+  const Target table(frame_of(entry));
+  if (is_open(frame_of(entry))) return load(core, entry);
+  const std::uint64_t before = begin(core, table);
+  const std::uint64_t value = load(core, entry);
+  end(core, table, before, false);
+  return value;
 }
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
@@ -29,9 +63,9 @@ void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
     if (guard) core.execute_guard(handles_fault ? options_.fault_section : options_.section);
   }
   std::uint64_t before = 0;
-  if (guard) before = protection_.open(core, Target(table));
+  if (guard) before = begin(core, Target(table));
   const mmu::Fault fault = core.store64(linear_va(entry), value);
-  if (guard) protection_.close(core, Target(table), before, false);
+  if (guard) end(core, Target(table), before, false);
   core.touch_line(entry);
   ++writes_;
   if (fault) throw KernelOops(fmt::format("store to {:#x} refused", entry.value), fault);

@@ -44,9 +44,15 @@ class PageTables {
   // `window`: none if the protection has none.
   PageTables(Protection& protection, const ProtectionInfo& info, std::optional<WindowScope> window,
              const Options& options)
-      : protection_(protection), options_(options), window_(window), opens_all_(info.opens_all) {}
+      : protection_(protection),
+        options_(options),
+        window_(window),
+        opens_all_(info.opens_all),
+        hides_(info.hides) {}
 
-  std::uint64_t read(cpu::Core& core, PhysAddr entry) const;
+  std::uint64_t read(cpu::Core& core, PhysAddr entry) {
+    return hides_ ? read_hidden(core, entry) : load(core, entry);
+  }
 
   // set_pte: a valid kernel entry needs DSB ISHST + ISB.
   void set_pte(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, bool kernel_mapping);
@@ -77,12 +83,12 @@ class PageTables {
 
   // A window, inside others or not.
   void open(cpu::Core& core, const Target& target) {
-    open_.push_back({target, protection_.open(core, target)});
+    open_.push_back({target, begin(core, target)});
   }
   void close(cpu::Core& core, bool synchronised) {
     const Open window = open_.back();
     open_.pop_back();
-    protection_.close(core, window.target, window.before, synchronised);
+    end(core, window.target, window.before, synchronised);
   }
 
   // In interrupts lazy MMU sections do nothing, and what was open is closed.
@@ -99,6 +105,10 @@ class PageTables {
     std::uint64_t before;  // what the protection gave, to be put back
   };
 
+  std::uint64_t begin(cpu::Core& core, const Target& target);
+  void end(cpu::Core& core, const Target& target, std::uint64_t before, bool synchronised);
+  std::uint64_t load(cpu::Core& core, PhysAddr entry) const;
+  std::uint64_t read_hidden(cpu::Core& core, PhysAddr entry);
   void write(cpu::Core& core, PhysAddr entry, std::uint64_t value);
   void barriers(cpu::Core& core);
   // Does an open window let `table` be written?
@@ -114,7 +124,7 @@ class PageTables {
   Protection& protection_;
   const Options options_;
   const std::optional<WindowScope> window_;
-  const bool opens_all_;
+  const bool opens_all_, hides_;
   std::vector<Open> open_;
   std::size_t interrupted_ = 0;  // so many of them belong to what an interrupt has interrupted
   bool lazy_ = false;

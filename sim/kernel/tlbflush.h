@@ -26,6 +26,7 @@ enum class FlushSite : std::uint8_t {
   kExitMm,
   kVmallocPurge,
   kSetMemoryPkey,
+  kSetMemory,
   kAsidRollover,
   kThpSplit,
   kThpCollapse,
@@ -35,10 +36,11 @@ enum class FlushSite : std::uint8_t {
   kCount
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite::kCount)>
-    kFlushSiteNames = {"none",          "fork-parent",     "cow-break",     "write-reuse",
-                       "unmap",         "mprotect",        "mremap",        "exit-mm",
-                       "vmalloc-purge", "set-memory-pkey", "asid-rollover", "thp-split",
-                       "thp-collapse",  "madvise-free",    "madvise-cold",  "contpte"};
+    kFlushSiteNames = {"none",          "fork-parent",     "cow-break",    "write-reuse",
+                       "unmap",         "mprotect",        "mremap",       "exit-mm",
+                       "vmalloc-purge", "set-memory-pkey", "set-memory",   "asid-rollover",
+                       "thp-split",     "thp-collapse",    "madvise-free", "madvise-cold",
+                       "contpte"};
 
 struct FlushOptions {
   bool shootdowns = false;                // x86-64: by interrupts to other cores

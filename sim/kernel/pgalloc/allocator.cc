@@ -92,7 +92,7 @@ void PageTableAllocator::zero_marked(cpu::Core& core, Pfn pfn) {
 void PageTableAllocator::mark_boot_tables(cpu::Core& core) {
   const Because boot(core, Cause::kBoot);
   for (const auto& [first, count] : context_.linear_map.boot_tables()) {
-    context_.protection.mark(core, first, count, TableKind::kKernel);
+    context_.protection.mark(core, first, count, TableKind::kLinearMap);
   }
 }
 

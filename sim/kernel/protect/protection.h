@@ -24,10 +24,11 @@ struct AllocatorInfo;
 
 // What a page table is for.
 enum class TableKind : std::uint8_t {
-  kUserLeaf,  // of a process, with entries of pages
-  kUser,      // of a process, above those
-  kKernel,    // of the kernel's own addresses
-  kPool,      // not known yet: pages that wait for use
+  kUserLeaf,   // of a process, with entries of pages
+  kUser,       // of a process, above those
+  kKernel,     // of the kernel's own addresses
+  kLinearMap,  // of the linear map itself
+  kPool,       // not known yet: pages that wait for use
 };
 
 // The tables that a window is for. None: whichever will be written.

@@ -1,0 +1,46 @@
+// Page tables are read-only in the linear map, and set_memory_rw() and set_memory_ro() stand around
+// each window. The mapping is the same for all cores: a window is open for all of them, for the
+// pages that it is for. The linear map's own tables stay writable: to open them they would have to
+// be written.
+
+#include "sim/kernel/protect/toggled.h"
+
+namespace kpksim::kernel {
+namespace {
+
+class RodataToggle final : public ToggledTables {
+ public:
+  explicit RodataToggle(const ProtectionContext& context) : linear_map_(context.linear_map) {}
+
+ private:
+  // PTE_RDONLY and PTE_WRITE: with the latter (DBM) hardware would make the page writable itself.
+  static constexpr std::uint64_t kReadOnly = mmu::field::kAp2.mask();
+  static constexpr std::uint64_t kWrite = mmu::field::kDbm.mask();
+
+  bool can_mark(TableKind kind) const override { return kind != TableKind::kLinearMap; }
+  void show(cpu::Core& core, Pfn first, std::uint64_t count) override {
+    linear_map_.set_memory(core, first, count, {kReadOnly, kWrite});
+  }
+  void hide(cpu::Core& core, Pfn first, std::uint64_t count) override {
+    linear_map_.set_memory(core, first, count, {kWrite, kReadOnly});
+  }
+
+  LinearMap& linear_map_;
+};
+
+const Protections::Entry registered{{
+    .name = "rodata-toggle",
+    .description = "page tables are read-only in the linear map but for set_memory_rw() windows",
+    .rank = 2,
+    .marks = "read-only",
+    .x86 = true,
+    .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
+    .opens_all = false,
+    .against = against_toggled,
+    .make = [](const ProtectionContext& context, const Parameters&) -> std::unique_ptr<Protection> {
+      return std::make_unique<RodataToggle>(context);
+    },
+}};
+
+}  // namespace
+}  // namespace kpksim::kernel
