@@ -107,7 +107,7 @@ std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
   };
   unsigned from = find();
   if (from > kMaxOrder) {
-    if (!steal(order, mobility)) return std::nullopt;
+    if (mobility == Mobility::kPageTable || !steal(order, mobility)) return std::nullopt;
     from = find();
   }
   const std::uint64_t i = head(mobility, from);
@@ -116,8 +116,23 @@ std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
     --from;
     push(i + (1ull << from), from);
   }
-  free_pages_ -= 1ull << order;
+  if (mobility != Mobility::kPageTable) free_pages_ -= 1ull << order;
   return first_ + i;
+}
+
+std::optional<Pfn> Buddy::claim_block() {
+  const auto block = allocate(kBlockOrder, Mobility::kUnmovable);
+  if (!block) return std::nullopt;
+  block_type_[(*block - first_) >> kBlockOrder] = Mobility::kPageTable;
+  push(*block - first_, kBlockOrder);
+  return block;
+}
+
+void Buddy::release_block(Pfn block) {
+  if (!is_claimed(block) || !is_free_block(block)) throw ModelError("a block in use is released");
+  remove(block - first_);
+  block_type_[(block - first_) >> kBlockOrder] = Mobility::kUnmovable;
+  free(block, kBlockOrder);
 }
 
 void Buddy::list_fresh(std::uint64_t end) {
@@ -143,7 +158,8 @@ std::optional<Pfn> Buddy::allocate_contiguous(unsigned order) {
   // The free run that starts at `at`, in frames; 0 if none does.
   const auto run_at = [&](std::uint64_t at) -> std::uint64_t {
     if (at >= fresh_ && at < fresh_end_) return kLargest;
-    return nodes_[at].free() ? 1ull << nodes_[at].order() : 0;
+    if (!nodes_[at].free() || is_claimed(first_ + at)) return 0;
+    return 1ull << nodes_[at].order();
   };
   for (std::uint64_t start = align_up(first_.value, frames) - first_.value;
        start + frames <= count_; start += frames) {
@@ -167,14 +183,28 @@ void Buddy::free(Pfn pfn, unsigned order) {
   std::uint64_t i = pfn - first_;
   const bool fresh = i >= fresh_ && i < fresh_end_;
   if (i >= count_ || fresh || nodes_[i].free()) throw ModelError("a free page is freed again");
-  free_pages_ += 1ull << order;
+  const bool claimed = is_claimed(pfn);
+  if (!claimed) free_pages_ += 1ull << order;
   for (; order < kMaxOrder; ++order) {
     const std::uint64_t buddy = i ^ (1ull << order);
+    // A claimed block never merges with another.
+    if (order == kBlockOrder && (claimed || (buddy < count_ && is_claimed(first_ + buddy)))) break;
     if (buddy >= count_ || !nodes_[buddy].free() || nodes_[buddy].order() != order) break;
     remove(buddy);
     i &= buddy;
   }
   push(i, order);
+}
+
+void Buddy::free_range(Pfn first, std::uint64_t count) {
+  while (count != 0) {
+    const auto aligned = static_cast<unsigned>(std::countr_zero(first - first_));
+    const unsigned fits = static_cast<unsigned>(std::bit_width(count)) - 1;
+    const unsigned order = std::min({aligned, fits, kMaxOrder});
+    free(first, order);
+    first += 1ull << order;
+    count -= 1ull << order;
+  }
 }
 
 }  // namespace kpksim::kernel

@@ -3,7 +3,9 @@
 // kept last in, first out. Memory that cannot be moved (page tables, vmalloc) and memory that can
 // (what users map) come from different blocks of 2 MB as long as there are enough: each block has a
 // migrate type, and an allocation that finds nothing of its own takes over the largest run of the
-// other. Its own data are host memory: no count depends on them.
+// other. A third type has whole blocks that are claimed for page tables alone: no other allocation
+// gets a page of them, and none of theirs comes from elsewhere. Its own data are host memory: no
+// count depends on them.
 //
 // Boot costs nothing for each frame: runs of the largest order that nothing has touched yet are
 // kept as one range, the tail of their list. Such runs never merge, so that they leave the list at
@@ -21,7 +23,7 @@ namespace kpksim::kernel {
 
 inline constexpr unsigned kMaxOrder = 10;
 
-enum class Mobility : std::uint8_t { kMovable, kUnmovable };
+enum class Mobility : std::uint8_t { kMovable, kUnmovable, kPageTable };
 
 class Buddy {
  public:
@@ -32,10 +34,26 @@ class Buddy {
   // A naturally aligned run of 2^order frames, or nullopt.
   std::optional<Pfn> allocate(unsigned order, Mobility mobility);
   void free(Pfn pfn, unsigned order);
+  // Any run of allocated frames, in naturally aligned runs.
+  void free_range(Pfn first, std::uint64_t count);
   // A naturally aligned run of 2^order frames, of an order beyond kMaxOrder, all of it free
   // (alloc_contig_pages()); the lowest. It is given back in runs of kMaxOrder.
   std::optional<Pfn> allocate_contiguous(unsigned order);
 
+  // A free block of 2 MB becomes one for page tables: the only source of Mobility::kPageTable.
+  // nullopt: no whole block is free.
+  std::optional<Pfn> claim_block();
+  // An ordinary one again. All of it must be free.
+  void release_block(Pfn block);
+  bool is_claimed(Pfn pfn) const {
+    return block_type_[(pfn - first_) >> kBlockOrder] == Mobility::kPageTable;
+  }
+  bool is_free_block(Pfn block) const {
+    const Node& node = nodes_[block - first_];
+    return node.free() && node.order() >= kBlockOrder;
+  }
+
+  // Without those of claimed blocks.
   std::uint64_t free_pages() const { return free_pages_; }
   Pfn first() const { return first_; }
   std::uint64_t size() const { return count_; }
@@ -71,7 +89,7 @@ class Buddy {
   std::uint64_t free_pages_;
   LazyArray<Node> nodes_;
   LazyArray<Mobility> block_type_;
-  std::array<Heads, 2> heads_;
+  std::array<Heads, 3> heads_;
   std::uint64_t fresh_;      // untouched runs of the largest order, movable,
   std::uint64_t fresh_end_;  // up to here
 };

@@ -13,34 +13,49 @@ using mmu::Descriptor;
 
 namespace {
 
+constexpr std::uint64_t kRange = 1ull << (kPmdShift - kPageShift);  // of early tables, in pages
+
 PhysAddr entry_address(Pfn table, VirtAddr va, unsigned level) {
   return address_of(table) + ((va.value >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
 }
 
 }  // namespace
 
-std::uint64_t LinearMap::boot_pages(Granularity granularity, std::uint64_t pages) {
-  return granularity == Granularity::kBlock ? 1 : BootTables::count(pages);
+std::uint64_t LinearMap::boot_pages(Granularity granularity, EarlyTables early,
+                                    std::uint64_t pages) {
+  if (granularity == Granularity::kBlock) return 1;
+  const std::uint64_t tables = BootTables::count(pages);
+  if (early == EarlyTables::kPages) return tables;
+  return kRange + align_up(tables - 1, kRange);
 }
 
 void LinearMap::build(mmu::PhysicalMemory& memory, Buddy& buddy) {
   root_ = buddy.first();  // swapper_pg_dir: read-only after boot, never keyed
   end_ = linear_va(address_of(buddy.first() + buddy.size()));
   if (granularity_ == Granularity::kBlock) return build_blocks(memory, buddy);
+  if (early_ == EarlyTables::kRanges) {
+    root_ += kRange - 1;
+    buddy.free_range(buddy.first(), kRange - 1);
+  }
   boot_range_ = root_ + 1;
-  boot_pages_ = boot_pages(granularity_, buddy.size()) - 1;
+  boot_pages_ = BootTables::count(buddy.size()) - 1;
   memory.set_first_contents(root_, boot_pages_ + 1,
                             std::make_unique<BootTables>(buddy.first(), buddy.size(), root_,
                                                          granularity_ == Granularity::kContPte));
 }
 
-// Early tables come from one 2 MB range, keyed in one go later ("ppa").
+// One range has more pages than the largest memory has tables; single pages are the lowest ones,
+// one after the other.
 void LinearMap::build_blocks(mmu::PhysicalMemory& memory, Buddy& buddy) {
-  const auto range = buddy.allocate(kPmdShift - kPageShift, Mobility::kUnmovable);
-  if (!range) throw InputError("memory is too small for its own linear map");
-  boot_range_ = *range;
-  boot_pages_ = kEntriesPerTable;
-  Pfn next_table = boot_range_;
+  const auto next_table = [&] {
+    const bool range = early_ == EarlyTables::kRanges;
+    if (boot_pages_ == 0 || !range) {
+      const auto run = buddy.allocate(range ? kPmdShift - kPageShift : 0, Mobility::kUnmovable);
+      if (!run) throw InputError("memory is too small for its own linear map");
+      if (boot_pages_ == 0) boot_range_ = *run;
+    }
+    return boot_range_ + boot_pages_++;
+  };
   const PhysAddr start = address_of(buddy.first());
   const PhysAddr end = start + buddy.size() * kPageSize;
   for (PhysAddr pa = start; pa < end;) {
@@ -60,8 +75,7 @@ void LinearMap::build_blocks(mmu::PhysicalMemory& memory, Buddy& buddy) {
       }
       Descriptor next{memory.read64(entry)};
       if (!next.valid()) {
-        next = table_descriptor(next_table);
-        next_table += 1;
+        next = table_descriptor(next_table());
         memory.write64(entry, next.raw);
       }
       table = next.pfn();
@@ -82,7 +96,7 @@ LinearMap::Entry LinearMap::leaf_of(cpu::Core& core, VirtAddr va) const {
 }
 
 void LinearMap::split_block(cpu::Core& core, const Entry& block) {
-  const Pfn table = table_source_(core);
+  const Pfn table = table_source_->allocate_for_split(core);
   const unsigned level = block.level + 1;
   const std::uint64_t size = 1ull << mmu::level_shift(level);
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
@@ -137,8 +151,11 @@ void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
 }
 
 // Splits what the range covers in part, then rewrites its leaves.
-void LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change) {
-  if (granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end))) {
+bool LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change) {
+  const bool splits =
+      granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end));
+  if (splits) {
+    table_source_->prepare_split(core);
     const LazySection lazy(tables_, core, Target());
     split_at(core, start);
     if (end < end_) split_at(core, end);
@@ -150,6 +167,7 @@ void LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, con
                     Descriptor{(leaf.descriptor.raw & ~change.clear) | change.set}, true);
     va += 1ull << mmu::level_shift(leaf.level);
   }
+  return splits;
 }
 
 void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key) {
@@ -158,9 +176,10 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
   statistics_.pages += count;
   const VirtAddr start = linear_va(address_of(first));
   const VirtAddr end = start + count * kPageSize;
-  change_leaves(core, start, end,
-                {mmu::field::kPoIndex.mask(), mmu::field::kPoIndex.set(0, key.value)});
+  const bool split = change_leaves(
+      core, start, end, {mmu::field::kPoIndex.mask(), mmu::field::kPoIndex.set(0, key.value)});
   flush_.kernel_range(core, FlushSite::kSetMemoryPkey, start, end);
+  if (split) table_source_->finish_split(core);
 }
 
 void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change) {
@@ -168,16 +187,21 @@ void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, cons
   core.execute(instructions_);
   const VirtAddr start = linear_va(address_of(first));
   const VirtAddr end = start + count * kPageSize;
-  change_leaves(core, start, end, change);
+  const bool split = change_leaves(core, start, end, change);
   const bool becomes_valid = change.clear == 0 && change.set == mmu::field::kValid.mask();
   if (!becomes_valid) flush_.kernel_range(core, FlushSite::kSetMemory, start, end);
+  if (split) table_source_->finish_split(core);
 }
 
 std::vector<std::pair<Pfn, std::uint64_t>> LinearMap::boot_tables() const {
-  if (granularity_ == Granularity::kBlock) return {{boot_range_, boot_pages_}};
+  const std::uint64_t size = early_ == EarlyTables::kRanges ? kRange : 1;
   std::vector<std::pair<Pfn, std::uint64_t>> tables;
-  for (std::uint64_t i = 0; i < boot_pages_; ++i) tables.emplace_back(boot_range_ + i, 1);
+  for (std::uint64_t i = 0; i < boot_pages_; i += size) tables.emplace_back(boot_range_ + i, size);
   return tables;
+}
+
+std::uint64_t LinearMap::boot_rest() const {
+  return early_ == EarlyTables::kPages ? 0 : align_up(boot_pages_, kRange) - boot_pages_;
 }
 
 PkeyIndex LinearMap::key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const {

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,23 +35,37 @@ inline constexpr std::array<Statistic<LinearMapStatistics>, 7> kLinearMapStatist
      &LinearMapStatistics::split_contpte},
 }};
 
+// How memblock gives boot the linear map's own tables: single pages, or ranges of 2 MB.
+enum class EarlyTables : std::uint8_t { kPages, kRanges };
+
+// Where the tables come from that splits need: the page-table allocator.
+class SplitTables {
+ public:
+  virtual ~SplitTables() = default;
+  // Before a split; each table for it; and when the range that it was for has been changed.
+  virtual void prepare_split(cpu::Core&) {}
+  virtual Pfn allocate_for_split(cpu::Core& core) = 0;
+  virtual void finish_split(cpu::Core&) {}
+};
+
 class LinearMap {
  public:
   // `instructions`: of one set_memory_pkey() call.
-  LinearMap(Granularity granularity, PageTables& tables, TlbFlush& flush,
+  LinearMap(Granularity granularity, EarlyTables early, PageTables& tables, TlbFlush& flush,
             std::uint64_t instructions)
-      : granularity_(granularity), tables_(tables), flush_(flush), instructions_(instructions) {}
+      : granularity_(granularity),
+        early_(early),
+        tables_(tables),
+        flush_(flush),
+        instructions_(instructions) {}
 
-  // Pages at the start of memory that build() finds taken for it: its tables, or of a map of blocks
-  // the root.
-  static std::uint64_t boot_pages(Granularity granularity, std::uint64_t pages);
+  // Pages at the start of memory that build() finds taken for it: its tables (in ranges, after a
+  // range that has the root), or of a map of blocks the root.
+  static std::uint64_t boot_pages(Granularity granularity, EarlyTables early, std::uint64_t pages);
   // Before the MMU is on: the tables of all of `buddy`'s memory.
   void build(mmu::PhysicalMemory& memory, Buddy& buddy);
 
-  // Tables that a split needs come from here (the page-table allocator decides).
-  void set_table_source(std::function<Pfn(cpu::Core&)> source) {
-    table_source_ = std::move(source);
-  }
+  void set_table_source(SplitTables& source) { table_source_ = &source; }
 
   // set_memory_pkey(): keys `count` pages from `first` on. Splits, rewrites the leaves in one lazy
   // MMU section, then flush_tlb_kernel_range.
@@ -66,9 +79,10 @@ class LinearMap {
   };
   void set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change);
 
-  // The tables that build() made, without the root, in runs of neighbours as the kernel has them:
-  // of a map of blocks one range, else single pages.
+  // The tables that build() made, without the root, as memblock gave them, in that order: single
+  // pages, or ranges; and how many pages at the end of the last range are no tables.
   std::vector<std::pair<Pfn, std::uint64_t>> boot_tables() const;
+  std::uint64_t boot_rest() const;
 
   // The key that the linear map gives a page now, read from the tables.
   PkeyIndex key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const;
@@ -87,19 +101,21 @@ class LinearMap {
   Entry leaf_of(cpu::Core& core, VirtAddr va) const;
   bool is_boundary(cpu::Core& core, VirtAddr va) const;
   void split_at(cpu::Core& core, VirtAddr boundary);
-  void change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change);
+  // True: it had to split.
+  bool change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change);
   void split_block(cpu::Core& core, const Entry& block);
   void clear_contiguous(cpu::Core& core, const Entry& entry);
 
   Granularity granularity_;
+  EarlyTables early_;
   PageTables& tables_;
   TlbFlush& flush_;
   const std::uint64_t instructions_;
   Pfn root_;
   VirtAddr end_;
-  Pfn boot_range_;  // boot's tables, without the root
+  Pfn boot_range_;  // boot's tables, without the root: neighbours
   std::uint64_t boot_pages_ = 0;
-  std::function<Pfn(cpu::Core&)> table_source_;
+  SplitTables* table_source_ = nullptr;
   LinearMapStatistics statistics_;
 };
 

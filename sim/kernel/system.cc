@@ -86,6 +86,12 @@ std::unique_ptr<PageTableAllocator> make_allocator(const Policy& policy,
                    Parameters(policy.allocator.name, info.parameters, policy.allocator.parameters));
 }
 
+EarlyTables early_tables(const Policy& policy) {
+  const AllocatorInfo& info = Allocators::find(policy.allocator.name, "page-table allocator");
+  return info.early(policy.linear_map, Parameters(policy.allocator.name, info.parameters,
+                                                  policy.allocator.parameters));
+}
+
 }  // namespace
 
 System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const Config& cfg)
@@ -95,20 +101,22 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       protection_info(Protections::find(cfg.policy.protection.name, "protection")),
       protection(make_protection(protection_info, cfg.policy, {machine, linear_map, flush})),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift,
-            LinearMap::boot_pages(cfg.policy.linear_map, cfg.memory_bytes >> kPageShift)),
+            LinearMap::boot_pages(cfg.policy.linear_map, early_tables(cfg.policy),
+                                  cfg.memory_bytes >> kPageShift)),
       tables(*protection, protection_info, window_of(cfg.policy),
              {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
               kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
       flush({core.architecture == cpu::Architecture::kX86, core.tlb_range, core.repeat_tlbi,
              kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
-      linear_map(cfg.policy.linear_map, tables, flush, kernel.path.set_memory_pkey),
+      linear_map(cfg.policy.linear_map, early_tables(cfg.policy), tables, flush,
+                 kernel.path.set_memory_pkey),
       hugetlb(buddy, core.architecture != cpu::Architecture::kX86),
       pages(cfg.memory_bytes >> kPageShift) {
   set_huge_pages(kPmdSize, profile.huge_pages);
   linear_map.build(machine.memory(), buddy);
   allocator =
       make_allocator(cfg.policy, {buddy, linear_map, tables, machine.memory(), *protection});
-  linear_map.set_table_source([this](cpu::Core& c) { return allocator->allocate_for_split(c); });
+  linear_map.set_table_source(*allocator);
   for (std::size_t i = 0; i < machine.core_count(); ++i) {
     machine.core(i).set_registers(boot_registers(*protection, linear_map.root(), core));
   }

@@ -16,7 +16,7 @@ namespace kpksim::kernel {
 namespace {
 
 constexpr Pfn kFirst{0x40000};
-constexpr std::uint64_t kBlock = 512;
+constexpr std::uint64_t kBlock = 512, kRun = 1ull << kMaxOrder;
 
 class PlainBuddy {
  public:
@@ -186,7 +186,6 @@ TEST(Buddy, AFreePageCannotBeFreedWhetherItWasEverUsedOrNot) {
 
 TEST(Buddy, UntouchedRunsBeforeAContiguousOneKeepTheirPlaceInTheList) {
   Buddy buddy(kFirst, 8 * kBlock * 2);
-  constexpr std::uint64_t kRun = 1ull << kMaxOrder;
   for (int i = 0; i < 3; ++i) (void)buddy.allocate(kMaxOrder, Mobility::kMovable);
   buddy.free(kFirst + kRun, kMaxOrder);
   EXPECT_EQ(buddy.allocate_contiguous(kMaxOrder + 1), std::optional(kFirst + 4 * kRun));
@@ -200,6 +199,56 @@ TEST(Buddy, TakesTheLowestFramesOfAMachineOf64TB) {
   Buddy buddy(kFirst, count);
   EXPECT_EQ(buddy.allocate(9, Mobility::kMovable), std::optional(kFirst));
   EXPECT_EQ(buddy.free_pages(), count - 512);
+}
+
+TEST(Buddy, AClaimedBlockIsForPageTablesAlone_AndNeverMerges) {
+  Buddy buddy(kFirst, 4 * kRun);
+  EXPECT_FALSE(buddy.allocate(0, Mobility::kPageTable).has_value());
+  const Pfn block = *buddy.claim_block();
+  EXPECT_EQ(buddy.free_pages(), 4 * kRun - kBlock);
+  const Pfn page = *buddy.allocate(0, Mobility::kPageTable);
+  EXPECT_TRUE(buddy.is_claimed(page));
+  EXPECT_FALSE(buddy.is_free_block(block));
+  EXPECT_FALSE(buddy.allocate_contiguous(12).has_value());
+  buddy.free(page, 0);
+  EXPECT_TRUE(buddy.is_free_block(block));
+  EXPECT_FALSE(buddy.allocate_contiguous(12).has_value());
+  EXPECT_FALSE(buddy.allocate(kMaxOrder, Mobility::kPageTable).has_value());
+  EXPECT_EQ(buddy.free_pages(), 4 * kRun - kBlock);
+  buddy.release_block(block);
+  EXPECT_EQ(buddy.free_pages(), 4 * kRun);
+  EXPECT_EQ(buddy.allocate_contiguous(12), std::optional(kFirst));
+}
+
+TEST(Buddy, AFreeNeighbourOfAClaimedBlockStaysApartFromIt) {
+  Buddy buddy(kFirst, kRun);
+  const Pfn block = *buddy.claim_block();
+  const Pfn other = *buddy.allocate(9, Mobility::kUnmovable);
+  buddy.free(other, 9);
+  EXPECT_EQ(buddy.free_pages(), kBlock);
+  EXPECT_FALSE(buddy.allocate(kMaxOrder, Mobility::kUnmovable).has_value());
+  buddy.release_block(block);
+  EXPECT_TRUE(buddy.allocate(kMaxOrder, Mobility::kUnmovable).has_value());
+}
+
+TEST(Buddy, AClaimedBlockInUseCannotBeReleased) {
+  Buddy buddy(kFirst, kRun);
+  const Pfn block = *buddy.claim_block();
+  (void)buddy.allocate(0, Mobility::kPageTable);
+  EXPECT_THROW(buddy.release_block(block), ModelError);
+}
+
+TEST(Buddy, AnyRangeCanBeFreed) {
+  for (const std::uint64_t first : {0u, 1u, 3u, 511u, 700u}) {
+    for (const std::uint64_t count : {0u, 1u, 2u, 5u, 512u, 1300u}) {
+      Buddy buddy(kFirst, 4 * kRun, 3000);
+      buddy.free_range(kFirst + first, count);
+      EXPECT_EQ(buddy.free_pages(), 4 * kRun - 3000 + count);
+    }
+  }
+  Buddy buddy(kFirst, 4 * kRun, 3000);
+  buddy.free_range(kFirst, 3000);
+  EXPECT_EQ(buddy.allocate_contiguous(12), std::optional(kFirst));
 }
 
 }  // namespace

@@ -96,4 +96,36 @@ void PageTableAllocator::mark_boot_tables(cpu::Core& core) {
   }
 }
 
+Pfn PageTableAllocator::take_single(cpu::Core& core, TableKind kind) {
+  const Pfn pfn = page();
+  zero(core, pfn);
+  const Because keying(core, Cause::kKeying);
+  context_.protection.mark(core, pfn, 1, kind);
+  return pfn;
+}
+
+void PageTableAllocator::give_back_single(cpu::Core& core, Pfn pfn) {
+  const Because keying(core, Cause::kKeying);
+  context_.protection.unmark(core, pfn, 1);
+  context_.buddy.free(pfn, 0);
+}
+
+Pfn PageTableAllocator::late_page() {
+  late_.push_back(page());
+  return late_.back();
+}
+
+void PageTableAllocator::finish_split(cpu::Core& core) {
+  while (!late_.empty()) {
+    const Pfn pfn = late_.back();
+    late_.pop_back();
+    ++late_marked_;
+    context_.protection.mark(core, pfn, 1, TableKind::kLinearMap);
+  }
+}
+
+OwnStatistic PageTableAllocator::late_statistic() const {
+  return {"late", "pages", "tables of splits that were marked after the split", late_marked_};
+}
+
 }  // namespace kpksim::kernel

@@ -53,10 +53,9 @@ struct AllocatorContext {
   Protection& protection;
 };
 
-class PageTableAllocator {
+class PageTableAllocator : public SplitTables {
  public:
   explicit PageTableAllocator(AllocatorContext context) : context_(context) {}
-  virtual ~PageTableAllocator() = default;
 
   // A zeroed page-table page, marked if the policy marks. InputError when memory is exhausted.
   Pfn allocate(cpu::Core& core, TableKind kind);
@@ -65,8 +64,8 @@ class PageTableAllocator {
 
   // Called once the MMU is on and pages can be marked; marks the early tables.
   virtual void boot(cpu::Core&) {}
-  // A page for a split of the linear map.
-  virtual Pfn allocate_for_split(cpu::Core& core) = 0;
+  // Marks late_page()s.
+  void finish_split(cpu::Core& core) override;
   // do_shrink_slab() at the highest priority: has up to half of what is cached scanned, in batches,
   // and what an earlier call put off as too little. Returns how many pages went back.
   std::uint64_t shrink(cpu::Core& core);
@@ -89,12 +88,21 @@ class PageTableAllocator {
   void zero(cpu::Core& core, Pfn pfn);
   void zero_marked(cpu::Core& core, Pfn pfn);
   void mark_boot_tables(cpu::Core& core);
+  // Page by page: a zeroed, marked page; and it goes back.
+  Pfn take_single(cpu::Core& core, TableKind kind);
+  void give_back_single(cpu::Core& core, Pfn pfn);
+  // An unmarked page for a split, which cannot be marked now, as the split may be part of a mark:
+  // it is as soon as that is done, which may split once more.
+  Pfn late_page();
+  OwnStatistic late_statistic() const;
 
   AllocatorContext context_;
 
  private:
   std::uint64_t live_ = 0, peak_ = 0, allocated_ = 0, freed_ = 0;
   std::uint64_t put_off_ = 0;  // nr_deferred of the shrinker
+  std::vector<Pfn> late_;      // to be marked
+  std::uint64_t late_marked_ = 0;
 };
 
 struct AllocatorInfo {
@@ -103,6 +111,9 @@ struct AllocatorInfo {
   bool marks = true;   // else its pages stay ordinary ones
   bool pools = false;  // pages are marked before it is known what they will be used for
   std::vector<ParameterInfo> parameters = {};
+  EarlyTables (*early)(Granularity, const Parameters&) = [](Granularity map, const Parameters&) {
+    return map == Granularity::kBlock ? EarlyTables::kRanges : EarlyTables::kPages;
+  };
   // A reason against such a linear map, or an empty text.
   std::string_view (*against)(Granularity) = [](Granularity) { return std::string_view(); };
   std::unique_ptr<PageTableAllocator> (*make)(const AllocatorContext&, const Parameters&) = nullptr;

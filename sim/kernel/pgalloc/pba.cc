@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <list>
 #include <map>
-#include <optional>
+#include <utility>
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
@@ -29,12 +29,23 @@ class Pba final : public PageTableAllocator {
         worth_breaking_(p.number("break")),
         refills_(orders_.size()) {}
 
+  // pba_init() fills the cache when nothing can be marked yet; pba_init_late() marks that run, and
+  // splits in doing so may use its pages.
   void boot(cpu::Core& core) override {
     const Because boot(core, Cause::kBoot);
-    refill(core, false);
+    const auto [run, order] = allocate_run();
+    cache(run, order, false);
+    context_.protection.mark(core, run, 1ull << order, TableKind::kPool);
     mark_boot_tables(core);
   }
 
+  // pba_prepare_direct_map_split(). The splits of a refill itself have the reserve, whose other
+  // half is for all others: one that is not full is filled first.
+  void prepare_split(cpu::Core& core) override {
+    if (refilling_ || cached_.size() >= reserve_) return;
+    ++replenished_;
+    refill(core, false);
+  }
   Pfn allocate_for_split(cpu::Core&) override {
     if (cached_.empty()) throw InputError("out of memory: pba has no page for a split");
     return pop();
@@ -44,14 +55,13 @@ class Pba final : public PageTableAllocator {
   using Blocks = std::map<Pfn, std::uint64_t>;
 
   Pfn take(cpu::Core& core, TableKind) override {
-    std::optional<Pfn> pfn;
-    if (cached_.size() <= reserve_) {
+    const auto refilled = [&] {
       const Because keying(core, Cause::kKeying);
-      pfn = refill(core, true);
-    }
-    if (!pfn) pfn = pop();
-    zero_marked(core, *pfn);
-    return *pfn;
+      return refill(core, true);
+    };
+    const Pfn pfn = cached_.size() > reserve_ ? pop() : refilled();
+    zero_marked(core, pfn);
+    return pfn;
   }
 
   void give_back(cpu::Core&, Pfn pfn) override {
@@ -66,27 +76,26 @@ class Pba final : public PageTableAllocator {
     return pfn;
   }
 
-  // __refill_pages(). `hand_out`: the run's first page is not cached but returned.
-  std::optional<Pfn> refill(cpu::Core& core, bool hand_out) {
+  // The largest run that there is. Without one the reserve stays, and the allocation fails.
+  std::pair<Pfn, unsigned> allocate_run() {
     for (std::size_t i = 0; i < orders_.size(); ++i) {
       const auto order = static_cast<unsigned>(orders_[i]);
       const auto run = context_.buddy.allocate(order, Mobility::kUnmovable);
       if (!run) continue;
       ++refills_[i];
-      const std::uint64_t pages = 1ull << order;
-      // The first refill feeds the split of its own block: its pages are marked with the rest of
-      // it.
-      const bool first = cached_.empty();
-      if (first) cache(*run, order, hand_out);
-      context_.protection.mark(core, *run, pages, TableKind::kPool);
-      if (!first) cache(*run, order, hand_out);
-      if (hand_out) return *run;
-      return std::nullopt;
+      return {*run, order};
     }
-    if (cached_.empty()) {
-      throw InputError("out of memory: pba cannot refill (give the machine more --memory)");
-    }
-    return std::nullopt;  // eats into the reserve before it gives up
+    throw InputError("out of memory: pba cannot refill (give the machine more --memory)");
+  }
+
+  // __refill_pages(). `hand_out`: the run's first page is not cached. Returns that page.
+  Pfn refill(cpu::Core& core, bool hand_out) {
+    const auto [run, order] = allocate_run();
+    refilling_ = true;  // alloc_mutex
+    context_.protection.mark(core, run, 1ull << order, TableKind::kPool);
+    refilling_ = false;
+    cache(run, order, hand_out);
+    return run;
   }
 
   // split_page(): the pages are single ones from now on. Each goes to the head: the last is first.
@@ -103,6 +112,8 @@ class Pba final : public PageTableAllocator {
       out.push_back({fmt::format("refills_order_{}", orders_[i]), "refills",
                      fmt::format("refills with {} pages", 1u << orders_[i]), refills_[i]});
     }
+    out.push_back(
+        {"replenished", "refills", "refills of the reserve before a split", replenished_});
     out.push_back(
         {"shrunk_blocks", "blocks", "2 MB blocks released by the shrinker", shrunk_blocks_});
     out.push_back(
@@ -176,7 +187,8 @@ class Pba final : public PageTableAllocator {
   std::list<Pfn> cached_;
   Blocks blocks_;                       // whole 2 MB blocks -> how many of their pages are cached
   std::vector<std::uint64_t> refills_;  // by order
-  std::uint64_t shrunk_blocks_ = 0, shrunk_pages_ = 0;
+  bool refilling_ = false;
+  std::uint64_t replenished_ = 0, shrunk_blocks_ = 0, shrunk_pages_ = 0;
 };
 
 const Allocators::Entry registered{{

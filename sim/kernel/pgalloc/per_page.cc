@@ -1,7 +1,6 @@
 // Page by page ("noblock" of v6, the only one of RFC v5): marked at allocation, unmarked at free.
 // On a block map the first mark in a block or contiguous run splits it.
 
-#include "sim/kernel/cause.h"
 #include "sim/kernel/pgalloc/allocator.h"
 
 namespace kpksim::kernel {
@@ -14,18 +13,8 @@ class PerPage final : public PageTableAllocator {
   Pfn allocate_for_split(cpu::Core&) override { return page(); }  // such tables stay unmarked
 
  private:
-  Pfn take(cpu::Core& core, TableKind kind) override {
-    const Pfn pfn = page();
-    zero(core, pfn);
-    const Because keying(core, Cause::kKeying);
-    context_.protection.mark(core, pfn, 1, kind);
-    return pfn;
-  }
-  void give_back(cpu::Core& core, Pfn pfn) override {
-    const Because keying(core, Cause::kKeying);
-    context_.protection.unmark(core, pfn, 1);
-    context_.buddy.free(pfn, 0);
-  }
+  Pfn take(cpu::Core& core, TableKind kind) override { return take_single(core, kind); }
+  void give_back(cpu::Core& core, Pfn pfn) override { give_back_single(core, pfn); }
 };
 
 const Allocators::Entry registered{{
