@@ -9,6 +9,7 @@
 #include "sim/kernel/boot_tables.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "tests/kernel/fixture.h"
+#include "tests/kernel/random_calls.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -99,7 +100,7 @@ TEST(Allocators, AllTablesOfTheKernelAreMarked) {
   for (const char* allocator : {"pba", "ppa", "ppa:form=v7", "cached", "slab", "slab:order=0",
                                 "pageblock", "reserve", "reserve:size=1:fallback=per-page"}) {
     for (const char* map : {"block", "contpte", "pte"}) {
-      if (allocator == std::string("pba") && map == std::string("pte")) continue;
+      if (allocator[1] == 'b' && map == std::string("pte")) continue;
       Tables t(allocator, map);
       const std::vector<Pfn> pages = t.take_all(1100);
       EXPECT_EQ(t.marked(pages), pages.size());
@@ -108,6 +109,27 @@ TEST(Allocators, AllTablesOfTheKernelAreMarked) {
       const std::vector<Pfn> tables = kernel_tables(t.system());
       ASSERT_GT(tables.size(), 3u);
       EXPECT_EQ(t.marked(tables), tables.size()) << allocator << " " << map;
+    }
+  }
+}
+
+// As EveryPolicy has it for the defaults.
+TEST(Allocators, RandomCallsLeaveNothingBehind_WithTightParameters) {
+  for (const char* allocator :
+       {"pba:orders=4/2:reserve=16", "pba:ppa=on", "ppa:form=v7", "cached:bound=1:keep=0",
+        "slab:order=0:keep=0", "slab:order=5:keep=1", "slab:order=10",
+        "pageblock:fallback=per-page", "reserve:size=20:fallback=per-page"}) {
+    for (const char* map : {"block", "contpte", "pte"}) {
+      if (allocator[1] == 'b' && map == std::string("pte")) continue;
+      EXPECT_TRUE(rc::check(std::string(allocator) + " " + map, [&] {
+        const auto steps = *rc::gen::resize(20, rc::gen::container<std::vector<Step>>(step()));
+        Config c;
+        c.policy = parse_policy(std::string("kpkeys-poe+lazy,") + allocator + "," + map);
+        c.memory_bytes = 256ull << 20;
+        World world(c);
+        for (const Step& s : steps) world.execute(s);
+        world.end();
+      }));
     }
   }
 }
@@ -380,6 +402,14 @@ TEST(Pba, TheSplitsOfARefillUseTheReserve) {
   EXPECT_GE(splits() - before, 9u);
   EXPECT_EQ(t.own("replenished"), boot);
   EXPECT_GE(t.cached(), 3u);
+}
+
+TEST(Pba, BootsTablesAsPpaHasThem_SplitTheirBlockByTheCache) {
+  Tables whole("pba", "block"), ranges("pba:ppa=on", "block");
+  EXPECT_EQ(whole.system().linear_map.statistics().split_pmd, 0u);
+  EXPECT_EQ(ranges.system().linear_map.statistics().split_pmd, 1u);
+  EXPECT_EQ(ranges.cached() + 1, whole.cached());
+  EXPECT_EQ(ranges.free_pages(), whole.free_pages() + kBlock - 1);  // of one table
 }
 
 TEST(Pba, WithoutARunTheAllocationFails_AndTheReserveStays) {

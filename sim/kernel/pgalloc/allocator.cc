@@ -96,6 +96,30 @@ void PageTableAllocator::mark_boot_tables(cpu::Core& core) {
   }
 }
 
+std::uint64_t PageTableAllocator::mark_boot_ranges(cpu::Core& core) {
+  const Because boot(core, Cause::kBoot);
+  using Ranges = std::vector<std::pair<Pfn, std::uint64_t>>;
+  Ranges memblock = context_.linear_map.boot_tables(), ranges;
+  if (const std::uint64_t rest = context_.linear_map.boot_rest(); rest != 0) {
+    const auto [first, pages] = memblock.back();
+    memblock.pop_back();
+    ranges.emplace_back(first, pages - rest);
+    context_.buddy.free_range(first + (pages - rest), rest);
+  }
+  const std::size_t last = ranges.size();  // is never merged
+  for (const auto& [first, pages] : memblock) {
+    if (ranges.size() > last && ranges.back().first + ranges.back().second == first) {
+      ranges.back().second += pages;
+    } else {
+      ranges.emplace_back(first, pages);
+    }
+  }
+  for (const auto& [first, pages] : ranges) {
+    context_.protection.mark(core, first, pages, TableKind::kLinearMap);
+  }
+  return ranges.size();
+}
+
 Pfn PageTableAllocator::take_single(cpu::Core& core, TableKind kind) {
   const Pfn pfn = page();
   zero(core, pfn);

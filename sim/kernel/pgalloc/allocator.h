@@ -87,7 +87,10 @@ class PageTableAllocator : public SplitTables {
   // that is marked already, in a window of its own.
   void zero(cpu::Core& core, Pfn pfn);
   void zero_marked(cpu::Core& core, Pfn pfn);
+  // Boot's tables: each page or range that memblock gave; or neighbours with one call, and of v6's
+  // last range what is used, for the rest is given back. Returns how many calls.
   void mark_boot_tables(cpu::Core& core);
+  std::uint64_t mark_boot_ranges(cpu::Core& core);
   // Page by page: a zeroed, marked page; and it goes back.
   Pfn take_single(cpu::Core& core, TableKind kind);
   void give_back_single(cpu::Core& core, Pfn pfn);

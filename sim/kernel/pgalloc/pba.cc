@@ -27,6 +27,7 @@ class Pba final : public PageTableAllocator {
         reserve_(p.number("reserve")),
         keep_(p.number("keep")),
         worth_breaking_(p.number("break")),
+        as_ppa_(p.is_on("ppa")),
         refills_(orders_.size()) {}
 
   // pba_init() fills the cache when nothing can be marked yet; pba_init_late() marks that run, and
@@ -36,7 +37,11 @@ class Pba final : public PageTableAllocator {
     const auto [run, order] = allocate_run();
     cache(run, order, false);
     context_.protection.mark(core, run, 1ull << order, TableKind::kPool);
-    mark_boot_tables(core);
+    if (as_ppa_) {
+      mark_boot_ranges(core);
+    } else {
+      mark_boot_tables(core);
+    }
   }
 
   // pba_prepare_direct_map_split(). The splits of a refill itself have the reserve, whose other
@@ -184,6 +189,7 @@ class Pba final : public PageTableAllocator {
 
   const std::vector<std::uint64_t> orders_;
   const std::uint64_t reserve_, keep_, worth_breaking_;
+  const bool as_ppa_;
   std::list<Pfn> cached_;
   Blocks blocks_;                       // whole 2 MB blocks -> how many of their pages are cached
   std::vector<std::uint64_t> refills_;  // by order
@@ -202,7 +208,15 @@ const Allocators::Entry registered{{
                    {"keep", "pages", "that the shrinker leaves", "16", ParameterInfo::Kind::kNumber,
                     4, 1u << 20},
                    {"break", "free pages", "from which on the shrinker takes a block apart", "64",
-                    ParameterInfo::Kind::kNumber, 1, 512}},
+                    ParameterInfo::Kind::kNumber, 1, 512},
+                   switch_parameter("ppa",
+                                    "boot's tables as ppa:form=v6 has them, which gives the rest "
+                                    "of their last 2 MB back and splits that block")},
+    .early =
+        [](Granularity map, const Parameters& p) {
+          return p.is_on("ppa") || map == Granularity::kBlock ? EarlyTables::kRanges
+                                                              : EarlyTables::kPages;
+        },
     .against = [](Granularity map) -> std::string_view {
       if (map != Granularity::kPte) return {};
       return "it is for a linear map of blocks; with 'pte' nothing is ever split, and 'per-page' "

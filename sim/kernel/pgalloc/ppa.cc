@@ -20,22 +20,7 @@ class Ppa final : public PageTableAllocator {
   void boot(cpu::Core& core) override {
     const Because boot(core, Cause::kBoot);
     can_mark_ = true;
-    auto memblock = context_.linear_map.boot_tables();
-    if (const std::uint64_t rest = context_.linear_map.boot_rest(); rest != 0) {
-      const auto [first, pages] = memblock.back();
-      memblock.pop_back();
-      mark_range(core, first, pages - rest);
-      context_.buddy.free_range(first + (pages - rest), rest);
-    }
-    std::vector<std::pair<Pfn, std::uint64_t>> ranges;
-    for (const auto& [first, pages] : memblock) {
-      if (!ranges.empty() && ranges.back().first + ranges.back().second == first) {
-        ranges.back().second += pages;
-      } else {
-        ranges.emplace_back(first, pages);
-      }
-    }
-    for (const auto& [first, pages] : ranges) mark_range(core, first, pages);
+    ranges_ = mark_boot_ranges(core);
     for (const Early& table : early_) context_.protection.mark(core, table.pfn, 1, table.kind);
     early_marked_ = early_.size();
     early_.clear();
@@ -58,10 +43,6 @@ class Ppa final : public PageTableAllocator {
     if (can_mark_) return give_back_single(core, pfn);
     std::erase_if(early_, [&](const Early& table) { return table.pfn == pfn; });
     context_.buddy.free(pfn, 0);
-  }
-  void mark_range(cpu::Core& core, Pfn first, std::uint64_t pages) {
-    ++ranges_;
-    context_.protection.mark(core, first, pages, TableKind::kLinearMap);
   }
   std::vector<OwnStatistic> own() const override {
     return {{"ranges", "ranges", "ranges of boot's tables, marked with one call each", ranges_},
