@@ -359,18 +359,19 @@ TEST(Reserve, TakesNoMoreThanItsSize) {
 }
 
 TEST(Reserve, WhenItIsUsedUp_AnErrorOrSinglePages) {
-  Tables error("reserve:size=8"), single("reserve:size=8:fallback=per-page");
-  error.take_all(8);
-  const std::vector<Pfn> region = single.take_all(8);
+  Tables error("reserve:size=5"), single("reserve:size=5:fallback=per-page");
+  error.take_all(5);
+  const std::vector<Pfn> region = single.take_all(5);
   EXPECT_THROW(error.take(), InputError);
   const Pfn page = single.take();
+  ASSERT_EQ(page, region[4] + 1);  // the region's neighbour is none of its pages
   EXPECT_EQ(single.own("single"), 1u);
   EXPECT_TRUE(single.marked(page));
   single.give(page);
   EXPECT_FALSE(single.marked(page));
-  single.give(region[7]);
+  single.give(region[4]);
   EXPECT_EQ(single.cached(), 1u);
-  EXPECT_TRUE(single.marked(region[7]));
+  EXPECT_TRUE(single.marked(region[4]));
 }
 
 // set_memory_pkey() of some page, which is none of the allocator's, in a block of its own.
@@ -389,6 +390,21 @@ TEST(Pba, ASplitFindsTheReserveFull) {
   EXPECT_EQ(t.own("replenished"), 1u);
   EXPECT_EQ(t.own("refills_order_9"), 2u);
   EXPECT_EQ(t.cached(), 3 + kBlock - 1);
+}
+
+TEST(Pba, ARefillWithLessThanTheReserveDoesNotReplenishItFirst) {
+  Tables t("pba", "block");
+  t.take_all(t.cached() - 4);
+  split_elsewhere(t);
+  ASSERT_EQ(t.cached(), 3u);
+  // The refill's block is from a contiguous 32 MB run that is whole.
+  for (int i = 0; i < 32; ++i) (void)t.system().buddy.allocate(9, Mobility::kUnmovable);
+  const auto runs = [&] { return t.system().linear_map.statistics().split_contpmd; };
+  const std::uint64_t before = runs();
+  t.take();
+  EXPECT_EQ(runs(), before + 1);
+  EXPECT_EQ(t.own("replenished"), 0u);
+  EXPECT_EQ(t.own("refills_order_9"), 2u);
 }
 
 TEST(Pba, TheSplitsOfARefillUseTheReserve) {
