@@ -28,6 +28,16 @@ mmu::Translation Core::translate(VirtAddr va, const poe::Access& access) {
   return t;
 }
 
+mmu::Translation Core::translate_checked(VirtAddr va, const poe::Access& access,
+                                         std::uint64_t bytes) {
+  mmu::Translation t = translate(va, access);
+  if (mmu_.checks_tags() && !t.fault) [[unlikely]] {
+    t.fault = mmu_.tag_fault(va, t.pa, bytes, access.kind == poe::AccessKind::kWrite);
+    count_fault(t.fault);
+  }
+  return t;
+}
+
 void Core::count_translation(const mmu::Translation& t) {
   if (t.source == mmu::Source::kL2) count(Event::kL2TlbHit);
   if (t.source == mmu::Source::kWalk) {
@@ -36,7 +46,11 @@ void Core::count_translation(const mmu::Translation& t) {
     for (unsigned i = 0; i < t.walk_reads; ++i) touch_line(mmu_.walk_path()[i]);
     if (t.updated) count(Event::kHardwareUpdate);
   }
-  switch (t.fault.kind) {
+  count_fault(t.fault);
+}
+
+void Core::count_fault(const mmu::Fault& fault) {
+  switch (fault.kind) {
     case mmu::FaultKind::kNone:
       break;
     case mmu::FaultKind::kTranslation:
@@ -48,8 +62,11 @@ void Core::count_translation(const mmu::Translation& t) {
     case mmu::FaultKind::kAddressSize:
       count(Event::kFaultAddressSize);
       break;
+    case mmu::FaultKind::kTagCheck:
+      count(Event::kFaultTagCheck);
+      break;
     case mmu::FaultKind::kPermission:
-      count(t.fault.overlay ? Event::kFaultOverlay : Event::kFaultPermission);
+      count(fault.overlay ? Event::kFaultOverlay : Event::kFaultPermission);
       break;
   }
 }
@@ -79,16 +96,34 @@ void Core::fetch_code(std::uint64_t instructions) {
 }
 
 LoadResult Core::load_slow(VirtAddr va) {
-  const mmu::Translation t = translate(va, kKernelRead);
+  const mmu::Translation t = translate_checked(va, kKernelRead, sizeof(std::uint64_t));
   if (t.fault) return {t.fault, 0};
   return {{}, memory_.read64(t.pa)};
 }
 
 mmu::Fault Core::store_slow(VirtAddr va, std::uint64_t value) {
-  const mmu::Translation t = translate(va, kKernelWrite);
+  const mmu::Translation t = translate_checked(va, kKernelWrite, sizeof(std::uint64_t));
   if (t.fault) return t.fault;
   memory_.write64(t.pa, value);
   return {};
+}
+
+mmu::Fault Core::store_tags(VirtAddr va, std::uint64_t bytes) {
+  count(Event::kTagStore);
+  const mmu::Translation t = translate(va, kKernelWrite);
+  if (t.fault) return t.fault;
+  if (mmu_.has_tags(va)) {
+    memory_.tags().store(PhysAddr(align_down(t.pa.value, bytes)), bytes, mmu::logical_tag(va));
+  }
+  return {};
+}
+
+LoadResult Core::ldg(VirtAddr va) {
+  count(Event::kTagLoad);
+  const mmu::Translation t = translate(va, kKernelRead);
+  if (t.fault) return {t.fault, 0};
+  const mmu::MemoryTag tag = mmu_.has_tags(va) ? memory_.tags().at(t.pa) : mmu::MemoryTag(0);
+  return {{}, mmu::with_logical_tag(va, tag).value};
 }
 
 Counters Core::counters() const {

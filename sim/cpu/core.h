@@ -61,13 +61,22 @@ class Core {
   mmu::Fault zero_line(VirtAddr va) {
     PhysAddr pa;
     if (!mmu_.try_fast(va, {privileged(), poe::kMayWrite}, pa)) [[unlikely]] {
-      const mmu::Translation t = translate(va, {poe::AccessKind::kWrite, 1, false});
+      const mmu::Translation t =
+          translate_checked(va, {poe::AccessKind::kWrite, 1, false}, kLineBytes);
       if (t.fault) return t.fault;
       pa = t.pa;
     }
     memory_.zero_line(pa);
     return {};
   }
+  // Memory tagging (FEAT_MTE2; mmu/tag_check.h). STG and DC GVA give the granule of 16 bytes, or
+  // the line, at `va` the pointer's logical tag as its allocation tag; they need the right to write.
+  // LDG gives `va` with the allocation tag of its granule as its logical tag, and needs the right to
+  // read. None of them is checked. Where EL1 has no access to tags (SCTLR_EL1.ATA, a mapping that is
+  // not Tagged) stores are ignored, and loads give tag 0.
+  mmu::Fault stg(VirtAddr va) { return store_tags(va, mmu::kTagGranule); }
+  mmu::Fault dc_gva(VirtAddr va) { return store_tags(va, kLineBytes); }
+  LoadResult ldg(VirtAddr va);
   // A user access without data: user memory has no contents that matter.
   mmu::Fault user_access(VirtAddr va, poe::AccessKind kind) {
     return dataless_access(va, {kind, 0, false});
@@ -193,7 +202,11 @@ class Core {
   }
   LoadResult load_slow(VirtAddr va);
   mmu::Fault store_slow(VirtAddr va, std::uint64_t value);
+  mmu::Fault store_tags(VirtAddr va, std::uint64_t bytes);
   mmu::Translation translate(VirtAddr va, const poe::Access& access);
+  // And the tag check of a privileged access to `bytes` of data.
+  mmu::Translation translate_checked(VirtAddr va, const poe::Access& access, std::uint64_t bytes);
+  void count_fault(const mmu::Fault& fault);
 
   Machine& machine_;
   mmu::PhysicalMemory& memory_;

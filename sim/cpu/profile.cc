@@ -98,6 +98,8 @@ const std::vector<Price>& prices() {
       {"code_line", {Event::kCodeLine}},
       {"page_zero", {Event::kPageZero}},
       {"page_copy", {Event::kPageCopy}},
+      {"tag_load", {Event::kTagLoad}},
+      {"tag_store", {Event::kTagStore}},
   };
   return all;
 }
@@ -131,6 +133,7 @@ CoreProfile read(ProfileReader in) {
   profile.hafdbs = in.flag("core", "hafdbs");
   profile.repeat_tlbi = in.flag("core", "repeat_tlbi");
   profile.pauth = in.flag("core", "pauth");
+  profile.mte = in.flag("core", "mte");
   constexpr unsigned kAsidBits[] = {8, 12, 16};  // 12: PCIDs
   profile.asid_bits = kAsidBits[in.choice("core", "asid_bits", {"8", "12", "16"})];
   const auto tlb = [&](const std::string& name) {

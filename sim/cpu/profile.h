@@ -39,6 +39,7 @@ struct CoreProfile {
   bool tlb_range = true;                             // FEAT_TLBIRANGE
   bool repeat_tlbi = false;                          // needs ARM64_WORKAROUND_REPEAT_TLBI
   bool pauth = false;                                // FEAT_PAuth
+  bool mte = false;                                  // FEAT_MTE2
   unsigned asid_bits = 16;                           // ID_AA64MMFR0_EL1.ASIDBits
   bool sve = true;                                   // FEAT_SVE
   bool hafdbs = true;                                // hardware sets access flag and dirty state

@@ -34,7 +34,7 @@ std::uint64_t BootTables::table(unsigned level, std::uint64_t n) const {
 std::uint64_t BootTables::leaf(std::uint64_t page) const {
   if (page >= pages_) return 0;
   const bool whole_run = align_down(page, kContiguousEntries) + kContiguousEntries <= pages_;
-  return kernel_leaf(address_of(memory_ + page), 3, contiguous_ && whole_run).raw;
+  return linear_leaf(address_of(memory_ + page), 3, contiguous_ && whole_run).raw;
 }
 
 // The inverse of place(): which table is this?

@@ -69,7 +69,7 @@ void LinearMap::build_blocks(mmu::PhysicalMemory& memory, Buddy& buddy) {
         const std::uint64_t run = size * kContiguousEntries;
         const PhysAddr run_start(align_down(pa.value, run));
         const bool whole_run = level >= 2 && run_start >= start && run_start + run <= end;
-        memory.write64(entry, kernel_leaf(pa, level, whole_run).raw);
+        memory.write64(entry, linear_leaf(pa, level, whole_run).raw);
         pa += size;
         break;
       }
@@ -100,7 +100,7 @@ void LinearMap::split_block(cpu::Core& core, const Entry& block) {
   const unsigned level = block.level + 1;
   const std::uint64_t size = 1ull << mmu::level_shift(level);
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
-    const Descriptor d = kernel_leaf(block.descriptor.output() + i * size, level, true)
+    const Descriptor d = linear_leaf(block.descriptor.output() + i * size, level, true)
                              .with(mmu::field::kPoIndex, block.descriptor.po_index().value);
     tables_.update(core, address_of(table) + i * 8, d);
   }

@@ -10,7 +10,7 @@
 namespace kpksim::kernel {
 
 std::uint64_t PageTables::load(cpu::Core& core, PhysAddr entry) const {
-  const cpu::LoadResult result = core.load64(linear_va(entry));
+  const cpu::LoadResult result = core.load64(pointer_to(core, entry));
   if (result.fault)
     throw KernelOops(fmt::format("load of {:#x} refused", entry.value), result.fault);
   core.touch_line(entry);
@@ -64,7 +64,7 @@ void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
   }
   std::uint64_t before = 0;
   if (guard) before = begin(core, Target(table));
-  const mmu::Fault fault = core.store64(linear_va(entry), value);
+  const mmu::Fault fault = core.store64(pointer_to(core, entry), value);
   if (guard) end(core, Target(table), before, false);
   core.touch_line(entry);
   ++writes_;

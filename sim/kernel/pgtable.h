@@ -48,8 +48,13 @@ class PageTables {
         options_(options),
         window_(window),
         opens_all_(info.opens_all),
-        hides_(info.hides) {}
+        hides_(info.hides),
+        own_pointers_(info.own_pointers) {}
 
+  // The pointer by which an access to a page table is the kernel's own.
+  VirtAddr pointer_to(cpu::Core& core, PhysAddr pa) const {
+    return own_pointers_ ? protection_.pointer_to(core, linear_va(pa)) : linear_va(pa);
+  }
   std::uint64_t read(cpu::Core& core, PhysAddr entry) {
     return hides_ ? read_hidden(core, entry) : load(core, entry);
   }
@@ -124,7 +129,7 @@ class PageTables {
   Protection& protection_;
   const Options options_;
   const std::optional<WindowScope> window_;
-  const bool opens_all_, hides_;
+  const bool opens_all_, hides_, own_pointers_;
   std::vector<Open> open_;
   std::size_t interrupted_ = 0;  // so many of them belong to what an interrupt has interrupted
   bool lazy_ = false;

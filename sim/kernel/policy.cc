@@ -60,10 +60,19 @@ const ProtectionInfo& protection_of(const Policy& policy) {
   return Protections::find(policy.protection.name, "protection");
 }
 
+bool is_x86(const cpu::CoreProfile& core) {
+  return core.architecture == cpu::Architecture::kX86;
+}
+
+// Is it for the core's architecture?
+bool is_for(const ProtectionInfo& protection, const cpu::CoreProfile& core) {
+  return is_x86(core) ? protection.x86 : protection.aarch64;
+}
+
 // The protection that windows and allocators are compared under.
-const ProtectionInfo& natural_protection(bool x86) {
+const ProtectionInfo& natural_protection(const cpu::CoreProfile& core) {
   for (const ProtectionInfo* p : Protections::all()) {
-    if ((x86 ? p->x86 : p->aarch64) && !p->windows.empty()) return *p;
+    if (is_for(*p, core) && !p->windows.empty()) return *p;
   }
   throw ModelError("no protection has windows");
 }
@@ -156,6 +165,31 @@ std::optional<std::string> reason_against(const Policy& policy) {
   return std::nullopt;
 }
 
+std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreProfile& core) {
+  const ProtectionInfo& protection = protection_of(policy);
+  if (!is_for(protection, core)) {
+    std::vector<std::string_view> others;
+    for (const ProtectionInfo* p : Protections::all()) {
+      if (is_for(*p, core)) others.push_back(p->name);
+    }
+    return fmt::format(
+        "core '{}' is {}: protection '{}' is for the other architecture; use one of {}", core.name,
+        is_x86(core) ? "x86-64" : "AArch64", protection.name, fmt::join(others, ", "));
+  }
+  if (const auto& needs = protection.needs; needs && !(core.*needs->has)) {
+    return fmt::format(
+        "core '{}' has no {}, which protection '{}' needs; --core can be one that has it: {}",
+        core.name, needs->name, protection.name, needs->shipped);
+  }
+  if (is_x86(core) && policy.linear_map != Granularity::kPte) {
+    return fmt::format(
+        "core '{}' is x86-64, of which the kernel model has a linear map of single pages alone: "
+        "use 'pte'",
+        core.name);
+  }
+  return std::nullopt;
+}
+
 void check(const Policy& policy) {
   if (const auto reason = reason_against(policy)) throw InputError(*reason);
 }
@@ -177,19 +211,17 @@ std::vector<Policy> combinations() {
   return out;
 }
 
-std::vector<Policy> every_policy(bool x86) {
+std::vector<Policy> every_policy(const cpu::CoreProfile& core) {
   std::vector<Policy> out = combinations();
   std::erase_if(out, [&](const Policy& policy) {
-    const ProtectionInfo& p = protection_of(policy);
-    const bool fits = x86 ? p.x86 && policy.linear_map == Granularity::kPte : p.aarch64;
-    return !fits || reason_against(policy);
+    return reason_against(policy, core) || reason_against(policy);
   });
   return out;
 }
 
-std::vector<Policy> natural_policies(bool x86) {
-  const std::vector<Policy> every = every_policy(x86);
-  const ProtectionInfo& natural = natural_protection(x86);
+std::vector<Policy> natural_policies(const cpu::CoreProfile& core) {
+  const std::vector<Policy> every = every_policy(core);
+  const ProtectionInfo& natural = natural_protection(core);
   std::vector<Policy> out;
   // The first of all combinations that `fits`: by the order of lists, the most natural one.
   const auto first = [&](const auto& fits) {

@@ -12,6 +12,10 @@
 
 #include "sim/base/parameter.h"
 
+namespace kpksim::cpu {
+struct CoreProfile;
+}
+
 namespace kpksim::kernel {
 
 // What the linear map is made of.
@@ -74,14 +78,16 @@ std::optional<WindowScope> window_of(const Policy& policy);
 
 // Why the parts do not go together, or nothing. InputError for a parameter that is none.
 std::optional<std::string> reason_against(const Policy& policy);
+// Why a core cannot run it, or nothing.
+std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreProfile& core);
 // InputError with that reason.
 void check(const Policy& policy);
 
 // All combinations of names, with default parameters, whether they go together or not.
 std::vector<Policy> combinations();
 // One of each protection, window, allocator and linear map, each in a natural combination; or all
-// combinations that go together, with default parameters. `x86`: for such cores.
-std::vector<Policy> natural_policies(bool x86);
-std::vector<Policy> every_policy(bool x86);
+// combinations that go together, with default parameters. Those that `core` can run.
+std::vector<Policy> natural_policies(const cpu::CoreProfile& core);
+std::vector<Policy> every_policy(const cpu::CoreProfile& core);
 
 }  // namespace kpksim::kernel

@@ -5,6 +5,7 @@
 // is not valid, but not zero either.
 
 #include "sim/mmu/descriptor.h"
+#include "sim/mmu/registers.h"
 
 namespace kpksim::kernel {
 
@@ -20,6 +21,22 @@ constexpr mmu::Descriptor kernel_leaf(PhysAddr pa, unsigned level, bool contiguo
   mmu::Descriptor d = leaf_descriptor(pa, level).with(mmu::field::kPxn, 1);
   d = d.with(mmu::field::kDbm, 1);
   return d.with(mmu::field::kUxn, 1).with(mmu::field::kContiguous, contiguous ? 1 : 0);
+}
+
+// Indices of MAIR_EL1, and what it has there from boot on: without FEAT_MTE2 MT_NORMAL_TAGGED is
+// ordinary memory too. The linear map always has it, as user pages with PROT_MTE are tagged by it.
+enum class MemoryType : std::uint8_t { kNormal, kNormalTagged };  // MT_NORMAL, MT_NORMAL_TAGGED
+constexpr std::uint64_t boot_attributes(bool mte) {
+  constexpr auto of = [](MemoryType type) {
+    return mmu::mair::attribute(static_cast<unsigned>(type));
+  };
+  const std::uint64_t tagged = mte ? mmu::mair::kNormalTagged : mmu::mair::kNormal;
+  return of(MemoryType::kNormalTagged)
+      .set(of(MemoryType::kNormal).set(0, mmu::mair::kNormal), tagged);
+}
+constexpr mmu::Descriptor linear_leaf(PhysAddr pa, unsigned level, bool contiguous) {
+  return kernel_leaf(pa, level, contiguous)
+      .with(mmu::field::kAttrIndx, static_cast<std::uint64_t>(MemoryType::kNormalTagged));
 }
 
 // A user page or block; a writable one is dirty.

@@ -25,6 +25,7 @@ mmu::Registers boot_registers(const Protection& protection, Pfn swapper,
   regs.tcr =
       mmu::tcr::kHa.set(mmu::tcr::kHd.set(regs.tcr, core.hafdbs ? 1 : 0), core.hafdbs ? 1 : 0);
   regs.sctlr = mmu::sctlr::kM.set(0, 1);
+  regs.mair = boot_attributes(core.mte);
   regs.ttbr0 = regs.ttbr1 = address_of(swapper).value;
   protection.boot(regs);
   return regs;
@@ -51,25 +52,9 @@ void check(const Config& config) {
 
 namespace {
 
-// A policy that the core's architecture has.
+// A core that can run the policy.
 const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Policy& policy) {
-  const bool x86 = core.architecture == cpu::Architecture::kX86;
-  const ProtectionInfo& protection = Protections::find(policy.protection.name, "protection");
-  if (!(x86 ? protection.x86 : protection.aarch64)) {
-    std::vector<std::string_view> others;
-    for (const ProtectionInfo* p : Protections::all()) {
-      if (x86 ? p->x86 : p->aarch64) others.push_back(p->name);
-    }
-    throw InputError(fmt::format(
-        "core '{}' is {}: protection '{}' is for the other architecture; use one of {}", core.name,
-        x86 ? "x86-64" : "AArch64", protection.name, fmt::join(others, ", ")));
-  }
-  if (x86 && policy.linear_map != Granularity::kPte) {
-    throw InputError(
-        fmt::format("core '{}' is x86-64, of which the kernel model has a linear map of single "
-                    "pages alone: use 'pte'",
-                    core.name));
-  }
+  if (const auto reason = reason_against(policy, core)) throw InputError(*reason);
   return core;
 }
 

@@ -3,7 +3,8 @@
 namespace kpksim::mmu {
 
 std::uint64_t status_of(const Fault& fault) {
-  constexpr std::uint64_t kStatus[] = {0, 0b000100, 0b001000, 0b001100, 0b000000};  // by FaultKind
+  constexpr std::uint64_t kStatus[] = {0,        0b000100, 0b001000,
+                                       0b001100, 0b000000, 0b010001};  // by FaultKind
   return kStatus[static_cast<unsigned>(fault.kind)] | fault.level;
 }
 

@@ -10,9 +10,16 @@
 
 namespace kpksim::mmu {
 
-enum class FaultKind : std::uint8_t { kNone, kTranslation, kAccessFlag, kPermission, kAddressSize };
+enum class FaultKind : std::uint8_t {
+  kNone,
+  kTranslation,
+  kAccessFlag,
+  kPermission,
+  kAddressSize,
+  kTagCheck  // synchronous; of no level
+};
 inline constexpr std::string_view kFaultNames[] = {"none", "translation", "access-flag",
-                                                   "permission", "address-size"};
+                                                   "permission", "address-size", "tag-check"};
 
 struct Fault {
   FaultKind kind = FaultKind::kNone;

@@ -1,5 +1,7 @@
 #include "sim/mmu/mmu.h"
 
+#include <algorithm>
+
 namespace kpksim::mmu {
 namespace {
 
@@ -72,7 +74,7 @@ Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
     source = Source::kL2;
     i = l1.fill(va, asid_, l2_[second].leaf, l2_.fast(second));
     l1_filled_ = true;
-  } else if (!tagged && !fetch) {
+  } else if (!tagged && !fetch && !(checks_tags() && is_tagged(regime_, l1[i].leaf))) {
     l1d_.set_recent(va, i);
   }
   if (l1.fast(i).grants(Need::of(access, pan), overlays_)) {
@@ -196,6 +198,22 @@ const Leaf* Mmu::cached(VirtAddr va, bool fetch) const {
   if (const std::uint32_t i = l1.locate(probe); i != Tlb::kMiss) return &l1[i].leaf;
   if (const std::uint32_t i = l2_.locate(probe); i != Tlb::kMiss) return &l2_[i].leaf;
   return nullptr;
+}
+
+bool Mmu::has_tags(VirtAddr va) const {
+  const Leaf* const leaf = cached(va, false);
+  return regime_.tag_access && leaf != nullptr && is_tagged(regime_, *leaf);
+}
+
+Fault Mmu::tag_fault(VirtAddr va, PhysAddr pa, std::uint64_t bytes, bool write) const {
+  if (!is_checked(regime_, va) || !has_tags(va)) return {};
+  const std::uint64_t size = std::max(bytes, kTagGranule);
+  const PhysAddr start(align_down(pa.value, size));
+  for (PhysAddr at = start; at < start + size; at += kTagGranule) {
+    if (memory_.tags().at(at) == logical_tag(va)) continue;
+    return {FaultKind::kTagCheck, 0, false, false, va, write};
+  }
+  return {};
 }
 
 unsigned Mmu::count_cached(Asid asid, VirtAddr start, VirtAddr end) const {

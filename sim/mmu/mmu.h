@@ -12,6 +12,7 @@
 #include "sim/mmu/presence.h"
 #include "sim/mmu/regime.h"
 #include "sim/mmu/registers.h"
+#include "sim/mmu/tag_check.h"
 #include "sim/mmu/tlb.h"
 #include "sim/mmu/walk_cache.h"
 #include "sim/poe/permission.h"
@@ -61,6 +62,14 @@ class Mmu {
   // What translate() would find now, without leaving a trace: no fill, no use counted, no hardware
   // update (the AT instructions). With stage 1 off there is no `leaf`.
   Translation peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf = nullptr) const;
+
+  // FEAT_MTE2. Are any accesses checked? Then translate() is followed by tag_fault(), the last of an
+  // access's checks: that of a privileged data access to the aligned `bytes` around `va`, which has
+  // translated to `pa`. A page whose accesses are checked is none of try_fast()'s.
+  bool checks_tags() const { return regime_.tag_checks; }
+  Fault tag_fault(VirtAddr va, PhysAddr pa, std::uint64_t bytes, bool write) const;
+  // Does the mapping of `va`, which has just translated, give EL1 access to allocation tags?
+  bool has_tags(VirtAddr va) const;
 
   // Where the last walk read its descriptors, in its order.
   const std::array<PhysAddr, kLastLevel + 1>& walk_path() const { return walk_path_; }

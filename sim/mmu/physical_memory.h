@@ -18,6 +18,7 @@
 
 #include "sim/base/lazy_array.h"
 #include "sim/base/types.h"
+#include "sim/mmu/allocation_tags.h"
 
 namespace kpksim::mmu {
 
@@ -63,6 +64,9 @@ class PhysicalMemory {
     std::fill(line, line + kWords, 0);
   }
 
+  AllocationTags& tags() { return tags_; }
+  const AllocationTags& tags() const { return tags_; }
+
   // Frames that hold host memory.
   std::size_t resident_frames() const { return slabs_.size() * kFramesPerSlab - spare_.size(); }
 
@@ -95,6 +99,7 @@ class PhysicalMemory {
   Pfn contents_first_;
   std::uint64_t contents_count_ = 0;
   std::unique_ptr<const FirstContents> contents_;
+  AllocationTags tags_;
 };
 
 }  // namespace kpksim::mmu

@@ -17,12 +17,14 @@ constexpr std::uint64_t kMinTnSz = 16, kMaxTnSz = 39;
 
 // The fields of TCR_EL1 that one half has.
 struct HalfFields {
-  Field tsz, tg, epd, e0pd, hpd, tbi, tbid;
+  Field tsz, tg, epd, e0pd, hpd, tbi, tbid, tcma;
   const std::array<unsigned, 4>& granules;
 };
 constexpr std::array<HalfFields, 2> kHalfFields = {{
-    {tcr::kT0Sz, tcr::kTg0, tcr::kEpd0, tcr::kE0Pd0, tcr::kHpd0, tcr::kTbi0, tcr::kTbid0, kTg0},
-    {tcr::kT1Sz, tcr::kTg1, tcr::kEpd1, tcr::kE0Pd1, tcr::kHpd1, tcr::kTbi1, tcr::kTbid1, kTg1},
+    {tcr::kT0Sz, tcr::kTg0, tcr::kEpd0, tcr::kE0Pd0, tcr::kHpd0, tcr::kTbi0, tcr::kTbid0,
+     tcr::kTcma0, kTg0},
+    {tcr::kT1Sz, tcr::kTg1, tcr::kEpd1, tcr::kE0Pd1, tcr::kHpd1, tcr::kTbi1, tcr::kTbid1,
+     tcr::kTcma1, kTg1},
 }};
 
 Half decode_half(const Registers& regs, unsigned n) {
@@ -41,6 +43,7 @@ Half decode_half(const Registers& regs, unsigned n) {
   // With indirect permissions the table descriptors carry no permissions.
   half.hpd = f.hpd.get(regs.tcr) != 0 || tcr2::kPie.get(regs.tcr2) != 0;
   half.ignore_top_byte_data = f.tbi.get(regs.tcr) != 0;
+  half.match_all = f.tcma.get(regs.tcr) != 0;
   half.ignore_top_byte_fetch = half.ignore_top_byte_data && f.tbid.get(regs.tcr) == 0;
   const unsigned table_bits = half.input_bits - g.level_shift(half.start_level) + 3;
   half.table = PhysAddr((n == 0 ? regs.ttbr0 : regs.ttbr1) & Field{47, table_bits}.mask());
@@ -53,6 +56,12 @@ Regime decode_regime(const Registers& regs) {
   Regime regime;
   for (unsigned n = 0; n < 2; ++n) regime.halves[n] = decode_half(regs, n);
   regime.pa_bits = kPaBits[tcr::kIps.get(regs.tcr)];
+  regime.tag_access = sctlr::kAta.get(regs.sctlr) != 0;
+  regime.tag_checks = regime.tag_access && sctlr::kTcf.get(regs.sctlr) == sctlr::kTcfSynchronous;
+  for (unsigned i = 0; i < mair::kAttributes; ++i) {
+    if (mair::attribute(i).get(regs.mair) != mair::kNormalTagged) continue;
+    regime.tagged_attributes = static_cast<std::uint8_t>(regime.tagged_attributes | 1u << i);
+  }
   return regime;
 }
 

@@ -42,6 +42,7 @@ struct Half {
   std::uint8_t start_level = 0;
   bool epd = false, e0pd = false, hpd = false;
   bool ignore_top_byte_data = false, ignore_top_byte_fetch = false;
+  bool match_all = false;  // TCMAn: a logical tag that sign-extends VA[55] passes tag checks
   PhysAddr table;  // aligned to the size of the start level's table
 
   bool operator==(const Half&) const = default;
@@ -50,6 +51,10 @@ struct Half {
 struct Regime {
   std::array<Half, 2> halves;
   std::uint8_t pa_bits = kPaMax;  // TCR_EL1.IPS, at most 48
+  // FEAT_MTE2 at EL1: are tags accessible, are accesses checked, and which indices of MAIR_EL1 are
+  // Tagged (bit n: AttrIndx n).
+  bool tag_access = false, tag_checks = false;
+  std::uint8_t tagged_attributes = 0;
 
   const Half& half(VirtAddr va) const { return halves[bit(va.value, 55) ? 1 : 0]; }
 };

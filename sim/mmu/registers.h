@@ -28,6 +28,8 @@ inline constexpr Field kTbid0{51, 51};
 inline constexpr Field kTbid1{52, 52};
 inline constexpr Field kE0Pd0{55, 55};
 inline constexpr Field kE0Pd1{56, 56};
+inline constexpr Field kTcma0{57, 57};  // FEAT_MTE2
+inline constexpr Field kTcma1{58, 58};
 }  // namespace tcr
 namespace tcr2 {  // TCR2_EL1
 inline constexpr Field kPie{1, 1};
@@ -37,12 +39,21 @@ inline constexpr Field kPoe{3, 3};
 namespace sctlr {  // SCTLR_EL1
 inline constexpr Field kM{0, 0};
 inline constexpr Field kWxn{19, 19};
+inline constexpr Field kTcf{41, 40};  // FEAT_MTE2: what a failed tag check of EL1 does
+inline constexpr std::uint64_t kTcfSynchronous = 0b01;
+inline constexpr Field kAta{43, 43};  // FEAT_MTE2: EL1 can use allocation tags
 inline constexpr Field kEpan{57, 57};
 }  // namespace sctlr
 namespace ttbr {  // TTBRn_EL1
 inline constexpr Field kAsid{63, 48};
 inline constexpr Field kBaddr{47, 1};
 }  // namespace ttbr
+namespace mair {  // MAIR_EL1: an attribute of memory in each of its 8 bytes
+inline constexpr unsigned kAttributes = 8;
+constexpr Field attribute(unsigned index) { return {8 * index + 7, 8 * index}; }
+inline constexpr std::uint64_t kNormal = 0xff;        // write-back
+inline constexpr std::uint64_t kNormalTagged = 0xf0;  // the same, Tagged (FEAT_MTE2)
+}  // namespace mair
 
 struct Registers {
   std::uint64_t tcr = 0;
@@ -54,7 +65,7 @@ struct Registers {
   std::uint64_t pire0 = 0;
   std::uint64_t por_el1 = 0;
   std::uint64_t por_el0 = 0;
-  std::uint64_t mair = 0;  // MAIR_EL1: only PAR_EL1.ATTR shows it
+  std::uint64_t mair = 0;  // MAIR_EL1: PAR_EL1.ATTR shows it, and what is Tagged is checked
 
   // TTBRn.ASID as A1 selects; with TCR_EL1.AS = 0 only its low 8 bits count.
   Asid asid() const {

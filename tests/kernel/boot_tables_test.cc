@@ -33,7 +33,7 @@ std::uint64_t build(mmu::PhysicalMemory& memory, std::uint64_t pages, bool conti
       table = mmu::Descriptor{memory.read64(entry)}.pfn();
     }
     const bool run = contiguous && page / kContiguousEntries < pages / kContiguousEntries;
-    memory.write64(entry_of(table, page, 3), kernel_leaf(address_of(kMemory + page), 3, run).raw);
+    memory.write64(entry_of(table, page, 3), linear_leaf(address_of(kMemory + page), 3, run).raw);
   }
   return tables;
 }

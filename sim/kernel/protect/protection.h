@@ -65,6 +65,9 @@ class Protection {
   // `count` pages from `first` on become page tables; or ordinary pages again.
   virtual void mark(cpu::Core&, Pfn /*first*/, std::uint64_t /*count*/, TableKind) {}
   virtual void unmark(cpu::Core&, Pfn /*first*/, std::uint64_t /*count*/) {}
+  // The pointer by which the kernel accesses the page table at `linear`, an address of the linear
+  // map. Asked if ProtectionInfo::own_pointers.
+  virtual VirtAddr pointer_to(cpu::Core&, VirtAddr linear) { return linear; }
   // Around stores to the target's tables. Windows nest: close() gets what open() gave, and puts
   // back what was. `synchronised`: an ISB follows the close anyway.
   virtual std::uint64_t open(cpu::Core&, const Target&) { return 0; }
@@ -85,12 +88,20 @@ struct Combination {
   Granularity linear_map;
 };
 
+// What a core must have beside its architecture.
+struct CoreFeature {
+  std::string_view name;
+  bool cpu::CoreProfile::* has = nullptr;
+  std::string_view shipped;  // the profiles that have it
+};
+
 struct ProtectionInfo {
   std::string_view name, description;
   int rank = 1;  // in lists
   // What tells a page-table page apart ("a key"); empty: nothing does.
   std::string_view marks = {};
   bool aarch64 = true, x86 = false;
+  std::optional<CoreFeature> needs = {};
   // The windows that it can do, the usual one first; none: nothing has to be opened. And why not
   // the others.
   std::vector<WindowScope> windows = {};
@@ -99,6 +110,8 @@ struct ProtectionInfo {
   bool opens_all = true;
   // Outside windows tables cannot be read either.
   bool hides = false;
+  // Its pointers to page tables are not plain ones of the linear map.
+  bool own_pointers = false;
   std::vector<ParameterInfo> parameters = {};
   // A reason against a combination that the fields above do not say, or an empty text.
   std::string (*against)(const Combination&) = [](const Combination&) { return std::string(); };
