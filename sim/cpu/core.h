@@ -70,10 +70,10 @@ class Core {
     return {};
   }
   // Memory tagging (FEAT_MTE2; mmu/tag_check.h). STG and DC GVA give the granule of 16 bytes, or
-  // the line, at `va` the pointer's logical tag as its allocation tag; they need the right to write.
-  // LDG gives `va` with the allocation tag of its granule as its logical tag, and needs the right to
-  // read. None of them is checked. Where EL1 has no access to tags (SCTLR_EL1.ATA, a mapping that is
-  // not Tagged) stores are ignored, and loads give tag 0.
+  // the line, at `va` the pointer's logical tag as its allocation tag; they need the right to
+  // write. LDG gives `va` with the allocation tag of its granule as its logical tag, and needs the
+  // right to read. None of them is checked. Where EL1 has no access to tags (SCTLR_EL1.ATA, a
+  // mapping that is not Tagged) stores are ignored, and loads give tag 0.
   mmu::Fault stg(VirtAddr va) { return store_tags(va, mmu::kTagGranule); }
   mmu::Fault dc_gva(VirtAddr va) { return store_tags(va, kLineBytes); }
   LoadResult ldg(VirtAddr va);

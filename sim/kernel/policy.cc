@@ -60,9 +60,7 @@ const ProtectionInfo& protection_of(const Policy& policy) {
   return Protections::find(policy.protection.name, "protection");
 }
 
-bool is_x86(const cpu::CoreProfile& core) {
-  return core.architecture == cpu::Architecture::kX86;
-}
+bool is_x86(const cpu::CoreProfile& core) { return core.architecture == cpu::Architecture::kX86; }
 
 // Is it for the core's architecture?
 bool is_for(const ProtectionInfo& protection, const cpu::CoreProfile& core) {

@@ -56,8 +56,8 @@ class AllocationTags {
     return {low + kTagBits - 1, low};
   }
   static MemoryTag get(const Frame& frame, std::size_t granule) {
-    return MemoryTag(static_cast<std::uint8_t>(
-        field_of(granule).get(frame[granule / kTagsPerWord])));
+    return MemoryTag(
+        static_cast<std::uint8_t>(field_of(granule).get(frame[granule / kTagsPerWord])));
   }
 
   std::unordered_map<Pfn, Frame, Hash> frames_;  // only ever looked up

@@ -18,7 +18,7 @@ enum class FaultKind : std::uint8_t {
   kAddressSize,
   kTagCheck  // synchronous; of no level
 };
-inline constexpr std::string_view kFaultNames[] = {"none", "translation", "access-flag",
+inline constexpr std::string_view kFaultNames[] = {"none",       "translation",  "access-flag",
                                                    "permission", "address-size", "tag-check"};
 
 struct Fault {

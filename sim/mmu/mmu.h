@@ -63,9 +63,9 @@ class Mmu {
   // update (the AT instructions). With stage 1 off there is no `leaf`.
   Translation peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf = nullptr) const;
 
-  // FEAT_MTE2. Are any accesses checked? Then translate() is followed by tag_fault(), the last of an
-  // access's checks: that of a privileged data access to the aligned `bytes` around `va`, which has
-  // translated to `pa`. A page whose accesses are checked is none of try_fast()'s.
+  // FEAT_MTE2. Are any accesses checked? Then translate() is followed by tag_fault(), the last of
+  // an access's checks: that of a privileged data access to the aligned `bytes` around `va`, which
+  // has translated to `pa`. A page whose accesses are checked is none of try_fast()'s.
   bool checks_tags() const { return regime_.tag_checks; }
   Fault tag_fault(VirtAddr va, PhysAddr pa, std::uint64_t bytes, bool write) const;
   // Does the mapping of `va`, which has just translated, give EL1 access to allocation tags?

@@ -43,7 +43,7 @@ struct Half {
   bool epd = false, e0pd = false, hpd = false;
   bool ignore_top_byte_data = false, ignore_top_byte_fetch = false;
   bool match_all = false;  // TCMAn: a logical tag that sign-extends VA[55] passes tag checks
-  PhysAddr table;  // aligned to the size of the start level's table
+  PhysAddr table;          // aligned to the size of the start level's table
 
   bool operator==(const Half&) const = default;
 };

@@ -8,7 +8,8 @@
 // - TCR_EL1.TBIn: else the top byte is part of the address,
 // - TCR_EL1.TCMAn = 0, or a logical tag that is not the match-all tag of its half: 0b1111 of the
 //   upper one, 0b0000 of the lower one,
-// - a Tagged mapping: an attribute of MAIR_EL1, so of a mapping. The allocation tag is the memory's,
+// - a Tagged mapping: an attribute of MAIR_EL1, so of a mapping. The allocation tag is the
+// memory's,
 //   the same through every mapping.
 // PSTATE.TCO is 0. Fetches, table walks, and the instructions that load and store tags are not
 // checked.

@@ -16,6 +16,18 @@ inline const cpu::CoreProfile& core_profile() {
   return p;
 }
 
+// One with FEAT_MTE2.
+inline const cpu::CoreProfile& mte_core_profile() {
+  static const cpu::CoreProfile p =
+      cpu::read_core_profile(kpksim::test::source_path("profiles/cores/neoverse-v2.json"));
+  return p;
+}
+
+// The usual one, unless it cannot run the policy.
+inline const cpu::CoreProfile& core_profile_for(const Policy& policy) {
+  return reason_against(policy, core_profile()) ? mte_core_profile() : core_profile();
+}
+
 inline const KernelProfile& kernel_profile() {
   static const KernelProfile p =
       read_kernel_profile(kpksim::test::source_path("profiles/kernels/linux-6.12-kpkeys.json"));

@@ -1,12 +1,18 @@
 // Policies as text: what is read, what is printed, and what is said of what makes no sense.
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <set>
+
 #include "sim/base/error.h"
+#include "sim/cpu/profile.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "sim/kernel/policy.h"
 #include "sim/kernel/protect/protection.h"
+#include "tests/paths.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -31,6 +37,14 @@ TEST(PolicyText, PartsWindowsAndParametersAreReadAndPrintedAlike) {
   EXPECT_EQ(p.linear_map, Granularity::kBlock);
   EXPECT_EQ(text_of(p), text);
   EXPECT_EQ(refusal(text), "");
+}
+
+TEST(PolicyText, AProtectionWithAPlusInItsNameHasWindowsToo) {
+  const Policy p = parse_policy("kpkeys-poe+mte+lazy:tags=4:series=v9,per-page,pte");
+  EXPECT_EQ(p.protection.name, "kpkeys-poe+mte");
+  EXPECT_EQ(p.window, WindowScope::kLazy);
+  EXPECT_EQ(window_of(parse_policy("kpkeys-poe+mte,per-page,pte")), WindowScope::kEntry);
+  EXPECT_EQ(refusal(text_of(p)), "");
 }
 
 TEST(PolicyText, EveryCombinationIsReadAsItIsPrinted) {
@@ -65,6 +79,11 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"kpkeys-poe:series=v4,buddy,pte", "'v4' is none of v5, v6, v7, v8, v9"},
         Bad{"kpkeys-poe:series,buddy,pte", "'series' is no parameter; expected name=value"},
         Bad{"kpkeys-poe:series=v6:series=v6,buddy,pte", "'series' is given twice"},
+        Bad{"mte+lazy,per-page,pte", "it has none"},
+        Bad{"mte:tags=16,per-page,pte", "expected 1 to 15"},
+        Bad{"mte:tags=0,per-page,pte", "expected 1 to 15"},
+        Bad{"mte:series=v6,per-page,pte", "has no parameter 'series'"},
+        Bad{"kpkeys-poe+mte:series=v9,pba,block", "series v9 maps the linear map with pages"},
         Bad{"kpkeys-poe,pba,pte", "it is for a linear map of blocks"},
         Bad{"kpkeys-poe:series=v9,pba,block", "series v9 maps the linear map with pages"},
         Bad{"kpkeys-poe:series=v5,per-page,block", "series v5 maps the linear map with pages"},
@@ -73,18 +92,50 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"kpkeys-poe,pba:orders=10,block", "expected 2 to 9"},
         Bad{"kpkeys-poe,pba,block:x=1", "linear map 'block' has no parameters"}));
 
+std::vector<cpu::CoreProfile> shipped_cores() {
+  std::set<std::string> paths;
+  for (const auto& file :
+       std::filesystem::directory_iterator(kpksim::test::source_path("profiles/cores"))) {
+    paths.insert(file.path().string());
+  }
+  std::vector<cpu::CoreProfile> cores;
+  for (const std::string& path : paths) cores.push_back(cpu::read_core_profile(path));
+  return cores;
+}
+
+TEST(Policies, ACoreThatCannotRunOneIsRefusedWithThoseThatCan) {
+  for (const ProtectionInfo* info : Protections::all()) {
+    if (!info->needs) continue;
+    std::vector<std::string> have;
+    for (const cpu::CoreProfile& core : shipped_cores()) {
+      if (core.*info->needs->has) have.push_back(core.name);
+      Policy policy;
+      policy.protection.name = info->name;
+      const std::string reason = reason_against(policy, core).value_or("");
+      EXPECT_EQ(reason.empty(), core.*info->needs->has) << core.name;
+      if (core.architecture == cpu::Architecture::kX86) continue;
+      EXPECT_EQ(reason.find(std::string(info->needs->shipped)) == std::string::npos, reason.empty())
+          << reason;
+    }
+    EXPECT_EQ(fmt::format("{}", fmt::join(have, ", ")), info->needs->shipped);
+  }
+}
+
 TEST(Policies, ThoseThatGoTogetherAreAmongAll_AndNaturalOnesShowEachPart) {
-  for (const bool x86 : {false, true}) {
-    const std::vector<Policy> every = every_policy(x86), natural = natural_policies(x86);
+  for (const cpu::CoreProfile& core : shipped_cores()) {
+    const bool x86 = core.architecture == cpu::Architecture::kX86;
+    const std::vector<Policy> every = every_policy(core), natural = natural_policies(core);
     EXPECT_EQ(text_of(natural.front()), "none,buddy,pte");
     for (const Policy& p : natural) {
       EXPECT_NE(std::find(every.begin(), every.end(), p), every.end()) << text_of(p);
     }
     for (const ProtectionInfo* info : Protections::all()) {
-      if (!(x86 ? info->x86 : info->aarch64)) continue;
-      EXPECT_TRUE(std::any_of(natural.begin(), natural.end(), [&](const Policy& p) {
-        return p.protection.name == info->name;
-      })) << info->name;
+      const bool runs =
+          (x86 ? info->x86 : info->aarch64) && (!info->needs || core.*info->needs->has);
+      EXPECT_EQ(std::any_of(natural.begin(), natural.end(),
+                            [&](const Policy& p) { return p.protection.name == info->name; }),
+                runs)
+          << info->name << " on " << core.name;
     }
     if (x86) continue;  // its model's linear map is of pages, where not all allocators make sense
     for (const AllocatorInfo* info : Allocators::all()) {

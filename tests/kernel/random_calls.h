@@ -71,7 +71,8 @@ inline rc::Gen<Step> step() {
 
 class World {
  public:
-  explicit World(const Config& config) : k_(core_profile(), kernel_profile(), config) {
+  explicit World(const Config& config)
+      : k_(core_profile_for(config.policy), kernel_profile(), config) {
     // What the kernel keeps for later is there now: stacks of tasks, its own tables, the zero page.
     for (const std::uint32_t id : {901u, 902u, 903u}) k_.spawn(id);
     Vma vma;

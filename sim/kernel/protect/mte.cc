@@ -90,8 +90,8 @@ const Protections::Entry registered{{
     .needs = memory_tagging(),
     .own_pointers = true,
     .parameters = tag_parameters(),
-    .make = [](const ProtectionContext& context, const Parameters& parameters)
-        -> std::unique_ptr<Protection> {
+    .make = [](const ProtectionContext& context,
+               const Parameters& parameters) -> std::unique_ptr<Protection> {
       return std::make_unique<TaggedTables>(context, parameters);
     },
 }};

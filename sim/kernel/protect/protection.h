@@ -91,7 +91,7 @@ struct Combination {
 // What a core must have beside its architecture.
 struct CoreFeature {
   std::string_view name;
-  bool cpu::CoreProfile::* has = nullptr;
+  bool cpu::CoreProfile::*has = nullptr;
   std::string_view shipped;  // the profiles that have it
 };
 
