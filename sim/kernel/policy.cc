@@ -66,11 +66,14 @@ bool is_x86(const cpu::CoreProfile& core) { return core.architecture == cpu::Arc
 bool is_for(const ProtectionInfo& protection, const cpu::CoreProfile& core) {
   return is_x86(core) ? protection.x86 : protection.aarch64;
 }
+bool lacks(const cpu::CoreProfile& core, const std::optional<CoreFeature>& needed) {
+  return needed && !(core.*needed->has);
+}
 
 // The protection that windows and allocators are compared under.
 const ProtectionInfo& natural_protection(const cpu::CoreProfile& core) {
   for (const ProtectionInfo* p : Protections::all()) {
-    if (is_for(*p, core) && !p->windows.empty()) return *p;
+    if (is_for(*p, core) && !lacks(core, p->needs) && !p->windows.empty()) return *p;
   }
   throw ModelError("no protection has windows");
 }
@@ -168,16 +171,16 @@ std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreP
   if (!is_for(protection, core)) {
     std::vector<std::string_view> others;
     for (const ProtectionInfo* p : Protections::all()) {
-      if (is_for(*p, core)) others.push_back(p->name);
+      if (is_for(*p, core) && !lacks(core, p->needs)) others.push_back(p->name);
     }
     return fmt::format(
         "core '{}' is {}: protection '{}' is for the other architecture; use one of {}", core.name,
         is_x86(core) ? "x86-64" : "AArch64", protection.name, fmt::join(others, ", "));
   }
-  if (const auto& needs = protection.needs; needs && !(core.*needs->has)) {
+  if (lacks(core, protection.needs)) {
     return fmt::format(
         "core '{}' has no {}, which protection '{}' needs; --core can be one that has it: {}",
-        core.name, needs->name, protection.name, needs->shipped);
+        core.name, protection.needs->name, protection.name, protection.needs->shipped);
   }
   if (is_x86(core) && policy.linear_map != Granularity::kPte) {
     return fmt::format(
