@@ -13,7 +13,7 @@ namespace kpksim::cpu {
 
 enum class Event : std::uint8_t {
   kTlbiFirst,  // the operations of mmu::TlbiKind, in its order
-  kTlbiLast = kTlbiFirst + 9,
+  kTlbiLast = kTlbiFirst + mmu::kTlbiInfo.size() - 1,
   kIsb,
   kInFlight,
   kDsbIsh,
@@ -82,6 +82,8 @@ inline constexpr std::array<EventInfo, kEvents> kEventInfo = {{
     {"tlbi_rvaae1", "instructions", "TLBI RVAAE1*: range in all address spaces"},
     {"tlbi_rvale1", "instructions", "TLBI RVALE1*: range, last level only"},
     {"tlbi_rvaale1", "instructions", "TLBI RVAALE1*: range, all address spaces, last level"},
+    {"tlbi_vmalls12e1", "instructions", "TLBI VMALLS12E1*: all entries of both stages"},
+    {"tlbi_ipas2e1", "instructions", "TLBI IPAS2E1*: one page of stage 2"},
     {"isb", "instructions", "ISB executed"},
     {"in_flight", "instructions", "instructions in flight that an ISB waited for"},
     {"dsb_ish", "instructions", "DSB ISH: completes TLBIs"},

@@ -19,7 +19,7 @@ bool always_outer_shareable(std::uint64_t attribute) {
 std::uint64_t par_of(const Mmu& mmu, AtOp op, VirtAddr va, bool pan) {
   const AtInfo& what = info(op);
   Leaf leaf;
-  const Translation t = mmu.peek(va, what.access, what.uses_pan && pan, &leaf);
+  const Translation t = mmu.peek(va, what.access, what.uses_pan && pan, &leaf, Mmu::Stages::kFirst);
   std::uint64_t result = par::kRes1.mask();
   if (t.fault) {
     result = par::kF.set(result, 1);

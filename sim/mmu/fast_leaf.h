@@ -21,13 +21,11 @@ struct Need {
   std::uint8_t rights = 0;
 
   static constexpr Need of(const poe::Access& access, bool pan) {
-    constexpr std::uint8_t kRights[] = {poe::kMayRead, poe::kMayWrite,
-                                        poe::kMayRead | poe::kMayWrite, poe::kMayExecute};
     const bool unprivileged = access.el == 0 || access.unprivileged;
     return {unprivileged ? Side::kUnprivileged
             : pan        ? Side::kPrivilegedPan
                          : Side::kPrivileged,
-            kRights[static_cast<unsigned>(access.kind)]};
+            rights_of(access.kind)};
   }
 };
 

@@ -27,14 +27,17 @@ struct Fault {
   bool overlay = false;  // ISS2.Overlay
   bool dirty = false;    // ISS2.DirtyBit
   VirtAddr far{};
-  bool write = false;  // ISS.WnR
+  bool write = false;       // ISS.WnR
+  bool stage2 = false;      // taken to EL2; the IPA is Mmu::fault_ipa()
+  bool table_walk = false;  // ISS.S1PTW: stage 2 refused what a stage 1 walk read or wrote
 
   explicit operator bool() const { return kind != FaultKind::kNone; }
 };
 
-namespace esr {                        // ESR_EL1 of a data or instruction abort
+namespace esr {                        // ESR_ELx of a data or instruction abort
 inline constexpr Field kStatus{5, 0};  // DFSC or IFSC
 inline constexpr Field kWnr{6, 6};
+inline constexpr Field kS1Ptw{7, 7};  // ESR_EL2
 inline constexpr Field kIl{25, 25};
 inline constexpr Field kEc{31, 26};
 inline constexpr Field kDirtyBit{37, 37};  // ISS2[5]
@@ -43,7 +46,8 @@ inline constexpr Field kOverlay{38, 38};   // ISS2[6]
 
 // The fault status code: DFSC, IFSC and PAR_EL1.FST.
 std::uint64_t status_of(const Fault& fault);
-// ESR_EL1 of `fault`: EC, IL, ISS2 and ISS (DFSC or IFSC, WnR).
+// ESR_EL1 of `fault`, or of a stage 2 fault ESR_EL2: EC, IL, ISS2 and ISS (DFSC or IFSC, WnR,
+// S1PTW).
 std::uint64_t esr_of(const Fault& fault, const poe::Access& access);
 
 }  // namespace kpksim::mmu

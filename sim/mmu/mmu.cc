@@ -43,6 +43,12 @@ void Mmu::set_registers(const Registers& regs) {
   controls_ = permission_controls(regs);
   probe_ = enabled() ? TlbTag::kAsid.set(0, asid_.value) : TlbTag::kNoProbe;
   overlays_ = {Overlays::of(regs.por_el1), Overlays::of(regs.por_el0)};
+  if (hcr::kVm.get(regs.hcr) == 0) {
+    stage2_ = nullptr;
+  } else {
+    if (stage2_ == nullptr) stage2_ = std::make_unique<Stage2>(memory_, stage2_entries_);
+    stage2_->set_regime(decode_stage2(regs));
+  }
   if (renew) {
     for (Tlb* tlb : {&l1i_, &l1d_, &l2_}) {
       tlb->renew_fast([&](const TlbEntry& entry) { return fast_of(entry.leaf, entry.va()); });
@@ -57,7 +63,7 @@ poe::Verdict Mmu::check(const Leaf& leaf, const poe::Access& access, bool pan) {
 }
 
 Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
-  if (!enabled()) return flat(va, access);
+  if (!enabled()) return stage2_ == nullptr ? flat(va, access) : flat_stage2(va, access);
   // A tagged address matches the entries of the plain one, if its tag is ignored.
   const bool tagged = without_tag(va) != va;
   if (tagged) {
@@ -89,6 +95,27 @@ Translation Mmu::flat(VirtAddr va, const poe::Access& access) const {
   return mapped(disabled_output(va), Source::kL1);
 }
 
+// The IPA cache alone holds such a translation.
+Translation Mmu::flat_stage2(VirtAddr va, const poe::Access& access) {
+  Translation result = flat(va, access);
+  if (result.fault) return result;
+  const PhysAddr ipa = result.pa;
+  std::size_t reads = 0;
+  const auto see = [&](const Stage2Step& step) { walk_path_[reads++] = step.address; };
+  const Stage2Result second = (*stage2_)(ipa, see);
+  result.walk_reads = second.reads;
+  if (second.reads != 0) result.source = Source::kWalk;
+  Leaf leaf;
+  leaf.base = ipa;
+  leaf.page_bits = kPageShift;
+  leaf.base = PhysAddr(align_down(ipa.value, kPageSize));
+  result.fault = combine(second, va, access, leaf);
+  if (!result.fault && stage2_checked_) result.fault = mmu::stage2_refusal(leaf, va, access);
+  if (result.fault) fault_ipa_ = ipa;
+  result.pa = output_of(leaf, va);
+  return result;
+}
+
 Translation Mmu::judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1, std::uint32_t i,
                        Source source) {
   Translation result;
@@ -103,9 +130,17 @@ Translation Mmu::judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1
     l2_.drop(probe_of(va));
     return walk(va, access, pan, l1);
   }
-  if (!verdict.allowed) result.fault = permission_fault(leaf, verdict, va);
+  result.fault =
+      verdict.allowed ? stage2_refusal(leaf, va, access) : permission_fault(leaf, verdict, va);
   result.pa = output_of(leaf, va);
   return result;
+}
+
+Fault Mmu::stage2_refusal(const Leaf& leaf, VirtAddr va, const poe::Access& access) {
+  if (!stage2_checked_) return {};
+  const Fault fault = mmu::stage2_refusal(leaf, va, access);
+  if (fault) fault_ipa_ = ipa_of(leaf, va);
+  return fault;
 }
 
 Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1) {
@@ -123,28 +158,46 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
     std::size_t reads = 0;
 
     void operator()(const WalkStep& step) { mmu.walk_path_[reads++] = step.address; }
+    void operator()(const Stage2Step& step) { mmu.walk_path_[reads++] = step.address; }
     void operator()(const WalkState& next) {
       mmu.walk_cache_.fill(va, mmu.asid_, *half.granule, next);
       mmu.presence_.add_table(va, mmu.asid_);
     }
   } see{*this, va, half};
+  const WalkState start_state = cached != nullptr ? *cached : walk_start(half);
+  const bool hardware_af = controls_.hw_access_flag;
   const WalkResult found =
-      walk_from(memory_, regime_, va, cached != nullptr ? *cached : walk_start(half),
-                controls_.hw_access_flag, see);
+      stage2_ == nullptr ? walk_from(memory_, regime_, va, start_state, hardware_af, see)
+                         : walk_from(memory_, regime_, va, start_state, hardware_af, see, *stage2_);
   result.walk_reads = found.reads;
   result.fault = found.fault;
-  if (result.fault) return result;  // never cached
+  if (result.fault) {  // never cached
+    if (result.fault.stage2) fault_ipa_ = found.ipa;
+    return result;
+  }
   Leaf leaf = found;
+  Fault unmapped;  // at stage 2; stage 1's permission comes first
+  if (stage2_ != nullptr) {
+    const Stage2Result second = (*stage2_)(ipa_of(leaf, va), see);
+    result.walk_reads = static_cast<std::uint8_t>(result.walk_reads + second.reads);
+    unmapped = combine(second, va, access, leaf);
+  }
   const VirtAddr start(align_down(without_tag(va).value, 1ull << leaf.page_bits));
   FastLeaf fast = fast_of(leaf, start);
   result.pa = output_of(leaf, va);
-  if (!leaf.descriptor.access_flag() || !fast.grants(Need::of(access, pan), overlays_)) {
+  if (unmapped || !leaf.descriptor.access_flag() ||
+      !fast.grants(Need::of(access, pan), overlays_)) {
     const poe::Verdict verdict = check(leaf, access, pan);
-    if (verdict.allowed) {
-      update_descriptor(found, verdict, leaf);
-    } else {
+    if (!verdict.allowed) {
       result.fault = permission_fault(leaf, verdict, va);
+    } else if (unmapped) {
+      fault_ipa_ = ipa_of(found, va);
+      result.fault = unmapped;
+    } else {
+      result.fault = stage2_refusal(leaf, va, access);
+      if (!result.fault) result.fault = update_descriptor(found, verdict, va, leaf);
     }
+    if (unmapped) return result;
     result.updated = leaf.descriptor != found.descriptor;
     // Without the access flag (hardware sets it on an access that is allowed) there is no entry.
     if (!leaf.descriptor.access_flag()) return result;
@@ -152,33 +205,64 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   }
   l1.fill(va, asid_, leaf, fast);
   l2_.fill(va, asid_, leaf, fast);
-  presence_.add_leaf(va, asid_, leaf.global, leaf.page_bits);
+  presence_.add_leaf(va, asid_, leaf.global, leaf.stage1_bits());
   l1_filled_ = true;
   return result;
 }
 
-void Mmu::update_descriptor(const WalkResult& found, const poe::Verdict& verdict, Leaf& leaf) {
+Fault Mmu::update_descriptor(const WalkResult& found, const poe::Verdict& verdict, VirtAddr va,
+                             Leaf& leaf) {
   std::uint64_t raw = verdict.update_descriptor ? verdict.updated_descriptor : leaf.descriptor.raw;
   raw |= field::kAccessFlag.mask();
-  if (raw == leaf.descriptor.raw) return;
+  if (raw == leaf.descriptor.raw) return {};
+  if ((found.address_rights & poe::kMayWrite) == 0) {
+    fault_ipa_ = found.ipa;
+    return stage2_fault(FaultKind::kPermission, found.address_level, va, true, true);
+  }
   memory_.write64(found.address, raw);
   leaf.descriptor.raw = raw;
+  return {};
 }
 
-Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf_out) const {
-  if (!enabled()) return flat(va, access);
+Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf_out,
+                      Stages stages) const {
+  const auto ignore = [] {};
+  if (!enabled()) {
+    Translation result = flat(va, access);
+    if (result.fault || stage2_ == nullptr || stages == Stages::kFirst) return result;
+    const Stage2Result second = walk_stage2(memory_, stage2_->regime(), result.pa, ignore);
+    Leaf leaf;
+    leaf.base = PhysAddr(align_down(result.pa.value, kPageSize));
+    leaf.page_bits = kPageShift;
+    result.fault = combine(second, va, access, leaf);
+    if (!result.fault) result.fault = mmu::stage2_refusal(leaf, va, access);
+    result.pa = output_of(leaf, va);
+    return result;
+  }
   Translation result;
   result.pa = PhysAddr(va.value);
   result.fault = address_fault(regime_, va, access);
   if (result.fault) return result;
-  const Leaf* entry = cached(va, is_fetch(access));
+  // An entry of both stages does not say what stage 1 gives.
+  const bool both = stage2_ != nullptr && stages == Stages::kBoth;
+  const bool reuse = stage2_ == nullptr || both;
+  const Leaf* entry = reuse ? cached(va, is_fetch(access)) : nullptr;
   WalkResult found;
+  Fault unmapped;
   if (entry == nullptr) {
     result.source = Source::kWalk;
     result.fault = start_fault(regime_, va, access);
     if (result.fault) return result;
-    found = walk_from(memory_, regime_, va, walk_start(regime_.half(va)), controls_.hw_access_flag,
-                      [] {});
+    const WalkState start = walk_start(regime_.half(va));
+    if (stage2_ == nullptr) {
+      found = walk_from(memory_, regime_, va, start, controls_.hw_access_flag, ignore);
+    } else {
+      const FreshStage2 second(memory_, stage2_->regime());
+      found = walk_from(memory_, regime_, va, start, controls_.hw_access_flag, ignore, second);
+      if (both && !found.fault) {
+        unmapped = combine(second(ipa_of(found, va), ignore), va, access, found);
+      }
+    }
     result.fault = found.fault;
     if (result.fault) return result;
     entry = &found;
@@ -186,7 +270,13 @@ Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* le
   poe::PermissionControls controls = controls_;
   controls.pan = pan;
   const poe::Verdict verdict = poe::check(entry->permission(), controls, access);
-  if (!verdict.allowed) result.fault = permission_fault(*entry, verdict, va);
+  if (!verdict.allowed) {
+    result.fault = permission_fault(*entry, verdict, va);
+  } else if (unmapped) {
+    result.fault = unmapped;
+  } else if (both && stage2_checked_) {
+    result.fault = mmu::stage2_refusal(*entry, va, access);
+  }
   result.pa = output_of(*entry, va);
   if (leaf_out != nullptr) *leaf_out = *entry;
   return result;
@@ -222,7 +312,7 @@ unsigned Mmu::count_cached(Asid asid, VirtAddr start, VirtAddr end) const {
 }
 
 void Mmu::drop(const TlbiEffect& effect) {
-  if (tlbi_empties_l1_) {
+  if (tlbi_empties_l1_) {  // TLBIs of stage 2 come here for this alone
     l1i_.clear();
     l1d_.clear();
     l1_filled_ = false;
@@ -230,6 +320,7 @@ void Mmu::drop(const TlbiEffect& effect) {
     l1i_.invalidate(effect);
     l1d_.invalidate(effect);
   }
+  if (effect.stages == TlbiStages::kSecond) return;
   l2_.invalidate(effect);
   walk_cache_.invalidate(effect);
   if (!effect.all_addresses) return;
@@ -237,7 +328,7 @@ void Mmu::drop(const TlbiEffect& effect) {
   presence_ = {};
   for (const Tlb* tlb : {&l1i_, &l1d_, &l2_}) {
     for (const TlbEntry& e : tlb->entries()) {
-      if (e.valid) presence_.add_leaf(e.va(), e.asid, e.leaf.global, e.leaf.page_bits);
+      if (e.valid) presence_.add_leaf(e.va(), e.asid, e.leaf.global, e.leaf.stage1_bits());
     }
   }
   for (const WalkCache::Entry& e : walk_cache_.entries()) {

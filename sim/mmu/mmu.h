@@ -1,10 +1,12 @@
 #pragma once
-// The MMU of one core: L1 instruction and data TLB, shared L2 TLB, walk cache and walker.
+// The MMU of one core: L1 instruction and data TLB, shared L2 TLB, walk cache and walker; and, if
+// HCR_EL2.VM is set, stage 2 with its cache.
 // try_fast() is the hot path: an L1 hit whose rights need no further thought. All else is
 // translate(), which is written to be read.
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "sim/mmu/fast_leaf.h"
 #include "sim/mmu/fault.h"
@@ -12,6 +14,7 @@
 #include "sim/mmu/presence.h"
 #include "sim/mmu/regime.h"
 #include "sim/mmu/registers.h"
+#include "sim/mmu/stage2_cache.h"
 #include "sim/mmu/tag_check.h"
 #include "sim/mmu/tlb.h"
 #include "sim/mmu/walk_cache.h"
@@ -31,7 +34,7 @@ struct Translation {
   Fault fault;
   PhysAddr pa;
   Source source = Source::kL1;
-  std::uint8_t walk_reads = 0;  // descriptors that the walker read
+  std::uint8_t walk_reads = 0;  // descriptors that the walker read, of both stages
   bool updated = false;         // hardware wrote the access flag or the dirty state
 };
 
@@ -43,7 +46,8 @@ class Mmu {
         l1d_(geometry.l1d),
         l2_(geometry.l2),
         walk_cache_(geometry.walk_cache_entries),
-        tlbi_empties_l1_(geometry.tlbi_empties_l1) {}
+        tlbi_empties_l1_(geometry.tlbi_empties_l1),
+        stage2_entries_(geometry.walk_cache_entries) {}
 
   // A data access to `va`. True: `pa` is its address. False: translate() must say. Inlined into
   // Core's loads and stores.
@@ -61,7 +65,10 @@ class Mmu {
 
   // What translate() would find now, without leaving a trace: no fill, no use counted, no hardware
   // update (the AT instructions). With stage 1 off there is no `leaf`.
-  Translation peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf = nullptr) const;
+  // `stages`: of both, or what stage 1 alone gives, an IPA (its tables are still read by stage 2).
+  enum class Stages : std::uint8_t { kBoth, kFirst };
+  Translation peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* leaf = nullptr,
+                   Stages stages = Stages::kBoth) const;
 
   // FEAT_MTE2. Are any accesses checked? Then translate() is followed by tag_fault(), the last of
   // an access's checks: that of a privileged data access to the aligned `bytes` around `va`, which
@@ -71,8 +78,20 @@ class Mmu {
   // Does the mapping of `va`, which has just translated, give EL1 access to allocation tags?
   bool has_tags(VirtAddr va) const;
 
+  // Each stage 1 descriptor, and the output address, may need a whole walk of stage 2.
+  static constexpr std::size_t kLongestWalk =
+      (kLastLevel + 1) + (kLastLevel + 2) * (kLastLevel + 1);
   // Where the last walk read its descriptors, in its order.
-  const std::array<PhysAddr, kLastLevel + 1>& walk_path() const { return walk_path_; }
+  const std::array<PhysAddr, kLongestWalk>& walk_path() const { return walk_path_; }
+
+  // The IPA of the last stage 2 fault. (HPFAR_EL2 has its page; of a permission fault that was not
+  // a table walk's the architecture does not promise that, and a hypervisor asks AT S1E1R.)
+  PhysAddr fault_ipa() const { return fault_ipa_; }
+  // Does stage 2 refuse what its rights do not allow? Not what the hypervisor does at EL2, whose
+  // own mapping of the page is not modelled: it is taken to be in the TLBs as often as the
+  // kernel's.
+  void set_stage2_checked(bool checked) { stage2_checked_ = checked; }
+  bool stage2_checked() const { return stage2_checked_; }
 
   // Every register write goes through here, because the decoded copies follow.
   void set_registers(const Registers& regs);
@@ -83,7 +102,10 @@ class Mmu {
   const Registers& registers() const { return regs_; }
 
   void invalidate(const TlbiEffect& effect) {
-    if (presence_.may_hold(effect) || (tlbi_empties_l1_ && l1_filled_)) drop(effect);
+    if (effect.stages != TlbiStages::kFirst && stage2_ != nullptr) [[unlikely]]
+      stage2_->invalidate(effect);
+    const bool combined = effect.stages != TlbiStages::kSecond && presence_.may_hold(effect);
+    if (combined || (tlbi_empties_l1_ && l1_filled_)) drop(effect);
   }
 
   // The leaf that the TLBs hold for a data access or a fetch of `va` under the current ASID.
@@ -98,21 +120,27 @@ class Mmu {
   const Tlb& l1d() const { return l1d_; }
   const Tlb& l2() const { return l2_; }
   const WalkCache& walk_cache() const { return walk_cache_; }
+  const Stage2* stage2() const { return stage2_.get(); }  // null: off
 
  private:
   std::uint64_t probe_of(VirtAddr va) const { return TlbTag::kVa.get(va.value >> 12) | probe_; }
   FastLeaf fast_of(const Leaf& leaf, VirtAddr start) const {
     return make_fast(leaf, start, controls_, regime_.half(start).e0pd);
   }
-  // The answer while stage 1 is off.
+  // The answer of stage 1 while it is off, and with stage 2's.
   Translation flat(VirtAddr va, const poe::Access& access) const;
+  Translation flat_stage2(VirtAddr va, const poe::Access& access);
   // Entry `i` of `l1` maps `va`, but its rights need thought.
   Translation judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1, std::uint32_t i,
                     Source source);
   Translation walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1);
   void drop(const TlbiEffect& effect);
   // Sets the access flag and, if the verdict says so, the dirty state, in memory and in `leaf`.
-  void update_descriptor(const WalkResult& found, const poe::Verdict& verdict, Leaf& leaf);
+  // Or the stage 2 fault, if that may not write the descriptor.
+  Fault update_descriptor(const WalkResult& found, const poe::Verdict& verdict, VirtAddr va,
+                          Leaf& leaf);
+  // The fault of an access that stage 1 allows.
+  Fault stage2_refusal(const Leaf& leaf, VirtAddr va, const poe::Access& access);
   poe::Verdict check(const Leaf& leaf, const poe::Access& access, bool pan);
 
   PhysicalMemory& memory_;
@@ -129,7 +157,11 @@ class Mmu {
   Presence presence_;       // in all four
   bool l1_filled_ = false;  // since they were last emptied by a TLBI
   bool tlbi_empties_l1_;
-  std::array<PhysAddr, kLastLevel + 1> walk_path_;
+  unsigned stage2_entries_;  // stage2_cache.h says why
+  std::array<PhysAddr, kLongestWalk> walk_path_;
+  std::unique_ptr<Stage2> stage2_;
+  bool stage2_checked_ = true;
+  PhysAddr fault_ipa_;
 };
 
 }  // namespace kpksim::mmu

@@ -52,10 +52,12 @@ Half decode_half(const Registers& regs, unsigned n) {
 
 }  // namespace
 
+std::uint8_t pa_bits(std::uint64_t size) { return kPaBits[size]; }
+
 Regime decode_regime(const Registers& regs) {
   Regime regime;
   for (unsigned n = 0; n < 2; ++n) regime.halves[n] = decode_half(regs, n);
-  regime.pa_bits = kPaBits[tcr::kIps.get(regs.tcr)];
+  regime.pa_bits = pa_bits(tcr::kIps.get(regs.tcr));
   regime.tag_access = sctlr::kAta.get(regs.sctlr) != 0;
   regime.tag_checks = regime.tag_access && sctlr::kTcf.get(regs.sctlr) == sctlr::kTcfSynchronous;
   for (unsigned i = 0; i < mair::kAttributes; ++i) {

@@ -62,6 +62,8 @@ struct Regime {
 // Reserved values act as the model chooses (docs/model.md): TnSZ is clamped to 16..39, a reserved
 // TGn is 4 KB, a reserved IPS 48 bits. For input from users, see illegal_fields().
 Regime decode_regime(const Registers& regs);
+// Bits of a physical address by TCR_EL1.IPS or VTCR_EL2.PS.
+std::uint8_t pa_bits(std::uint64_t size);
 
 // What of the registers takes part in permission checks.
 poe::PermissionControls permission_controls(const Registers& regs);

@@ -1,5 +1,5 @@
 #pragma once
-// The system registers that govern EL1&0 stage 1 translation, and their fields.
+// The system registers that govern the translation of EL1&0, and their fields.
 
 #include <cstdint>
 
@@ -54,6 +54,14 @@ constexpr Field attribute(unsigned index) { return {8 * index + 7, 8 * index}; }
 inline constexpr std::uint64_t kNormal = 0xff;        // write-back
 inline constexpr std::uint64_t kNormalTagged = 0xf0;  // the same, Tagged (FEAT_MTE2)
 }  // namespace mair
+namespace hcr {                    // HCR_EL2
+inline constexpr Field kVm{0, 0};  // stage 2
+}  // namespace hcr
+namespace vtcr {  // VTCR_EL2; TG0 = 0b00 (4 KB), HA = HD = 0
+inline constexpr Field kT0Sz{5, 0};
+inline constexpr Field kSl0{7, 6};
+inline constexpr Field kPs{18, 16};
+}  // namespace vtcr
 
 struct Registers {
   std::uint64_t tcr = 0;
@@ -66,6 +74,7 @@ struct Registers {
   std::uint64_t por_el1 = 0;
   std::uint64_t por_el0 = 0;
   std::uint64_t mair = 0;  // MAIR_EL1: PAR_EL1.ATTR shows it, and what is Tagged is checked
+  std::uint64_t hcr = 0, vtcr = 0, vttbr = 0;  // of EL2
 
   // TTBRn.ASID as A1 selects; with TCR_EL1.AS = 0 only its low 8 bits count.
   Asid asid() const {

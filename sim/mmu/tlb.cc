@@ -65,6 +65,7 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   newest_ = kMiss;
   touch(victim);
   sizes_ |= 1ull << leaf.page_bits;
+  parts_ |= leaf.split_bits != 0;
   return victim;
 }
 
@@ -106,6 +107,7 @@ void Tlb::invalidate_set(std::uint32_t first, const TlbiEffect& effect) {
 void Tlb::invalidate(const TlbiEffect& effect) {
   if (effect.nothing) return;
   if (effect.all_addresses && !effect.by_asid) return clear();
+  if (parts_) return invalidate_every_set(effect);
   const bool one_page =
       !effect.all_addresses && effect.start >> kPageShift == (effect.end - 1) >> kPageShift;
   // By address: visit the sets that can hold the range, for each page size that was ever filled.
@@ -160,6 +162,7 @@ void Tlb::clear() {
   for (TlbEntry& entry : entries_) entry.valid = false;
   forget_recent();
   sizes_ = 0;
+  parts_ = false;
   newest_ = kMiss;
 }
 

@@ -57,8 +57,14 @@ struct TlbEntry {
   bool valid = false;
 
   VirtAddr va() const { return start; }
+  // What stage 1 maps: a TLBI of any of its addresses drops the entry.
   CachedRange range() const {
-    return {start.value, leaf.page_bits, asid, leaf.global, leaf.level, leaf.granule_shift};
+    return {align_down(start.value, 1ull << leaf.stage1_bits()),
+            leaf.stage1_bits(),
+            asid,
+            leaf.global,
+            leaf.level,
+            leaf.granule_shift};
   }
 };
 
@@ -188,6 +194,7 @@ class Tlb {
   std::vector<TlbEntry> entries_;
   std::array<Recent, kRecent> recent_{};
   std::uint64_t sizes_ = 0;  // bit n: an entry of 2^n bytes may be present
+  bool parts_ = false;       // an entry may be present that maps less than stage 1 does
   std::uint64_t time_ = 0;
   std::uint32_t newest_ = kMiss;  // the entry that was touched last, if it is still there
 };

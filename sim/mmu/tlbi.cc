@@ -41,6 +41,7 @@ std::optional<TlbiRange> decode_range(std::uint64_t xt) {
 TlbiEffect decode(TlbiKind kind, std::uint64_t xt) {
   const TlbiInfo& what = info(kind);
   TlbiEffect effect;
+  effect.stages = what.stages;
   effect.by_asid = what.by_asid;
   effect.last_level = what.last_level;
   effect.all_addresses = !what.by_va;

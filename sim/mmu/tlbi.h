@@ -1,5 +1,5 @@
 #pragma once
-// TLB maintenance instructions of EL1&0 stage 1 (Arm ARM C5.5): the operations, the encoding of
+// TLB maintenance instructions of EL1&0 (Arm ARM C5.5): the operations, the encoding of
 // their Xt argument, and the set of entries that one of them names.
 
 #include <array>
@@ -22,15 +22,22 @@ enum class TlbiKind : std::uint8_t {
   kRvae1,
   kRvaae1,
   kRvale1,
-  kRvaale1
+  kRvaale1,
+  kVmalls12e1,
+  kIpas2e1
 };
 enum class Domain : std::uint8_t { kLocal, kInner, kOuter };
 
+// Which cached entries an operation means: those that hold anything of stage 1, alone or combined
+// with stage 2; those of stage 2 alone, by IPA; or both.
+enum class TlbiStages : std::uint8_t { kFirst, kSecond, kBoth };
+
 struct TlbiInfo {
   std::string_view name;
-  bool by_va, by_asid, last_level, range;
+  bool by_va, by_asid, last_level, range;  // by_va: by IPA, if it is of stage 2
+  TlbiStages stages = TlbiStages::kFirst;
 };
-inline constexpr std::array<TlbiInfo, 10> kTlbiInfo = {{
+inline constexpr std::array<TlbiInfo, 12> kTlbiInfo = {{
     // name      by_va  by_asid last   range
     {"VMALLE1", false, false, false, false},
     {"VAE1", true, true, false, false},
@@ -42,6 +49,9 @@ inline constexpr std::array<TlbiInfo, 10> kTlbiInfo = {{
     {"RVAAE1", true, false, false, true},
     {"RVALE1", true, true, true, true},
     {"RVAALE1", true, false, true, true},
+    // Hypervisor's: of the virtual machine that VTTBR_EL2 names.
+    {"VMALLS12E1", false, false, false, false, TlbiStages::kBoth},
+    {"IPAS2E1", true, false, false, false, TlbiStages::kSecond},
 }};
 constexpr const TlbiInfo& info(TlbiKind kind) { return kTlbiInfo[static_cast<unsigned>(kind)]; }
 
@@ -85,6 +95,7 @@ struct CachedRange {
 
 // The entries that an operation names.
 struct TlbiEffect {
+  TlbiStages stages = TlbiStages::kFirst;
   bool nothing = false;
   bool all_addresses = false;
   bool by_asid = false;
@@ -94,7 +105,7 @@ struct TlbiEffect {
   std::uint8_t ttl_level = 0;
   std::uint8_t granule_shift = 0;  // 0: any; else only entries of this granule
   Asid asid;
-  std::uint64_t start = 0;  // [start, end) with VA[63:56] as VA[55]
+  std::uint64_t start = 0;  // [start, end) with VA[63:56] as VA[55], or an IPA
   std::uint64_t end = 0;
 
   bool drops_leaf(const CachedRange& entry) const {

@@ -1,6 +1,15 @@
 #include "sim/mmu/walker.h"
 
+#include <algorithm>
+
 namespace kpksim::mmu {
+namespace {
+
+bool is_write(const poe::Access& access) {
+  return access.kind == poe::AccessKind::kWrite || access.kind == poe::AccessKind::kReadWrite;
+}
+
+}  // namespace
 
 Fault address_fault(const Regime& regime, VirtAddr va, const poe::Access& access) {
   const Half& half = regime.half(va);
@@ -49,6 +58,35 @@ void make_leaf(const Half& half, unsigned pa_bits, VirtAddr va, const WalkState&
   const bool fits = run <= half.input_bits && (first.value | ((1ull << run) - 1)) >> pa_bits == 0;
   leaf.base = fits ? first : first + inside;
   if (fits) leaf.page_bits = static_cast<std::uint8_t>(run);
+}
+
+PhysAddr ipa_of(const Leaf& leaf, VirtAddr va) {
+  const std::uint64_t inside = (1ull << leaf.stage1_bits()) - 1;
+  return PhysAddr((leaf.descriptor.output(leaf.granule_shift).value & ~inside) |
+                  (va.value & inside));
+}
+
+Fault combine(const Stage2Result& second, VirtAddr va, const poe::Access& access, Leaf& leaf) {
+  if (second.fault != FaultKind::kNone) {
+    return stage2_fault(second.fault, second.level, va, is_write(access), false);
+  }
+  const unsigned bits = std::min(leaf.page_bits, second.page_bits);
+  const PhysAddr ipa = leaf.base + (va.value & ((1ull << leaf.page_bits) - 1));
+  leaf.base = PhysAddr(align_down(second.output(ipa).value, 1ull << bits));
+  leaf.split_bits = static_cast<std::uint8_t>(leaf.page_bits - bits);
+  leaf.page_bits = static_cast<std::uint8_t>(bits);
+  leaf.stage2_rights = second.rights;
+  leaf.stage2_level = second.level;
+  return {};
+}
+
+Fault stage2_refusal(const Leaf& leaf, VirtAddr va, const poe::Access& access) {
+  const std::uint8_t needed = rights_of(access.kind);
+  const auto refused = static_cast<std::uint8_t>(needed & ~leaf.stage2_rights);
+  if (refused == 0) return {};
+  // The read of a read-modify-write is checked first.
+  const bool write = (refused & poe::kMayRead) == 0 && is_write(access);
+  return stage2_fault(FaultKind::kPermission, leaf.stage2_level, va, write, false);
 }
 
 WalkResult walk(const PhysicalMemory& memory, const Registers& regs, VirtAddr va) {

@@ -1,5 +1,6 @@
 #pragma once
-// The hardware table walk of EL1&0 stage 1 (Arm ARM D8.2). It reads the same words in
+// The hardware table walk of EL1&0 stage 1 (Arm ARM D8.2), whose reads stage 2 may translate
+// (stage2.h). It reads the same words in
 // PhysicalMemory that the kernel model wrote; it knows nothing else. It changes nothing: hardware
 // updates of a descriptor are Mmu's, which knows whether the access is allowed.
 
@@ -10,6 +11,7 @@
 #include "sim/mmu/fault.h"
 #include "sim/mmu/physical_memory.h"
 #include "sim/mmu/regime.h"
+#include "sim/mmu/stage2.h"
 #include "sim/poe/permission.h"
 
 namespace kpksim::mmu {
@@ -24,25 +26,38 @@ struct Leaf {
   std::uint8_t level = 0;
   std::uint8_t page_bits = 0;  // log2 of the bytes mapped, the whole of a contiguous run
   std::uint8_t granule_shift = kPageShift;
-  bool global = false;
   std::uint8_t ap_table = 0;  // APTable, UXNTable and PXNTable of the tables above, accumulated
-  bool uxn_table = false, pxn_table = false;
+  bool uxn_table : 1 = false, pxn_table : 1 = false;
+  bool global : 1 = false;
+  // Stage 1 maps 2^split_bits times as much as stage 2, and the entry is one of that many: a TLBI
+  // of any address of the stage 1 mapping drops them all.
+  std::uint8_t split_bits = 0;
+  std::uint8_t stage2_rights = kAllRights;  // poe::kMay*
+  std::uint8_t stage2_level = 0;
 
+  unsigned stage1_bits() const { return page_bits + split_bits; }
   poe::LeafPermission permission() const {
     return {descriptor.raw, ap_table, uxn_table, pxn_table};
   }
 };
 
-// What a walk found: a leaf, or a fault.
+// What a walk found: a leaf, or a fault. After walk_from() the leaf is stage 1's, its base an IPA
+// where stage 2 is on.
 struct WalkResult : Leaf {
   Fault fault;
-  PhysAddr address;        // of the last descriptor that was read
-  std::uint8_t reads = 0;  // descriptors read
+  PhysAddr address;                          // of the last descriptor that was read
+  PhysAddr ipa;                              // the same before stage 2
+  std::uint8_t address_rights = kAllRights;  // stage 2's of its frame
+  std::uint8_t address_level = 0;            // and the level that gives them
+  std::uint8_t reads = 0;                    // descriptors read, of both stages
 };
+
+// Where there is no stage 2.
+struct NoStage2 {};
 
 // Where a walk stands: the next table and what the tables above it contributed.
 struct WalkState {
-  PhysAddr table;
+  PhysAddr table;  // an IPA, if stage 2 is on
   std::uint8_t level = 0;
   std::uint8_t ap_table = 0;
   bool uxn_table = false;
@@ -78,7 +93,7 @@ inline WalkState walk_start(const Half& half) {
 }
 
 constexpr Fault fault_at(FaultKind kind, unsigned level, VirtAddr va) {
-  return {kind, static_cast<std::uint8_t>(level), false, false, va, false};
+  return {kind, static_cast<std::uint8_t>(level), false, false, va, false, false, false};
 }
 
 // Fills `result`'s leaf part from descriptor `d` of state.level.
@@ -87,10 +102,11 @@ void make_leaf(const Half& half, unsigned pa_bits, VirtAddr va, const WalkState&
 
 // Walks from `state` to the leaf. `see` is called with each WalkStep (descriptor read) or with each
 // WalkState (table found, for a walk cache), whichever it takes. An access flag of 0 is a fault
-// only if `hardware_af` is false; else it is the caller's to set.
-template <class See>
+// only if `hardware_af` is false; else it is the caller's to set. `stage2(ipa, see)` translates the
+// address of each descriptor, whose read it may refuse.
+template <class See, class Stage2 = NoStage2>
 WalkResult walk_from(const PhysicalMemory& memory, const Regime& regime, VirtAddr va,
-                     WalkState state, bool hardware_af, See&& see) {
+                     WalkState state, bool hardware_af, See&& see, Stage2&& stage2 = {}) {
   WalkResult result;
   const Half& half = regime.half(va);
   const Granule& granule = *half.granule;
@@ -102,6 +118,21 @@ WalkResult walk_from(const PhysicalMemory& memory, const Regime& regime, VirtAdd
         input_bits - shift < granule.stride() ? input_bits - shift : granule.stride();
     const std::uint64_t index = (va.value >> shift) & ((1ull << index_bits) - 1);
     result.address = state.table + index * 8;
+    if constexpr (!std::is_same_v<std::remove_cvref_t<Stage2>, NoStage2>) {
+      result.ipa = result.address;
+      const auto second = stage2(result.ipa, see);
+      result.reads = static_cast<std::uint8_t>(result.reads + second.reads);
+      const bool readable = (second.rights & poe::kMayRead) != 0;
+      if (second.fault != FaultKind::kNone || !readable) {
+        const FaultKind kind =
+            second.fault != FaultKind::kNone ? second.fault : FaultKind::kPermission;
+        result.fault = {kind, second.level, false, false, va, false, true, true};
+        return result;
+      }
+      result.address = second.output(result.ipa);
+      result.address_rights = second.rights;
+      result.address_level = second.level;
+    }
     const Descriptor d{memory.read64(result.address)};
     ++result.reads;
     if constexpr (std::is_invocable_v<See, const WalkStep&>) {
@@ -141,19 +172,35 @@ WalkResult walk_from(const PhysicalMemory& memory, const Regime& regime, VirtAdd
   }
 }
 
-// A fresh walk that uses and fills no cache and checks no permission: the reference that cached
-// translations are held to.
+// The IPA that stage 1 leaf `leaf` gives for `va`, from its descriptor.
+PhysAddr ipa_of(const Leaf& leaf, VirtAddr va);
+
+// Combines a stage 1 leaf with what stage 2 says of the IPA of `va`: the entry maps the smaller of
+// the two sizes, with the output address and the rights of stage 2 beside those of stage 1.
+// Returns stage 2's fault, if it maps nothing there; then the leaf stays.
+Fault combine(const Stage2Result& second, VirtAddr va, const poe::Access& access, Leaf& leaf);
+// The permission fault of a leaf whose stage 2 refuses the access, or none.
+Fault stage2_refusal(const Leaf& leaf, VirtAddr va, const poe::Access& access);
+
+// A fresh walk of both stages that uses and fills no cache and checks no permission: the reference
+// that cached translations are held to.
 template <class See>
 WalkResult walk(const PhysicalMemory& memory, const Registers& regs, VirtAddr va,
                 const poe::Access& access, See&& see) {
   const Regime regime = decode_regime(regs);
+  WalkResult result;
   if (const Fault fault = start_fault(regime, va, access)) {
-    WalkResult result;
     result.fault = fault;
     return result;
   }
-  return walk_from(memory, regime, va, walk_start(regime.half(va)), tcr::kHa.get(regs.tcr) != 0,
-                   see);
+  const WalkState start = walk_start(regime.half(va));
+  const bool hardware_af = tcr::kHa.get(regs.tcr) != 0;
+  const Stage2Regime second = decode_stage2(regs);
+  if (!second.on) return walk_from(memory, regime, va, start, hardware_af, see);
+  const FreshStage2 stage2(memory, second);
+  result = walk_from(memory, regime, va, start, hardware_af, see, stage2);
+  if (!result.fault) result.fault = combine(stage2(ipa_of(result, va), see), va, access, result);
+  return result;
 }
 WalkResult walk(const PhysicalMemory& memory, const Registers& regs, VirtAddr va);
 
