@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,11 @@ class Core {
   Cycles clock() const { return Cycles(counters().total_millicycles() / 1000); }
   // Events and their costs so far. An access counts events only; the costs are made here.
   Counters counters() const;
+  // How often `event` has happened.
+  std::uint64_t happened(Event event) const {
+    const auto& by_cause = counts_[static_cast<std::size_t>(event)];
+    return std::accumulate(by_cause.begin(), by_cause.end(), std::uint64_t{0});
+  }
   mmu::Mmu& mmu() { return mmu_; }
   const mmu::Mmu& mmu() const { return mmu_; }
 

@@ -62,10 +62,12 @@ AuditResult Kernel::audit() const {
                               now.base + (offset & ((1ull << now.page_bits) - 1));
         // Also an entry that allows less than the tables is wrong: the access would fault for ever.
         const bool same_rights =
-            ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & kCachedRights) == 0;
+            ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & kCachedRights) == 0 &&
+            now.stage2_rights == entry.leaf.stage2_rights;
         // A block entry over a table: break-before-make was not kept. The linear map's blocks are
         // split in place (FEAT_BBM level 2).
-        const bool same_size = mmu::upper_half(entry.va()) || entry.leaf.page_bits == now.page_bits;
+        const bool same_size =
+            mmu::upper_half(entry.va()) || entry.leaf.stage1_bits() == now.stage1_bits();
         if (!same_page || !same_rights || !same_size) ++result.stale_leaves;
       }
     }

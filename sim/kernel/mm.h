@@ -193,6 +193,8 @@ class Mm {
   bool behind_the_end(const Vma& vma, std::uint64_t va) const;
   bool huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
   bool huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  void huge_set_accessed(PhysAddr pmd, mmu::Descriptor old, std::uint64_t va, bool write,
+                         cpu::Core& core);
   void split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrating = false);
   void collapse(const Vma& vma, std::uint64_t va, cpu::Core& core);
   void split_huge_at(std::uint64_t va, cpu::Core& core);

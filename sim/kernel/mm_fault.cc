@@ -228,7 +228,10 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
   Descriptor d = read(core, pmd);
   if (is_none(d) && huge_fault(*vma, va, write, core)) return FaultResult::kHandled;
   if (is_huge(d)) {
-    if (!write || is_writable(d)) return FaultResult::kHandled;  // another core was first
+    if (!write || is_writable(d)) {  // or another core was first
+      huge_set_accessed(pmd, d, va, write, core);
+      return FaultResult::kHandled;
+    }
     if (huge_write_fault(*vma, pmd, va, core)) return FaultResult::kHandled;
     d = read(core, pmd);
   }

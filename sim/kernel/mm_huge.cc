@@ -60,6 +60,19 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   return true;
 }
 
+// huge_pmd_set_accessed(), where hardware does not
+void Mm::huge_set_accessed(PhysAddr pmd, Descriptor old, std::uint64_t va, bool write,
+                           cpu::Core& core) {
+  const bool dirtied = write && !is_dirty(old);
+  if (is_young(old) && !dirtied) return;
+  const PageTableLock lock = lock_of(pmd, core);
+  system_.tables.exchange(core, pmd, write ? made_writable(old) : old.with(field::kAccessFlag, 1));
+  // pmdp_set_access_flags() flushes a stale entry that was clean.
+  if (dirtied) {
+    system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(align_down(va, kPmdSize)));
+  }
+}
+
 // do_huge_pmd_wp_page(); false: the block was split, the page is copied by itself.
 bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
   const Because because(core, Cause::kCow);

@@ -64,6 +64,16 @@ std::unique_ptr<Protection> make_protection(const ProtectionInfo& info, const Po
       context, Parameters(policy.protection.name, info.parameters, policy.protection.parameters));
 }
 
+ProtectionContext protection_context(cpu::Machine& machine, LinearMap& linear_map, TlbFlush& flush,
+                                     const Config& config) {
+  const Pfn first = frame_of(PhysAddr(kPhysOffset));
+  const std::uint64_t frames = config.memory_bytes >> kPageShift;
+  const Pfn map = first + frames;  // the memory map, and what is free behind it
+  const Pfn beyond =
+      frame_of(PhysAddr(align_up(address_of(map).value + frames * kStructPageBytes, kPageSize)));
+  return {machine, linear_map, flush, first, frames, beyond};
+}
+
 std::unique_ptr<PageTableAllocator> make_allocator(const Policy& policy,
                                                    const AllocatorContext& context) {
   const AllocatorInfo& info = Allocators::find(policy.allocator.name, "page-table allocator");
@@ -84,7 +94,8 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       profile(kernel),
       machine(fitting(core, cfg.policy), cfg.cores),
       protection_info(Protections::find(cfg.policy.protection.name, "protection")),
-      protection(make_protection(protection_info, cfg.policy, {machine, linear_map, flush})),
+      protection(make_protection(protection_info, cfg.policy,
+                                 protection_context(machine, linear_map, flush, cfg))),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift,
             LinearMap::boot_pages(cfg.policy.linear_map, early_tables(cfg.policy),
                                   cfg.memory_bytes >> kPageShift)),

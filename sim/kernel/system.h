@@ -41,6 +41,8 @@ struct Config {
 void check(const Config& config);
 FlushSite parse_flush_site(const std::string& name);
 
+inline constexpr std::uint64_t kStructPageBytes = 64;
+
 // What the kernel knows about a page of memory that users map (struct page and struct folio). The
 // counts are those of the folio's head page.
 // All zeros is a page that was never used: untouched ones need no host memory (LazyArray).
@@ -125,10 +127,10 @@ class System {
  private:
   // Of a table at `level` of the tree below `root`.
   TableKind kind_of(Pfn root, unsigned level) const;
-  // The memory map (vmemmap) has 64 bytes for each frame. It lies above what the model's memory
+  // The memory map (vmemmap) has an entry for each frame. It lies above what the model's memory
   // holds, as its contents are `pages`.
   PhysAddr struct_page(Pfn pfn) const {
-    return address_of(buddy.first() + buddy.size()) + (pfn - buddy.first()) * 64;
+    return address_of(buddy.first() + buddy.size()) + (pfn - buddy.first()) * kStructPageBytes;
   }
 
   std::uint64_t bbm_violations_ = 0;

@@ -122,7 +122,8 @@ class Counts {
             {Event::kFaultOverlay, "permission faults, overlay"},
             {Event::kFaultAddressSize, "address size faults"},
             {Event::kExceptionEl0, "exceptions from EL0"},
-            {Event::kExceptionEl1, "exceptions from EL1"}});
+            {Event::kExceptionEl1, "exceptions from EL1"},
+            {Event::kHvc, "hypervisor calls"}});
     table_.section("Memory accesses");
     events({{Event::kUserAccess, "user accesses"},
             {Event::kLoad, "kernel loads"},

@@ -31,6 +31,7 @@ struct AtRest {
   mmu::FaultKind fault;
   bool overlay = false;
   bool all = true;  // else a process's leaf tables alone
+  bool stage2 = false;
 };
 AtRest at_rest(const Policy& policy) {
   static const std::map<std::string_view, AtRest> by_mark = {
@@ -38,6 +39,7 @@ AtRest at_rest(const Policy& policy) {
       {"a tag", {mmu::FaultKind::kTagCheck}},
       {"a key and a tag", {mmu::FaultKind::kPermission, true}},
       {"read-only", {mmu::FaultKind::kPermission}},
+      {"stage 2", {mmu::FaultKind::kPermission, false, true, true}},
       {"unmapped", {mmu::FaultKind::kTranslation, false, false}},
   };
   return by_mark.at(Protections::find(policy.protection.name, "").marks);
@@ -105,6 +107,7 @@ TEST_P(EveryPolicy, AStoreThatIsNoHelpersIsRefusedAtRest_OrNothingIsProtected) {
     }
     EXPECT_EQ(fault.kind, at_rest(GetParam()).fault) << std::hex << table.value;
     EXPECT_EQ(fault.overlay, at_rest(GetParam()).overlay);
+    EXPECT_EQ(fault.stage2, at_rest(GetParam()).stage2);
     EXPECT_EQ(k.system().machine.memory().read64(word), before);
   }
 }

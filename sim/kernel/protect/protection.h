@@ -54,6 +54,10 @@ struct ProtectionContext {
   cpu::Machine& machine;
   LinearMap& linear_map;
   TlbFlush& flush;
+  // The kernel's memory, and where frames start that the kernel does not know of.
+  Pfn memory;
+  std::uint64_t frames;
+  Pfn beyond;
 };
 
 class Protection {
