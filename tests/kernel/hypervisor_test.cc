@@ -217,6 +217,7 @@ TEST(Hypervisor, TheKernelSetsAccessFlagAndDirtyState) {
     EXPECT_TRUE(is_dirty(descriptor()));
   }
   EXPECT_EQ(total(k, cpu::Event::kHardwareUpdate), 0u);
+  EXPECT_EQ(total(k, cpu::Event::kFaultAccessFlag), 2u);  // and none that stage 2 refuses
 }
 
 // Not even a stage 1 mapping of one's own reaches the hypervisor's memory.
