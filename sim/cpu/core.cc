@@ -1,6 +1,7 @@
 #include "sim/cpu/core.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace kpksim::cpu {
 namespace {
@@ -39,12 +40,12 @@ mmu::Translation Core::translate_checked(VirtAddr va, const poe::Access& access,
 }
 
 void Core::count_translation(const mmu::Translation& t) {
-  if (t.source == mmu::Source::kL2) count(Event::kL2TlbHit);
+  if (t.source == mmu::Source::kL2) count_slow(Event::kL2TlbHit);
   if (t.source == mmu::Source::kWalk) {
-    count(Event::kWalk);
-    count(Event::kWalkRead, t.walk_reads);
+    count_slow(Event::kWalk);
+    count_slow(Event::kWalkRead, t.walk_reads);
     for (unsigned i = 0; i < t.walk_reads; ++i) touch_line(mmu_.walk_path()[i]);
-    if (t.updated) count(Event::kHardwareUpdate);
+    if (t.updated) count_slow(Event::kHardwareUpdate);
   }
   count_fault(t.fault);
 }
@@ -74,7 +75,101 @@ void Core::count_fault(const mmu::Fault& fault) {
 void Core::count_miss(MemoryLevel level) {
   constexpr Event kLevels[] = {Event::kCachePrefetched, Event::kCacheL2, Event::kCacheLlc,
                                Event::kCacheDram};
-  count(kLevels[static_cast<unsigned>(level) - 1]);
+  count_slow(kLevels[static_cast<unsigned>(level) - 1]);
+}
+
+std::uint64_t Core::millicycles(bool open, CauseId cause) const {
+  const Row& row = counts_[open ? 1 : 0][cause];
+  std::uint64_t sum = 0;
+  for (std::size_t e = 0; e < kEvents; ++e) sum += row[e] * cost_[e];
+  return sum;
+}
+
+Core::Elapsed Core::elapsed() const {
+  Elapsed sum;
+  for (std::uint32_t causes = causes_; causes != 0; causes &= causes - 1) {
+    const auto cause = static_cast<CauseId>(std::countr_zero(causes));
+    sum.rest += millicycles(false, cause);
+    if (por_open_ != por_at_rest_) sum.open += millicycles(true, cause);
+  }
+  return sum;
+}
+
+inline void Core::open_window() {
+  open_ = true;
+  row_ = &counts_[1][cause_];
+  window_causes_ = 1u << cause_;
+  por_open_ = por_el1_written_;
+  opened_ = {stores_, slow_, x86_ ? in_flight_ : 0};  // synchronise() has it at 0 then
+}
+
+// How long a window was is what all windows were now and before, for the causes that it had.
+std::uint64_t Core::measured_window() {
+  std::uint64_t length = 0;
+  for (std::uint32_t causes = window_causes_; causes != 0; causes &= causes - 1) {
+    const auto cause = static_cast<CauseId>(std::countr_zero(causes));
+    const Plain& plain = plain_[cause];
+    const std::uint64_t now = millicycles(true, cause);
+    length += now - measured_[cause] - plain.windows * one_store_ - plain.slow;
+    measured_[cause] = now - plain.windows * one_store_ - plain.slow;
+  }
+  return length;
+}
+
+// That of windows with one store, which are most, is known but for what was slow in them.
+inline void Core::close_window() {
+  open_ = false;
+  row_ = &counts_[0][cause_];
+  const std::uint64_t stores = stores_ - opened_.stores, slow = slow_ - opened_.slow;
+  const bool plain =
+      stores == 1 && in_flight_ == opened_.in_flight && window_causes_ == 1u << cause_;
+  if (plain && one_store_ != 0) [[likely]] {
+    ++plain_[cause_].windows;
+    plain_[cause_].slow += slow;
+    most_slow_ = std::max(most_slow_, slow);
+    return;
+  }
+  const std::uint64_t length = measured_window();
+  if (plain) {
+    one_store_ = length - slow;
+    measured_[cause_] -= length;
+    plain_[cause_] = {1, slow};
+    most_slow_ = std::max(most_slow_, slow);
+    return;
+  }
+  ++windows_.count;
+  windows_.stores += stores;
+  windows_.millicycles += length;
+  windows_.most_stores = std::max(windows_.most_stores, stores);
+  windows_.most_millicycles = std::max(windows_.most_millicycles, length);
+}
+
+Windows Core::windows() const {
+  Windows all = windows_;
+  std::uint64_t plain = 0;
+  for (const Plain& p : plain_) {
+    plain += p.windows;
+    all.millicycles += p.windows * one_store_ + p.slow;
+  }
+  all.count += plain;
+  all.stores += plain;
+  if (plain != plain_forgotten_) {
+    all.most_stores = std::max<std::uint64_t>(all.most_stores, 1);
+    all.most_millicycles = std::max(all.most_millicycles, one_store_ + most_slow_);
+  }
+  return all;
+}
+
+void Core::forget_largest_window() {
+  windows_.most_stores = windows_.most_millicycles = most_slow_ = 0;
+  plain_forgotten_ = 0;
+  for (const Plain& p : plain_) plain_forgotten_ += p.windows;
+}
+
+inline void Core::apply_por() {
+  mmu_.set_por_el1(por_el1_written_);
+  if ((por_el1_written_ != por_at_rest_) == open_) return;
+  open_ ? close_window() : open_window();
 }
 
 void Core::execute_user(std::uint64_t instructions) {
@@ -128,9 +223,11 @@ LoadResult Core::ldg(VirtAddr va) {
 
 Counters Core::counters() const {
   Counters out;
-  out.count = counts_;
   for (std::size_t e = 0; e < kEvents; ++e) {
-    for (std::size_t c = 0; c < kCauses; ++c) out.millicycles[e][c] = counts_[e][c] * cost_[e];
+    for (std::size_t c = 0; c < kCauses; ++c) {
+      out.count[e][c] = counts_[0][c][e] + counts_[1][c][e];
+      out.millicycles[e][c] = out.count[e][c] * cost_[e];
+    }
   }
   return out;
 }
@@ -138,7 +235,7 @@ Counters Core::counters() const {
 void Core::msr_por_el1(std::uint64_t value) {
   count(Event::kMsrPor);
   por_el1_written_ = value;
-  if (x86_) mmu_.set_por_el1(value);
+  if (x86_) apply_por();
 }
 
 std::uint64_t Core::mrs_por_el1() {
@@ -156,12 +253,12 @@ void Core::msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1) {
 }
 
 void Core::set_registers(const mmu::Registers& regs) {
-  por_el1_written_ = regs.por_el1;
+  por_el1_written_ = por_at_rest_ = regs.por_el1;
   mmu_.set_registers(regs);
 }
 
 void Core::synchronise() {
-  mmu_.set_por_el1(por_el1_written_);
+  apply_por();
   in_flight_ = 0;
 }
 

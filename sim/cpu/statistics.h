@@ -137,7 +137,15 @@ constexpr Event tlbi_event(mmu::TlbiKind kind) {
 
 // Why something happens. The names belong to the software above; here a cause is a number.
 using CauseId = std::uint8_t;
-inline constexpr std::size_t kCauses = 32;
+inline constexpr std::size_t kCauses = 24;
+
+// Windows in which the key register has another value than at rest (Core::set_registers()).
+struct Windows {
+  std::uint64_t count = 0;
+  std::uint64_t stores = 0;                             // in all of them
+  std::uint64_t millicycles = 0;                        // of all of them
+  std::uint64_t most_stores = 0, most_millicycles = 0;  // of one
+};
 
 struct Counters {
   using ByCause = std::array<std::array<std::uint64_t, kCauses>, kEvents>;

@@ -77,6 +77,7 @@ Task& Kernel::add_task(std::uint32_t id, std::shared_ptr<Mm> mm, unsigned cpu) {
 
 cpu::Core& Kernel::run_on(Task& t) {
   cpu::Core& core = system_.machine.core(t.cpu);
+  system_.exposure.runs(t.cpu);
   if (current_[t.cpu] != t.id) {
     context_switch(t, core);
     core.continue_at(t.fresh ? 1 : 0);
@@ -117,6 +118,7 @@ void Kernel::switch_mm(Mm& mm, cpu::Core& core) {
   core.msr_ttbr(address_of(mm.root()).value, ttbr1);
   for (unsigned i = 0; i < system_.profile.switch_mm_isb; ++i) core.isb();
   mm_on_[core.id()] = &mm;
+  system_.exposure.switch_to(core.id(), mm.root());
 }
 
 std::uint64_t Kernel::allocate_stack(cpu::Core& core, unsigned cpu) {
@@ -138,6 +140,7 @@ void Kernel::free_stack(std::uint64_t stack, cpu::Core& core, unsigned cpu) {
 void Kernel::spawn(std::uint32_t id) {
   const unsigned cpu = next_cpu_++ % system_.config.cores;
   cpu::Core& core = system_.machine.core(cpu);
+  system_.exposure.runs(cpu);
   const Because because(core, Cause::kExec);
   Task& t = add_task(id, std::make_shared<Mm>(system_, cache_, core), cpu);
   t.stack = allocate_stack(core, cpu);
@@ -193,6 +196,7 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
     // The core must not walk tables that go: it runs on the kernel's alone from here.
     const mmu::Registers& regs = core.mmu().registers();
     if (regs.ttbr0 == address_of(mm->root()).value) {
+      system_.exposure.switch_to(core.id(), system_.linear_map.root());
       core.msr_ttbr(address_of(system_.zero_page).value, regs.ttbr1);
     }
     for (const Mm*& on : mm_on_) {
@@ -355,6 +359,7 @@ bool Kernel::touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::Acces
 // These run in the kernel, within a call that the workload does not show.
 cpu::Core& Kernel::kernel_context() {
   cpu::Core& core = system_.machine.core(0);
+  system_.exposure.runs(0);
   core.continue_at(1);
   softirq(core);
   return core;
@@ -367,6 +372,7 @@ void Kernel::wait_for_rcu() {
 
 void Kernel::idle() {
   cpu::Core& core = system_.machine.core(0);
+  system_.exposure.runs(0);
   const unsigned level = core.level();
   core.continue_at(1);
   system_.free_tables(core, system_.rcu.take_all());

@@ -97,6 +97,7 @@ LinearMap::Entry LinearMap::leaf_of(cpu::Core& core, VirtAddr va) const {
 
 void LinearMap::split_block(cpu::Core& core, const Entry& block) {
   const Pfn table = table_source_->allocate_for_split(core);
+  if (observer_ != nullptr) observer_->split(table);
   const unsigned level = block.level + 1;
   const std::uint64_t size = 1ull << mmu::level_shift(level);
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
@@ -180,6 +181,7 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
       core, start, end, {mmu::field::kPoIndex.mask(), mmu::field::kPoIndex.set(0, key.value)});
   flush_.kernel_range(core, FlushSite::kSetMemoryPkey, start, end);
   if (split) table_source_->finish_split(core);
+  if (observer_ != nullptr) observer_->changed(first, count);
 }
 
 void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change) {
@@ -191,6 +193,7 @@ void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, cons
   const bool becomes_valid = change.clear == 0 && change.set == mmu::field::kValid.mask();
   if (!becomes_valid) flush_.kernel_range(core, FlushSite::kSetMemory, start, end);
   if (split) table_source_->finish_split(core);
+  if (observer_ != nullptr) observer_->changed(first, count);
 }
 
 std::vector<std::pair<Pfn, std::uint64_t>> LinearMap::boot_tables() const {
@@ -204,10 +207,14 @@ std::uint64_t LinearMap::boot_rest() const {
   return early_ == EarlyTables::kPages ? 0 : align_up(boot_pages_, kRange) - boot_pages_;
 }
 
-PkeyIndex LinearMap::key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const {
-  mmu::Registers regs;
-  regs.ttbr1 = address_of(root_).value;
-  return mmu::walk(memory, regs, linear_va(address_of(pfn))).descriptor.po_index();
+mmu::Descriptor LinearMap::leaf(const mmu::PhysicalMemory& memory, Pfn pfn) const {
+  const VirtAddr va = linear_va(address_of(pfn));
+  Pfn table = root_;
+  for (unsigned level = 0;; ++level) {
+    const Descriptor d{memory.read64(entry_address(table, va, level))};
+    if (!d.valid() || level == mmu::kLastLevel || d.block()) return d;
+    table = d.pfn();
+  }
 }
 
 }  // namespace kpksim::kernel

@@ -48,6 +48,14 @@ class SplitTables {
   virtual void finish_split(cpu::Core&) {}
 };
 
+// Who wants to know of leaves that have changed, and of tables that splits have added.
+class LinearMapObserver {
+ public:
+  virtual ~LinearMapObserver() = default;
+  virtual void changed(Pfn first, std::uint64_t count) = 0;
+  virtual void split(Pfn table) = 0;
+};
+
 class LinearMap {
  public:
   // `instructions`: of one set_memory_pkey() call.
@@ -66,6 +74,7 @@ class LinearMap {
   void build(mmu::PhysicalMemory& memory, Buddy& buddy);
 
   void set_table_source(SplitTables& source) { table_source_ = &source; }
+  void set_observer(LinearMapObserver& observer) { observer_ = &observer; }
 
   // set_memory_pkey(): keys `count` pages from `first` on. Splits, rewrites the leaves in one lazy
   // MMU section, then flush_tlb_kernel_range.
@@ -84,8 +93,14 @@ class LinearMap {
   std::vector<std::pair<Pfn, std::uint64_t>> boot_tables() const;
   std::uint64_t boot_rest() const;
 
-  // The key that the linear map gives a page now, read from the tables.
-  PkeyIndex key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const;
+  // The leaf that maps a page now, read from the tables; invalid where none does. And its key.
+  mmu::Descriptor leaf(const mmu::PhysicalMemory& memory, Pfn pfn) const;
+  PkeyIndex key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const {
+    return leaf(memory, pfn).po_index();
+  }
+
+  // All of build()'s tables but the root.
+  std::pair<Pfn, std::uint64_t> boot_range() const { return {boot_range_, boot_pages_}; }
 
   Pfn root() const { return root_; }
   Granularity granularity() const { return granularity_; }
@@ -116,6 +131,7 @@ class LinearMap {
   Pfn boot_range_;  // boot's tables, without the root: neighbours
   std::uint64_t boot_pages_ = 0;
   SplitTables* table_source_ = nullptr;
+  LinearMapObserver* observer_ = nullptr;
   LinearMapStatistics statistics_;
 };
 

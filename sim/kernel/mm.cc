@@ -61,6 +61,7 @@ void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
 
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
     : system_(system), cache_(cache), root_(system.allocator->allocate(core, TableKind::kUser)) {
+  system.exposure.add(root_, root_);
   system_.hugetlb.spaces.push_back(this);
 }
 
@@ -188,7 +189,7 @@ void Mm::exit(cpu::Core& core) {
   std::erase(system_.hugetlb.spaces, this);
   vmas_.clear();
   if (!deposited_.empty()) throw ModelError("page tables of huge pages are left over");
-  system_.allocator->free(core, root_);
+  system_.free_table(core, root_);
 }
 
 std::uint64_t Mm::anon_vmas() const {

@@ -43,7 +43,7 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
       write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
   if (!folio) return false;
   core.execute(system_.path().large_fault);
-  const Pfn table = system_.allocator->allocate(core, TableKind::kUserLeaf);
+  const Pfn table = system_.allocate_table(core, root_, TableKind::kUserLeaf);
   if (write) {
     prepare_anon_vma(vma);
     for (unsigned i = 0; i < kEntriesPerTable; ++i) core.count_page_zero();
@@ -244,7 +244,7 @@ bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
 void Mm::copy_huge(Mm& child, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
   const PhysAddr to = system_.find_entry(core, child.root_, VirtAddr(va), 2, true);
   core.execute(system_.path().fork_huge);
-  child.deposited_.push_back(system_.allocator->allocate(core, TableKind::kUserLeaf));
+  child.deposited_.push_back(system_.allocate_table(core, child.root_, TableKind::kUserLeaf));
   const PageTableLock lock = lock_of(to, core);
   const PageTableLock nested = lock_of(pmd, core);
   Descriptor d = read(core, pmd);

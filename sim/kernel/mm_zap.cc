@@ -132,7 +132,7 @@ void Mm::zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& cor
   const Descriptor old = system_.tables.get_and_clear(core, pmd);
   gather.changed(va, kPmdSize, 2);
   core.execute(system_.path().zap_folio);
-  system_.allocator->free(core, withdraw_table());  // zap_deposited_table()
+  system_.free_table(core, withdraw_table());  // zap_deposited_table()
   Page& folio = system_.page(old.pfn());
   if (folio.reserved) return;
   folio.mapcount -= kEntriesPerTable;

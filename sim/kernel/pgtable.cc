@@ -9,7 +9,9 @@
 
 namespace kpksim::kernel {
 
-std::uint64_t PageTables::load(cpu::Core& core, PhysAddr entry) const {
+std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) {
+  if (hides_ && !is_open(frame_of(entry))) [[unlikely]]
+    return read_hidden(core, entry);
   const cpu::LoadResult result = core.load64(pointer_to(core, entry));
   if (result.fault)
     throw KernelOops(fmt::format("load of {:#x} refused", entry.value), result.fault);
@@ -19,8 +21,7 @@ std::uint64_t PageTables::load(cpu::Core& core, PhysAddr entry) const {
 
 // A mechanism that changes the linear map does so with page-table writes of its own: a lazy MMU
 // section pauses meanwhile (lazy_mmu_mode_pause()).
-std::uint64_t PageTables::begin(cpu::Core& core, const Target& target) {
-  if (opens_all_) return protection_.open(core, target);
+std::uint64_t PageTables::begin_paused(cpu::Core& core, const Target& target) {
   const bool lazy = std::exchange(lazy_, false);
   const bool pending = std::exchange(barriers_pending_, false);
   const std::uint64_t before = protection_.open(core, target);
@@ -29,9 +30,8 @@ std::uint64_t PageTables::begin(cpu::Core& core, const Target& target) {
   return before;
 }
 
-void PageTables::end(cpu::Core& core, const Target& target, std::uint64_t before,
-                     bool synchronised) {
-  if (opens_all_) return protection_.close(core, target, before, synchronised);
+void PageTables::end_paused(cpu::Core& core, const Target& target, std::uint64_t before,
+                            bool synchronised) {
   const bool lazy = std::exchange(lazy_, false);
   const bool pending = std::exchange(barriers_pending_, false);
   protection_.close(core, target, before, synchronised);
@@ -41,34 +41,39 @@ void PageTables::end(cpu::Core& core, const Target& target, std::uint64_t before
 
 // pte_offset_map() without a lock: it maps the table too, as it does where tables are in highmem.
 std::uint64_t PageTables::read_hidden(cpu::Core& core, PhysAddr entry) {
-  const Target table(frame_of(entry));
-  if (is_open(frame_of(entry))) return load(core, entry);
-  const std::uint64_t before = begin(core, table);
-  const std::uint64_t value = load(core, entry);
-  end(core, table, before, false);
-  return value;
+  const Window mapped(*this, core, frame_of(entry));
+  return read(core, entry);
 }
 
-void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value) {
-  const Pfn table = frame_of(entry);
-  const bool guard = window_.has_value() && !is_open(table);
-  if (window_) {
-    const auto is = [&](Cause cause) { return core.cause() == static_cast<cpu::CauseId>(cause); };
-    const bool handles_fault = is(Cause::kFault) || is(Cause::kCow);
-    if (window_ != WindowScope::kEntry) {
-      const std::uint64_t none =
-          handles_fault ? options_.fault_section_open : options_.section_open;
-      core.execute_guard(lazy_ ? look_ : none);
-    }
-    if (guard) core.execute_guard(handles_fault ? options_.fault_section : options_.section);
-  }
-  std::uint64_t before = 0;
-  if (guard) before = begin(core, Target(table));
+inline void PageTables::store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
   const mmu::Fault fault = core.store64(pointer_to(core, entry), value);
-  if (guard) end(core, Target(table), before, false);
   core.touch_line(entry);
+  if (atomic) core.atomic(entry);
   ++writes_;
-  if (fault) throw KernelOops(fmt::format("store to {:#x} refused", entry.value), fault);
+  if (fault) [[unlikely]]
+    throw KernelOops(fmt::format("store to {:#x} refused", entry.value), fault);
+}
+
+// What a guard itself executes: its look for an open window, and its own window.
+inline void PageTables::execute_guard(cpu::Core& core, bool opens) const {
+  const auto is = [&](Cause cause) { return core.cause() == static_cast<cpu::CauseId>(cause); };
+  const bool handles_fault = is(Cause::kFault) || is(Cause::kCow);
+  if (window_ != WindowScope::kEntry) {
+    const std::uint64_t none = handles_fault ? options_.fault_section_open : options_.section_open;
+    core.execute_guard(lazy_ ? look_ : none);
+  }
+  if (opens) core.execute_guard(handles_fault ? options_.fault_section : options_.section);
+}
+
+void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
+  if (!window_) return store(core, entry, value, atomic);
+  const bool opens = !is_open(frame_of(entry));
+  execute_guard(core, opens);
+  if (!opens) return store(core, entry, value, atomic);
+  const Target table(frame_of(entry));
+  const std::uint64_t before = begin(core, table);
+  store(core, entry, value, atomic);
+  end(core, table, before, false);
 }
 
 void PageTables::barriers(cpu::Core& core) {
@@ -92,14 +97,12 @@ void PageTables::set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, u
 
 mmu::Descriptor PageTables::get_and_clear(cpu::Core& core, PhysAddr entry) {
   const mmu::Descriptor old{read(core, entry)};
-  write(core, entry, 0);
-  core.atomic(entry);  // xchg
+  write(core, entry, 0, true);  // xchg
   return old;
 }
 
 void PageTables::exchange(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
-  write(core, entry, d.raw);
-  core.atomic(entry);  // cmpxchg
+  write(core, entry, d.raw, true);  // cmpxchg
 }
 
 void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {

@@ -55,9 +55,7 @@ class PageTables {
   VirtAddr pointer_to(cpu::Core& core, PhysAddr pa) const {
     return own_pointers_ ? protection_.pointer_to(core, linear_va(pa)) : linear_va(pa);
   }
-  std::uint64_t read(cpu::Core& core, PhysAddr entry) {
-    return hides_ ? read_hidden(core, entry) : load(core, entry);
-  }
+  std::uint64_t read(cpu::Core& core, PhysAddr entry);
 
   // set_pte: a valid kernel entry needs DSB ISHST + ISB.
   void set_pte(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, bool kernel_mapping);
@@ -89,10 +87,12 @@ class PageTables {
   // A window, inside others or not.
   void open(cpu::Core& core, const Target& target) {
     open_.push_back({target, begin(core, target)});
+    all_open_ = opens_all_;
   }
   void close(cpu::Core& core, bool synchronised) {
     const Open window = open_.back();
     open_.pop_back();
+    all_open_ = opens_all_ && open_.size() > interrupted_;
     end(core, window.target, window.before, synchronised);
   }
 
@@ -100,6 +100,7 @@ class PageTables {
   void set_interrupt(bool interrupt) {
     interrupt_ = interrupt;
     interrupted_ = interrupt ? open_.size() : 0;
+    all_open_ = opens_all_ && open_.size() > interrupted_;
   }
 
   std::uint64_t writes() const { return writes_; }
@@ -110,16 +111,24 @@ class PageTables {
     std::uint64_t before;  // what the protection gave, to be put back
   };
 
-  std::uint64_t begin(cpu::Core& core, const Target& target);
-  void end(cpu::Core& core, const Target& target, std::uint64_t before, bool synchronised);
-  std::uint64_t load(cpu::Core& core, PhysAddr entry) const;
+  std::uint64_t begin(cpu::Core& core, const Target& target) {
+    return opens_all_ ? protection_.open(core, target) : begin_paused(core, target);
+  }
+  void end(cpu::Core& core, const Target& target, std::uint64_t before, bool synchronised) {
+    if (opens_all_) return protection_.close(core, target, before, synchronised);
+    end_paused(core, target, before, synchronised);
+  }
+  std::uint64_t begin_paused(cpu::Core& core, const Target& target);
+  void end_paused(cpu::Core& core, const Target& target, std::uint64_t before, bool synchronised);
   std::uint64_t read_hidden(cpu::Core& core, PhysAddr entry);
-  void write(cpu::Core& core, PhysAddr entry, std::uint64_t value);
+  // `atomic`: the store is that of a read-modify-write.
+  void write(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic = false);
+  void store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic);
+  void execute_guard(cpu::Core& core, bool opens) const;
   void barriers(cpu::Core& core);
   // Does an open window let `table` be written?
   bool is_open(Pfn table) const {
-    if (open_.size() <= interrupted_) return false;
-    if (opens_all_) return true;
+    if (opens_all_) return all_open_;
     for (std::size_t i = interrupted_; i < open_.size(); ++i) {
       if (open_[i].target.has(table)) return true;
     }
@@ -131,6 +140,7 @@ class PageTables {
   const std::optional<WindowScope> window_;
   const bool opens_all_, hides_, own_pointers_;
   std::vector<Open> open_;
+  bool all_open_ = false;        // one is open that lets every table be written
   std::size_t interrupted_ = 0;  // so many of them belong to what an interrupt has interrupted
   bool lazy_ = false;
   std::uint64_t look_ = 0;  // of the open lazy section

@@ -106,6 +106,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
              kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
       linear_map(cfg.policy.linear_map, early_tables(cfg.policy), tables, flush,
                  kernel.path.set_memory_pkey),
+      exposure(machine, linear_map),
       hugetlb(buddy, core.architecture != cpu::Architecture::kX86),
       pages(cfg.memory_bytes >> kPageShift) {
   set_huge_pages(kPmdSize, profile.huge_pages);
@@ -113,6 +114,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   allocator =
       make_allocator(cfg.policy, {buddy, linear_map, tables, machine.memory(), *protection});
   linear_map.set_table_source(*allocator);
+  linear_map.set_observer(exposure);
   for (std::size_t i = 0; i < machine.core_count(); ++i) {
     machine.core(i).set_registers(boot_registers(*protection, linear_map.root(), core));
   }
@@ -121,6 +123,21 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   page(zero_page).reserved = true;
   kernel_data = allocate_page();
   allocator->boot(machine.core(0));
+  // Without swapper_pg_dir: it lies in the kernel image, whose alias in the real linear map is
+  // read-only, and is written through a fixmap.
+  const auto& [first, count] = linear_map.boot_range();
+  exposure.add_boot_tables(first, count);
+}
+
+Pfn System::allocate_table(cpu::Core& core, Pfn root, TableKind kind) {
+  const Pfn table = allocator->allocate(core, kind);
+  exposure.add(table, root);
+  return table;
+}
+
+void System::free_table(cpu::Core& core, Pfn table) {
+  exposure.remove(table);
+  allocator->free(core, table);
 }
 
 std::optional<Pfn> System::try_allocate_folio(unsigned order) {
@@ -191,7 +208,7 @@ PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned lev
     mmu::Descriptor d{tables.read(core, entry)};
     if (!d.valid()) {
       if (!allocate) return PhysAddr(0);
-      d = table_descriptor(allocator->allocate(core, kind_of(root, at + 1)));
+      d = table_descriptor(allocate_table(core, root, kind_of(root, at + 1)));
       core.execute(path().table);
       const PageTableLock lock(tables, core, Target(table));  // pmd_install() and its like
       tables.set_table(core, entry, d, at);
@@ -210,7 +227,7 @@ void System::check_broken(Asid asid, VirtAddr start, VirtAddr end) {
 
 void System::free_tables(cpu::Core& core, const std::vector<Pfn>& freed) {
   const InterruptContext softirq(tables);
-  for (const Pfn table : freed) allocator->free(core, table);
+  for (const Pfn table : freed) free_table(core, table);
 }
 
 }  // namespace kpksim::kernel

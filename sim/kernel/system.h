@@ -13,6 +13,7 @@
 #include "sim/base/lazy_array.h"
 #include "sim/cpu/core.h"
 #include "sim/kernel/buddy.h"
+#include "sim/kernel/exposure.h"
 #include "sim/kernel/hugetlb.h"
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/pgalloc/allocator.h"
@@ -70,6 +71,7 @@ class System {
   TlbFlush flush;
   LinearMap linear_map;
   std::unique_ptr<PageTableAllocator> allocator;
+  Exposure exposure;
   Hugetlb hugetlb;
   Rcu rcu;
   VmaSlabs vma_slabs;
@@ -110,6 +112,9 @@ class System {
   // One reference to a reserved huge page less; the last one gives it back to its pool.
   void put_hugetlb(const HugetlbSize& size, Pfn head);
 
+  // A zeroed page table for the tree below `root`, and back.
+  Pfn allocate_table(cpu::Core& core, Pfn root, TableKind kind);
+  void free_table(cpu::Core& core, Pfn table);
   // The address of the entry for `va` at `level` of the tree below `root`; a missing table on the
   // way is allocated if `allocate`, else the result is 0.
   PhysAddr find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate);

@@ -62,6 +62,12 @@ poe::Verdict Mmu::check(const Leaf& leaf, const poe::Access& access, bool pan) {
   return poe::check(leaf.permission(), controls_, access);
 }
 
+bool Mmu::would_allow(Descriptor leaf, const poe::Access& access, std::uint64_t por_el1) const {
+  poe::PermissionControls controls = controls_;
+  controls.por_el1 = por_el1;
+  return poe::check({leaf.raw, 0, false, false}, controls, access).allowed;
+}
+
 Translation Mmu::translate(VirtAddr va, const poe::Access& access, bool pan) {
   if (!enabled()) return stage2_ == nullptr ? flat(va, access) : flat_stage2(va, access);
   // A tagged address matches the entries of the plain one, if its tag is ignored.
@@ -293,6 +299,11 @@ const Leaf* Mmu::cached(VirtAddr va, bool fetch) const {
 bool Mmu::has_tags(VirtAddr va) const {
   const Leaf* const leaf = cached(va, false);
   return regime_.tag_access && leaf != nullptr && is_tagged(regime_, *leaf);
+}
+
+bool Mmu::would_refuse_tag(VirtAddr va, PhysAddr pa, const Leaf& leaf) const {
+  return checks_tags() && is_checked(regime_, va) && regime_.tag_access &&
+         is_tagged(regime_, leaf) && memory_.tags().at(pa) != logical_tag(va);
 }
 
 Fault Mmu::tag_fault(VirtAddr va, PhysAddr pa, std::uint64_t bytes, bool write) const {

@@ -77,6 +77,10 @@ class Mmu {
   Fault tag_fault(VirtAddr va, PhysAddr pa, std::uint64_t bytes, bool write) const;
   // Does the mapping of `va`, which has just translated, give EL1 access to allocation tags?
   bool has_tags(VirtAddr va) const;
+  // Would a leaf like this allow the access, with this POR_EL1 and the other registers as they are?
+  bool would_allow(Descriptor leaf, const poe::Access& access, std::uint64_t por_el1) const;
+  // Would the tag check refuse a data access to `va`, which such a leaf maps to `pa`?
+  bool would_refuse_tag(VirtAddr va, PhysAddr pa, const Leaf& leaf) const;
 
   // Each stage 1 descriptor, and the output address, may need a whole walk of stage 2.
   static constexpr std::size_t kLongestWalk =

@@ -70,6 +70,27 @@ ordered_json allocator_json(const kernel::AllocatorStatistics& statistics) {
   return out;
 }
 
+// In bytes times thousands of cycles.
+ordered_json by_owner_json(const std::array<kernel::ByteMillicycles, kernel::kTableOwners>& sums) {
+  constexpr std::array<const char*, kernel::kTableOwners> kNames = {"own", "kernel", "other"};
+  constexpr std::uint64_t kMillicyclesPerKilocycle = 1'000'000;
+  ordered_json out = ordered_json::object();
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    out[kNames[i]] = static_cast<std::uint64_t>(sums[i] / kMillicyclesPerKilocycle);
+  }
+  return out;
+}
+
+ordered_json exposure_json(const kernel::ExposureSums& e) {
+  return {{"at_rest", by_owner_json(e.at_rest)},
+          {"in_windows", by_owner_json(e.in_windows)},
+          {"windows", e.windows.count},
+          {"window_stores", e.windows.stores},
+          {"window_cycles", e.windows.millicycles / 1000},
+          {"largest_window_stores", e.windows.most_stores},
+          {"largest_window_cycles", e.windows.most_millicycles / 1000}};
+}
+
 // All parameters of a part, also those that keep their defaults.
 ordered_json part_json(const kernel::Part& part, const std::vector<ParameterInfo>& declared) {
   ordered_json out = {{"name", part.name}};
@@ -85,6 +106,7 @@ ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& 
           {"page_table_writes", phase.pt_writes},
           {"allocator", allocator_json(phase.allocator)},
           {"linear_map", statistics_json(phase.linear_map, kernel::kLinearMapStatistics)},
+          {"exposure", exposure_json(phase.exposure)},
           {"audit",
            {{"checked", phase.audit.checked},
             {"stale_leaves", phase.audit.stale_leaves},
@@ -144,6 +166,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
     all += sum;
     total.pt_writes += phase.pt_writes;
     kernel::append_allocator(total.allocator, phase.allocator);
+    kernel::append_exposure(total.exposure, phase.exposure);
     append(total.linear_map, phase.linear_map, kernel::kLinearMapStatistics);
     total.audit.checked += phase.audit.checked;
     total.audit.stale_leaves += phase.audit.stale_leaves;

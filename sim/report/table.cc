@@ -140,6 +140,39 @@ class Counts {
     own_statistics();
     table_.section("Linear map");
     statistics("linear_map", kernel::kLinearMapStatistics);
+    exposure();
+  }
+
+  // Bytes on average over the time of all cores, and windows.
+  void exposure() {
+    table_.section("Page tables that a stray store could have written: bytes, on average");
+    constexpr std::array<std::array<const char*, 2>, 3> kOwners = {
+        {{"own", "of the process itself"}, {"kernel", "of the kernel"}, {"other", "of others"}}};
+    for (const char* when : {"at_rest", "in_windows"}) {
+      for (const auto& [key, text] : kOwners) {
+        const std::string owner = key;
+        row(fmt::format("{}, {}", when[0] == 'a' ? "at rest" : "in windows", text),
+            [&, owner](const ordered_json& p) {
+              const std::uint64_t cycles = cycles_of(p);
+              const auto sum = p["exposure"][when][owner].get<std::uint64_t>();
+              return cycles == 0 ? 0
+                                 : static_cast<std::uint64_t>(static_cast<double>(sum) * 1000 /
+                                                              static_cast<double>(cycles));
+            });
+      }
+    }
+    table_.section("Windows");
+    const auto figure = [&](const char* label, const char* key) {
+      row(label, [key](const ordered_json& p) { return p["exposure"][key].get<std::uint64_t>(); });
+    };
+    figure("windows", "windows");
+    row("cycles of one, on average", [](const ordered_json& p) {
+      const ordered_json& e = p["exposure"];
+      const auto n = e["windows"].get<std::uint64_t>();
+      return n == 0 ? 0 : e["window_cycles"].get<std::uint64_t>() / n;
+    });
+    figure("stores in the largest", "largest_window_stores");
+    figure("cycles of the longest", "largest_window_cycles");
   }
 
  private:
@@ -320,6 +353,13 @@ std::string csv(const ordered_json& document) {
       figure("page_table_writes", "", phase["page_table_writes"]);
       for (const char* group : {"allocator", "linear_map"}) {
         for (const auto& [name, n] : phase[group].items()) figure(name, "", n);
+      }
+      for (const auto& [name, e] : phase["exposure"].items()) {
+        if (!e.is_object()) {
+          figure(name, "", e);
+          continue;
+        }
+        for (const auto& [owner, n] : e.items()) figure("exposure_" + name, owner, n);
       }
       for (const auto& [cause, n] : phase["cycles"]["by_cause"].items()) figure("cycles", cause, n);
       figure("cycles", "", phase["cycles"]["total"]);

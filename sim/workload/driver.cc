@@ -102,6 +102,8 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.forced_flushes = system.forced_flushes;
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
+    system.exposure.forget_largest();
+    const kernel::ExposureSums exposure = system.exposure.sums();
     run_steps(phase.steps, workload);
     std::vector<cpu::Counters> before_wait;
     for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
@@ -120,6 +122,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.allocator = kernel::allocator_since(allocator, system.allocator->statistics());
     result.linear_map =
         since(linear_map, system.linear_map.statistics(), kernel::kLinearMapStatistics);
+    result.exposure = kernel::exposure_since(exposure, system.exposure.sums());
     result.forced_flushes = system.forced_flushes - result.forced_flushes;
     result.audit = kernel_.audit();
     results.push_back(std::move(result));

@@ -1,0 +1,106 @@
+#pragma once
+// Exposure: how many bytes of page tables a stray store of a core could have written, for how long.
+// A stray store goes through the linear map at EL1. Whether it succeeds is read from the tables and
+// from the register that was in force, never from what a policy says of itself.
+//
+// The sum is exact: whenever the tables in use, their entries in the linear map or a core's address
+// space change, what has passed since is added up.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/base/types.h"
+#include "sim/cpu/core.h"
+#include "sim/kernel/linear_map.h"
+
+namespace kpksim::kernel {
+
+// Whose tables: of the process whose address space the core has, of the kernel, of other processes.
+enum class TableOwner : std::uint8_t { kOwn, kKernel, kOther };
+inline constexpr std::size_t kTableOwners = 3;
+
+// Of a run so far, over all cores. Byte-millicycles by owner in 128 bits: 16 MB of tables on 128
+// cores for an hour of 3 GHz are 2e25.
+__extension__ using ByteMillicycles = unsigned __int128;
+struct ExposureSums {
+  std::array<ByteMillicycles, kTableOwners> at_rest{}, in_windows{};
+  cpu::Windows windows;  // of registers, and of pages that were made writable for a while
+};
+// What one of two readings has more than an earlier one; the largest windows are the later one's.
+ExposureSums exposure_since(const ExposureSums& before, const ExposureSums& now);
+// Two stretches of time one after the other.
+void append_exposure(ExposureSums& sum, const ExposureSums& next);
+
+class Exposure final : public LinearMapObserver {
+ public:
+  Exposure(cpu::Machine& machine, const LinearMap& linear_map);
+
+  // A table of the process with this root, or of the kernel (the linear map's root), is in use from
+  // now on; or no longer. A process begins with its root itself.
+  void add(Pfn table, Pfn root);
+  // The linear map's first tables, neighbours that it maps alike, for good.
+  void add_boot_tables(Pfn first, std::uint64_t count);
+  void remove(Pfn table);
+  // The entries in the linear map of these pages have changed.
+  void changed(Pfn first, std::uint64_t count) override;
+  void split(Pfn table) override { add(table, linear_map_.root()); }
+  // This core is the one that runs; it has this address space from now on.
+  void runs(unsigned core);
+  void switch_to(unsigned core, Pfn root);
+
+  ExposureSums sums();
+  // From now on the largest windows are those that come.
+  void forget_largest();
+
+ private:
+  // How the linear map maps a table: the attributes of its entry there.
+  struct Attributes {
+    std::uint64_t raw = 0;  // 0: not mapped
+    bool shown = false;     // it has become writable after it was not: a window for this page
+
+    auto operator<=>(const Attributes&) const = default;
+  };
+  using Counts = std::map<Attributes, std::uint64_t>;  // tables
+  // The kernel is 0. A root's page may be another process's soon, while tables still wait for RCU.
+  using OwnerId = std::uint32_t;
+  struct Table {
+    OwnerId owner = 0;
+    Attributes attributes;
+    std::uint64_t since = 0, stores = 0;  // of the page's window, if it is open
+  };
+  struct CoreState {
+    OwnerId owner = 0;        // whose address space it has
+    cpu::Core::Elapsed seen;  // up to when it is added up
+  };
+  struct Hash {
+    std::size_t operator()(Pfn pfn) const { return pfn.value; }
+  };
+
+  void settle();
+  void settle(unsigned core);
+  std::uint64_t attributes_of(Pfn table) const;
+  void count(const Table& table, std::uint64_t n);
+  void uncount(const Table& table);
+  bool writable(const cpu::Core& core, std::uint64_t raw, std::uint64_t por) const;
+  // Adds `millicycles` of the core under this register: `open` if that is a window's.
+  void add_up(const cpu::Core& core, OwnerId own, std::uint64_t por, bool open,
+              std::uint64_t millicycles);
+
+  cpu::Machine& machine_;
+  const LinearMap& linear_map_;
+  std::vector<CoreState> cores_;
+  unsigned running_ = 0;
+  std::vector<unsigned>
+      unsettled_;  // cores that may have run since the last settle(), but that one
+  std::unordered_map<Pfn, Table, Hash> tables_;
+  std::unordered_map<Pfn, OwnerId, Hash> owners_;  // by root
+  OwnerId last_owner_ = 0;
+  std::unordered_map<OwnerId, Counts> by_owner_;
+  Counts all_;
+  ExposureSums sums_;
+};
+
+}  // namespace kpksim::kernel
