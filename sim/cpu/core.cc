@@ -100,6 +100,7 @@ inline void Core::open_window() {
   row_ = &counts_[1][cause_];
   window_causes_ = 1u << cause_;
   por_open_ = por_el1_written_;
+  plain_window_ = true;
   opened_ = {stores_, slow_, x86_ ? in_flight_ : 0};  // synchronise() has it at 0 then
 }
 
@@ -121,8 +122,8 @@ inline void Core::close_window() {
   open_ = false;
   row_ = &counts_[0][cause_];
   const std::uint64_t stores = stores_ - opened_.stores, slow = slow_ - opened_.slow;
-  const bool plain =
-      stores == 1 && in_flight_ == opened_.in_flight && window_causes_ == 1u << cause_;
+  const bool plain = plain_window_ && stores == 1 && in_flight_ == opened_.in_flight &&
+                     window_causes_ == 1u << cause_;
   if (plain && one_store_ != 0) [[likely]] {
     ++plain_[cause_].windows;
     plain_[cause_].slow += slow;
@@ -168,7 +169,10 @@ void Core::forget_largest_window() {
 
 inline void Core::apply_por() {
   mmu_.set_por_el1(por_el1_written_);
-  if ((por_el1_written_ != por_at_rest_) == open_) return;
+  if ((por_el1_written_ != por_at_rest_) == open_) {
+    plain_window_ = false;  // one within another, or an exception
+    return;
+  }
   open_ ? close_window() : open_window();
 }
 
@@ -308,6 +312,7 @@ void Core::expire(std::uint64_t beyond) {
 }
 
 void Core::complete_tlbis(mmu::Domain reach) {
+  plain_window_ = false;
   bool broadcast = false;
   std::erase_if(outstanding_, [&](const auto& pending) {
     const auto& [effect, domain] = pending;
@@ -335,6 +340,7 @@ void Core::dsb_ish() {
 }
 
 void Core::dsb_ishst() {
+  plain_window_ = false;
   if (!x86_) count(Event::kDsbIshst);
 }
 
@@ -351,6 +357,7 @@ void Core::dsb_osh() {
 }
 
 void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt) {
+  plain_window_ = false;
   count(tlbi_event(op.kind));
   mmu::TlbiEffect effect = mmu::decode(op.kind, xt);
   if (mmu::tcr::kAs.get(mmu_.registers().tcr) == 0) effect.asid.value &= 0xff;  // 8-bit ASIDs

@@ -264,6 +264,7 @@ class Core {
   Row* row_ = &counts_[0][0];        // what is counted in now
   std::uint32_t causes_ = 1;         // that there ever were
   std::uint32_t window_causes_ = 0;  // that the window had
+  bool plain_window_ = false;        // no more has happened in it than stores and what is slow
   std::uint64_t por_at_rest_ = 0, por_open_ = 0;
   Windows windows_;           // but those with one store
   std::uint64_t stores_ = 0;  // so far

@@ -15,8 +15,9 @@ constexpr poe::AccessKind kWrite = poe::AccessKind::kWrite;
 // A kernel on two cores whose audits are added up.
 class Life {
  public:
-  explicit Life(FlushSite left_out, const cpu::CoreProfile& core = core_profile())
-      : k(core, kernel_profile(), with(left_out)) {
+  explicit Life(FlushSite left_out, const char* policy,
+                const cpu::CoreProfile& core = core_profile())
+      : k(core, kernel_profile(), with(left_out, policy)) {
     k.spawn(1);
   }
 
@@ -29,8 +30,11 @@ class Life {
   std::uint64_t stale = 0;
 
  private:
-  static Config with(FlushSite left_out) {
-    Config c = config("kpkeys-poe", true, "per-page", Granularity::kPte, 2);
+  static Config with(FlushSite left_out, const char* policy) {
+    Config c;
+    c.policy = parse_policy(policy);
+    c.memory_bytes = 1ull << 30;
+    c.cores = 2;
     c.left_out_tlbi = left_out;
     return c;
   }
@@ -153,15 +157,18 @@ void make_cold(Life& l) {
   l.audit();
 }
 
-std::uint64_t stale_after_life(FlushSite left_out) {
+// Protections change the linear map in different ways, each with a flush of its own.
+constexpr std::array kPolicies = {"kpkeys-poe+lazy,per-page,pte", "rodata-toggle,per-page,pte"};
+
+std::uint64_t stale_after_life(FlushSite left_out, const char* policy) {
   try {
-    Life life(left_out);
+    Life life(left_out, policy);
     for (const auto scene :
          {fork_and_copy, reuse_after_fork, protect_and_unmap, free_lazily, collapse, make_cold,
           move, split_huge_page, unfold_contiguous_run, free_kernel_memory}) {
       scene(life);
     }
-    Life many(left_out, small_asids());
+    Life many(left_out, policy, small_asids());
     run_out_of_asids(many);
     return life.stale + many.stale;
   } catch (const KernelOops&) {
@@ -170,12 +177,16 @@ std::uint64_t stale_after_life(FlushSite left_out) {
 }
 
 TEST(Flush, NothingIsStaleWhenEveryFlushIsDone) {
-  EXPECT_EQ(stale_after_life(FlushSite::kNone), 0u);
+  for (const char* policy : kPolicies) EXPECT_EQ(stale_after_life(FlushSite::kNone, policy), 0u);
 }
 
 class LeftOut : public testing::TestWithParam<unsigned> {};
 TEST_P(LeftOut, LeavesAStaleTranslation) {
-  EXPECT_GT(stale_after_life(static_cast<FlushSite>(GetParam())), 0u);
+  std::uint64_t stale = 0;
+  for (const char* policy : kPolicies) {
+    stale += stale_after_life(static_cast<FlushSite>(GetParam()), policy);
+  }
+  EXPECT_GT(stale, 0u);
 }
 INSTANTIATE_TEST_SUITE_P(AllSites, LeftOut,
                          testing::Range(1u, static_cast<unsigned>(FlushSite::kCount)),
