@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -51,8 +50,11 @@ class Core {
   Counters counters() const;
   // How often `event` has happened.
   std::uint64_t happened(Event event) const {
-    const auto& by_cause = counts_[static_cast<std::size_t>(event)];
-    return std::accumulate(by_cause.begin(), by_cause.end(), std::uint64_t{0});
+    std::uint64_t sum = 0;
+    for (const auto& half : counts_) {
+      for (const Row& row : half) sum += row[static_cast<std::size_t>(event)];
+    }
+    return sum;
   }
   mmu::Mmu& mmu() { return mmu_; }
   const mmu::Mmu& mmu() const { return mmu_; }

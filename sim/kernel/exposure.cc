@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/mmu/stage2.h"
 #include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
@@ -53,9 +54,14 @@ std::uint64_t Exposure::attributes_of(Pfn table) const {
   const PhysAddr pa = address_of(table);
   mmu::Leaf leaf;
   leaf.descriptor = d;
-  const bool refused =
-      !d.valid() || machine_.core(running_).mmu().would_refuse_tag(linear_va(pa), pa, leaf);
-  return refused ? 0 : d.raw & ~kNoRights;
+  const mmu::Mmu& mmu = machine_.core(running_).mmu();
+  if (!d.valid() || mmu.would_refuse_tag(linear_va(pa), pa, leaf)) return 0;
+  if (mmu.stage2() != nullptr) {
+    const mmu::Stage2Result frame = mmu::walk_stage2(
+        machine_.memory(), mmu::decode_stage2(mmu.registers()), pa, [](const mmu::Stage2Step&) {});
+    if ((frame.rights & poe::kMayWrite) == 0) return 0;
+  }
+  return d.raw & ~kNoRights;
 }
 
 void Exposure::count(const Table& table, std::uint64_t n) {

@@ -181,7 +181,7 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
       core, start, end, {mmu::field::kPoIndex.mask(), mmu::field::kPoIndex.set(0, key.value)});
   flush_.kernel_range(core, FlushSite::kSetMemoryPkey, start, end);
   if (split) table_source_->finish_split(core);
-  if (observer_ != nullptr) observer_->changed(first, count);
+  rights_changed(first, count);
 }
 
 void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change) {
@@ -193,7 +193,7 @@ void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, cons
   const bool becomes_valid = change.clear == 0 && change.set == mmu::field::kValid.mask();
   if (!becomes_valid) flush_.kernel_range(core, FlushSite::kSetMemory, start, end);
   if (split) table_source_->finish_split(core);
-  if (observer_ != nullptr) observer_->changed(first, count);
+  rights_changed(first, count);
 }
 
 std::vector<std::pair<Pfn, std::uint64_t>> LinearMap::boot_tables() const {

@@ -88,6 +88,11 @@ class LinearMap {
   };
   void set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change);
 
+  // Who may write these pages has changed in another place than the map: at stage 2.
+  void rights_changed(Pfn first, std::uint64_t count) {
+    if (observer_ != nullptr) observer_->changed(first, count);
+  }
+
   // The tables that build() made, without the root, as memblock gave them, in that order: single
   // pages, or ranges; and how many pages at the end of the last range are no tables.
   std::vector<std::pair<Pfn, std::uint64_t>> boot_tables() const;

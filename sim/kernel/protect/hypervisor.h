@@ -14,6 +14,7 @@
 // the TLBs forget them: see Stage2Map. TLB entries hold both stages, and no operation finds them by
 // their IPA, so that each such change costs all cores all their TLB entries.
 
+#include "sim/kernel/linear_map.h"
 #include "sim/kernel/protect/protection.h"
 #include "sim/kernel/protect/stage2_map.h"
 
@@ -27,7 +28,8 @@ inline ParameterInfo mark_parameter() {
 class Hypervised {
  public:
   Hypervised(const ProtectionContext& context, const Parameters& parameters)
-      : map_(context.machine.memory(), context.memory, context.frames, context.beyond),
+      : linear_map_(context.linear_map),
+        map_(context.machine.memory(), context.memory, context.frames, context.beyond),
         instructions_(parameters.number("mark")) {}
 
   void boot(mmu::Registers& regs) const {
@@ -39,9 +41,11 @@ class Hypervised {
     core.hvc();
     core.execute(instructions_);
     map_.set_writable(core, first, count, writable);
+    linear_map_.rights_changed(first, count);
   }
 
  private:
+  LinearMap& linear_map_;
   Stage2Map map_;
   const std::uint64_t instructions_;
 };
