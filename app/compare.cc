@@ -14,6 +14,7 @@
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
 #include "sim/kernel/pgtable.h"
+#include "sim/kernel/policy_file.h"
 #include "sim/report/table.h"
 #include "sim/report/uncertainty.h"
 #include "sim/workload/size.h"
@@ -31,6 +32,7 @@ constexpr std::uint64_t kMaxSeed = 0xffffffff;
 struct Request {
   std::vector<std::string> files;
   std::vector<std::string> policies;
+  std::string policy_set;
   std::vector<std::string> sizes;
   bool assumptions = false;
   std::string core, kernel, memory, output, format, left_out;
@@ -45,11 +47,18 @@ constexpr const char* kRunExamples =
     "  kpksim run --leave-out-tlbi unmap munmap-1g\n";
 constexpr const char* kCompareExamples =
     "  kpksim compare -p none,buddy,pte -p kpkeys-poe+lazy,pba,block fork-1g\n"
+    "  kpksim compare --policies all fork-1g\n"
     "  kpksim compare -o result.json --core my-core.json my.strace\n"
     "  kpksim compare --uncertainty 200 --hz 250 --cores 64 fork-1g\n";
 
 void add_options(bool single, po::options_description& options, Request& request) {
   auto* policy = texts_option("--policy", request.policies);
+  if (!single) {
+    options.add_options()("policies", text_option("--policies", request.policy_set),
+                          "all: each protection, window, allocator and linear map in a natural "
+                          "combination; every: all that go together; or a JSON file of policies "
+                          "by name (docs/policies.schema.json)");
+  }
   options.add_options()(
       "policy,p",
       single ? policy->default_value({default_policies()[2]}, default_policies()[2]) : policy,
@@ -104,7 +113,7 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
   if (!read_command_line(arguments, options, single ? kRunExamples : kCompareExamples,
                          {{"file", texts_option("WORKLOAD", request.files), -1}}))
     return false;
-  if (request.policies.empty()) request.policies = default_policies();
+  if (request.policies.empty() && request.policy_set.empty()) request.policies = default_policies();
   if (request.files.empty()) throw InputError("no workload given; see kpksim list workloads");
   if (single && request.policies.size() > 1)
     throw InputError("run takes one policy; compare takes several");
@@ -119,7 +128,7 @@ bool parse(const std::vector<std::string>& arguments, bool single, Request& requ
 // What was read would be gone.
 void refuse_input_as_output(const Request& request) {
   std::vector<std::string> inputs = request.files;
-  inputs.insert(inputs.end(), {request.core, request.kernel});
+  inputs.insert(inputs.end(), {request.core, request.kernel, request.policy_set});
   for (const std::string& input : inputs) {
     std::error_code none;
     if (std::filesystem::equivalent(input, request.output, none) && !none &&
@@ -129,11 +138,34 @@ void refuse_input_as_output(const Request& request) {
   }
 }
 
-std::vector<kernel::Config> configurations(const Request& request) {
+std::vector<kernel::NamedPolicy> policies(const Request& request, const cpu::CoreProfile& core) {
+  std::vector<kernel::NamedPolicy> out;
+  const auto add = [&](const std::vector<kernel::Policy>& more) {
+    for (const kernel::Policy& policy : more) out.push_back({"", policy});
+  };
+  for (const std::string& text : request.policies) add({kernel::parse_policy(text)});
+  if (request.policy_set == "all") {
+    add(kernel::natural_policies(core));
+  } else if (request.policy_set == "every") {
+    add(kernel::every_policy(core));
+  } else if (!request.policy_set.empty()) {
+    std::error_code none;
+    if (!std::filesystem::exists(request.policy_set, none)) {
+      throw InputError(fmt::format("--policies: '{}' is no file{}", request.policy_set,
+                                   suggest(request.policy_set, {"all", "every"})));
+    }
+    const auto named = kernel::read_policies(request.policy_set);
+    out.insert(out.end(), named.begin(), named.end());
+  }
+  return out;
+}
+
+std::vector<kernel::Config> configurations(const Request& request, const cpu::CoreProfile& core) {
   std::vector<kernel::Config> configs;
-  for (const std::string& policy : request.policies) {
+  for (const kernel::NamedPolicy& named : policies(request, core)) {
     kernel::Config config;
-    config.policy = kernel::parse_policy(policy);
+    config.policy = named.policy;
+    config.policy_name = named.name;
     config.cores = request.cores;
     config.hz = request.hz;
     config.memory_bytes = workload::parse_size(request.memory, "--memory");
@@ -153,7 +185,7 @@ bool is_stale(const ordered_json& run) {
 ordered_json simulate(const Request& request, bool single, std::string& text) {
   const cpu::CoreProfile core = read_core(request.core);
   const kernel::KernelProfile kernel = read_kernel(request.kernel);
-  const std::vector<kernel::Config> configs = configurations(request);
+  const std::vector<kernel::Config> configs = configurations(request, core);
   // All input is read before the first simulation starts: a mistake in the last file costs nothing.
   const std::vector<workload::Workload> workloads = read_workloads(request.files, request.sizes);
   if (single && workloads.size() > 1)
@@ -168,8 +200,10 @@ ordered_json simulate(const Request& request, bool single, std::string& text) {
     const auto runs =
         run_all(workloads[i], core, kernel, configs, {label, request.jobs, request.quiet});
     if (request.format == "table") {
-      text += single ? report::run_table(runs[0], style)
-                     : report::compare_table({{"runs", runs}}, style);
+      constexpr std::size_t kManyColumns = 8;  // from here on policies are rows
+      text += single                       ? report::run_table(runs[0], style)
+              : runs.size() < kManyColumns ? report::compare_table({{"runs", runs}}, style)
+                                           : report::policies_table({{"runs", runs}}, style);
     }
     if (!draws.empty()) {
       ordered_json drawn = report::uncertainty(runs, core, draws);

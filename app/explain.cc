@@ -8,8 +8,8 @@
 #include "app/command_line.h"
 #include "app/options.h"
 #include "sim/base/error.h"
+#include "sim/base/json_document.h"
 #include "sim/report/schema.h"
-#include "sim/workload/json_document.h"
 
 namespace kpksim::app {
 namespace po = boost::program_options;
@@ -35,8 +35,7 @@ int explain(const std::vector<std::string>& arguments) {
                           {"phase", text_option("PHASE", request.phase), 1}}))
     return 0;
   if (file.empty()) throw InputError("no result given; kpksim compare -o writes one");
-  const nlohmann::ordered_json document =
-      workload::read_json_document(file, report::kResultSchema).root();
+  const nlohmann::ordered_json document = read_json_document(file, report::kResultSchema).root();
   try {
     std::cout << report::explain(document, request, terminal_style());
   } catch (const InputError& e) {

@@ -13,7 +13,7 @@
 
 #include "sim/base/error.h"
 #include "sim/cpu/core.h"
-#include "sim/workload/json_document.h"
+#include "sim/base/json_document.h"
 #include "tests/paths.h"
 #include "tests/place.h"
 
@@ -262,7 +262,7 @@ TEST(ShippedProfile, IsAsItsSchemaSays) {
   std::ostringstream schema;
   schema << std::ifstream(kpksim::test::source_path("docs/core-profile.schema.json")).rdbuf();
   for (const std::string& path : shipped()) {
-    EXPECT_NO_THROW(workload::read_json_document(path, schema.str())) << path;
+    EXPECT_NO_THROW(read_json_document(path, schema.str())) << path;
   }
 }
 

@@ -222,9 +222,9 @@ std::vector<Policy> every_policy(const cpu::CoreProfile& core) {
 
 std::vector<Policy> natural_policies(const cpu::CoreProfile& core) {
   const std::vector<Policy> every = every_policy(core);
-  const ProtectionInfo& natural = natural_protection(core);
+  const ProtectionInfo& shown_by = natural_protection(core);  // windows and allocators are
   std::vector<Policy> out;
-  // The first of all combinations that `fits`: by the order of lists, the most natural one.
+  // The first of all combinations that `fits`, by the order of lists.
   const auto first = [&](const auto& fits) {
     const auto it = std::find_if(every.begin(), every.end(), fits);
     if (it != every.end() && std::find(out.begin(), out.end(), *it) == out.end())
@@ -233,23 +233,23 @@ std::vector<Policy> natural_policies(const cpu::CoreProfile& core) {
   for (std::size_t g = 0; g < kGranularities.size(); ++g) {
     first([&](const Policy& p) { return p.linear_map == static_cast<Granularity>(g); });
   }
-  const auto marked = [](const Policy& p) {
-    return protection_of(p).marks.empty() ||
-           Allocators::find(p.allocator.name, "page-table allocator").marks;
+  // Is it what it is meant for: pages marked if they can be, on the allocator's linear map?
+  const auto meant = [](const Policy& p) {
+    const AllocatorInfo& a = Allocators::find(p.allocator.name, "page-table allocator");
+    return (protection_of(p).marks.empty() || a.marks) && p.linear_map == a.natural;
   };
-  for (const ProtectionInfo* p : Protections::all()) {
-    first([&](const Policy& q) { return q.protection.name == p->name && marked(q); });
+  for (const ProtectionInfo* info : Protections::all()) {
+    first([&](const Policy& p) { return p.protection.name == info->name && meant(p); });
   }
-  for (std::size_t w = 0; w < kWindowScopes.size(); ++w) {
-    first([&](const Policy& q) {
-      return q.protection.name == natural.name && q.window == static_cast<WindowScope>(w) &&
-             marked(q);
+  for (const WindowScope window : shown_by.windows) {
+    first([&](const Policy& p) {
+      return p.protection.name == shown_by.name && p.window == window && meant(p);
     });
   }
   for (const AllocatorInfo* a : Allocators::all()) {
-    first([&](const Policy& q) {
-      return q.protection.name == natural.name && q.window == WindowScope::kLazy &&
-             q.allocator.name == a->name;
+    first([&](const Policy& p) {
+      return p.protection.name == shown_by.name && p.window == WindowScope::kLazy &&
+             p.allocator.name == a->name && p.linear_map == a->natural;
     });
   }
   return out;

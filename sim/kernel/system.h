@@ -29,6 +29,7 @@ namespace kpksim::kernel {
 
 struct Config {
   Policy policy;
+  std::string policy_name = {};  // in tables, instead of what text_of() says
   std::uint64_t memory_bytes = 4ull << 30;
   unsigned cores = 1;
   // Timer interrupts a second of each core's clock (CONFIG_HZ). 0: none, and what RCU puts off is

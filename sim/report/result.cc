@@ -137,7 +137,9 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   out["workload"]["default_images"] = workload.default_images;
   out["workload"]["calls_without_mapping"] = ignored;
   out["workload"]["pages_without_memory"] = beyond_memory;
-  out["configuration"] = {
+  out["configuration"] = ordered_json::object();
+  if (!config.policy_name.empty()) out["configuration"]["policy_name"] = config.policy_name;
+  out["configuration"].update(ordered_json{
       {"policy", kernel::text_of(policy)},
       {"protection",
        part_json(policy.protection,
@@ -152,7 +154,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       {"cores", config.cores},
       {"hz", config.hz},
       {"core", system.machine.profile().name},
-      {"kernel", system.profile.name}};
+      {"kernel", system.profile.name}});
   cpu::Counters all;
   workload::PhaseResult total;
   out["phases"] = ordered_json::array();

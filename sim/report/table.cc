@@ -310,6 +310,57 @@ std::string compare_table(const ordered_json& document, const TableStyle& style)
   return title(*runs[0]) + table.print(style) + remarks(runs, style);
 }
 
+std::string policies_table(const ordered_json& document, const TableStyle& style) {
+  std::vector<const ordered_json*> runs;
+  for (const ordered_json& run : document["runs"]) runs.push_back(&run);
+  const auto sum = [](const ordered_json& part, const std::vector<std::string>& names) {
+    std::uint64_t n = 0;
+    for (const std::string& name : names) n += part.value(name, std::uint64_t{0});
+    return n;
+  };
+  // Bytes on average over the time of all cores.
+  const auto exposed = [](const ordered_json& total, const char* when) {
+    const std::uint64_t cycles = cycles_of(total);
+    double bytes = 0;
+    for (const auto& [owner, n] : total["exposure"][when].items()) bytes += n.get<double>();
+    return cycles == 0 ? 0 : static_cast<std::uint64_t>(bytes * 1000 / static_cast<double>(cycles));
+  };
+  Table table({{"", "", "overhead"},
+               {"", "", "TLBIs"},
+               {"", "key", "writes"},
+               {"linear", "map", "changes"},
+               {"", "", "splits"},
+               {"", "pages", "held"},
+               {"writable", "at", "rest"},
+               {"writable", "in", "windows"},
+               {"", "longest", "window"}});
+  table.section("Policies");
+  const std::uint64_t base = cycles_of((*runs[0])["total"]);
+  for (const ordered_json* run : runs) {
+    const ordered_json& total = (*run)["total"];
+    std::uint64_t tlbis = 0;
+    for (const auto& [name, e] : total["events"].items()) {
+      if (name.starts_with("tlbi_")) tlbis += e["total"].get<std::uint64_t>();
+    }
+    table.row({policy_name(*run),
+               {run == runs[0] ? grouped(base) : overhead(cycles_of(total), base), grouped(tlbis),
+                grouped(event(total, "msr_por_el1")),
+                grouped(sum(total["linear_map"], {"set_memory_pkey", "set_memory"})),
+                grouped(sum(total["linear_map"],
+                            {"split_pud", "split_contpmd", "split_pmd", "split_contpte"})),
+                grouped(sum(total["allocator"], {"cached"})), grouped(exposed(total, "at_rest")),
+                grouped(exposed(total, "in_windows")),
+                grouped(total["exposure"]["largest_window_cycles"].get<std::uint64_t>())}});
+  }
+  return title(*runs[0]) + table.print(style) +
+         wrapped(
+             "overhead: in cycles, over the first row's; pages held: marked and in no table's "
+             "use, at the end; writable: bytes of page tables that a stray store could have "
+             "written, on average over the time of all cores; longest window: in cycles",
+             style) +
+         remarks(runs, style);
+}
+
 std::string run_table(const ordered_json& run, const TableStyle& style) {
   std::vector<const ordered_json*> parts;
   std::vector<std::vector<std::string>> labels;

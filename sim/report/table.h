@@ -14,6 +14,8 @@ struct TableStyle {
 
 // A comparison: one column for each run, the overhead in percent over the first.
 std::string compare_table(const nlohmann::ordered_json& document, const TableStyle& style);
+// The same of many policies: one row for each run, with what they are compared for.
+std::string policies_table(const nlohmann::ordered_json& document, const TableStyle& style);
 // One run: one column for each phase, and the total.
 std::string run_table(const nlohmann::ordered_json& run, const TableStyle& style);
 

@@ -60,7 +60,7 @@ std::string part_text(const nlohmann::ordered_json& part) {
 std::vector<std::string> policy_label(const nlohmann::ordered_json& run) {
   const nlohmann::ordered_json& c = run["configuration"];
   std::vector<std::string> label;
-  std::stringstream parts(policy_name(run));
+  std::stringstream parts(c["policy"].get<std::string>());
   for (std::string part; std::getline(parts, part, ',');) {
     const std::size_t colon = part.find(':');
     label.push_back(part.substr(0, colon));
@@ -72,11 +72,13 @@ std::vector<std::string> policy_label(const nlohmann::ordered_json& run) {
   const std::string window = label[0].size() > name.size() ? label[0].substr(name.size()) : "";
   label[0] = name;
   label.insert(label.begin() + 1, window);
+  label.insert(label.begin(), c.value("policy_name", std::string()));
   return label;
 }
 
 std::string policy_name(const nlohmann::ordered_json& run) {
-  return run["configuration"]["policy"].get<std::string>();
+  const nlohmann::ordered_json& c = run["configuration"];
+  return c.value("policy_name", c["policy"].get<std::string>());
 }
 
 Table::Table(std::vector<std::vector<std::string>> labels) : labels_(std::move(labels)) {

@@ -24,12 +24,12 @@ std::string line(std::string_view text);
 // `text` in lines of at most the terminal's width, the further ones indented.
 std::string wrapped(const std::string& text, const TableStyle& style);
 
-// The policy of a run as the label of a column: one line for each part, an empty one for what is
-// off.
 // A part of a policy with all its parameters, from its object in a document.
 std::string part_text(const nlohmann::ordered_json& part);
+// The policy of a run as the label of a column: a line for its name, then for each part and its
+// parameters, empty ones for what it has not.
 std::vector<std::string> policy_label(const nlohmann::ordered_json& run);
-// The same as --policy takes it, if the separator is a comma.
+// Its name, or as --policy takes it.
 std::string policy_name(const nlohmann::ordered_json& run);
 
 struct Row {

@@ -8,10 +8,10 @@
 #include <unordered_map>
 
 #include "sim/base/error.h"
+#include "sim/base/json_document.h"
 #include "sim/base/types.h"
 #include "sim/kernel/hugetlb.h"
 #include "sim/workload/driver.h"
-#include "sim/workload/json_document.h"
 #include "sim/workload/schema.h"
 #include "sim/workload/size.h"
 #include "sim/workload/task_table.h"

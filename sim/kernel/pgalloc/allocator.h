@@ -110,8 +110,9 @@ class PageTableAllocator : public SplitTables {
 
 struct AllocatorInfo {
   std::string_view name, description;
-  int rank = 1;        // in lists
-  bool marks = true;   // else its pages stay ordinary ones
+  int rank = 1;                             // in lists
+  bool marks = true;                        // else its pages stay ordinary ones
+  Granularity natural = Granularity::kPte;  // the linear map that it is meant for
   bool pools = false;  // pages are marked before it is known what they will be used for
   std::vector<ParameterInfo> parameters = {};
   EarlyTables (*early)(Granularity, const Parameters&) = [](Granularity map, const Parameters&) {

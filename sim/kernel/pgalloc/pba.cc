@@ -200,6 +200,8 @@ class Pba final : public PageTableAllocator {
 const Allocators::Entry registered{{
     .name = "pba",
     .description = "marked pages cached, refilled by runs (pkeys block allocator of v6)",
+    .rank = 2,
+    .natural = Granularity::kBlock,
     .pools = true,
     .parameters = {{"orders", "order of a run", "sizes of a refill, tried from the first on",
                     "9/4/2", ParameterInfo::Kind::kNumbers, 2, 9},

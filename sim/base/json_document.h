@@ -5,11 +5,11 @@
 
 #include "sim/base/json_file.h"
 
-namespace kpksim::workload {
+namespace kpksim {
 
 // InputError "path:line:column: ..." for text that is not JSON (or has a key twice), and
 // "path:line:column: /json/pointer: ..." with the deepest violation for what the schema (draft 7)
 // does not allow.
 JsonFile read_json_document(const std::string& path, const std::string& schema_text);
 
-}  // namespace kpksim::workload
+}  // namespace kpksim

@@ -1,4 +1,4 @@
-#include "sim/workload/json_document.h"
+#include "sim/base/json_document.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 
 #include "sim/base/error.h"
 
-namespace kpksim::workload {
+namespace kpksim {
 namespace {
 
 using nlohmann::json;
@@ -130,4 +130,4 @@ JsonFile read_json_document(const std::string& path, const std::string& schema_t
   return file;
 }
 
-}  // namespace kpksim::workload
+}  // namespace kpksim
