@@ -12,8 +12,8 @@
 #include <sstream>
 
 #include "sim/base/error.h"
-#include "sim/cpu/core.h"
 #include "sim/base/json_document.h"
+#include "sim/cpu/core.h"
 #include "tests/paths.h"
 #include "tests/place.h"
 
