@@ -141,7 +141,11 @@ void refuse_input_as_output(const Request& request) {
 std::vector<kernel::NamedPolicy> policies(const Request& request, const cpu::CoreProfile& core) {
   std::vector<kernel::NamedPolicy> out;
   const auto add = [&](const std::vector<kernel::Policy>& more) {
-    for (const kernel::Policy& policy : more) out.push_back({"", policy});
+    for (const kernel::Policy& policy : more) {
+      const bool known = std::any_of(
+          out.begin(), out.end(), [&](const kernel::NamedPolicy& n) { return n.policy == policy; });
+      if (!known) out.push_back({"", policy});
+    }
   };
   for (const std::string& text : request.policies) add({kernel::parse_policy(text)});
   if (request.policy_set == "all") {

@@ -125,8 +125,10 @@ std::size_t Table::width(std::size_t column) const {
 void Table::block(std::size_t from, std::size_t to, std::size_t first, const TableStyle& style,
                   std::string& out) const {
   for (std::size_t i = 0; i < labels_[from].size(); ++i) {
-    // What no column has needs no line, in no block.
-    if (std::all_of(labels_.begin(), labels_.end(), [&](const auto& l) { return l[i].empty(); }))
+    // What none of these columns has needs no line.
+    if (std::all_of(labels_.begin() + static_cast<std::ptrdiff_t>(from),
+                    labels_.begin() + static_cast<std::ptrdiff_t>(to),
+                    [&](const auto& label) { return label[i].empty(); }))
       continue;
     std::string text(first, ' ');
     for (std::size_t c = from; c < to; ++c) text += pad_left(labels_[c][i], kGap + width(c));
