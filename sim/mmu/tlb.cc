@@ -51,29 +51,54 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   const TlbTag tag = TlbTag::of(va, asid, leaf.page_bits, leaf.global);
   const std::uint64_t probe = TlbTag::probe(va, asid);
   const std::uint32_t first = set_of(probe, leaf.page_bits);
-  const std::uint32_t victim = least_recent(used_.data() + first, geometry_.ways) + first;
-  if (entries_[victim].valid) forget_recent(victim);
+  const std::uint32_t way = victim(first);
+  if (entries_[way].valid) forget_recent(way);
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
-  tags_[victim] = tag;
-  if (geometry_.sets == 1) signatures_[victim] = signature(probe, leaf.page_bits);
-  TlbEntry& entry = entries_[victim];
+  tags_[way] = tag;
+  if (geometry_.sets == 1) signatures_[way] = signature(probe, leaf.page_bits);
+  TlbEntry& entry = entries_[way];
   entry.start = VirtAddr(without_tag(va).value & ~inside);
   entry.leaf = leaf;
   entry.asid = asid;
   entry.valid = true;
-  fast_[victim] = fast;
+  fast_[way] = fast;
   newest_ = kMiss;
-  touch(victim);
+  touch(way);
   sizes_ |= 1ull << leaf.page_bits;
   parts_ |= leaf.split_bits != 0;
-  return victim;
+  return way;
+}
+
+std::uint32_t Tlb::victim(std::uint32_t first) {
+  if (geometry_.sets > 1 || geometry_.ways <= kOldest) {
+    return least_recent(used_.data() + first, geometry_.ways) + first;
+  }
+  for (;;) {
+    while (next_old_ < kOldest) {
+      const Old& old = oldest_[next_old_++];
+      if (used_[old.way] == old.used) return old.way;
+    }
+    find_oldest();
+  }
+}
+
+void Tlb::find_oldest() {
+  std::size_t n = 0;
+  for (std::uint32_t way = 0; way < geometry_.ways; ++way) {
+    if (n == kOldest && used_[way] >= oldest_[n - 1].used) continue;
+    std::size_t at = n < kOldest ? n++ : n - 1;
+    for (; at > 0 && oldest_[at - 1].used > used_[way]; --at) oldest_[at] = oldest_[at - 1];
+    oldest_[at] = {way, used_[way]};
+  }
+  next_old_ = 0;
 }
 
 void Tlb::remove(std::uint32_t i) {
   forget_recent(i);
   if (newest_ == i) newest_ = kMiss;
   tags_[i] = {};
-  used_[i] = 0;
+  used_[i] = 0;  // older than all
+  next_old_ = kOldest;
   entries_[i].valid = false;
 }
 
@@ -161,6 +186,7 @@ void Tlb::clear() {
   std::fill(used_.begin(), used_.end(), 0);
   for (TlbEntry& entry : entries_) entry.valid = false;
   forget_recent();
+  next_old_ = kOldest;
   sizes_ = 0;
   parts_ = false;
   newest_ = kMiss;

@@ -179,6 +179,10 @@ class Tlb {
     }
     return any != 0;
   }
+  // The way that a fill of the set from `first` on replaces: an invalid one, or the least recently
+  // used.
+  std::uint32_t victim(std::uint32_t first);
+  void find_oldest();
   void remove(std::uint32_t i);
   void forget_recent(std::uint32_t i);
   void invalidate_page(std::uint32_t first, const TlbiEffect& effect);
@@ -193,6 +197,16 @@ class Tlb {
   std::vector<FastLeaf> fast_;
   std::vector<TlbEntry> entries_;
   std::array<Recent, kRecent> recent_{};
+  // Of a TLB of one set with many ways: the least recently used ones at the last look at all, the
+  // oldest first, which serve as many fills: who was used since has another time, and is younger
+  // than all others.
+  struct Old {
+    std::uint32_t way = 0;
+    std::uint64_t used = 0;
+  };
+  static constexpr std::size_t kOldest = 8;
+  std::array<Old, kOldest> oldest_{};
+  std::size_t next_old_ = kOldest;
   std::uint64_t sizes_ = 0;  // bit n: an entry of 2^n bytes may be present
   bool parts_ = false;       // an entry may be present that maps less than stage 1 does
   std::uint64_t time_ = 0;
