@@ -43,6 +43,7 @@ Parameters::Parameters(const std::string& owner, const std::vector<ParameterInfo
                        const GivenParameters& given) {
   for (const auto& [name, value] : given) {
     std::vector<std::string> known;
+    known.reserve(declared.size());
     for (const ParameterInfo& info : declared) known.emplace_back(info.name);
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     throw InputError(fmt::format("{} has no parameter '{}'{}", owner, name,

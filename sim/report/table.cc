@@ -74,6 +74,7 @@ class Counts {
   // What only some allocators count, by its name.
   void own_statistics() {
     std::vector<std::string> known;
+    known.reserve(kernel::kAllocatorStatistics.size());
     for (const auto& s : kernel::kAllocatorStatistics) known.emplace_back(s.name);
     for (const ordered_json* part : parts_) {
       for (const auto& [key, value] : (*part)["allocator"].items()) {
