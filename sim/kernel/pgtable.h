@@ -164,7 +164,7 @@ class Window {
   cpu::Core& core_;
 };
 
-// A page-table lock, or two (of a table that entries are copied from, and one for the copies).
+// A page-table lock. Where entries are copied or moved, a second one is taken inside the first.
 class PageTableLock {
  public:
   PageTableLock(PageTables& tables, cpu::Core& core, const Target& target)
