@@ -12,10 +12,9 @@ namespace {
 namespace fs = std::filesystem;
 using kpksim::test::CommandLine;
 using kpksim::test::kSmallWorkload;
+using kpksim::test::quoted_source_path;
 using kpksim::test::source_path;
 using kpksim::test::violation;
-
-std::string quoted(const std::string& relative) { return "'" + source_path(relative) + "'"; }
 
 class Output : public CommandLine {
  protected:
@@ -62,9 +61,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(Output, ConformToAFullDeviceEndsWithThree) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full";
-  EXPECT_EQ(
-      shell("\"$KPKSIM\" conform " + quoted("tests/golden/tlbi_ranges.jsonl.gz") + " >/dev/full"),
-      3);
+  EXPECT_EQ(shell("\"$KPKSIM\" conform " + quoted_source_path("tests/golden/tlbi_ranges.jsonl.gz") +
+                  " >/dev/full"),
+            3);
   expect_one_message("standard output: cannot be written");
 }
 

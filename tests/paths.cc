@@ -8,6 +8,10 @@ std::string source_path(const std::string& relative) {
   return std::string(KPKSIM_SOURCE_DIR) + "/" + relative;
 }
 
+std::string quoted_source_path(const std::string& relative) {
+  return "'" + source_path(relative) + "'";
+}
+
 std::string kpksim_binary() { return "'" KPKSIM_BINARY "'"; }
 
 std::string cmake_install(const std::string& prefix) {

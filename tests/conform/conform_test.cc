@@ -111,7 +111,7 @@ TEST_F(ConformCommand, TranslateShowsEachLevelAndTheResult) {
 }
 
 TEST_F(ConformCommand, WithoutStage1TheVectorsOfTestsReportedAgree) {
-  EXPECT_EQ(run("conform " + kpksim::test::source_path("tests/reported/mmu-off.jsonl")), 0)
+  EXPECT_EQ(run("conform " + kpksim::test::quoted_source_path("tests/reported/mmu-off.jsonl")), 0)
       << said_;
   EXPECT_TRUE(said("3 of 3 vectors agree")) << said_;
 }
