@@ -76,9 +76,14 @@ const std::string& Parameters::choice(std::string_view name) const {
   throw ModelError(fmt::format("no parameter '{}' is declared", name));
 }
 
+ParameterInfo choice_parameter(std::string_view name, std::string_view description,
+                               std::string_view usual, std::vector<std::string_view> choices) {
+  return {name, "", description, usual, ParameterInfo::Kind::kChoice, 0, 0, std::move(choices)};
+}
+
 ParameterInfo switch_parameter(std::string_view name, std::string_view description,
                                std::string_view usual) {
-  return {name, "", description, usual, ParameterInfo::Kind::kChoice, 0, 0, {"off", "on"}};
+  return choice_parameter(name, description, usual, {"off", "on"});
 }
 
 }  // namespace kpksim

@@ -44,7 +44,9 @@ class Parameters {
   std::map<std::string, std::vector<std::uint64_t>, std::less<>> numbers_;
 };
 
-// A parameter that is on or off.
+// A parameter that is one of some words; and one that is on or off.
+ParameterInfo choice_parameter(std::string_view name, std::string_view description,
+                               std::string_view usual, std::vector<std::string_view> choices);
 ParameterInfo switch_parameter(std::string_view name, std::string_view description,
                                std::string_view usual = "off");
 

@@ -61,9 +61,7 @@ const Protections::Entry registered{{
     .rank = 3,
     .marks = "a key",
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
-    .make = [](const ProtectionContext& context, const Parameters&) -> std::unique_ptr<Protection> {
-      return std::make_unique<ExampleKey>(context);
-    },
+    .make = make_protection_of<ExampleKey>,
 }};
 
 }  // namespace

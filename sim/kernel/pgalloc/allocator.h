@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "sim/base/parameter.h"
@@ -122,6 +123,17 @@ struct AllocatorInfo {
   std::string_view (*against)(Granularity) = [](Granularity) { return std::string_view(); };
   std::unique_ptr<PageTableAllocator> (*make)(const AllocatorContext&, const Parameters&) = nullptr;
 };
+// For AllocatorInfo::make: an object of T, from the context, and the parameters if it takes any.
+template <class T>
+std::unique_ptr<PageTableAllocator> make_allocator_of(
+    const AllocatorContext& context, [[maybe_unused]] const Parameters& parameters) {
+  if constexpr (std::is_constructible_v<T, const AllocatorContext&, const Parameters&>) {
+    return std::make_unique<T>(context, parameters);
+  } else {
+    return std::make_unique<T>(context);
+  }
+}
+
 using Allocators = Registry<AllocatorInfo>;
 
 }  // namespace kpksim::kernel

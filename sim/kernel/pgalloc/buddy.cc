@@ -24,8 +24,7 @@ const Allocators::Entry registered{{
     .description = "plain pages, never marked: windows protect nothing",
     .rank = 0,
     .marks = false,
-    .make = [](const AllocatorContext& context, const Parameters&)
-        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<BuddyTables>(context); },
+    .make = make_allocator_of<BuddyTables>,
 }};
 
 }  // namespace

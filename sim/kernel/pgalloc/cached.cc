@@ -78,8 +78,7 @@ const Allocators::Entry registered{{
                     ParameterInfo::Kind::kNumber, 1, 1u << 24},
                    {"keep", "pages", "that the shrinker leaves", "16", ParameterInfo::Kind::kNumber,
                     0, 1u << 24}},
-    .make = [](const AllocatorContext& context, const Parameters& p)
-        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<Cached>(context, p); },
+    .make = make_allocator_of<Cached>,
 }};
 
 }  // namespace

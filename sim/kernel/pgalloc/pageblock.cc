@@ -94,16 +94,9 @@ const Allocators::Entry registered{{
     .description = "a migrate type of the buddy allocator, whose 2 MB blocks are marked",
     .rank = 2,
     .pools = true,
-    .parameters = {{"fallback",
-                    "",
-                    "where no block is free: an error, or page by page",
-                    "error",
-                    ParameterInfo::Kind::kChoice,
-                    0,
-                    0,
-                    {"error", "per-page"}}},
-    .make = [](const AllocatorContext& context, const Parameters& p)
-        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<PageBlock>(context, p); },
+    .parameters = {choice_parameter("fallback", "where no block is free: an error, or page by page",
+                                    "error", {"error", "per-page"})},
+    .make = make_allocator_of<PageBlock>,
 }};
 
 }  // namespace

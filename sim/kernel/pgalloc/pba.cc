@@ -224,8 +224,7 @@ const Allocators::Entry registered{{
       return "it is for a linear map of blocks; with 'pte' nothing is ever split, and 'per-page' "
              "is what the series uses";
     },
-    .make = [](const AllocatorContext& context, const Parameters& p)
-        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<Pba>(context, p); },
+    .make = make_allocator_of<Pba>,
 }};
 
 }  // namespace

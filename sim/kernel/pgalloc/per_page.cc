@@ -20,8 +20,7 @@ class PerPage final : public PageTableAllocator {
 const Allocators::Entry registered{{
     .name = "per-page",
     .description = "each page marked at allocation and unmarked at free",
-    .make = [](const AllocatorContext& context, const Parameters&)
-        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<PerPage>(context); },
+    .make = make_allocator_of<PerPage>,
 }};
 
 }  // namespace

@@ -59,20 +59,14 @@ const Allocators::Entry registered{{
     .name = "ppa",
     .description = "boot's tables marked by ranges, all others page by page",
     .rank = 2,
-    .parameters = {{"form",
-                    "",
-                    "boot's pages: ranges of 2 MB (v6), or single ones, neighbours merged (v7)",
-                    "v6",
-                    ParameterInfo::Kind::kChoice,
-                    0,
-                    0,
-                    {"v6", "v7"}}},
+    .parameters = {choice_parameter(
+        "form", "boot's pages: ranges of 2 MB (v6), or single ones, neighbours merged (v7)", "v6",
+        {"v6", "v7"})},
     .early =
         [](Granularity, const Parameters& p) {
           return p.choice("form") == "v6" ? EarlyTables::kRanges : EarlyTables::kPages;
         },
-    .make = [](const AllocatorContext& context, const Parameters&)
-        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<Ppa>(context); },
+    .make = make_allocator_of<Ppa>,
 }};
 
 }  // namespace

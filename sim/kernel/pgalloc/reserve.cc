@@ -86,16 +86,9 @@ const Allocators::Entry registered{{
     .pools = true,
     .parameters = {{"size", "pages", "of the region", "4096", ParameterInfo::Kind::kNumber, 1,
                     1u << 24},
-                   {"fallback",
-                    "",
-                    "where all are in use: an error, or page by page",
-                    "error",
-                    ParameterInfo::Kind::kChoice,
-                    0,
-                    0,
-                    {"error", "per-page"}}},
-    .make = [](const AllocatorContext& context, const Parameters& p)
-        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<Reserve>(context, p); },
+                   choice_parameter("fallback", "where all are in use: an error, or page by page",
+                                    "error", {"error", "per-page"})},
+    .make = make_allocator_of<Reserve>,
 }};
 
 }  // namespace

@@ -165,8 +165,7 @@ const Allocators::Entry registered{{
                     ParameterInfo::Kind::kNumber, 0, kMaxOrder},
                    {"keep", "slabs", "on the partial list, from which on an empty slab goes", "6",
                     ParameterInfo::Kind::kNumber, 0, 1u << 20}},
-    .make = [](const AllocatorContext& context, const Parameters& p)
-        -> std::unique_ptr<PageTableAllocator> { return std::make_unique<SlabTables>(context, p); },
+    .make = make_allocator_of<SlabTables>,
 }};
 
 }  // namespace

@@ -96,10 +96,7 @@ const Protections::Entry registered{{
                    {"check", "instructions", "of the hypervisor for each entry that it writes",
                     "40"},
                    mark_parameter()},
-    .make = [](const ProtectionContext& context,
-               const Parameters& parameters) -> std::unique_ptr<Protection> {
-      return std::make_unique<Hypervisor>(context, parameters);
-    },
+    .make = make_protection_of<Hypervisor>,
 }};
 
 }  // namespace

@@ -35,10 +35,7 @@ const Protections::Entry registered{{
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .opens_all = false,
     .parameters = {mark_parameter()},
-    .make = [](const ProtectionContext& context,
-               const Parameters& parameters) -> std::unique_ptr<Protection> {
-      return std::make_unique<HypervisorWindow>(context, parameters);
-    },
+    .make = make_protection_of<HypervisorWindow>,
 }};
 
 }  // namespace

@@ -14,15 +14,11 @@ namespace kpksim::kernel {
 inline constexpr pkrs::Context kContextDefault = pkrs::context_default(kPkeyPgtables);
 
 inline ParameterInfo series_parameter() {
-  return {"series",
-          "",
-          "version of the series: v5 maps with pages alone, v6 with blocks too (by pba), v7 to v9 "
-          "with pages again; v9 writes no register whose value stays",
-          "v6",
-          ParameterInfo::Kind::kChoice,
-          0,
-          0,
-          {"v5", "v6", "v7", "v8", "v9"}};
+  return choice_parameter(
+      "series",
+      "version of the series: v5 maps with pages alone, v6 with blocks too (by pba), v7 to v9 "
+      "with pages again; v9 writes no register whose value stays",
+      "v6", {"v5", "v6", "v7", "v8", "v9"});
 }
 
 // The series' versions before and after v6 map the linear map with pages, and have no block

@@ -48,8 +48,7 @@ const Protections::Entry registered{{
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .parameters = {series_parameter()},
     .against = against_kpkeys,
-    .make = [](const ProtectionContext& context, const Parameters& parameters)
-        -> std::unique_ptr<Protection> { return std::make_unique<KpkeysPks>(context, parameters); },
+    .make = make_protection_of<KpkeysPks>,
 }};
 
 }  // namespace

@@ -55,8 +55,7 @@ const Protections::Entry registered{{
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .parameters = {series_parameter()},
     .against = against_kpkeys,
-    .make = [](const ProtectionContext& context, const Parameters& parameters)
-        -> std::unique_ptr<Protection> { return std::make_unique<KpkeysPoe>(context, parameters); },
+    .make = make_protection_of<KpkeysPoe>,
 }};
 
 }  // namespace

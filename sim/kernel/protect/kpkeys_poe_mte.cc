@@ -63,8 +63,7 @@ const Protections::Entry registered{{
     .own_pointers = true,
     .parameters = parameters(),
     .against = against_kpkeys,
-    .make = [](const ProtectionContext& context, const Parameters& given)
-        -> std::unique_ptr<Protection> { return std::make_unique<KpkeysPoeMte>(context, given); },
+    .make = make_protection_of<KpkeysPoeMte>,
 }};
 
 }  // namespace

@@ -90,10 +90,7 @@ const Protections::Entry registered{{
     .needs = memory_tagging(),
     .own_pointers = true,
     .parameters = tag_parameters(),
-    .make = [](const ProtectionContext& context,
-               const Parameters& parameters) -> std::unique_ptr<Protection> {
-      return std::make_unique<TaggedTables>(context, parameters);
-    },
+    .make = make_protection_of<TaggedTables>,
 }};
 
 }  // namespace

@@ -10,8 +10,7 @@ const Protections::Entry registered{{
     .description = "page tables are writable everywhere in the kernel",
     .rank = 0,
     .x86 = true,
-    .make = [](const ProtectionContext&,
-               const Parameters&) { return std::make_unique<Protection>(); },
+    .make = make_protection_of<Protection>,
 }};
 
 }  // namespace

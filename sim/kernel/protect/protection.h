@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "sim/base/parameter.h"
@@ -121,6 +122,19 @@ struct ProtectionInfo {
   std::string (*against)(const Combination&) = [](const Combination&) { return std::string(); };
   std::unique_ptr<Protection> (*make)(const ProtectionContext&, const Parameters&) = nullptr;
 };
+// For ProtectionInfo::make: an object of T, from the context, and the parameters if it takes any.
+template <class T>
+std::unique_ptr<Protection> make_protection_of([[maybe_unused]] const ProtectionContext& context,
+                                               [[maybe_unused]] const Parameters& parameters) {
+  if constexpr (std::is_constructible_v<T, const ProtectionContext&, const Parameters&>) {
+    return std::make_unique<T>(context, parameters);
+  } else if constexpr (std::is_constructible_v<T, const ProtectionContext&>) {
+    return std::make_unique<T>(context);
+  } else {
+    return std::make_unique<T>();
+  }
+}
+
 using Protections = Registry<ProtectionInfo>;
 
 inline constexpr PkeyIndex kPkeyDefault{0};

@@ -37,9 +37,7 @@ const Protections::Entry registered{{
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .opens_all = false,
     .against = against_toggled,
-    .make = [](const ProtectionContext& context, const Parameters&) -> std::unique_ptr<Protection> {
-      return std::make_unique<RodataToggle>(context);
-    },
+    .make = make_protection_of<RodataToggle>,
 }};
 
 }  // namespace

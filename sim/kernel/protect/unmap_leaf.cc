@@ -47,17 +47,10 @@ const Protections::Entry registered{{
     .other_windows = "the table is mapped by the call that takes its lock",
     .opens_all = false,
     .hides = true,
-    .parameters = {{"levels",
-                    "",
-                    "leaf tables alone, or those above them too",
-                    "leaf",
-                    ParameterInfo::Kind::kChoice,
-                    0,
-                    0,
-                    {"leaf", "all"}}},
+    .parameters = {choice_parameter("levels", "leaf tables alone, or those above them too", "leaf",
+                                    {"leaf", "all"})},
     .against = against,
-    .make = [](const ProtectionContext& context, const Parameters& parameters)
-        -> std::unique_ptr<Protection> { return std::make_unique<UnmapLeaf>(context, parameters); },
+    .make = make_protection_of<UnmapLeaf>,
 }};
 
 }  // namespace
