@@ -5,11 +5,10 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "sim/kernel/kernel.h"
-#include "sim/workload/operation.h"
+#include "sim/workload/execution.h"
 
 namespace kpksim::workload {
 
@@ -35,16 +34,10 @@ std::uint64_t steps_of(const Workload& workload);
 
 class Driver {
  public:
-  struct Region {
-    std::uint64_t address = 0, length = 0;
-  };
-  static Region segment_of(const kernel::ProgramImage& program,
-                           const kernel::ProgramPlacement& placement, Segment segment);
-
-  explicit Driver(kernel::Kernel& kernel) : kernel_(kernel) {}
+  explicit Driver(kernel::Kernel& kernel) : kernel_(kernel), execution_(kernel) {}
 
   // Called now and then with the number of steps done since the last call.
-  void on_progress(std::function<void(std::uint64_t)> fn) { progress_ = std::move(fn); }
+  void on_progress(std::function<void(std::uint64_t)> fn) { execution_.progress = std::move(fn); }
   // Called with the name of each phase before it.
   void before_phase(std::function<void(const std::string&)> fn) { before_phase_ = std::move(fn); }
   // Called at the end of each phase; what it does is counted in the phase.
@@ -56,35 +49,22 @@ class Driver {
   std::vector<PhaseResult> run(const Workload& workload);
 
   // Calls of a trace that named ranges the model does not have, and touches of such pages.
-  std::uint64_t ignored() const { return ignored_; }
+  std::uint64_t ignored() const { return execution_.ignored; }
   // Pages that a recording's rule would have touched, and for which the machine has no memory.
-  std::uint64_t beyond_memory() const { return beyond_memory_; }
+  std::uint64_t beyond_memory() const { return execution_.beyond_memory; }
   std::uint64_t stale_seen() const { return stale_; }
 
   // Where `op` begins to act; nullopt if its region is not mapped now.
-  std::optional<VirtAddr> place_of(const Operation& op) const;
+  std::optional<VirtAddr> place_of(const Operation& op) const { return execution_.place_of(op); }
 
  private:
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
-  void execute(const Operation& op, const Workload& workload);
-  void advance(std::uint64_t steps);
-  void touch(const Operation& op);
-  bool has_memory(const Operation& op, std::uint64_t base);
-  // `at`: where the operation acts. False: the kernel refuses it.
-  bool madvise(const Operation& op, std::uint64_t at);
-  bool mremap(const Operation& op, std::uint64_t at);
-  void mlock(const Operation& op, std::uint64_t at);
-  std::uint64_t address_of(const Operation& op) const;
-  std::uint64_t draw(const Operation& op);
 
   kernel::Kernel& kernel_;
-  std::function<void(std::uint64_t)> progress_;
+  Execution execution_;
   std::function<void(const std::string&)> before_phase_;
   std::function<void()> end_of_phase_;
-  std::unordered_map<RegionId, Region> regions_;
-  std::unordered_map<RegionId, Segment> segments_;  // regions that are parts of the program
-  std::unordered_map<const Operation*, std::uint32_t> draws_;
-  std::uint64_t new_steps_ = 0, ignored_ = 0, stale_ = 0, beyond_memory_ = 0;
+  std::uint64_t stale_ = 0;
   bool audit_each_ = false;
 };
 

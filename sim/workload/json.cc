@@ -11,7 +11,7 @@
 #include "sim/base/json_document.h"
 #include "sim/base/types.h"
 #include "sim/kernel/hugetlb.h"
-#include "sim/workload/driver.h"
+#include "sim/workload/extent.h"
 #include "sim/workload/schema.h"
 #include "sim/workload/size.h"
 #include "sim/workload/task_table.h"
@@ -103,7 +103,7 @@ class Reader {
     workload.program = program(root);
     std::vector<std::pair<std::string, std::uint64_t>> regions;
     for (const auto& [name, segment] : kSegments) {
-      const std::uint64_t size = Driver::segment_of(workload.program, {}, segment).length;
+      const std::uint64_t size = segment_of(workload.program, {}, segment).length;
       if (size != 0) regions.emplace_back(name, size);
     }
     tasks_.set_image(std::move(regions));

@@ -54,6 +54,7 @@ enum class OpKind : std::uint8_t {
   kHugepages,       // sysfs: folios of `length` bytes, as `setting` says
   kFragment,        // `count` percent of the free memory is taken in single, scattered pages
   kUnfragment,      // and given back
+  kCount
 };
 
 enum Prot : std::uint8_t { kProtNone = 0, kProtRead = 1, kProtWrite = 2, kProtExec = 4 };

@@ -1,0 +1,73 @@
+#include "sim/workload/execution.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "sim/base/error.h"
+#include "tests/kernel/fixture.h"
+
+namespace kpksim::workload {
+namespace {
+
+// A kind without one would be found by the first workload that has it; of two, one never runs.
+TEST(Execution, EveryKindOfOperationIsInOneTable) {
+  std::map<OpKind, int> times;
+  for (const auto& table : {task_executors(), memory_executors(), file_executors(),
+                            access_executors(), kernel_memory_executors()}) {
+    for (const Executor& e : table) ++times[e.kind];
+  }
+  for (unsigned i = 0; i < static_cast<unsigned>(OpKind::kCount); ++i) {
+    const auto kind = static_cast<OpKind>(i);
+    EXPECT_EQ(times[kind], 1) << "kind " << i;
+    ASSERT_NE(executor_of(kind), nullptr) << "kind " << i;
+    EXPECT_EQ(executor_of(kind)->kind, kind) << "kind " << i;
+  }
+}
+
+Operation munmap_of_nothing() {
+  Operation op;
+  op.kind = OpKind::kMunmap;
+  op.task = 1;
+  op.address = 64ull << 30;
+  op.length = kPageSize;
+  return op;
+}
+
+TEST(Execution, WhatTheKernelRefusesIsAnErrorUnlessItMayFail) {
+  kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(),
+                        kernel::config("none", false, "buddy", kernel::Granularity::kPte));
+  kernel.spawn(1);
+  Execution x(kernel);
+  Operation op = munmap_of_nothing();
+  EXPECT_THROW(x.execute(op), InputError);
+  EXPECT_EQ(x.ignored, 0u);
+  op.may_fail = true;
+  x.execute(op);
+  EXPECT_EQ(x.ignored, 1u);
+}
+
+TEST(Execution, ARegionIsWhereTheKernelPutIt) {
+  kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(),
+                        kernel::config("none", false, "buddy", kernel::Granularity::kPte));
+  kernel.spawn(1);
+  Execution x(kernel);
+  Operation map;
+  map.kind = OpKind::kMmap;
+  map.task = 1;
+  map.region = 7;
+  map.length = 4 * kPageSize;
+  map.prot = kProtRead | kProtWrite;
+  Operation touch = map;
+  touch.kind = OpKind::kTouch;
+  touch.write = true;
+  EXPECT_EQ(x.place_of(touch), std::nullopt);
+  EXPECT_THROW(x.execute(touch), InputError);
+  x.execute(map);
+  ASSERT_TRUE(x.place_of(touch));
+  x.execute(touch);
+  EXPECT_EQ(kernel.missing_pages(1, x.place_of(touch)->value, map.length), 0u);
+}
+
+}  // namespace
+}  // namespace kpksim::workload
