@@ -1,7 +1,6 @@
 #include "sim/cpu/core.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace kpksim::cpu {
 namespace {
@@ -18,9 +17,9 @@ Core::Core(Machine& machine, unsigned id)
       memory_(machine.memory()),
       id_(id),
       x86_(machine.profile().architecture == Architecture::kX86),
-      cost_(machine.profile().millicycles),
       mmu_(machine.profile().mmu, machine.memory()),
-      caches_(machine.profile().l1d, machine.profile().l2, machine.llc()) {}
+      caches_(machine.profile().l1d, machine.profile().l2, machine.llc()),
+      ledger_(machine.profile().millicycles) {}
 
 mmu::Translation Core::translate(VirtAddr va, const poe::Access& access) {
   const mmu::Translation t = mmu_.translate(va, access, pan_);
@@ -78,102 +77,20 @@ void Core::count_miss(MemoryLevel level) {
   count_slow(kLevels[static_cast<unsigned>(level) - 1]);
 }
 
-std::uint64_t Core::millicycles(bool open, CauseId cause) const {
-  const Row& row = counts_[open ? 1 : 0][cause];
-  std::uint64_t sum = 0;
-  for (std::size_t e = 0; e < kEvents; ++e) sum += row[e] * cost_[e];
-  return sum;
-}
-
 Core::Elapsed Core::elapsed() const {
-  Elapsed sum;
-  for (std::uint32_t causes = causes_; causes != 0; causes &= causes - 1) {
-    const auto cause = static_cast<CauseId>(std::countr_zero(causes));
-    sum.rest += millicycles(false, cause);
-    if (por_open_ != por_at_rest_) sum.open += millicycles(true, cause);
-  }
-  return sum;
-}
-
-inline void Core::open_window() {
-  open_ = true;
-  row_ = &counts_[1][cause_];
-  window_causes_ = 1u << cause_;
-  por_open_ = por_el1_written_;
-  plain_window_ = true;
-  opened_ = {stores_, slow_, x86_ ? in_flight_ : 0};  // synchronise() has it at 0 then
-}
-
-// How long a window was is what all windows were now and before, for the causes that it had.
-std::uint64_t Core::measured_window() {
-  std::uint64_t length = 0;
-  for (std::uint32_t causes = window_causes_; causes != 0; causes &= causes - 1) {
-    const auto cause = static_cast<CauseId>(std::countr_zero(causes));
-    const Plain& plain = plain_[cause];
-    const std::uint64_t now = millicycles(true, cause);
-    length += now - measured_[cause] - plain.windows * one_store_ - plain.slow;
-    measured_[cause] = now - plain.windows * one_store_ - plain.slow;
-  }
-  return length;
-}
-
-// That of windows with one store, which are most, is known but for what was slow in them.
-inline void Core::close_window() {
-  open_ = false;
-  row_ = &counts_[0][cause_];
-  const std::uint64_t stores = stores_ - opened_.stores, slow = slow_ - opened_.slow;
-  const bool plain = plain_window_ && stores == 1 && in_flight_ == opened_.in_flight &&
-                     window_causes_ == 1u << cause_;
-  if (plain && one_store_ != 0) [[likely]] {
-    ++plain_[cause_].windows;
-    plain_[cause_].slow += slow;
-    most_slow_ = std::max(most_slow_, slow);
-    return;
-  }
-  const std::uint64_t length = measured_window();
-  if (plain) {
-    one_store_ = length - slow;
-    measured_[cause_] -= length;
-    plain_[cause_] = {1, slow};
-    most_slow_ = std::max(most_slow_, slow);
-    return;
-  }
-  ++windows_.count;
-  windows_.stores += stores;
-  windows_.millicycles += length;
-  windows_.most_stores = std::max(windows_.most_stores, stores);
-  windows_.most_millicycles = std::max(windows_.most_millicycles, length);
-}
-
-Windows Core::windows() const {
-  Windows all = windows_;
-  std::uint64_t plain = 0;
-  for (const Plain& p : plain_) {
-    plain += p.windows;
-    all.millicycles += p.windows * one_store_ + p.slow;
-  }
-  all.count += plain;
-  all.stores += plain;
-  if (plain != plain_forgotten_) {
-    all.most_stores = std::max<std::uint64_t>(all.most_stores, 1);
-    all.most_millicycles = std::max(all.most_millicycles, one_store_ + most_slow_);
-  }
-  return all;
-}
-
-void Core::forget_largest_window() {
-  windows_.most_stores = windows_.most_millicycles = most_slow_ = 0;
-  plain_forgotten_ = 0;
-  for (const Plain& p : plain_) plain_forgotten_ += p.windows;
+  return {ledger_.rest(), por_open_ != por_at_rest_ ? ledger_.in_windows() : 0};
 }
 
 inline void Core::apply_por() {
   mmu_.set_por_el1(por_el1_written_);
-  if ((por_el1_written_ != por_at_rest_) == open_) {
-    plain_window_ = false;  // one within another, or an exception
-    return;
+  if ((por_el1_written_ != por_at_rest_) == ledger_.open()) {
+    ledger_.not_plain();  // one within another, or an exception
+  } else if (ledger_.open()) {
+    ledger_.close_window(in_flight_ != 0);
+  } else {
+    por_open_ = por_el1_written_;
+    ledger_.open_window();
   }
-  open_ ? close_window() : open_window();
 }
 
 void Core::execute_user(std::uint64_t instructions) {
@@ -225,21 +142,10 @@ LoadResult Core::ldg(VirtAddr va) {
   return {{}, mmu::with_logical_tag(va, tag).value};
 }
 
-Counters Core::counters() const {
-  Counters out;
-  for (std::size_t e = 0; e < kEvents; ++e) {
-    for (std::size_t c = 0; c < kCauses; ++c) {
-      out.count[e][c] = counts_[0][c][e] + counts_[1][c][e];
-      out.millicycles[e][c] = out.count[e][c] * cost_[e];
-    }
-  }
-  return out;
-}
-
 void Core::msr_por_el1(std::uint64_t value) {
   count(Event::kMsrPor);
   por_el1_written_ = value;
-  if (x86_) apply_por();
+  if (x86_) synchronise();
 }
 
 std::uint64_t Core::mrs_por_el1() {
@@ -312,7 +218,7 @@ void Core::expire(std::uint64_t beyond) {
 }
 
 void Core::complete_tlbis(mmu::Domain reach) {
-  plain_window_ = false;
+  ledger_.not_plain();
   bool broadcast = false;
   std::erase_if(outstanding_, [&](const auto& pending) {
     const auto& [effect, domain] = pending;
@@ -340,7 +246,7 @@ void Core::dsb_ish() {
 }
 
 void Core::dsb_ishst() {
-  plain_window_ = false;
+  ledger_.not_plain();
   if (!x86_) count(Event::kDsbIshst);
 }
 
@@ -357,7 +263,7 @@ void Core::dsb_osh() {
 }
 
 void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt) {
-  plain_window_ = false;
+  ledger_.not_plain();
   count(tlbi_event(op.kind));
   mmu::TlbiEffect effect = mmu::decode(op.kind, xt);
   if (mmu::tcr::kAs.get(mmu_.registers().tcr) == 0) effect.asid.value &= 0xff;  // 8-bit ASIDs

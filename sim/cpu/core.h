@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "sim/cpu/caches.h"
+#include "sim/cpu/ledger.h"
 #include "sim/cpu/profile.h"
 #include "sim/cpu/statistics.h"
 #include "sim/mmu/at.h"
@@ -34,28 +35,24 @@ class Core {
   unsigned id() const { return id_; }
   Machine& machine() { return machine_; }
   unsigned el() const { return el_; }
-  Cycles clock() const { return Cycles((elapsed().rest + elapsed().open) / 1000); }
+  Cycles clock() const {
+    const Elapsed now = elapsed();
+    return Cycles((now.rest + now.open) / 1000);
+  }
   // Millicycles so far: with the key register as at rest, and in windows.
   struct Elapsed {
     std::uint64_t rest = 0, open = 0;
   };
   Elapsed elapsed() const;
-  Windows windows() const;
-  void forget_largest_window();
-  std::uint64_t stores() const { return stores_; }
+  Windows windows() const { return ledger_.windows(); }
+  void forget_largest_window() { ledger_.forget_largest_window(); }
   // The key register at rest, and as it was in the last window.
   std::uint64_t por_at_rest() const { return por_at_rest_; }
   std::uint64_t por_open() const { return por_open_; }
   // Events and their costs so far. An access counts events only; the costs are made here.
-  Counters counters() const;
+  Counters counters() const { return ledger_.counters(); }
   // How often `event` has happened.
-  std::uint64_t happened(Event event) const {
-    std::uint64_t sum = 0;
-    for (const auto& half : counts_) {
-      for (const Row& row : half) sum += row[static_cast<std::size_t>(event)];
-    }
-    return sum;
-  }
+  std::uint64_t happened(Event event) const { return ledger_.happened(event); }
   mmu::Mmu& mmu() { return mmu_; }
   const mmu::Mmu& mmu() const { return mmu_; }
 
@@ -69,8 +66,7 @@ class Core {
     return {{}, memory_.read64(pa)};
   }
   mmu::Fault store64(VirtAddr va, std::uint64_t value) {
-    count(Event::kStore);
-    ++stores_;
+    ledger_.count_store();
     PhysAddr pa;
     if (!mmu_.try_fast(va, {privileged(), poe::kMayWrite}, pa)) [[unlikely]]
       return store_slow(va, value);
@@ -194,31 +190,18 @@ class Core {
   // The lines of a page whose contents the model keeps are in the caches after it was zeroed.
   void cache_page(Pfn page) { caches_.access_page(page); }
 
-  CauseId cause() const { return cause_; }
+  CauseId cause() const { return ledger_.cause(); }
 
  private:
   friend class CauseScope;
 
-  void set_cause(CauseId cause) {
-    cause_ = cause;
-    causes_ |= 1u << cause;
-    window_causes_ |= 1u << cause;
-    row_ = &counts_[open_ ? 1 : 0][cause];
-  }
-  void count(Event event, std::uint64_t n = 1) { (*row_)[static_cast<std::size_t>(event)] += n; }
+  void count(Event event, std::uint64_t n = 1) { ledger_.count(event, n); }
   void count_translation(const mmu::Translation& t);
-  void count_slow(Event event, std::uint64_t n = 1) {
-    count(event, n);
-    slow_ += n * cost_[static_cast<std::size_t>(event)];
-  }
+  void count_slow(Event event, std::uint64_t n = 1) { ledger_.count_slow(event, n); }
   void count_miss(MemoryLevel level);
   void fetch_code(std::uint64_t instructions);
   void synchronise();
   void apply_por();
-  void open_window();
-  void close_window();
-  std::uint64_t measured_window();
-  std::uint64_t millicycles(bool open, CauseId cause) const;
   // Completes the outstanding TLBIs of the domains up to `reach`, and waits for the other cores if
   // one of them was broadcast.
   void complete_tlbis(mmu::Domain reach);
@@ -245,12 +228,9 @@ class Core {
   mmu::PhysicalMemory& memory_;
   const unsigned id_;
   const bool x86_;
-  const std::array<std::uint64_t, kEvents>& cost_;
   mmu::Mmu mmu_;
   DataCaches caches_;
-  // By cause, outside windows and in them.
-  using Row = std::array<std::uint64_t, kEvents>;
-  std::array<std::array<Row, kCauses>, 2> counts_{};
+  Ledger ledger_;
   std::uint64_t in_flight_ = 0;  // instructions since the last synchronisation
   std::uint64_t displaced_ = 0;  // lines of kernel code that the L1I has lost to user code
   std::uint64_t fetch_rest_ = 0;
@@ -261,38 +241,17 @@ class Core {
   Cycles timer_period_{0}, timer_due_{0};                   // or time
   std::function<void()> timer_;
   bool pan_ = true;
-  CauseId cause_ = 0;
-  bool open_ = false;                // in a window
-  Row* row_ = &counts_[0][0];        // what is counted in now
-  std::uint32_t causes_ = 1;         // that there ever were
-  std::uint32_t window_causes_ = 0;  // that the window had
-  bool plain_window_ = false;        // no more has happened in it than stores and what is slow
   std::uint64_t por_at_rest_ = 0, por_open_ = 0;
-  Windows windows_;           // but those with one store
-  std::uint64_t stores_ = 0;  // so far
-  std::uint64_t slow_ = 0;    // millicycles of what is rare: misses and walks
-  struct {
-    std::uint64_t stores = 0, slow = 0, in_flight = 0;
-  } opened_;  // as they were when the window was opened
-  // Windows with a single store, by cause, whose length is one_store_ and what was slow in them.
-  struct Plain {
-    std::uint64_t windows = 0, slow = 0;
-  };
-  std::array<Plain, kCauses> plain_{};
-  std::uint64_t one_store_ = 0;                    // millicycles, once known
-  std::uint64_t most_slow_ = 0;                    // in one of them
-  std::uint64_t plain_forgotten_ = 0;              // so many are older than the largest
-  std::array<std::uint64_t, kCauses> measured_{};  // millicycles of the others
   std::vector<std::pair<mmu::TlbiEffect, mmu::Domain>> outstanding_;  // TLBIs before their DSB
 };
 
 // Attributes what `core` does to `cause` until the end of the scope.
 class CauseScope {
  public:
-  CauseScope(Core& core, CauseId cause) : core_(core), outer_(core.cause_) {
-    core.set_cause(cause);
+  CauseScope(Core& core, CauseId cause) : core_(core), outer_(core.cause()) {
+    core.ledger_.set_cause(cause);
   }
-  ~CauseScope() { core_.set_cause(outer_); }
+  ~CauseScope() { core_.ledger_.set_cause(outer_); }
   CauseScope(const CauseScope&) = delete;
   CauseScope& operator=(const CauseScope&) = delete;
 

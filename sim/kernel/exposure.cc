@@ -109,14 +109,14 @@ void Exposure::changed(Pfn first, std::uint64_t count_of) {
     const bool was = writable(core, table.attributes.raw, por), is = writable(core, now, por);
     const cpu::Core::Elapsed elapsed = core.elapsed();
     if (was && !is && table.attributes.shown) {
-      const std::uint64_t stores = core.stores() - table.stores;
+      const std::uint64_t stores = core.happened(cpu::Event::kStore) - table.stores;
       const std::uint64_t length = elapsed.rest + elapsed.open - table.since;
       kernel::add(sums_.windows, {1, stores, length, stores, length});
     }
     uncount(table);
     table.attributes = {now, is && (!was || table.attributes.shown)};
     table.since = elapsed.rest + elapsed.open;
-    table.stores = core.stores();
+    table.stores = core.happened(cpu::Event::kStore);
     count(table, 1);
   }
 }
