@@ -48,9 +48,7 @@ std::uint64_t Buddy::head(Mobility mobility, unsigned order) {
 
 void Buddy::push(std::uint64_t i, unsigned order) {
   std::uint64_t& head = lists_of(i)[order];
-  // Whole: memory of the host that is read first, then written, costs it two faults, and with
-  // several threads an interrupt of each.
-  nodes_[i] = {head & kNone, (order + 1) & 0xff, kNone};
+  nodes_[i] = Node::run(order, head, kNone);
   if (head != kNone) nodes_[head].previous = i;
   head = i;
 }
@@ -58,12 +56,12 @@ void Buddy::push(std::uint64_t i, unsigned order) {
 void Buddy::remove(std::uint64_t i) {
   Node& node = nodes_[i];
   if (node.previous != kNone) {
-    nodes_[node.previous].next = node.next;
+    nodes_[node.previous].set_next(node.next());
   } else {
-    lists_of(i)[node.order()] = node.next;
+    lists_of(i)[node.order()] = node.next();
   }
-  if (node.next != kNone) nodes_[node.next].previous = node.previous;
-  node.order_plus_1 = 0;
+  if (node.next() != kNone) nodes_[node.next()].previous = node.previous;
+  node.clear();
 }
 
 // __rmqueue_fallback(): the largest run of the other type changes lists, and the blocks that it
@@ -137,16 +135,13 @@ void Buddy::release_block(Pfn block) {
 void Buddy::list_fresh(std::uint64_t end) {
   std::uint64_t& head = lists(Mobility::kMovable)[kMaxOrder];
   std::uint64_t tail = head;
-  while (tail != kNone && nodes_[tail].next != kNone) tail = nodes_[tail].next;
+  while (tail != kNone && nodes_[tail].next() != kNone) tail = nodes_[tail].next();
   for (; fresh_ < std::min(end, fresh_end_); fresh_ += kLargest) {
-    Node& node = nodes_[fresh_];
-    node.next = kNone;
-    node.order_plus_1 = kMaxOrder + 1;
-    node.previous = tail;
+    nodes_[fresh_] = Node::run(kMaxOrder, kNone, tail);
     if (tail == kNone) {
       head = fresh_;
     } else {
-      nodes_[tail].next = fresh_ & kNone;
+      nodes_[tail].set_next(fresh_);
     }
     tail = fresh_;
   }

@@ -62,14 +62,28 @@ class Buddy {
   static constexpr std::uint64_t kNone = (1ull << 56) - 1;
   static constexpr unsigned kBlockOrder = kPmdShift - kPageShift;  // pageblock_order
   static constexpr std::uint64_t kLargest = 1ull << kMaxOrder;
-  // All zeros is a frame where no free run starts: untouched frames need no host memory.
-  struct Node {
-    std::uint64_t next : 56;
-    std::uint64_t order_plus_1 : 8;  // of the free run that starts here; 0: none does
+  // All zeros is a frame where no free run starts: untouched frames need no host memory. Order and
+  // next are one word, not bit fields: a compiler writes a bit field by reading it first, and memory
+  // of the host that is read first, then written, costs it two faults.
+  class Node {
+   public:
+    Node() = default;
+    static Node run(unsigned order, std::uint64_t next, std::uint64_t previous) {
+      Node node;
+      node.word_ = next << 8 | (order + 1);
+      node.previous = previous;
+      return node;
+    }
+    bool free() const { return (word_ & 0xff) != 0; }
+    unsigned order() const { return static_cast<unsigned>(word_ & 0xff) - 1; }
+    std::uint64_t next() const { return word_ >> 8; }
+    void set_next(std::uint64_t next) { word_ = next << 8 | (word_ & 0xff); }
+    void clear() { word_ = 0; }
+
     std::uint64_t previous;
 
-    bool free() const { return order_plus_1 != 0; }
-    unsigned order() const { return static_cast<unsigned>(order_plus_1) - 1; }
+   private:
+    std::uint64_t word_;  // next in bits [63:8], order + 1 of the free run that starts here below
   };
   using Heads = std::array<std::uint64_t, kMaxOrder + 1>;
 
