@@ -1,151 +1,108 @@
-// The calls that change a task's memory: each enters the kernel and is its address space's work.
+#include "sim/kernel/kernel_memory.h"
 
+#include <algorithm>
+#include <random>
 #include <utility>
 
-#include "sim/base/error.h"
-#include "sim/kernel/kernel.h"
-#include "sim/kernel/kernel_syscall.h"
+#include "sim/kernel/cause.h"
 
 namespace kpksim::kernel {
+namespace {
 
-// hugetlbfs_file_mmap(): returns the length in whole huge pages.
-std::uint64_t Kernel::reserve_hugetlb(Vma& vma, std::uint64_t length, cpu::Core& core) {
-  const HugetlbSize& size = hugetlb_size(vma.hugetlb);
-  length = align_up(length, size.bytes());
-  core.execute(system_.path().hugetlb_mmap);
-  vma.locked = vma.lock_on_fault = false;  // mmap_region(): its pages never leave
-  if (vma.shared) {
-    const std::uint64_t first = vma.file_offset >> size.shift;
-    system_.hugetlb.reserve_file(size, vma.file_id, first, first + (length >> size.shift));
-  } else {
-    vma.reservation = system_.hugetlb.reserve(size, length >> size.shift);
+constexpr std::size_t kCachedStacks = 2;  // NR_CACHED_STACKS
+
+}  // namespace
+
+KernelMemory::KernelMemory(System& system, Scheduler& scheduler, Clock& clock)
+    : system_(system),
+      scheduler_(scheduler),
+      clock_(clock),
+      vmalloc_(system),
+      stack_cache_(system.config.cores) {}
+
+cpu::Core& KernelMemory::context() {
+  cpu::Core& core = system_.machine.core(0);
+  system_.exposure.runs(0);
+  core.continue_at(1);
+  clock_.softirq(core);
+  return core;
+}
+
+std::uint64_t KernelMemory::vmalloc(std::uint64_t pages, bool huge) {
+  return vmalloc_.allocate(pages, huge, context());
+}
+
+void KernelMemory::vfree(std::uint64_t address) {
+  cpu::Core& core = context();
+  if (vmalloc_.free(address, core)) scheduler_.run_kernel_threads(core, 1);
+}
+
+std::uint64_t KernelMemory::vm_map_ram(std::uint64_t pages) {
+  return vmalloc_.map_ram(pages, context());
+}
+
+void KernelMemory::vm_unmap_ram(std::uint64_t address) {
+  cpu::Core& core = context();
+  if (vmalloc_.unmap_ram(address, core)) scheduler_.run_kernel_threads(core, 1);
+}
+
+void KernelMemory::vm_unmap_aliases() { vmalloc_.unmap_aliases(context()); }
+
+void KernelMemory::write(std::uint64_t address) {
+  cpu::Core& core = system_.machine.core(0);
+  const Because because(core, Cause::kVmalloc);
+  const mmu::Fault fault = core.store64(VirtAddr(align_down(address, 8)), 0);
+  if (fault) throw KernelOops("a store to mapped kernel memory refused", fault);
+}
+
+std::uint64_t KernelMemory::allocate_stack(cpu::Core& core) {
+  std::vector<std::uint64_t>& cache = stack_cache_[core.id()];
+  if (cache.empty()) return vmalloc_.allocate_stack(core);
+  const std::uint64_t stack = cache.back();
+  cache.pop_back();
+  return stack;
+}
+
+void KernelMemory::free_stack(std::uint64_t stack, cpu::Core& core) {
+  std::vector<std::uint64_t>& cache = stack_cache_[core.id()];
+  if (cache.size() < kCachedStacks) {
+    cache.push_back(stack);
+  } else if (vmalloc_.free(stack, core)) {
+    scheduler_.run_kernel_threads(core, 1);
   }
-  const std::uint64_t end = (vma.file_offset + length) >> kPageShift;
-  if (vma.file && vma.write && cache_.pages_of(vma.file_id) < end) {
-    cache_.set_pages_of(vma.file_id, end);  // such a file grows with its mappings
+}
+
+std::uint64_t KernelMemory::pressure() {
+  cpu::Core& core = context();
+  const Because because(core, Cause::kShrink);
+  // The page cache is dropped first, which takes longer than a grace period.
+  system_.free_tables(core, system_.rcu.take_all());
+  // drop_slab() calls all shrinkers until together they free almost nothing. Only this one is
+  // modelled: until it has nothing more. What is too little for a batch it puts off, at most twice
+  // over; that three calls in vain are the end is ours, not the kernel's.
+  std::uint64_t freed = 0;
+  for (unsigned in_vain = 0; in_vain < 3;) {
+    const std::uint64_t now = system_.allocator->shrink(core);
+    freed += now;
+    in_vain = now == 0 ? in_vain + 1 : 0;
   }
-  return length;
+  return freed;
 }
 
-std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
-                           bool populate, bool fixed) {
-  Syscall call(*this, id);
-  if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
-    vma.file = vma.shmem = true;
-    vma.file_id = next_shmem_++;
-    cache_.close(vma.file_id);
-  }
-  Mm& mm = *task(id).mm;
-  mm.lock_if_asked(vma);
-  const bool bring = populate || vma.locked;
-  if (vma.hugetlb != 0) length = reserve_hugetlb(vma, length, call.core());
-  const std::vector<FileRange> files = mm.anonymous_files(address, address + length);
-  const std::uint64_t at = mm.mmap(vma, length, address, call.core(), fixed);
-  drop_unmapped(files, call.core());
-  if (bring) mm.populate_mapping(at, at + length, call.core());
-  return at;
+void KernelMemory::fragment(unsigned percent, std::uint64_t seed) {
+  const std::uint64_t target = system_.buddy.free_pages() * percent / 100;
+  std::mt19937_64 random(seed);
+  std::vector<Pfn> taken;
+  while (const auto pfn = system_.buddy.allocate(0, Mobility::kMovable)) taken.push_back(*pfn);
+  for (std::size_t i = taken.size(); i > 1; --i) std::swap(taken[i - 1], taken[random() % i]);
+  for (std::size_t i = target; i < taken.size(); ++i) system_.buddy.free(taken[i], 0);
+  taken.resize(std::min<std::size_t>(target, taken.size()));
+  fragments_.insert(fragments_.end(), taken.begin(), taken.end());
 }
 
-void Kernel::mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, Lock lock) {
-  Syscall call(*this, id);
-  task(id).mm->mlock(start, start + length, lock, call.core());
-}
-
-void Kernel::mlock_all(std::uint32_t id, Lock lock, bool current, bool future) {
-  Syscall call(*this, id);
-  task(id).mm->mlock_all(lock, current, future, call.core());
-}
-
-void Kernel::madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
-  task(id).mm->madvise_collapse(start, start + length, call.core());
-}
-
-bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
-  const Because because(call.core(), Cause::kMunmap);
-  Mm& mm = *task(id).mm;
-  const std::vector<FileRange> files = mm.anonymous_files(start, start + length);
-  const bool any = mm.munmap(start, start + length, call.core());
-  drop_unmapped(files, call.core());
-  return any;
-}
-
-bool Kernel::mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
-                      bool x) {
-  Syscall call(*this, id);
-  return task(id).mm->mprotect(start, start + length, r, w, x, call.core());
-}
-
-bool Kernel::madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length,
-                              bool locked_too) {
-  Syscall call(*this, id);
-  return task(id).mm->madvise_dontneed(start, start + length, locked_too, call.core());
-}
-
-bool Kernel::madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
-  return task(id).mm->madvise_free(start, start + length, call.core());
-}
-
-void Kernel::madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length,
-                          HugeAdvice advice) {
-  Syscall call(*this, id);
-  task(id).mm->madvise_huge(start, start + length, advice, call.core());
-}
-
-void Kernel::madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length,
-                          bool dont_fork) {
-  Syscall call(*this, id);
-  task(id).mm->madvise_fork(start, start + length, dont_fork, call.core());
-}
-
-bool Kernel::madvise_wipe(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool wipe) {
-  Syscall call(*this, id);
-  return task(id).mm->madvise_wipe(start, start + length, wipe, call.core());
-}
-
-bool Kernel::madvise_guard(std::uint32_t id, std::uint64_t start, std::uint64_t length,
-                           bool install) {
-  Syscall call(*this, id);
-  if (!system_.profile.guard_pages) return false;  // EINVAL: advice that it does not know
-  Mm& mm = *task(id).mm;
-  return install ? mm.guard_install(start, start + length, call.core())
-                 : mm.guard_remove(start, start + length, call.core());
-}
-
-bool Kernel::madvise_pageout(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
-  return task(id).mm->madvise_pageout(start, start + length, call.core());
-}
-
-bool Kernel::madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
-  return task(id).mm->madvise_cold(start, start + length, call.core());
-}
-
-void Kernel::madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length,
-                              bool write) {
-  Syscall call(*this, id);
-  task(id).mm->populate(start, start + length, write, call.core());
-}
-
-std::uint64_t Kernel::mremap(std::uint32_t id, const Remap& remap) {
-  Syscall call(*this, id);
-  Mm& mm = *task(id).mm;
-  std::vector<FileRange> files = mm.anonymous_files(remap.start, remap.start + remap.length);
-  for (const FileRange& f :
-       mm.anonymous_files(remap.new_address, remap.new_address + remap.new_length)) {
-    files.push_back(f);
-  }
-  const std::uint64_t at = mm.mremap(remap, call.core());
-  drop_unmapped(files, call.core());
-  return at;
-}
-
-void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
-  Syscall call(*this, id);
-  task(id).mm->set_brk(address, call.core());
+void KernelMemory::unfragment() {
+  for (const Pfn pfn : fragments_) system_.buddy.free(pfn, 0);
+  fragments_.clear();
 }
 
 }  // namespace kpksim::kernel

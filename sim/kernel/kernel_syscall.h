@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "sim/kernel/cause.h"
+#include "sim/kernel/entry.h"
 #include "sim/kernel/kernel.h"
 
 namespace kpksim::kernel {
@@ -11,26 +12,30 @@ namespace kpksim::kernel {
 class Kernel::Syscall {
  public:
   Syscall(Kernel& kernel, std::uint32_t id)
-      : kernel_(kernel), core_(kernel.run_on(kernel.task(id))) {
-    kernel.begin_user(kernel.task(id), core_);
+      : kernel_(kernel), task_(kernel.tasks_.get(id)), core_(kernel.scheduler_.run_on(task_)) {
+    const System& system = kernel.system_;
+    kernel.access_.begin(task_, core_);
     const Because because(core_, Cause::kSyscall);
-    kernel_.enter_kernel(core_);
-    core_.execute(kernel_.system_.path().syscall);
+    enter_kernel(core_, system.machine.profile());
+    core_.execute(system.path().syscall);
     // fp_user_discard(): a call may lose what of the registers SVE alone has.
-    if (kernel_.task(id).sve) core_.execute(kernel_.system_.path().sve_discard);
+    if (task_.sve) core_.execute(system.path().sve_discard);
   }
   ~Syscall() noexcept(false) {
-    kernel_.softirq(core_);
+    kernel_.clock_.softirq(core_);
     const Because because(core_, Cause::kSyscall);
-    if (returns_) kernel_.leave_kernel(core_);
+    if (returns_) leave_kernel(core_);
   }
   void does_not_return() { returns_ = false; }
   Syscall(const Syscall&) = delete;
   Syscall& operator=(const Syscall&) = delete;
+  Task& task() { return task_; }
+  Mm& mm() { return *task_.mm; }
   cpu::Core& core() { return core_; }
 
  private:
   Kernel& kernel_;
+  Task& task_;
   cpu::Core& core_;
   bool returns_ = true;
 };

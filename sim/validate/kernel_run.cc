@@ -182,7 +182,7 @@ std::vector<Outcome> execute(const KernelRun& job, const cpu::CoreProfile& core,
   const workload::Workload& w = *job.workload;
   auto kernel = std::make_unique<kernel::Kernel>(core, profile, config);
   const kernel::AllocatorStatistics boot = kernel->system().allocator->statistics();
-  kernel->set_timer(profile.timer_instructions);
+  kernel->clock().set_timer(profile.timer_instructions);
   const auto first = workload::Driver(*kernel).run(w);
   const bool once = job.measurements.front()->counts.begin()->second.size() == 1;
   if (once) {
@@ -206,16 +206,17 @@ std::vector<Outcome> execute(const KernelRun& job, const cpu::CoreProfile& core,
     const double n = interrupts(*m->second, without("eret"));
     std::uint64_t instructions = without("kernel_instructions");
     for (const cpu::Counters& c : phase.cores) {
-      instructions += kernel::Kernel::kTouchInstructions * c.total(cpu::Event::kUserAccess);
+      instructions += kernel::UserAccess::kInstructions * c.total(cpu::Event::kUserAccess);
     }
     // Those of the phase lie within it: none at its end.
     interval[phase.name] =
         static_cast<std::uint64_t>(static_cast<double>(instructions) / (n + 0.5)) + 1;
   }
   workload::Driver driver(*kernel);
-  driver.before_phase([&](const std::string& name) { kernel->set_timer(interval.at(name)); });
+  driver.before_phase(
+      [&](const std::string& name) { kernel->clock().set_timer(interval.at(name)); });
   const bool drained = job.measurements.front()->drained;
-  if (drained) driver.end_of_phase([&] { kernel->wait_for_rcu(); });
+  if (drained) driver.end_of_phase([&] { kernel->clock().wait_for_rcu(); });
   const auto results = driver.run(w);
 
   std::vector<Outcome> out;

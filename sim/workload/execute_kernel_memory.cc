@@ -9,26 +9,28 @@ namespace {
 
 void remember(Execution& x, const Operation& op, std::uint64_t address, std::uint64_t pages) {
   x.remember(op.region, {address, pages << kPageShift});
-  if (op.write) x.kernel.write_kernel(address);
+  if (op.write) x.kernel.memory().write(address);
 }
 
 void vmalloc(Execution& x, const Operation& op) {
   const std::uint64_t pages = x.draw(op);
-  remember(x, op, x.kernel.vmalloc(pages, op.huge), pages);
+  remember(x, op, x.kernel.memory().vmalloc(pages, op.huge), pages);
 }
-void vfree(Execution& x, const Operation& op) { x.kernel.vfree(x.address_of(op)); }
+void vfree(Execution& x, const Operation& op) { x.kernel.memory().vfree(x.address_of(op)); }
 void vm_map_ram(Execution& x, const Operation& op) {
-  remember(x, op, x.kernel.vm_map_ram(op.count), op.count);
+  remember(x, op, x.kernel.memory().vm_map_ram(op.count), op.count);
 }
-void vm_unmap_ram(Execution& x, const Operation& op) { x.kernel.vm_unmap_ram(x.address_of(op)); }
-void vm_unmap_aliases(Execution& x, const Operation&) { x.kernel.vm_unmap_aliases(); }
+void vm_unmap_ram(Execution& x, const Operation& op) {
+  x.kernel.memory().vm_unmap_ram(x.address_of(op));
+}
+void vm_unmap_aliases(Execution& x, const Operation&) { x.kernel.memory().vm_unmap_aliases(); }
 
-void idle(Execution& x, const Operation&) { x.kernel.idle(); }
-void pressure(Execution& x, const Operation&) { x.kernel.pressure(); }
+void idle(Execution& x, const Operation&) { x.kernel.clock().idle(); }
+void pressure(Execution& x, const Operation&) { x.kernel.memory().pressure(); }
 void fragment(Execution& x, const Operation& op) {
-  x.kernel.fragment(static_cast<unsigned>(op.count), op.seed);
+  x.kernel.memory().fragment(static_cast<unsigned>(op.count), op.seed);
 }
-void unfragment(Execution& x, const Operation&) { x.kernel.unfragment(); }
+void unfragment(Execution& x, const Operation&) { x.kernel.memory().unfragment(); }
 void nr_hugepages(Execution& x, const Operation& op) {
   x.kernel.set_nr_hugepages(*kernel::find_hugetlb_size(op.length), op.count);
 }

@@ -91,7 +91,7 @@ TEST_P(EveryPolicy, AStoreThatIsNoHelpersIsRefusedAtRest_OrNothingIsProtected) {
   Kernel k(core_profile_for(GetParam()), kernel_profile(), config_of(GetParam()));
   k.spawn(1);
   map_and_write(k, 1, 64 << 10);
-  const std::uint64_t va = k.vmalloc(1, false);
+  const std::uint64_t va = k.memory().vmalloc(1, false);
   cpu::Core& core = k.system().machine.core(0);
   Tables tables = user_tables(k);
   tables.merge(vmalloc_tables(k, va));

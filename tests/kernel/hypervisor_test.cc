@@ -29,7 +29,7 @@ PhysAddr entry_of(Kernel& k, std::uint64_t va) {
 // A page of vmalloc's addresses is made to map `frame`, as an attacker would with a table of his
 // own.
 VirtAddr alias_of(Kernel& k, Pfn frame) {
-  const std::uint64_t va = k.vmalloc(1, false);
+  const std::uint64_t va = k.memory().vmalloc(1, false);
   k.system().machine.memory().write64(entry_of(k, va),
                                       kernel_leaf(address_of(frame), 3, false).raw);
   return VirtAddr(va);
@@ -159,7 +159,7 @@ TEST(Hypervisor, AFreedTableIsWritableAgain) {
   cpu::Core& core = k.system().machine.core(0);
   EXPECT_TRUE(core.store64(linear_va(entry), 0));
   k.munmap(1, at, kPmdSize);
-  k.wait_for_rcu();
+  k.clock().wait_for_rcu();
   core.continue_at(1);
   EXPECT_FALSE(core.store64(linear_va(entry), 0));
 }

@@ -38,12 +38,12 @@ const Config kConfig = config("none", false, "buddy", Granularity::kPte);
 // What the purge of one area of vmalloc executes; `pages` with the guard.
 Flushes purge_of(const char* core_name, const char* kernel_name, std::uint64_t pages) {
   Kernel k(core(core_name), kernel(kernel_name), kConfig);
-  k.vm_unmap_aliases();
-  const std::uint64_t area = k.vmalloc(pages - 1, false);
-  k.vfree(area);
+  k.memory().vm_unmap_aliases();
+  const std::uint64_t area = k.memory().vmalloc(pages - 1, false);
+  k.memory().vfree(area);
   cpu::Core& first = k.system().machine.core(0);
   const cpu::Counters before = first.counters();
-  k.vm_unmap_aliases();
+  k.memory().vm_unmap_aliases();
   return flushes(first.counters() - before);
 }
 

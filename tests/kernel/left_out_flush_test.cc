@@ -117,11 +117,11 @@ void unfold_contiguous_run(Life& l) {
 }
 
 void free_kernel_memory(Life& l) {
-  const std::uint64_t v = l.k.vmalloc(8, false);
+  const std::uint64_t v = l.k.memory().vmalloc(8, false);
   l.k.system().machine.core(0).load64(VirtAddr(v));
-  l.k.vfree(v);
+  l.k.memory().vfree(v);
   // 64 MB on two cores: the 16th reaches lazy_max_pages() and purges.
-  for (int i = 0; i < 16; ++i) l.k.vfree(l.k.vmalloc(1024, false));
+  for (int i = 0; i < 16; ++i) l.k.memory().vfree(l.k.memory().vmalloc(1024, false));
   l.audit();
 }
 

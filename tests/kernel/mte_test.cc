@@ -88,7 +88,7 @@ TEST_F(Mte, APageIsTaggedWhileItIsATable_EachLineByAStore) {
   const auto& allocator = *kernel_->system().allocator;
   const std::uint64_t freed = allocator.statistics().freed;
   kernel_->munmap(1, at_, kTables * kPmdSize);
-  kernel_->wait_for_rcu();
+  kernel_->clock().wait_for_rcu();
   const std::uint64_t pages = allocator.statistics().freed - freed;
   EXPECT_GE(pages, kTables);
   EXPECT_EQ(total(cpu::Event::kTagStore) - stores, pages * kLines);

@@ -53,7 +53,7 @@ TEST_F(PbaTest, ShrinkerReleasesEmptyBlocksWhole_AndLeavesTheLastForWantOfPages)
   give(take(2 * kBlock));
   const std::uint64_t keyed = k_.system().linear_map.statistics().set_memory_pkey;
   ASSERT_EQ(statistics().cached, 2 * kBlock + 4);
-  k_.pressure();
+  k_.memory().pressure();
   // Of the 516 pages that are left 16 are to stay: less than a block goes, and part of one would
   // split.
   EXPECT_EQ(statistics().own_value("shrunk_blocks"), 1u);
@@ -68,7 +68,7 @@ TEST_F(PbaTest, ShrinkerBreaksUpTheBlockWithMostFreePages_WhichIsNoneFromThenOn)
   const std::vector<Pfn> second = take(kBlock - 100);
   const std::uint64_t cached = statistics().cached;
   ASSERT_EQ(statistics().own_value("refills_order_9"), 2u);
-  k_.pressure();
+  k_.memory().pressure();
   const auto map = k_.system().linear_map.statistics();
   EXPECT_EQ(statistics().own_value("shrunk_blocks"), 0u);
   // The split of the block takes one page, those of its runs none.
@@ -78,14 +78,14 @@ TEST_F(PbaTest, ShrinkerBreaksUpTheBlockWithMostFreePages_WhichIsNoneFromThenOn)
   // What comes back to the broken block belongs to no block: single pages go, and nothing splits.
   const std::vector<Pfn> back(second.begin(), second.begin() + 50);
   give(back);
-  k_.pressure();
+  k_.memory().pressure();
   EXPECT_EQ(k_.system().linear_map.statistics().split_pmd, 1u);
   EXPECT_EQ(statistics().cached, kKept);
 }
 
 TEST_F(PbaTest, ShrinkerLeavesABlockOfWhichLittleIsFree) {
   take(statistics().cached - 60);  // fewer than 64 are free
-  k_.pressure();
+  k_.memory().pressure();
   EXPECT_EQ(statistics().cached, 60u);
   EXPECT_EQ(statistics().own_value("shrunk_pages"), 0u);
 }

@@ -105,7 +105,7 @@ TEST(Allocators, AllTablesOfTheKernelAreMarked) {
       const std::vector<Pfn> pages = t.take_all(1100);
       EXPECT_EQ(t.marked(pages), pages.size());
       t.give(pages);
-      t.kernel().vmalloc(1, false);
+      t.kernel().memory().vmalloc(1, false);
       const std::vector<Pfn> tables = kernel_tables(t.system());
       ASSERT_GT(tables.size(), 3u);
       EXPECT_EQ(t.marked(tables), tables.size()) << allocator << " " << map;
@@ -214,7 +214,7 @@ TEST(Cached, ShrinkerReturnsTheOldestOneByOne_ButForThoseToKeep) {
   const std::vector<Pfn> pages = t.take_all(6);
   t.give(pages);
   const Calls before = t.calls();
-  EXPECT_EQ(t.kernel().pressure(), 4u);
+  EXPECT_EQ(t.kernel().memory().pressure(), 4u);
   EXPECT_EQ(t.calls(), (Calls{before.first + 4, before.second + 4}));
   EXPECT_EQ(t.cached(), 2u);
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(t.marked(pages[i]), i >= 4) << i;
@@ -262,7 +262,7 @@ TEST(Slab, ShrinkerDestroysEmptySlabs_AndPutsTheFullestFirst) {
   t.give(pages[4]);
   t.give(run(pages[8], 4));
   EXPECT_EQ(t.own("slabs_destroyed"), 0u);
-  EXPECT_EQ(t.kernel().pressure(), 4u);
+  EXPECT_EQ(t.kernel().memory().pressure(), 4u);
   EXPECT_EQ(t.own("slabs_destroyed"), 1u);
   EXPECT_EQ(t.marked(run(pages[8], 4)), 0u);
   EXPECT_EQ(t.take(), pages[4]);
@@ -278,7 +278,7 @@ TEST(Slab, EachCoreHasACurrentOne) {
 
 TEST(Slab, OfOnePageWhereThereIsNoRun) {
   Tables t("slab:order=9");
-  t.kernel().fragment(60, 7);
+  t.kernel().memory().fragment(60, 7);
   const Pfn page = t.take();
   EXPECT_EQ(t.own("slabs_small"), 1u);
   EXPECT_EQ(t.calls(), (Calls{1, 1}));
@@ -325,7 +325,7 @@ TEST(PageBlock, WhereNoBlockIsFree_AnErrorOrSinglePages) {
   Tables error("pageblock"), single("pageblock:fallback=per-page");
   for (Tables* t : {&error, &single}) {
     t->take_all(kBlock);
-    t->kernel().fragment(60, 7);
+    t->kernel().memory().fragment(60, 7);
   }
   EXPECT_THROW(error.take(), InputError);
   const std::uint64_t free = single.free_pages();
@@ -345,7 +345,7 @@ TEST(Reserve, IsMarkedAtBootByOneCall_AndNeverAgain) {
   EXPECT_EQ(pages, run(pages[0], 1000));
   EXPECT_EQ(t.marked(run(pages[0], 1001)), 1000u);
   t.give(pages);
-  EXPECT_EQ(t.kernel().pressure(), 0u);
+  EXPECT_EQ(t.kernel().memory().pressure(), 0u);
   EXPECT_EQ(t.cached(), 1000u);
   EXPECT_EQ(t.calls(), (Calls{0, 0}));
 }

@@ -68,7 +68,7 @@ TEST(Policy, PbaKeysFiveHundredTwelvePagesAtOnceAndKeepsThem) {
 TEST(Policy, PbaFallsBackToSmallRunsWhenMemoryIsFragmented) {
   Kernel k(core_profile(), kernel_profile(), kPba);
   k.spawn(1);
-  k.fragment(60, 7);
+  k.memory().fragment(60, 7);
   for (std::uint64_t i = 0; i < 600; ++i) {
     const std::uint64_t at = k.mmap(1, rw(), kPageSize, 0x100000000 + i * kPmdSize);
     ASSERT_TRUE(k.touch(1, at, poe::AccessKind::kWrite));
@@ -81,7 +81,7 @@ TEST(Policy, PbaFallsBackToSmallRunsWhenMemoryIsFragmented) {
 TEST(Policy, ShrinkerLeavesSixteenPages_LessTheOneThatASplitTakes) {
   Kernel k(core_profile(), kernel_profile(), kPba);
   k.spawn(1);
-  k.pressure();
+  k.memory().pressure();
   EXPECT_EQ(k.system().linear_map.statistics().split_pmd, 1u);
   EXPECT_EQ(k.system().allocator->statistics().cached, 15u);
 }
@@ -109,7 +109,7 @@ mmu::Fault direct_store(const Config& c, bool vmalloc, unsigned level) {
   Pfn root = k.system().linear_map.root();
   std::uint64_t va;
   if (vmalloc) {
-    va = k.vmalloc(1, false);
+    va = k.memory().vmalloc(1, false);
   } else {
     va = k.mmap(1, rw(), kPageSize, 0x100000000);
     k.touch(1, va, poe::AccessKind::kWrite);

@@ -80,7 +80,7 @@ class World {
     k_.mmap(901, vma, kPmdSize, kWindow);
     k_.touch(901, kWindow, poe::AccessKind::kRead);
     k_.exit_all();
-    k_.wait_for_rcu();
+    k_.clock().wait_for_rcu();
     free_ = free_pages();
     k_.spawn(1);
     mapped_[1] = {};
@@ -157,7 +157,7 @@ class World {
 
   void end() {
     k_.exit_all();
-    k_.wait_for_rcu();
+    k_.clock().wait_for_rcu();
     RC_ASSERT(free_pages() == free_);
   }
   Kernel& kernel() { return k_; }

@@ -75,7 +75,7 @@ TEST(Timer, KernelThreadsFollowEachOther_OneSwitchEachAndOneBack) {
   k.spawn(1);
   for (int i = 0; i < 25; ++i) k.system().rcu.call_for_task();
   const std::uint64_t before = of_timer(k, cpu::Event::kDsbIsh);
-  k.set_timer(300);
+  k.clock().set_timer(300);
   for (int i = 0; i < 8; ++i) k.null_syscall(1);
   EXPECT_LT(of_timer(k, cpu::Event::kEret), 30u);  // none by the background
   // RCU's thread twice; it, the softirq's and it again, which starts a period for the last
@@ -87,7 +87,7 @@ TEST(Timer, InterruptsSaveAndRestoreTheKeyRegister) {
   Kernel k(core_profile(), kernel_profile(),
            config("kpkeys-poe", false, "buddy", Granularity::kPte));
   k.spawn(1);
-  k.set_timer(100000);
+  k.clock().set_timer(100000);
   map_and_write(k, 1);
   const std::uint64_t interrupts = of_timer(k, cpu::Event::kExceptionEl1);
   EXPECT_GT(interrupts, 50u);
@@ -102,13 +102,13 @@ TEST(Timer, TablesOfAMunmapWaitForLaterInterrupts) {
            config("kpkeys-poe", false, "per-page", Granularity::kPte));
   k.spawn(1);
   const std::uint64_t at = map_and_write(k, 1);
-  k.set_timer(1ull << 40);  // none comes
+  k.clock().set_timer(1ull << 40);  // none comes
   const std::uint64_t freed = k.system().allocator->statistics().freed;
   k.munmap(1, at, kBytes);
   EXPECT_EQ(k.system().allocator->statistics().freed, freed);
   const std::size_t waiting = k.system().rcu.pending();
   EXPECT_GE(waiting, kBytes / kPmdSize);
-  k.set_timer(300);
+  k.clock().set_timer(300);
   for (int i = 0; i < 20; ++i) k.null_syscall(1);
   EXPECT_EQ(k.system().rcu.pending(), 0u);
   EXPECT_EQ(k.system().allocator->statistics().freed, freed + waiting);

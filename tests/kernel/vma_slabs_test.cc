@@ -39,9 +39,9 @@ TEST(VmaSlabs, GracePeriodsPassWhileAnExitOfManyMappingsRuns) {
     }
     k.fork(1, 2);
     k.switch_to(2);
-    k.idle();
+    k.clock().idle();
     const cpu::Core& core = k.system().machine.core(0);
-    k.set_timer(500'000);
+    k.clock().set_timer(500'000);
     const std::uint64_t before = core.counters().total(cpu::Event::kDsbIsh);
     k.exit(2);
     return core.counters().total(cpu::Event::kDsbIsh) - before;

@@ -19,23 +19,23 @@ struct VmallocTest : testing::Test {
 
 TEST_F(VmallocTest, SmallAreasFillTheHolesBetweenStacks_LargerOnesDoNot) {
   // A stack of four pages and its guard, aligned to eight, leaves three.
-  const std::uint64_t large = page(k.vmalloc(4, false));
+  const std::uint64_t large = page(k.memory().vmalloc(4, false));
   for (unsigned i = 0; i + 1 < kernel_profile().kernel_threads; ++i) {
-    const std::uint64_t small = page(k.vmalloc(1, false));
+    const std::uint64_t small = page(k.memory().vmalloc(1, false));
     EXPECT_EQ(small % 8, 5u);
     EXPECT_LT(small, large);
   }
-  EXPECT_GT(page(k.vmalloc(1, false)), large);
+  EXPECT_GT(page(k.memory().vmalloc(1, false)), large);
 }
 
 TEST_F(VmallocTest, AddressesComeBackWithThePurge_NotBefore) {
-  const std::uint64_t first = k.vmalloc(100, false);
-  k.vfree(first);
-  const std::uint64_t second = k.vmalloc(100, false);
+  const std::uint64_t first = k.memory().vmalloc(100, false);
+  k.memory().vfree(first);
+  const std::uint64_t second = k.memory().vmalloc(100, false);
   EXPECT_EQ(second, first + 101 * kPageSize);
-  k.vfree(second);
-  k.vm_unmap_aliases();
-  EXPECT_EQ(k.vmalloc(100, false), first);
+  k.memory().vfree(second);
+  k.memory().vm_unmap_aliases();
+  EXPECT_EQ(k.memory().vmalloc(100, false), first);
 }
 
 TEST_F(VmallocTest, NothingIsGivenWhereDevicesAre) {
@@ -43,7 +43,7 @@ TEST_F(VmallocTest, NothingIsGivenWhereDevicesAre) {
   const std::uint64_t devices = align_up(kernel_profile().vmalloc_boot_pages, 4096);
   std::uint64_t last = 0;
   for (int i = 0; i < 100; ++i) {
-    const std::uint64_t area = page(k.vmalloc(100, false));
+    const std::uint64_t area = page(k.memory().vmalloc(100, false));
     EXPECT_TRUE(area + 101 <= devices || area >= devices + 3937) << area;
     last = std::max(last, area);
   }
@@ -51,15 +51,15 @@ TEST_F(VmallocTest, NothingIsGivenWhereDevicesAre) {
 }
 
 TEST_F(VmallocTest, UnmapAliases_GivesBackABlockOfWhichNothingIsInUse) {
-  const std::uint64_t first = k.vm_map_ram(1);
-  k.vm_unmap_ram(first);
-  EXPECT_NE(k.vm_map_ram(1), first);
-  k.vm_unmap_aliases();  // in use
-  EXPECT_NE(k.vm_map_ram(1), first);
-  k.vm_unmap_ram(first + kPageSize);
-  k.vm_unmap_ram(first + 2 * kPageSize);
-  k.vm_unmap_aliases();
-  EXPECT_EQ(k.vm_map_ram(1), first);
+  const std::uint64_t first = k.memory().vm_map_ram(1);
+  k.memory().vm_unmap_ram(first);
+  EXPECT_NE(k.memory().vm_map_ram(1), first);
+  k.memory().vm_unmap_aliases();  // in use
+  EXPECT_NE(k.memory().vm_map_ram(1), first);
+  k.memory().vm_unmap_ram(first + kPageSize);
+  k.memory().vm_unmap_ram(first + 2 * kPageSize);
+  k.memory().vm_unmap_aliases();
+  EXPECT_EQ(k.memory().vm_map_ram(1), first);
 }
 
 }  // namespace

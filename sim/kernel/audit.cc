@@ -1,9 +1,7 @@
-// The audit: does any TLB or walk cache hold what the tables no longer say?
+#include "sim/kernel/audit.h"
 
-#include <algorithm>
-#include <set>
+#include <map>
 
-#include "sim/kernel/kernel.h"
 #include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
@@ -24,17 +22,18 @@ mmu::Descriptor whole_run(const mmu::PhysicalMemory& memory, const mmu::WalkResu
 
 }  // namespace
 
-AuditResult Kernel::audit() const {
+AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
+                  const KernelMemory& memory) {
   constexpr std::uint64_t kCachedRights =
       mmu::field::kAp1.mask() | mmu::field::kAp2.mask() | mmu::field::kUxn.mask() |
       mmu::field::kPxn.mask() | mmu::field::kPoIndex.mask() | mmu::field::kAccessFlag.mask();
   AuditResult result;
-  result.bbm_violations = system_.bbm_violations();
+  result.bbm_violations = system.bbm_violations();
   std::map<std::uint16_t, const Mm*> owner;
-  for (const auto& [id, t] : tasks_) {
-    if (t.mm != nullptr && asids_.valid(*t.mm)) owner[t.mm->asid.value] = t.mm.get();
+  for (const Mm* mm : tasks.spaces()) {
+    if (asids.valid(*mm)) owner[mm->asid.value] = mm;
   }
-  auto& machine = const_cast<cpu::Machine&>(system_.machine);
+  auto& machine = const_cast<cpu::Machine&>(system.machine);
   for (std::size_t c = 0; c < machine.core_count(); ++c) {
     const mmu::Mmu& mmu = machine.core(c).mmu();
     if (mmu.empty()) continue;
@@ -49,8 +48,8 @@ AuditResult Kernel::audit() const {
     };
     for (const mmu::Tlb* tlb : {&mmu.l1i(), &mmu.l1d(), &mmu.l2()}) {
       for (const mmu::TlbEntry& entry : tlb->entries()) {
-        if (!entry.valid || asids_.flush_pending(static_cast<unsigned>(c)) ||
-            vmalloc_.waiting(entry.va()))
+        if (!entry.valid || asids.flush_pending(static_cast<unsigned>(c)) ||
+            memory.waiting(entry.va()))
           continue;
         if (!point_at(entry.va(), entry.asid)) continue;
         ++result.checked;
@@ -72,7 +71,7 @@ AuditResult Kernel::audit() const {
       }
     }
     for (const mmu::WalkCache::Entry& entry : mmu.walk_cache().entries()) {
-      if (!entry.valid || asids_.flush_pending(static_cast<unsigned>(c))) continue;
+      if (!entry.valid || asids.flush_pending(static_cast<unsigned>(c))) continue;
       ++result.checked;
       if (!point_at(entry.va(), entry.asid)) {
         ++result.stale_tables;  // its tables were freed, the walker may still read them
@@ -87,26 +86,6 @@ AuditResult Kernel::audit() const {
     }
   }
   return result;
-}
-
-// Reads the tables without a core: nothing of it is counted.
-std::uint64_t Kernel::missing_pages(std::uint32_t id, std::uint64_t start,
-                                    std::uint64_t length) const {
-  const auto it = tasks_.find(id);
-  if (it == tasks_.end() || it->second.mm == nullptr) return 0;
-  auto& machine = const_cast<cpu::Machine&>(system_.machine);
-  mmu::Registers regs = machine.core(0).mmu().registers();
-  regs.ttbr0 = address_of(it->second.mm->root()).value;
-  std::uint64_t missing = 0;
-  for (std::uint64_t va = start, next = 0; va < start + length; va = next) {
-    const mmu::WalkResult found = mmu::walk(machine.memory(), regs, VirtAddr(va));
-    const bool none = found.fault.kind == mmu::FaultKind::kTranslation;
-    constexpr unsigned kBits = kPmdShift - kPageShift;  // of an index, at each level
-    const unsigned bits = none ? kPageShift + kBits * (3 - found.fault.level) : found.page_bits;
-    next = std::min<std::uint64_t>(start + length, (va | ((1ull << bits) - 1)) + 1);
-    if (none) missing += (next - va + kPageSize - 1) >> kPageShift;
-  }
-  return missing;
 }
 
 }  // namespace kpksim::kernel

@@ -1,6 +1,4 @@
-// execve(): the address space that a program starts with.
-
-#include "sim/kernel/kernel.h"
+#include "sim/kernel/loader.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -18,7 +16,7 @@ constexpr std::uint64_t kStackGap = 9ull << 20;
 
 // bprm_mm_init() and copy_strings(): the new stack is written before its final size and protection
 // are known.
-void Kernel::write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::Core& core) {
+void Loader::write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::Core& core) {
   Vma stack;
   stack.read = stack.write = stack.grows_down = true;
   const std::uint64_t strings = end - pages * kPageSize;
@@ -29,7 +27,7 @@ void Kernel::write_strings(Mm& mm, std::uint64_t end, std::uint64_t pages, cpu::
 }
 
 // arch_setup_additional_pages(); at 0: where there is room
-void Kernel::map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core) {
+void Loader::map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core) {
   Vma vdso;
   vdso.read = vdso.exec = vdso.file = vdso.single = true;
   vdso.file_id = kVdsoFile;
@@ -39,7 +37,7 @@ void Kernel::map_vdso(Mm& mm, std::uint64_t at, cpu::Core& core) {
   mm.mmap(vvar, kVvarPages * kPageSize, mm.placement.vdso - kVvarPages * kPageSize, core);
 }
 
-void Kernel::load_program(Task& t, const MappedProgram& program, cpu::Core& core) {
+void Loader::load(const Task& t, const MappedProgram& program, cpu::Core& core) {
   core.execute(system_.path().exec);
   Mm& mm = *t.mm;
   write_strings(mm, program.user_end, program.exec_stack_pages, core);
@@ -52,7 +50,7 @@ void Kernel::load_program(Task& t, const MappedProgram& program, cpu::Core& core
 }
 
 // setup_arg_pages() and load_elf_binary()
-void Kernel::load_program(Task& t, cpu::Core& core) {
+void Loader::load(Task& t, cpu::Core& core) {
   t.sve_trap = system_.machine.profile().sve;
   t.sve = false;
   core.execute(system_.path().exec);
@@ -85,7 +83,7 @@ void Kernel::load_program(Task& t, cpu::Core& core) {
   bss.read = bss.write = true;
   segment(bss, program_.bss_base(), program_.bss_bytes);
   if (program_.bss_bytes != 0 && !is_aligned(program_.data_bytes, kPageSize)) {  // padzero()
-    touch_by_kernel(t.id, program_.data_base() + program_.data_bytes, poe::AccessKind::kWrite);
+    access_.by_kernel(t, program_.data_base() + program_.data_bytes, poe::AccessKind::kWrite);
   }
   mm.brk_start = mm.brk = mm.placement.heap = heap;
   if (program_.heap_bytes != 0) mm.set_brk(mm.brk + program_.heap_bytes, core);

@@ -1,0 +1,22 @@
+#pragma once
+// The audit: does any TLB or walk cache hold what the tables no longer say?
+
+#include <cstdint>
+
+#include "sim/kernel/kernel_memory.h"
+#include "sim/kernel/scheduler.h"
+
+namespace kpksim::kernel {
+
+struct AuditResult {
+  std::uint64_t checked = 0;
+  std::uint64_t stale_leaves = 0;    // TLB entries that the tables no longer justify
+  std::uint64_t stale_tables = 0;    // walk cache entries to tables that are gone
+  std::uint64_t bbm_violations = 0;  // since boot: see System::check_broken()
+};
+
+// Holds every cached translation against a fresh walk of the tables of its address space.
+AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
+                  const KernelMemory& memory);
+
+}  // namespace kpksim::kernel

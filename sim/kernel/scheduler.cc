@@ -1,0 +1,91 @@
+#include "sim/kernel/scheduler.h"
+
+#include <algorithm>
+
+#include "sim/kernel/cause.h"
+
+namespace kpksim::kernel {
+
+Scheduler::Scheduler(System& system)
+    : system_(system),
+      current_(system.config.cores),
+      switches_(system.config.cores),
+      mm_on_(system.config.cores),
+      asids_(system.machine.profile().asid_bits, system.config.cores) {}
+
+cpu::Core& Scheduler::run_on(Task& t) {
+  cpu::Core& core = system_.machine.core(t.cpu);
+  system_.exposure.runs(t.cpu);
+  if (current_[t.cpu] != &t) {
+    context_switch(t, core);
+    core.continue_at(t.fresh ? 1 : 0);
+  }
+  return core;
+}
+
+void Scheduler::context_switch(Task& t, cpu::Core& core) {
+  const Because because(core, Cause::kSwitch);
+  core.execute(system_.path().context_switch);
+  if (current_[t.cpu] != nullptr) current_[t.cpu]->left_at = switches_[t.cpu];
+  ++switches_[t.cpu];
+  // EEVDF's delayed dequeue: who blocks stays in the queue for a while. If it is woken before the
+  // second switch from then on, as where two tasks take turns, it is still there; else it has been
+  // dequeued (pick_next_entity()) and is enqueued.
+  if (!t.fresh && switches_[t.cpu] > t.left_at + 2) {
+    core.execute(system_.path().wake_dequeued);
+    read_clock(core, system_.profile.dequeued_milli_isb);
+  }
+  current_[t.cpu] = &t;
+  if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
+  thread_switch(core, system_.profile.switch_milli_isb);
+}
+
+// __switch_to(): the thread may go on elsewhere, and has keys of its own for pointer
+// authentication.
+void Scheduler::thread_switch(cpu::Core& core, std::uint64_t milli_isb) {
+  if (system_.profile.switch_reads_register) system_.protection->save(core);
+  core.dsb_ish();
+  if (system_.machine.profile().pauth) core.isb();
+  read_clock(core, milli_isb);
+}
+
+void Scheduler::switch_mm(Mm& mm, cpu::Core& core) {
+  if (asids_.switch_to(mm, core.id())) system_.flush.local_all(core, FlushSite::kAsidRollover);
+  const std::uint64_t ttbr1 =
+      mmu::ttbr::kAsid.set(address_of(system_.linear_map.root()).value, mm.asid.value);
+  core.msr_ttbr(address_of(mm.root()).value, ttbr1);
+  for (unsigned i = 0; i < system_.profile.switch_mm_isb; ++i) core.isb();
+  mm_on_[core.id()] = &mm;
+  system_.exposure.switch_to(core.id(), mm.root());
+}
+
+void Scheduler::leave(const Mm& mm, cpu::Core& core) {
+  const mmu::Registers& regs = core.mmu().registers();
+  if (regs.ttbr0 == address_of(mm.root()).value) {  // it runs on the kernel's tables alone
+    system_.exposure.switch_to(core.id(), system_.linear_map.root());
+    core.msr_ttbr(address_of(system_.zero_page).value, regs.ttbr1);
+  }
+  std::replace(mm_on_.begin(), mm_on_.end(), &mm, static_cast<const Mm*>(nullptr));
+}
+
+void Scheduler::run_kernel_threads(cpu::Core& core, unsigned runs) {
+  if (runs == 0) return;
+  const Because because(core, Cause::kTimer);
+  const KernelProfile& profile = system_.profile;
+  const bool pauth = system_.machine.profile().pauth;
+  // ptrauth_thread_switch_user(): a kernel thread has no user keys enabled in SCTLR_EL1.
+  if (pauth) core.isb();
+  for (; runs != 0; --runs) {
+    read_clock(core, profile.wake_milli_isb);
+    thread_switch(core, profile.thread_switch_milli_isb);
+    core.execute(system_.path().kernel_thread);
+  }
+  thread_switch(core, profile.thread_switch_milli_isb);
+  if (pauth) core.isb();
+}
+
+void Scheduler::read_clock(cpu::Core& core, std::uint64_t milli_isb) {
+  for (clock_millis_ += milli_isb; clock_millis_ >= 1000; clock_millis_ -= 1000) core.isb();
+}
+
+}  // namespace kpksim::kernel
