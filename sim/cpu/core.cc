@@ -78,17 +78,18 @@ void Core::count_miss(MemoryLevel level) {
 }
 
 Core::Elapsed Core::elapsed() const {
-  return {ledger_.rest(), por_open_ != por_at_rest_ ? ledger_.in_windows() : 0};
+  return {ledger_.rest(), in_window() != at_rest() ? ledger_.in_windows() : 0};
 }
 
 inline void Core::apply_por() {
   mmu_.set_por_el1(por_el1_written_);
-  if ((por_el1_written_ != por_at_rest_) == ledger_.open()) {
+  if ((por_el1_written_ != por_at_rest_ || wp_changed_) == ledger_.open()) {
     ledger_.not_plain();  // one within another, or an exception
   } else if (ledger_.open()) {
     ledger_.close_window(in_flight_ != 0);
   } else {
     por_open_ = por_el1_written_;
+    wp_open_ = wp_at_rest_ != wp_changed_;
     ledger_.open_window();
   }
 }
@@ -148,6 +149,19 @@ void Core::msr_por_el1(std::uint64_t value) {
   if (x86_) synchronise();
 }
 
+void Core::mov_to_cr0(std::uint64_t value) {
+  count(Event::kMovToCr0);
+  mmu_.set_cr0(value);
+  wp_changed_ = (mmu::cr0::kWp.get(value) != 0) != wp_at_rest_;
+  synchronise();
+}
+
+std::uint64_t Core::mov_from_cr0() {
+  count(Event::kMovFromCr0);
+  ledger_.not_plain();  // a guard inside a window
+  return mmu_.registers().cr0;
+}
+
 std::uint64_t Core::mrs_por_el1() {
   count(Event::kMrsPor);
   return por_el1_written_;  // a direct read sees the direct write before it
@@ -164,6 +178,8 @@ void Core::msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1) {
 
 void Core::set_registers(const mmu::Registers& regs) {
   por_el1_written_ = por_at_rest_ = regs.por_el1;
+  wp_at_rest_ = mmu::cr0::kWp.get(regs.cr0) != 0;
+  wp_changed_ = false;
   mmu_.set_registers(regs);
 }
 

@@ -46,9 +46,9 @@ class Core {
   Elapsed elapsed() const;
   Windows windows() const { return ledger_.windows(); }
   void forget_largest_window() { ledger_.forget_largest_window(); }
-  // The key register at rest, and as it was in the last window.
-  std::uint64_t por_at_rest() const { return por_at_rest_; }
-  std::uint64_t por_open() const { return por_open_; }
+  // The key register and CR0.WP at rest, and as they were in the last window.
+  mmu::WindowRegisters at_rest() const { return {por_at_rest_, wp_at_rest_}; }
+  mmu::WindowRegisters in_window() const { return {por_open_, wp_open_}; }
   // Events and their costs so far. An access counts events only; the costs are made here.
   Counters counters() const { return ledger_.counters(); }
   // How often `event` has happened.
@@ -102,6 +102,9 @@ class Core {
     return dataless_access(va, {kind, 1, true});
   }
 
+  // MOV to and from CR0, of x86-64. The write serialises: it acts at once.
+  void mov_to_cr0(std::uint64_t value);
+  std::uint64_t mov_from_cr0();
   // System registers. A written POR_EL1 is not visible to accesses before a context
   // synchronisation: ISB, exception entry or return (Arm ARM D19.1). On x86-64 this is WRMSR
   // IA32_PKRS, which acts on the accesses after it; the rights keep the layout of POR_EL1.
@@ -242,6 +245,8 @@ class Core {
   std::function<void()> timer_;
   bool pan_ = true;
   std::uint64_t por_at_rest_ = 0, por_open_ = 0;
+  bool wp_at_rest_ = true, wp_open_ = true;                           // CR0.WP
+  bool wp_changed_ = false;                                           // it is not as at rest
   std::vector<std::pair<mmu::TlbiEffect, mmu::Domain>> outstanding_;  // TLBIs before their DSB
 };
 

@@ -73,6 +73,8 @@ const std::vector<Price>& prices() {
       {"msr_por_el1", {Event::kMsrPor}},
       {"mrs_por_el1", {Event::kMrsPor}},
       {"msr_ttbr", {Event::kMsrTtbr}},
+      {"mov_to_cr0", {Event::kMovToCr0}},
+      {"mov_from_cr0", {Event::kMovFromCr0}},
       {"dsb_ish", {Event::kDsbIsh, Event::kDsbOsh}},
       {"dsb_ishst", {Event::kDsbIshst}},
       {"dsb_nsh", {Event::kDsbNsh}},

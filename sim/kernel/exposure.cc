@@ -90,6 +90,11 @@ void Exposure::add_boot_tables(Pfn first, std::uint64_t count_of) {
   count({0, {attributes_of(first), false}}, count_of);
 }
 
+void Exposure::add_swapper() {
+  const std::uint64_t raw = attributes_of(linear_map_.root());
+  count({0, {(raw & ~kSetMemoryRo.clear) | kSetMemoryRo.set, false}}, 1);
+}
+
 void Exposure::remove(Pfn table) {
   const auto it = tables_.find(table);
   if (it == tables_.end()) return;
@@ -105,8 +110,9 @@ void Exposure::changed(Pfn first, std::uint64_t count_of) {
     settle();
     Table& table = it->second;
     const cpu::Core& core = machine_.core(running_);
-    const std::uint64_t por = core.por_at_rest(), now = attributes_of(first + i);
-    const bool was = writable(core, table.attributes.raw, por), is = writable(core, now, por);
+    const mmu::WindowRegisters rest = core.at_rest();
+    const std::uint64_t now = attributes_of(first + i);
+    const bool was = writable(core, table.attributes.raw, rest), is = writable(core, now, rest);
     const cpu::Core::Elapsed elapsed = core.elapsed();
     if (was && !is && table.attributes.shown) {
       const std::uint64_t stores = core.happened(cpu::Event::kStore) - table.stores;
@@ -133,16 +139,17 @@ void Exposure::switch_to(unsigned core, Pfn root) {
   cores_[core].owner = root == linear_map_.root() ? 0 : owners_.at(root);
 }
 
-bool Exposure::writable(const cpu::Core& core, std::uint64_t raw, std::uint64_t por) const {
-  return raw != 0 && core.mmu().would_allow({raw}, kStore, por);
+bool Exposure::writable(const cpu::Core& core, std::uint64_t raw,
+                        const mmu::WindowRegisters& window) const {
+  return raw != 0 && core.mmu().would_allow({raw}, kStore, window);
 }
 
-void Exposure::add_up(const cpu::Core& core, OwnerId own, std::uint64_t por, bool open,
-                      std::uint64_t millicycles) {
+void Exposure::add_up(const cpu::Core& core, OwnerId own, const mmu::WindowRegisters& window,
+                      bool open, std::uint64_t millicycles) {
   if (millicycles == 0) return;
   const auto add = [&](const Counts& counts, TableOwner owner, bool less) {
     for (const auto& [attributes, tables] : counts) {
-      if (tables == 0 || !writable(core, attributes.raw, por)) continue;
+      if (tables == 0 || !writable(core, attributes.raw, window)) continue;
       const auto amount = static_cast<ByteMillicycles>(tables * kPageSize) * millicycles;
       auto& sums = open || attributes.shown ? sums_.in_windows : sums_.at_rest;
       auto& sum = sums[static_cast<std::size_t>(owner)];
@@ -167,8 +174,8 @@ void Exposure::settle(unsigned id) {
   const cpu::Core& core = machine_.core(id);
   CoreState& state = cores_[id];
   const cpu::Core::Elapsed now = core.elapsed();
-  add_up(core, state.owner, core.por_at_rest(), false, now.rest - state.seen.rest);
-  add_up(core, state.owner, core.por_open(), true, now.open - state.seen.open);
+  add_up(core, state.owner, core.at_rest(), false, now.rest - state.seen.rest);
+  add_up(core, state.owner, core.in_window(), true, now.open - state.seen.open);
   state.seen = now;
 }
 

@@ -43,6 +43,9 @@ class Exposure final : public LinearMapObserver {
   void add(Pfn table, Pfn root);
   // The linear map's first tables, neighbours that it maps alike, for good.
   void add_boot_tables(Pfn first, std::uint64_t count);
+  // swapper_pg_dir, for good. It lies in the kernel image, whose alias in a real linear map is
+  // read-only, and is written through a fixmap: the model's own entry for it says nothing.
+  void add_swapper();
   void remove(Pfn table);
   // The entries in the linear map of these pages have changed.
   void changed(Pfn first, std::uint64_t count) override;
@@ -84,9 +87,9 @@ class Exposure final : public LinearMapObserver {
   std::uint64_t attributes_of(Pfn table) const;
   void count(const Table& table, std::uint64_t n);
   void uncount(const Table& table);
-  bool writable(const cpu::Core& core, std::uint64_t raw, std::uint64_t por) const;
-  // Adds `millicycles` of the core under this register: `open` if that is a window's.
-  void add_up(const cpu::Core& core, OwnerId own, std::uint64_t por, bool open,
+  bool writable(const cpu::Core& core, std::uint64_t raw, const mmu::WindowRegisters& window) const;
+  // Adds `millicycles` of the core under these registers: `open` if they are a window's.
+  void add_up(const cpu::Core& core, OwnerId own, const mmu::WindowRegisters& window, bool open,
               std::uint64_t millicycles);
 
   cpu::Machine& machine_;

@@ -140,4 +140,9 @@ class LinearMap {
   LinearMapStatistics statistics_;
 };
 
+// set_memory_ro() and set_memory_rw(): PTE_RDONLY and PTE_WRITE. With the latter (DBM) hardware
+// would make the page writable itself.
+inline constexpr LinearMap::Change kSetMemoryRo{mmu::field::kDbm.mask(), mmu::field::kAp2.mask()};
+inline constexpr LinearMap::Change kSetMemoryRw{mmu::field::kAp2.mask(), mmu::field::kDbm.mask()};
+
 }  // namespace kpksim::kernel

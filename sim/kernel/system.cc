@@ -123,10 +123,9 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   page(zero_page).reserved = true;
   kernel_data = allocate_page();
   allocator->boot(machine.core(0));
-  // Without swapper_pg_dir: it lies in the kernel image, whose alias in the real linear map is
-  // read-only, and is written through a fixmap.
   const auto& [first, count] = linear_map.boot_range();
   exposure.add_boot_tables(first, count);
+  exposure.add_swapper();
 }
 
 Pfn System::allocate_table(cpu::Core& core, Pfn root, TableKind kind) {

@@ -62,9 +62,11 @@ poe::Verdict Mmu::check(const Leaf& leaf, const poe::Access& access, bool pan) {
   return poe::check(leaf.permission(), controls_, access);
 }
 
-bool Mmu::would_allow(Descriptor leaf, const poe::Access& access, std::uint64_t por_el1) const {
+bool Mmu::would_allow(Descriptor leaf, const poe::Access& access,
+                      const WindowRegisters& window) const {
   poe::PermissionControls controls = controls_;
-  controls.por_el1 = por_el1;
+  controls.por_el1 = window.por_el1;
+  controls.write_protect = window.write_protect;
   return poe::check({leaf.raw, 0, false, false}, controls, access).allowed;
 }
 

@@ -77,8 +77,8 @@ class Mmu {
   Fault tag_fault(VirtAddr va, PhysAddr pa, std::uint64_t bytes, bool write) const;
   // Does the mapping of `va`, which has just translated, give EL1 access to allocation tags?
   bool has_tags(VirtAddr va) const;
-  // Would a leaf like this allow the access, with this POR_EL1 and the other registers as they are?
-  bool would_allow(Descriptor leaf, const poe::Access& access, std::uint64_t por_el1) const;
+  // Would a leaf like this allow the access, with these and the other registers as they are?
+  bool would_allow(Descriptor leaf, const poe::Access& access, const WindowRegisters& window) const;
   // Would the tag check refuse a data access to `va`, which such a leaf maps to `pa`?
   bool would_refuse_tag(VirtAddr va, PhysAddr pa, const Leaf& leaf) const;
 
@@ -102,6 +102,11 @@ class Mmu {
   void set_por_el1(std::uint64_t value) {
     regs_.por_el1 = controls_.por_el1 = value;
     overlays_.privileged = Overlays::of(value);
+  }
+  // No TLB entry has to be renewed: poe::fast_rights() says why.
+  void set_cr0(std::uint64_t value) {
+    regs_.cr0 = value;
+    controls_.write_protect = cr0::kWp.get(value) != 0;
   }
   const Registers& registers() const { return regs_; }
 

@@ -76,6 +76,7 @@ poe::PermissionControls permission_controls(const Registers& regs) {
   controls.epan = sctlr::kEpan.get(regs.sctlr) != 0;
   controls.hw_access_flag = tcr::kHa.get(regs.tcr) != 0;
   controls.hw_dirty = controls.hw_access_flag && tcr::kHd.get(regs.tcr) != 0;
+  controls.write_protect = cr0::kWp.get(regs.cr0) != 0;
   controls.pir = regs.pir;
   controls.pire0 = regs.pire0;
   controls.por_el1 = regs.por_el1;

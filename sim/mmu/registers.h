@@ -54,6 +54,9 @@ constexpr Field attribute(unsigned index) { return {8 * index + 7, 8 * index}; }
 inline constexpr std::uint64_t kNormal = 0xff;        // write-back
 inline constexpr std::uint64_t kNormalTagged = 0xf0;  // the same, Tagged (FEAT_MTE2)
 }  // namespace mair
+namespace cr0 {                      // CR0 of x86-64
+inline constexpr Field kWp{16, 16};  // privileged writes obey read-only leaves
+}  // namespace cr0
 namespace hcr {                    // HCR_EL2
 inline constexpr Field kVm{0, 0};  // stage 2
 }  // namespace hcr
@@ -75,6 +78,7 @@ struct Registers {
   std::uint64_t por_el0 = 0;
   std::uint64_t mair = 0;  // MAIR_EL1: PAR_EL1.ATTR shows it, and what is Tagged is checked
   std::uint64_t hcr = 0, vtcr = 0, vttbr = 0;  // of EL2
+  std::uint64_t cr0 = cr0::kWp.mask();         // of x86-64; AArch64 acts as if WP were always set
 
   // TTBRn.ASID as A1 selects; with TCR_EL1.AS = 0 only its low 8 bits count.
   Asid asid() const {
@@ -82,6 +86,14 @@ struct Registers {
     return Asid(static_cast<std::uint16_t>(tcr::kAs.get(tcr) != 0 ? field : field & 0xff));
   }
   bool operator==(const Registers&) const = default;
+};
+
+// Those that a window changes: the key register, or CR0.WP.
+struct WindowRegisters {
+  std::uint64_t por_el1 = 0;
+  bool write_protect = true;
+
+  bool operator==(const WindowRegisters&) const = default;
 };
 
 }  // namespace kpksim::mmu

@@ -95,6 +95,10 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
   const bool as_user = access.el == 0 || access.unprivileged;
   Base base = as_user ? composition.unprivileged : composition.privileged;
   const bool fetch = access.kind == AccessKind::kExecute;
+  // With CR0.WP clear privileged writes ignore read-only leaves and tables (Intel SDM volume 3,
+  // 4.6.1), and keys that deny writes alone (4.6.2). x86-64 has direct permissions.
+  const bool ignores_read_only = !c.write_protect && !as_user && !c.pie;
+  if (ignores_read_only) base.rights.w = true;
   if (c.pan && !as_user && !fetch && pan_removes(leaf, c, composition.unprivileged)) {
     base.rights.r = base.rights.w = false;
   }
@@ -102,6 +106,7 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
   Rights o = overlay ? overlay_rights(as_user ? c.por_el0 : c.por_el1,
                                       static_cast<unsigned>(kPoIndex.get(leaf.descriptor)))
                      : Rights{true, true, true};
+  if (ignores_read_only) o.w |= o.r;
   // Writable and executable under WXN (PIE: encoding 0110, whatever SCTLR_EL1.WXN): X goes, unless
   // the overlay grants X; then W goes, and is reported as the overlay's doing. (A W that PAN has
   // removed already needs no choice.)
@@ -119,7 +124,10 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
   };
   v.overlay = refused(o);
   if (v.overlay || refused(base.rights)) return v;
-  if (wants_write && bit(leaf.descriptor, kNDirtyBit)) {
+  // A page that is written in spite of being read-only stays so. (x86-64 sets its dirty flag, which
+  // a read-only descriptor has no place for here.)
+  if (wants_write && bit(leaf.descriptor, kNDirtyBit) &&
+      !(ignores_read_only && !bit(leaf.descriptor, kDbmBit))) {
     if (c.hw_dirty) {
       v.update_descriptor = true;
       v.updated_descriptor = leaf.descriptor & ~(1ull << kNDirtyBit);

@@ -22,6 +22,7 @@ struct PermissionControls {
   bool hw_access_flag = false;                   // TCR_EL1.HA
   bool hw_dirty = false;                         // TCR_EL1.HA and HD
   bool hpd = false;                              // hierarchical permissions disabled
+  bool write_protect = true;                     // CR0.WP of x86-64; AArch64 has no such bit
   std::uint64_t pir = 0, pire0 = 0, por_el1 = 0, por_el0 = 0;
 };
 
@@ -73,6 +74,8 @@ struct FastRights {
   bool privileged_overlay = false;  // does the overlay apply to that side?
   bool unprivileged_overlay = false;
 };
+// These are rights with CR0.WP set. Clear, it only adds rights to privileged writes, and those are
+// left to check(): so no TLB entry ever holds a right that ends when WP is set again.
 FastRights fast_rights(const LeafPermission& leaf, const PermissionControls& controls);
 
 // POR fields 0 to 7 with the reserved encodings (1xxx) as none.

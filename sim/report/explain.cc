@@ -30,6 +30,7 @@ const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
       {"ISB", {"isb"}, {"in_flight"}},
       {"MSR and MRS of the key register", {"msr_por_el1", "mrs_por_el1"}, {}},
+      {"MOV to and from CR0", {"mov_to_cr0", "mov_from_cr0"}, {}},
       {"TLB invalidation and waiting for it",
        {"tlbi_"},
        {"dsb_ish", "dsb_nsh", "dsb_osh", "dvm_", "ipi"}},

@@ -112,6 +112,8 @@ class Counts {
     table_.section("Barriers and the key register");
     events({{Event::kMsrPor, "MSR POR_EL1"},
             {Event::kMrsPor, "MRS POR_EL1"},
+            {Event::kMovToCr0, "MOV to CR0"},
+            {Event::kMovFromCr0, "MOV from CR0"},
             {Event::kIsb, "ISB"},
             {Event::kDsbIsh, "DSB ISH"},
             {Event::kDsbIshst, "DSB ISHST"},
@@ -345,7 +347,7 @@ std::string policies_table(const ordered_json& document, const TableStyle& style
     }
     table.row({policy_name(*run),
                {run == runs[0] ? grouped(base) : overhead(cycles_of(total), base), grouped(tlbis),
-                grouped(event(total, "msr_por_el1")),
+                grouped(event(total, "msr_por_el1") + event(total, "mov_to_cr0")),
                 grouped(sum(total["linear_map"], {"set_memory_pkey", "set_memory"})),
                 grouped(sum(total["linear_map"],
                             {"split_pud", "split_contpmd", "split_pmd", "split_contpte"})),

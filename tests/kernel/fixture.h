@@ -23,9 +23,19 @@ inline const cpu::CoreProfile& mte_core_profile() {
   return p;
 }
 
+// One of x86-64.
+inline const cpu::CoreProfile& x86_core_profile() {
+  static const cpu::CoreProfile p =
+      cpu::read_core_profile(kpksim::test::source_path("profiles/cores/sapphire-rapids.json"));
+  return p;
+}
+
 // The usual one, unless it cannot run the policy.
 inline const cpu::CoreProfile& core_profile_for(const Policy& policy) {
-  return reason_against(policy, core_profile()) ? mte_core_profile() : core_profile();
+  for (const auto* core : {&core_profile(), &mte_core_profile()}) {
+    if (!reason_against(policy, *core)) return *core;
+  }
+  return x86_core_profile();
 }
 
 inline const KernelProfile& kernel_profile() {

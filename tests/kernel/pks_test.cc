@@ -2,16 +2,9 @@
 
 #include "sim/base/error.h"
 #include "tests/kernel/fixture.h"
-#include "tests/paths.h"
 
 namespace kpksim::kernel {
 namespace {
-
-const cpu::CoreProfile& sapphire_rapids() {
-  static const cpu::CoreProfile p =
-      cpu::read_core_profile(kpksim::test::source_path("profiles/cores/sapphire-rapids.json"));
-  return p;
-}
 
 Config pks(bool batching, unsigned cores = 1) {
   return config("kpkeys-pks", batching, "per-page", Granularity::kPte, cores);
@@ -22,7 +15,7 @@ std::uint64_t total(Kernel& k, unsigned core, cpu::Event event) {
 }
 
 TEST(Pks, WritesOfPageTablesNeedTheRegister) {
-  Kernel k(sapphire_rapids(), kernel_profile(), pks(false));
+  Kernel k(x86_core_profile(), kernel_profile(), pks(false));
   k.spawn(1);
   const std::uint64_t at = map_and_write(k, 1);
   cpu::Core& core = k.system().machine.core(0);
@@ -41,7 +34,7 @@ TEST(Pks, WritesOfPageTablesNeedTheRegister) {
 }
 
 TEST(Pks, HasAsManyRegisterWritesAsPoeAndNoBarriers) {
-  Kernel x86(sapphire_rapids(), kernel_profile(), pks(true));
+  Kernel x86(x86_core_profile(), kernel_profile(), pks(true));
   Kernel arm(core_profile(), kernel_profile(),
              config("kpkeys-poe", true, "per-page", Granularity::kPte));
   for (Kernel* k : {&x86, &arm}) {
@@ -57,7 +50,7 @@ TEST(Pks, HasAsManyRegisterWritesAsPoeAndNoBarriers) {
 }
 
 TEST(Pks, ShootsDownTheCoresThatRunTheAddressSpace) {
-  Kernel k(sapphire_rapids(), kernel_profile(),
+  Kernel k(x86_core_profile(), kernel_profile(),
            config("none", false, "buddy", Granularity::kPte, 4));
   k.spawn(1);
   k.clone_thread(1, 2);
@@ -76,7 +69,7 @@ TEST(Pks, ShootsDownTheCoresThatRunTheAddressSpace) {
 }
 
 TEST(Pks, KeyingReachesEveryCore) {
-  Kernel k(sapphire_rapids(), kernel_profile(), pks(false, 4));
+  Kernel k(x86_core_profile(), kernel_profile(), pks(false, 4));
   k.spawn(1);
   const std::uint64_t calls = k.system().linear_map.statistics().set_memory_pkey;
   const std::uint64_t before = total(k, 0, cpu::Event::kIpi);
@@ -89,7 +82,7 @@ TEST(Pks, KeyingReachesEveryCore) {
 TEST(Pks, AForgottenFlushLeavesStaleEntries) {
   Config cfg = pks(false, 2);
   cfg.left_out_tlbi = FlushSite::kUnmap;
-  Kernel k(sapphire_rapids(), kernel_profile(), cfg);
+  Kernel k(x86_core_profile(), kernel_profile(), cfg);
   k.spawn(1);
   const std::uint64_t at = map_and_write(k, 1);
   k.munmap(1, at, kBytes);
@@ -112,13 +105,13 @@ TEST(Pks, OtherCombinationsAreRefused) {
       << on_arm;
   EXPECT_EQ(on_arm.find("mte"), std::string::npos) << "which this core lacks";
   const std::string on_x86 =
-      refusal(sapphire_rapids(), config("kpkeys-poe", false, "buddy", Granularity::kPte));
+      refusal(x86_core_profile(), config("kpkeys-poe", false, "buddy", Granularity::kPte));
   EXPECT_TRUE(
       on_x86.starts_with("core 'sapphire-rapids' is x86-64: protection 'kpkeys-poe' is for "
                          "the other architecture; use one of none, kpkeys-pks"))
       << on_x86;
   EXPECT_EQ(
-      refusal(sapphire_rapids(), config("kpkeys-pks", true, "pba", Granularity::kBlock)),
+      refusal(x86_core_profile(), config("kpkeys-pks", true, "pba", Granularity::kBlock)),
       "core 'sapphire-rapids' is x86-64, of which the kernel model has a linear map of single "
       "pages alone: use 'pte'");
 }

@@ -41,6 +41,7 @@ Registers some_registers() {
   regs.sctlr = 1 | (some_bits() & (sctlr::kWxn.mask() | sctlr::kEpan.mask()));
   regs.pir = some_bits();
   regs.pire0 = some_bits();
+  regs.cr0 = cr0::kWp.set(0, some_bits() & 1);
   regs.por_el1 = some_bits() & 0x77777777;
   regs.por_el0 = some_bits() & 0x77777777;
   regs.ttbr0 = ttbr::kAsid.set(0, *rc::gen::inRange(1, 3));
@@ -173,6 +174,9 @@ TEST(CoherenceProperty, AccessesThroughTheTlbAreThoseOfAFreshWalk) {
       } else if (what == 2) {  // POR: a context synchronisation, never a TLBI
         m.regs.por_el1 = some_bits() & 0x77777777;
         mmu.set_por_el1(m.regs.por_el1);
+      } else if (what == 5) {  // CR0.WP: acts at once, without a TLBI
+        m.regs.cr0 = cr0::kWp.set(0, some_bits() & 1);
+        mmu.set_cr0(m.regs.cr0);
       } else if (what == 3) {  // another address space: same tables, other ASID
         m.regs.ttbr0 = ttbr::kAsid.set(m.regs.ttbr0, *rc::gen::inRange(1, 4));
         mmu.set_registers(m.regs);

@@ -13,16 +13,12 @@ class RodataToggle final : public ToggledTables {
   explicit RodataToggle(const ProtectionContext& context) : linear_map_(context.linear_map) {}
 
  private:
-  // PTE_RDONLY and PTE_WRITE: with the latter (DBM) hardware would make the page writable itself.
-  static constexpr std::uint64_t kReadOnly = mmu::field::kAp2.mask();
-  static constexpr std::uint64_t kWrite = mmu::field::kDbm.mask();
-
   bool can_mark(TableKind kind) const override { return kind != TableKind::kLinearMap; }
   void show(cpu::Core& core, Pfn first, std::uint64_t count) override {
-    linear_map_.set_memory(core, first, count, {kReadOnly, kWrite});
+    linear_map_.set_memory(core, first, count, kSetMemoryRw);
   }
   void hide(cpu::Core& core, Pfn first, std::uint64_t count) override {
-    linear_map_.set_memory(core, first, count, {kWrite, kReadOnly});
+    linear_map_.set_memory(core, first, count, kSetMemoryRo);
   }
 
   LinearMap& linear_map_;
