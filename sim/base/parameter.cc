@@ -78,7 +78,8 @@ const std::string& Parameters::choice(std::string_view name) const {
 
 ParameterInfo choice_parameter(std::string_view name, std::string_view description,
                                std::string_view usual, std::vector<std::string_view> choices) {
-  return {name, "", description, usual, ParameterInfo::Kind::kChoice, 0, 0, std::move(choices)};
+  return {name, "", description,        usual, ParameterInfo::Kind::kChoice,
+          0,    0,  std::move(choices), false};
 }
 
 ParameterInfo switch_parameter(std::string_view name, std::string_view description,

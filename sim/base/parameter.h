@@ -19,6 +19,8 @@ struct ParameterInfo {
   Kind kind = Kind::kNumber;
   std::uint64_t least = 0, most = ~0ull;       // of a number, or of each
   std::vector<std::string_view> choices = {};  // of a choice
+  // With its default it is as if it did not exist: documents name it where it was given alone.
+  bool quiet = false;
 };
 
 // What was given, by name.

@@ -127,6 +127,15 @@ void Exposure::changed(Pfn first, std::uint64_t count_of) {
   }
 }
 
+void Exposure::stays(Pfn table) {
+  const auto it = tables_.find(table);
+  if (it == tables_.end()) return;
+  settle();
+  uncount(it->second);
+  it->second.attributes = {attributes_of(table), false};
+  count(it->second, 1);
+}
+
 void Exposure::runs(unsigned core) {
   if (core == running_) return;
   if (std::find(unsettled_.begin(), unsettled_.end(), running_) == unsettled_.end())

@@ -49,6 +49,8 @@ class Exposure final : public LinearMapObserver {
   void remove(Pfn table);
   // The entries in the linear map of these pages have changed.
   void changed(Pfn first, std::uint64_t count) override;
+  // The page is as it is now to stay: it is not open for a while.
+  void stays(Pfn table);
   void split(Pfn table) override { add(table, linear_map_.root()); }
   // This core is the one that runs; it has this address space from now on.
   void runs(unsigned core);

@@ -6,6 +6,7 @@
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
+#include "sim/kernel/protect/soft_mode.h"
 
 namespace kpksim::kernel {
 
@@ -51,7 +52,34 @@ inline void PageTables::store(cpu::Core& core, PhysAddr entry, std::uint64_t val
   if (atomic) core.atomic(entry);
   ++writes_;
   if (fault) [[unlikely]]
-    throw KernelOops(fmt::format("store to {:#x} refused", entry.value), fault);
+    refused(core, entry, value, fault);
+}
+
+void PageTables::refused(cpu::Core& core, PhysAddr entry, std::uint64_t value,
+                         const mmu::Fault& fault) {
+  if (let_pass(core, fault) && !core.store64(pointer_to(core, entry), value)) return;
+  throw KernelOops(fmt::format("store to {:#x} refused", entry.value), fault);
+}
+
+// The fault is an exception from EL1, whose handler is in no window and no lazy MMU section.
+bool PageTables::let_pass(cpu::Core& core, const mmu::Fault& fault) {
+  if (soft_ == nullptr || !soft_->detects(fault)) return false;
+  const unsigned level = core.level();
+  core.continue_at(1);
+  core.take_exception();
+  const std::uint64_t saved = protection_.exception_entry(core);
+  const bool interrupt = interrupt_, lazy = std::exchange(lazy_, false), all_open = all_open_;
+  const std::size_t interrupted = interrupted_;
+  set_interrupt(true);
+  soft_->let_pass(core, fault);
+  interrupt_ = interrupt;
+  interrupted_ = interrupted;
+  all_open_ = all_open;
+  lazy_ = lazy;
+  protection_.exception_return(core, saved);
+  core.eret(1);
+  core.continue_at(level);
+  return true;
 }
 
 // What a guard itself executes: its look for an open window, and its own window.

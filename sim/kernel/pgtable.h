@@ -30,6 +30,8 @@ class KernelOops : public std::runtime_error {
   mmu::Fault fault;
 };
 
+class SoftMode;
+
 class PageTables {
  public:
   struct Options {
@@ -103,6 +105,11 @@ class PageTables {
     all_open_ = opens_all_ && open_.size() > interrupted_;
   }
 
+  // With soft=on.
+  void set_soft_mode(SoftMode& soft) { soft_ = &soft; }
+  // A privileged store has faulted. True: soft mode lets it pass, and it is to be executed again.
+  bool let_pass(cpu::Core& core, const mmu::Fault& fault);
+
   std::uint64_t writes() const { return writes_; }
 
  private:
@@ -124,6 +131,7 @@ class PageTables {
   // `atomic`: the store is that of a read-modify-write.
   void write(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic = false);
   void store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic);
+  void refused(cpu::Core& core, PhysAddr entry, std::uint64_t value, const mmu::Fault& fault);
   void execute_guard(cpu::Core& core, bool opens) const;
   void barriers(cpu::Core& core);
   // Does an open window let `table` be written?
@@ -139,6 +147,7 @@ class PageTables {
   const Options options_;
   const std::optional<WindowScope> window_;
   const bool opens_all_, hides_, own_pointers_;
+  SoftMode* soft_ = nullptr;
   std::vector<Open> open_;
   bool all_open_ = false;        // one is open that lets every table be written
   std::size_t interrupted_ = 0;  // so many of them belong to what an interrupt has interrupted

@@ -115,6 +115,9 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       make_allocator(cfg.policy, {buddy, linear_map, tables, machine.memory(), *protection});
   linear_map.set_table_source(*allocator);
   linear_map.set_observer(exposure);
+  if (is_soft(protection_info, cfg.policy.protection.parameters)) {
+    tables.set_soft_mode(soft.emplace(*protection, protection_info, exposure));
+  }
   for (std::size_t i = 0; i < machine.core_count(); ++i) {
     machine.core(i).set_registers(boot_registers(*protection, linear_map.root(), core));
   }

@@ -21,6 +21,7 @@
 #include "sim/kernel/policy.h"
 #include "sim/kernel/profile.h"
 #include "sim/kernel/protect/protection.h"
+#include "sim/kernel/protect/soft_mode.h"
 #include "sim/kernel/rcu.h"
 #include "sim/kernel/tlbflush.h"
 #include "sim/kernel/vma_slabs.h"
@@ -73,6 +74,7 @@ class System {
   LinearMap linear_map;
   std::unique_ptr<PageTableAllocator> allocator;
   Exposure exposure;
+  std::optional<SoftMode> soft;  // soft=on
   Hugetlb hugetlb;
   Rcu rcu;
   VmaSlabs vma_slabs;

@@ -23,4 +23,10 @@ std::uint64_t esr_of(const Fault& fault, const poe::Access& access) {
   return esr::kOverlay.set(result, fault.overlay ? 1 : 0);
 }
 
+std::uint64_t page_fault_code(const Fault& fault) {
+  constexpr Field kPresent{0, 0}, kWrite{1, 1}, kKey{5, 5};
+  const std::uint64_t code = kPresent.set(kWrite.set(0, 1), fault.kind != FaultKind::kTranslation);
+  return kKey.set(code, fault.overlay ? 1 : 0);
+}
+
 }  // namespace kpksim::mmu

@@ -49,5 +49,8 @@ std::uint64_t status_of(const Fault& fault);
 // ESR_EL1 of `fault`, or of a stage 2 fault ESR_EL2: EC, IL, ISS2 and ISS (DFSC or IFSC, WnR,
 // S1PTW).
 std::uint64_t esr_of(const Fault& fault, const poe::Access& access);
+// The error code of a page fault of a privileged write on x86-64 (Intel SDM volume 3, 4.7): P, W/R,
+// PK.
+std::uint64_t page_fault_code(const Fault& fault);
 
 }  // namespace kpksim::mmu

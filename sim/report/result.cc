@@ -1,5 +1,7 @@
 #include "sim/report/result.h"
 
+#include <fmt/core.h>
+
 #include <nlohmann/json.hpp>
 
 #include "sim/base/json_text.h"
@@ -95,7 +97,22 @@ ordered_json exposure_json(const kernel::ExposureSums& e) {
 ordered_json part_json(const kernel::Part& part, const std::vector<ParameterInfo>& declared) {
   ordered_json out = {{"name", part.name}};
   const Parameters values(part.name, declared, part.parameters);
-  for (const auto& [name, value] : values.all()) out[name] = value;
+  const std::vector<std::pair<std::string, std::string>>& all = values.all();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto& [name, value] = all[i];
+    if (!declared[i].quiet || part.parameters.contains(name)) out[name] = value;
+  }
+  return out;
+}
+
+// Of soft mode, since boot.
+ordered_json violations_json(const kernel::ProtectionStatistics& s) {
+  ordered_json out = {{"count", s.violations}};
+  if (!s.first) return out;
+  out["first"] = {{"address", fmt::format("{:#x}", s.first->address.value)},
+                  {"core", s.first->core},
+                  {"cause", kernel::kCauseNames[s.first->cause]},
+                  {"syndrome", fmt::format("{:#x}", s.first->syndrome)}};
   return out;
 }
 
@@ -155,6 +172,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       {"hz", config.hz},
       {"core", system.machine.profile().name},
       {"kernel", system.profile.name}});
+  if (system.soft) out["violations"] = violations_json(system.protection->statistics());
   cpu::Counters all;
   workload::PhaseResult total;
   out["phases"] = ordered_json::array();

@@ -212,6 +212,22 @@ std::string default_images(const ordered_json& workload, const TableStyle& style
                  style);
 }
 
+// What soft mode let pass.
+std::string violations(const ordered_json& run, const TableStyle& style) {
+  const auto it = run.find("violations");
+  if (it == run.end()) return "";
+  const auto n = (*it)["count"].get<std::uint64_t>();
+  std::string text = fmt::format("soft mode of {}: {} violation{}", policy_name(run), grouped(n),
+                                 n == 1 ? "" : "s");
+  if (n != 0) {
+    const ordered_json& first = (*it)["first"];
+    text += fmt::format(", the first a store to {} by core {} ({}), syndrome {}",
+                        first["address"].get<std::string>(), first["core"].get<unsigned>(),
+                        first["cause"].get<std::string>(), first["syndrome"].get<std::string>());
+  }
+  return wrapped(text, style);
+}
+
 // What the reader of the figures must know of the input, and what went wrong.
 std::string remarks(const std::vector<const ordered_json*>& runs, const TableStyle& style) {
   std::string out = wrapped(
@@ -246,6 +262,7 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
                                grouped(n)),
                    style);
   }
+  for (const ordered_json* run : runs) out += violations(*run, style);
   for (const ordered_json* run : runs) {
     const ordered_json& audit = (*run)["total"]["audit"];
     const auto stale =

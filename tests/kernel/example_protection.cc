@@ -1,5 +1,4 @@
-// The example of CONTRIBUTING.md: a protection in one file. Page tables carry a key of their own,
-// which POR_EL1 makes read-only but in windows.
+// The example of CONTRIBUTING.md: page tables have a key that POR_EL1 makes read-only at rest.
 
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/pgalloc/allocator.h"
@@ -60,7 +59,9 @@ const Protections::Entry registered{{
     .description = "the example of CONTRIBUTING.md",
     .rank = 3,
     .marks = "a key",
+    .refuses = {{.overlay = true}},
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
+    .parameters = {soft_parameter()},
     .make = make_protection_of<ExampleKey>,
 }};
 

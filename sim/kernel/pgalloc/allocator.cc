@@ -77,9 +77,13 @@ Pfn PageTableAllocator::page(unsigned order) {
 void PageTableAllocator::zero(cpu::Core& core, Pfn pfn) {
   core.count_page_zero();
   core.cache_page(pfn);
-  const VirtAddr page = context_.tables.pointer_to(core, address_of(pfn));
+  VirtAddr page = context_.tables.pointer_to(core, address_of(pfn));
   for (std::uint64_t at = 0; at < kPageSize; at += cpu::kLineBytes) {
-    const mmu::Fault fault = core.zero_line(page + at);
+    mmu::Fault fault = core.zero_line(page + at);
+    if (fault && context_.tables.let_pass(core, fault)) {
+      page = context_.tables.pointer_to(core, address_of(pfn));  // its tag may have changed
+      fault = core.zero_line(page + at);
+    }
     if (fault) throw KernelOops("clear_page() refused", fault);
   }
 }

@@ -90,12 +90,14 @@ const Protections::Entry registered{{
     .description = "page tables are read-only at stage 2, and a hypervisor writes them when called",
     .rank = 2,
     .marks = "stage 2",
+    .refuses = {{.stage2 = true}},
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .parameters = {{"batch", "entries", "that one call takes at most", "256",
                     ParameterInfo::Kind::kNumber, 1, 1 << 20},
                    {"check", "instructions", "of the hypervisor for each entry that it writes",
                     "40"},
-                   mark_parameter()},
+                   mark_parameter(),
+                   soft_parameter()},
     .make = make_protection_of<Hypervisor>,
 }};
 

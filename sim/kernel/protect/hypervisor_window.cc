@@ -32,9 +32,10 @@ const Protections::Entry registered{{
     .description = "the same, but calls make a table writable for the kernel and close it again",
     .rank = 2,
     .marks = "stage 2",
+    .refuses = {{.stage2 = true}},
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .opens_all = false,
-    .parameters = {mark_parameter()},
+    .parameters = {mark_parameter(), soft_parameter()},
     .make = make_protection_of<HypervisorWindow>,
 }};
 

@@ -43,10 +43,11 @@ const Protections::Entry registered{{
     .name = "kpkeys-pks",
     .description = "the same on x86-64, by a key for supervisor pages and IA32_PKRS",
     .marks = "a key",
+    .refuses = {{.overlay = true}},
     .aarch64 = false,
     .x86 = true,
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
-    .parameters = {series_parameter()},
+    .parameters = {series_parameter(), soft_parameter()},
     .against = against_kpkeys,
     .make = make_protection_of<KpkeysPks>,
 }};

@@ -52,8 +52,9 @@ const Protections::Entry registered{{
     .name = "kpkeys-poe",
     .description = "page-table pages carry an overlay key, writable only in a POR_EL1 window",
     .marks = "a key",
+    .refuses = {{.overlay = true}},
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
-    .parameters = {series_parameter()},
+    .parameters = {series_parameter(), soft_parameter()},
     .against = against_kpkeys,
     .make = make_protection_of<KpkeysPoe>,
 }};

@@ -58,6 +58,7 @@ const Protections::Entry registered{{
     .name = "kpkeys-poe+mte",
     .description = "both: a key, writable in a window only, and a tag",
     .marks = "a key and a tag",
+    .refuses = {{.overlay = true}, {mmu::FaultKind::kTagCheck}},
     .needs = memory_tagging(),
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .own_pointers = true,

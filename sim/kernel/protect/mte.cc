@@ -74,7 +74,8 @@ std::vector<ParameterInfo> tag_parameters() {
           {"seed", "", "of the draw", "1"},
           switch_parameter("match_all",
                            "pointers without a tag pass everywhere (TCR_EL1.TCMA1), as in Linux "
-                           "with KASAN_HW_TAGS")};
+                           "with KASAN_HW_TAGS"),
+          soft_parameter()};
 }
 
 CoreFeature memory_tagging() {
@@ -87,6 +88,7 @@ const Protections::Entry registered{{
     .name = "mte",
     .description = "page-table pages have allocation tags, and are written by tagged pointers",
     .marks = "a tag",
+    .refuses = {{mmu::FaultKind::kTagCheck}},
     .needs = memory_tagging(),
     .own_pointers = true,
     .parameters = tag_parameters(),

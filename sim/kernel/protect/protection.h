@@ -61,9 +61,26 @@ struct ProtectionContext {
   Pfn beyond;
 };
 
+// A store that was refused, and let pass then (soft=on).
+struct Violation {
+  VirtAddr address;
+  unsigned core = 0;
+  cpu::CauseId cause = 0;      // what the core was doing
+  std::uint64_t syndrome = 0;  // ESR_EL1 (of stage 2 ESR_EL2); on x86-64 the error code
+};
+struct ProtectionStatistics {
+  std::uint64_t violations = 0;
+  std::optional<Violation> first = {};
+};
+
 class Protection {
  public:
   virtual ~Protection() = default;
+
+  const ProtectionStatistics& statistics() const { return statistics_; }
+  void count(const Violation& violation) {
+    if (statistics_.violations++ == 0) statistics_.first = violation;
+  }
 
   // Sets the registers that the mechanism needs at boot.
   virtual void boot(mmu::Registers&) const {}
@@ -83,7 +100,25 @@ class Protection {
   // exception_return() gets what exception_entry() gave.
   virtual std::uint64_t exception_entry(cpu::Core&) { return 0; }
   virtual void exception_return(cpu::Core&, std::uint64_t) {}
+
+ private:
+  ProtectionStatistics statistics_;
 };
+
+// What a store meets that a protection refuses.
+struct Refusal {
+  mmu::FaultKind kind = mmu::FaultKind::kPermission;
+  bool overlay = false, stage2 = false;
+};
+
+// Each protection that refuses stores has it; sim/kernel/protect/soft_mode.h says what it does.
+inline ParameterInfo soft_parameter() {
+  ParameterInfo soft = switch_parameter(
+      "soft",
+      "a store that the protection refuses is counted and let pass, instead of ending the kernel");
+  soft.quiet = true;
+  return soft;
+}
 
 // A combination of parts, as a reason against it looks at it.
 struct Combination {
@@ -105,6 +140,7 @@ struct ProtectionInfo {
   int rank = 1;  // in lists
   // What tells a page-table page apart ("a key"); empty: nothing does.
   std::string_view marks = {};
+  std::vector<Refusal> refuses = {};
   bool aarch64 = true, x86 = false;
   std::optional<CoreFeature> needs = {};
   // The windows that it can do, the usual one first; none: nothing has to be opened. And why not

@@ -29,9 +29,11 @@ const Protections::Entry registered{{
     .description = "page tables are read-only in the linear map but for set_memory_rw() windows",
     .rank = 2,
     .marks = "read-only",
+    .refuses = {Refusal()},
     .x86 = true,
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .opens_all = false,
+    .parameters = {soft_parameter()},
     .against = against_toggled,
     .make = make_protection_of<RodataToggle>,
 }};

@@ -53,9 +53,11 @@ const Protections::Entry registered{{
     .description = "page tables are read-only in the linear map, and windows clear CR0.WP (x86-64)",
     .rank = 2,
     .marks = "read-only",
+    .refuses = {Refusal()},
     .aarch64 = false,
     .x86 = true,
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
+    .parameters = {soft_parameter()},
     .make = make_protection_of<WpToggle>,
 }};
 
