@@ -168,5 +168,14 @@ TEST(SoftModes, AStoreToAnAddressThatIsNotMappedEndsTheKernel) {
   EXPECT_EQ(w.statistics().violations, 0u);
 }
 
+// Nor is it a key's doing that a page is read-only.
+TEST(SoftModes, AStoreThatAnotherMechanismRefusesEndsTheKernel) {
+  World w(Protections::find("kpkeys-poe", "protection"), true);
+  System& s = w.k.system();
+  s.linear_map.set_memory(w.core, s.kernel_data, 1, kSetMemoryRo);
+  EXPECT_THROW(w.k.memory().write(linear_va(address_of(s.kernel_data)).value), KernelOops);
+  EXPECT_EQ(w.statistics().violations, 0u);
+}
+
 }  // namespace
 }  // namespace kpksim::kernel
