@@ -83,8 +83,11 @@ void policies(bool verbose) {
   }
   std::cout << "linear map\n";
   for (const kernel::NamedChoice& g : kernel::kGranularities) line(g.name, g.description);
+  std::cout << "how far a TLBI of user memory reaches\n";
+  for (const kernel::NamedChoice& r : kernel::kReaches) line(r.name, r.description);
   std::cout
-      << "A policy is protection[+window],allocator,linear-map; parameters follow their part, as\n"
+      << "A policy is protection[+window],allocator,linear-map[,reach]; parameters follow their\n"
+         "part, as "
          "pba:reserve=8:orders=9/4/2. compare shows by default\n";
   for (const std::string& p : default_policies()) std::cout << "  " << p << "\n";
   std::cout << "--leave-out-tlbi takes\n ";

@@ -122,7 +122,7 @@ TEST_F(Cost, OfKernelCode_IsHigherAfterUserCode) {
 }
 
 TEST_F(Cost, OfAnInterprocessorInterrupt_IsPaidByBoth) {
-  core_.send_ipi(2);
+  core_.send_ipi(2, [](Core&) {});
   core_.hvc();
   EXPECT_EQ(total(core_, Event::kIpi), 1u);
   EXPECT_EQ(total(core_, Event::kHvc), 1u);

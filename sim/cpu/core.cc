@@ -235,24 +235,31 @@ void Core::expire(std::uint64_t beyond) {
 
 void Core::complete_tlbis(mmu::Domain reach) {
   ledger_.not_plain();
-  bool broadcast = false;
-  std::erase_if(outstanding_, [&](const auto& pending) {
-    const auto& [effect, domain] = pending;
-    if (domain > reach) return false;
-    if (domain == mmu::Domain::kLocal) {
-      mmu_.invalidate(effect);
-    } else {
-      broadcast = true;
-      for (std::size_t i = 0; i < machine_.core_count(); ++i) {
-        machine_.core(i).mmu_.invalidate(effect);
-      }
+  bool broadcast = false, everywhere = false;
+  CoreSet reached;
+  std::erase_if(outstanding_, [&](const Outstanding& pending) {
+    if (pending.domain > reach) return false;
+    if (pending.domain == mmu::Domain::kLocal) {
+      mmu_.invalidate(pending.effect);
+      return true;
     }
+    broadcast = true;
+    if (!pending.only) {
+      everywhere = true;
+      for (std::size_t i = 0; i < machine_.core_count(); ++i) {
+        machine_.core(i).mmu_.invalidate(pending.effect);
+      }
+      return true;
+    }
+    pending.only->for_each([&](unsigned i) { machine_.core(i).mmu_.invalidate(pending.effect); });
+    reached.add(*pending.only);
     return true;
   });
   if (!broadcast) return;
+  const std::uint64_t answers = everywhere ? machine_.core_count() : reached.size();
   count(Event::kDvmSync);
-  count(Event::kDvmCore, machine_.core_count() - 1);
-  count(Event::kDvmRival, machine_.broadcast_by(id_));
+  count(Event::kDvmCore, answers - 1);
+  count(Event::kDvmRival, machine_.broadcast_by(id_, everywhere ? nullptr : &reached));
 }
 
 void Core::dsb_ish() {
@@ -278,7 +285,7 @@ void Core::dsb_osh() {
   complete_tlbis(mmu::Domain::kOuter);
 }
 
-void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt) {
+void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt, const CoreSet* only) {
   ledger_.not_plain();
   count(tlbi_event(op.kind));
   mmu::TlbiEffect effect = mmu::decode(op.kind, xt);
@@ -286,7 +293,10 @@ void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt) {
   if (x86_) {
     mmu_.invalidate(effect);
   } else {
-    outstanding_.emplace_back(effect, op.domain);
+    outstanding_.push_back({effect, op.domain, {}});
+    if (only == nullptr) return;
+    outstanding_.back().only = *only;
+    outstanding_.back().only->add(id_);
   }
 }
 
@@ -309,27 +319,21 @@ void Core::hvc() {
   synchronise();
 }
 
-void Core::send_ipi(unsigned to) {
-  count(Event::kIpi);
-  Core& target = machine_.core(to);
-  const unsigned interrupted = target.el_;
-  target.take_exception();
-  target.eret(interrupted);
-}
-
 Machine::Machine(const CoreProfile& profile, unsigned cores)
     : profile_(profile), llc_(profile.llc), last_broadcast_(cores) {
   for (unsigned i = 0; i < cores; ++i) cores_.push_back(std::make_unique<Core>(*this, i));
 }
 
-std::uint64_t Machine::broadcast_by(unsigned core) {
+std::uint64_t Machine::broadcast_by(unsigned core, const CoreSet* among) {
   const std::uint64_t last = last_broadcast_[core];
   last_broadcast_[core] = ++broadcasts_;
   if (last == 0) return 0;
-  return static_cast<std::uint64_t>(
-      std::count_if(last_broadcast_.begin(), last_broadcast_.end(),
-                    [&](std::uint64_t other) { return other > last; }) -
-      1);  // itself
+  std::uint64_t rivals = 0;
+  for (unsigned other = 0; other < last_broadcast_.size(); ++other) {
+    if (other == core || last_broadcast_[other] <= last) continue;
+    if (among == nullptr || among->has(other)) ++rivals;
+  }
+  return rivals;
 }
 
 }  // namespace kpksim::cpu

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "sim/cpu/caches.h"
+#include "sim/cpu/core_set.h"
 #include "sim/cpu/ledger.h"
 #include "sim/cpu/profile.h"
 #include "sim/cpu/statistics.h"
@@ -121,7 +123,8 @@ class Core {
   void dsb_nsh();    // completes this core's local TLBIs
   void dsb_osh();    // as dsb_ish, and the outer-shareable TLBIs too
   // On x86-64 INVLPG, INVPCID or a write of CR3: of this core alone, and complete at once.
-  void tlbi(mmu::TlbiOp op, std::uint64_t xt);
+  // `only`: a broadcast reaches these cores alone (FEAT_TLBID), and this one.
+  void tlbi(mmu::TlbiOp op, std::uint64_t xt, const CoreSet* only = nullptr);
   // AT: PAR_EL1 says what an access would find.
   void at(mmu::AtOp op, VirtAddr va);
   std::uint64_t par_el1() const { return par_el1_; }
@@ -132,9 +135,12 @@ class Core {
   void continue_at(unsigned el) { el_ = el; }
   void eret(unsigned to_el);
 
-  // Hypervisor call and return; an interrupt sent to another core, which takes it now.
+  // Hypervisor call and return.
   void hvc();
-  void send_ipi(unsigned to);
+  // An interrupt sent to another core, which takes it now, executes `handler(core)` for the cause
+  // that this core has, and returns.
+  template <class Handler>
+  void send_ipi(unsigned to, Handler&& handler);
 
   // Instructions of the kernel: of a path; of a loop over entries or pages, which runs faster; of
   // code that takes pages off lists and counts them, which runs slower, as each update waits for
@@ -245,9 +251,14 @@ class Core {
   std::function<void()> timer_;
   bool pan_ = true;
   std::uint64_t por_at_rest_ = 0, por_open_ = 0;
-  bool wp_at_rest_ = true, wp_open_ = true;                           // CR0.WP
-  bool wp_changed_ = false;                                           // it is not as at rest
-  std::vector<std::pair<mmu::TlbiEffect, mmu::Domain>> outstanding_;  // TLBIs before their DSB
+  bool wp_at_rest_ = true, wp_open_ = true;  // CR0.WP
+  bool wp_changed_ = false;                  // it is not as at rest
+  struct Outstanding {
+    mmu::TlbiEffect effect;
+    mmu::Domain domain;
+    std::optional<CoreSet> only;
+  };
+  std::vector<Outstanding> outstanding_;  // TLBIs before their DSB
 };
 
 // Attributes what `core` does to `cause` until the end of the scope.
@@ -276,9 +287,9 @@ class Machine {
   std::size_t core_count() const { return cores_.size(); }
   Cache& llc() { return llc_; }
 
-  // `core` waits for TLBIs that it broadcast. Returns how many cores have done so since it last
-  // did: tasks that take turns in the simulation would run at the same time.
-  std::uint64_t broadcast_by(unsigned core);
+  // `core` waits for TLBIs that it broadcast. Returns how many cores, of `among` if given, have
+  // done so since it last did: tasks that take turns in the simulation would run at the same time.
+  std::uint64_t broadcast_by(unsigned core, const CoreSet* among);
 
  private:
   CoreProfile profile_;
@@ -288,5 +299,18 @@ class Machine {
   std::uint64_t broadcasts_ = 0;
   std::vector<std::unique_ptr<Core>> cores_;
 };
+
+template <class Handler>
+void Core::send_ipi(unsigned to, Handler&& handler) {
+  count(Event::kIpi);
+  Core& target = machine_.core(to);
+  const unsigned interrupted = target.el_;
+  target.take_exception();
+  {
+    const CauseScope because(target, cause());
+    handler(target);
+  }
+  target.eret(interrupted);
+}
 
 }  // namespace kpksim::cpu

@@ -1,24 +1,46 @@
 #include "sim/kernel/asid.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kpksim::kernel {
 
+AsidAllocator::Switch AsidAllocator::switch_to(AddressSpace& space, unsigned core) {
+  if (!valid(space)) renew(space);
+  active_[core] = {space.asid.value, generation_};
+  Switch result;
+  result.flush = flush_pending_[core];
+  flush_pending_[core] = false;
+  if (!space.ran_on.add(core)) return result;
+  // Known to have run nowhere, or on one core: from none to one, from one to several.
+  result.alone = space.alone_on || space.ran_on.size() == 1;
+  space.alone_on = space.ran_on.size() == 1 ? std::optional(core) : std::nullopt;
+  return result;
+}
+
 // new_context()
-Asid AsidAllocator::new_asid(const Mm& mm) {
-  if (mm.asid_generation != 0) {
+void AsidAllocator::renew(AddressSpace& space) {
+  const std::uint64_t before = std::exchange(space.generation, generation_);
+  if (before != 0) {
     bool reserved = false;  // check_update_reserved_asid(): it ran when the generation began
     for (Number& n : reserved_) {
-      if (n.asid != mm.asid.value || n.generation != mm.asid_generation) continue;
+      if (n.asid != space.asid.value || n.generation != before) continue;
       n.generation = generation_;
       reserved = true;
     }
-    if (reserved) return mm.asid;
-    if (!used_[mm.asid.value]) {
-      used_[mm.asid.value] = true;
-      return mm.asid;
-    }
+    if (reserved) return;  // where it runs it has entries
   }
+  space.ran_on.clear();
+  space.alone_on = std::nullopt;
+  if (before != 0 && !used_[space.asid.value]) {
+    used_[space.asid.value] = true;
+    return;
+  }
+  space.asid = new_asid();
+  space.generation = generation_;  // which may be new too
+}
+
+Asid AsidAllocator::new_asid() {
   const auto free_from = [&](std::size_t from) {
     while (from < used_.size() && used_[from]) ++from;
     return from;

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sim/kernel/mm.h"
+#include "sim/kernel/address_space.h"
 
 namespace kpksim::kernel {
 
@@ -15,23 +15,18 @@ class AsidAllocator {
   AsidAllocator(unsigned bits, unsigned cores)
       : used_(std::size_t{1} << bits), active_(cores), reserved_(cores), flush_pending_(cores) {}
 
-  // check_and_switch_context(): `mm` gets a valid ASID. True: this core must flush its TLB first.
-  bool switch_to(Mm& mm, unsigned core) {
-    if (mm.asid_generation != generation_) {
-      mm.asid = new_asid(mm);
-      mm.asid_generation = generation_;
-    }
-    active_[core] = {mm.asid.value, generation_};
-    const bool flush = flush_pending_[core];
-    flush_pending_[core] = false;
-    return flush;
-  }
+  struct Switch {
+    bool flush = false;  // this core must flush its TLB first
+    bool alone = false;  // which core alone runs the address space has changed
+  };
+  // check_and_switch_context(): `space` gets a valid ASID, and runs on `core`.
+  Switch switch_to(AddressSpace& space, unsigned core);
 
   std::uint64_t generation() const { return generation_; }
   // May entries of older generations still be cached by this core? None can be hit.
   bool flush_pending(unsigned core) const { return flush_pending_[core]; }
-  // Does the mm's ASID stand for it in the TLBs?
-  bool valid(const Mm& mm) const { return mm.asid_generation == generation_; }
+  // Does its ASID stand for it in the TLBs?
+  bool valid(const AddressSpace& space) const { return space.generation == generation_; }
 
  private:
   struct Number {
@@ -39,7 +34,8 @@ class AsidAllocator {
     std::uint64_t generation = 0;
   };
 
-  Asid new_asid(const Mm& mm);
+  void renew(AddressSpace& space);
+  Asid new_asid();
   void begin_generation();
 
   std::vector<bool> used_;

@@ -31,7 +31,7 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
   result.bbm_violations = system.bbm_violations();
   std::map<std::uint16_t, const Mm*> owner;
   for (const Mm* mm : tasks.spaces()) {
-    if (asids.valid(*mm)) owner[mm->asid.value] = mm;
+    if (asids.valid(mm->space)) owner[mm->space.asid.value] = mm;
   }
   auto& machine = const_cast<cpu::Machine&>(system.machine);
   for (std::size_t c = 0; c < machine.core_count(); ++c) {

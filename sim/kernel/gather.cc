@@ -31,11 +31,11 @@ void Gather::flush_tlb(cpu::Core& core) {
   if (levels_ == 0) return;
   if (full_mm_) {
     // Leaf entries may stay: the ASID is not given out again without a flush of everything.
-    if (freed_tables_ || unshared_tables_) system_.flush.mm(core, site_, asid_);
+    if (freed_tables_ || unshared_tables_) system_.flush.mm(core, site_, space_);
   } else {
     const auto deepest = static_cast<unsigned>(std::bit_width(levels_) - 1);
     const unsigned level = !freed_tables_ && std::has_single_bit(levels_) ? deepest : 0;
-    system_.flush.range(core, site_, asid_, VirtAddr(start_), VirtAddr(end_),
+    system_.flush.range(core, site_, space_, VirtAddr(start_), VirtAddr(end_),
                         1ull << mmu::level_shift(deepest), !freed_tables_ && !unshared_tables_,
                         level);
   }

@@ -160,7 +160,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     vmas_.erase(it->first);
   }
   stored(start, end, core);
-  Gather gather(system_, asid, false, FlushSite::kUnmap);
+  Gather gather(system_, space, false, FlushSite::kUnmap);
   for (const auto& [at, vma] : gone) zap(gather, vma, vma.start, vma.end, core);
   free_tables(gather, gone, floor, ceiling, core);
   gather.flush(core);
@@ -171,7 +171,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
 }
 
 void Mm::exit(cpu::Core& core) {
-  Gather gather(system_, asid, true, FlushSite::kExitMm);
+  Gather gather(system_, space, true, FlushSite::kExitMm);
   for (const auto& [start, vma] : vmas_.all()) zap(gather, vma, vma.start, vma.end, core);
   // free_pgtables(): unlink_anon_vmas() of each, which may empty a slab.
   std::uint64_t left = forked_vmas_;

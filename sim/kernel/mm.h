@@ -12,6 +12,7 @@
 #include <set>
 #include <vector>
 
+#include "sim/kernel/address_space.h"
 #include "sim/kernel/maple_tree.h"
 #include "sim/kernel/program.h"
 #include "sim/kernel/prot.h"
@@ -132,8 +133,7 @@ class Mm {
   const VmaTree& vmas() const { return vmas_; }
   void set_mmap_base(std::uint64_t base) { vmas_.set_mmap_base(base); }
 
-  Asid asid;                          // in force while asid_generation is the current one
-  std::uint64_t asid_generation = 0;  // 0: never had one
+  AddressSpace space;
   std::uint64_t brk_start = 0, brk = 0;
   ProgramPlacement placement;
   unsigned users = 1;  // tasks

@@ -31,9 +31,9 @@ void Mm::convert_run(PhysAddr entry, std::uint64_t va, Descriptor d, cpu::Core& 
   for (unsigned i = 0; i < kContiguousEntries; ++i) {
     system_.tables.get_and_clear(core, first + i * 8);
   }
-  system_.flush.range(core, FlushSite::kContpte, asid, VirtAddr(start), VirtAddr(start + kRunBytes),
-                      kPageSize, true, 3);
-  system_.check_broken(asid, VirtAddr(start), VirtAddr(start + kRunBytes));
+  system_.flush.range(core, FlushSite::kContpte, space, VirtAddr(start),
+                      VirtAddr(start + kRunBytes), kPageSize, true, 3);
+  system_.check_broken(space.asid, VirtAddr(start), VirtAddr(start + kRunBytes));
   for (unsigned i = 0; i < kContiguousEntries; ++i) {
     const Descriptor page = d.with(field::kOutputAddress, (base.value >> kPageShift) + i);
     system_.tables.set_pte(core, first + i * 8, page, false);
@@ -117,7 +117,7 @@ void Mm::make_old(PhysAddr entry, std::uint64_t va, unsigned n, bool clean, cpu:
 void Mm::set_writable(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
   unfold(entry, va, core);
   system_.tables.exchange(core, entry, made_writable(read(core, entry)));
-  system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(va));
+  system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(va));
 }
 
 }  // namespace kpksim::kernel

@@ -41,7 +41,7 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
   }
   child.forked_vmas_ = child.anon_vmas();
   for (std::uint64_t n = system_.vma_slabs.take(child.forked_vmas_); n != 0; --n) core.isb();
-  system_.flush.mm(core, FlushSite::kForkParent, asid);
+  system_.flush.mm(core, FlushSite::kForkParent, space);
 }
 
 void Mm::copy_range(Mm& child, const Vma& vma, cpu::Core& core) {

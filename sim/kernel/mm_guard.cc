@@ -42,7 +42,7 @@ bool Mm::guard_install(std::uint64_t start, std::uint64_t end, cpu::Core& core) 
     prepare_anon_vma(vma);                                            // so that fork copies them
     const std::uint64_t from = std::max(start, vma.start), to = std::min(end, vma.end);
     if (anything_mapped(from, to, core)) {  // zap_page_range_single()
-      Gather gather(system_, asid, false, FlushSite::kUnmap);
+      Gather gather(system_, space, false, FlushSite::kUnmap);
       zap(gather, vma, from, to, core, Zap::kKeepGuards);
       gather.flush(core);
     }

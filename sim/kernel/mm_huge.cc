@@ -69,7 +69,7 @@ void Mm::huge_set_accessed(PhysAddr pmd, Descriptor old, std::uint64_t va, bool 
   system_.tables.exchange(core, pmd, write ? made_writable(old) : old.with(field::kAccessFlag, 1));
   // pmdp_set_access_flags() flushes a stale entry that was clean.
   if (dirtied) {
-    system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(align_down(va, kPmdSize)));
+    system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(align_down(va, kPmdSize)));
   }
 }
 
@@ -84,7 +84,7 @@ bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& c
     core.execute(system_.path().cow_reuse);
     const PageTableLock lock = lock_of(pmd, core);
     system_.tables.exchange(core, pmd, made_writable(old));
-    system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(align_down(va, kPmdSize)));
+    system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(align_down(va, kPmdSize)));
     return true;
   }
   split_huge(pmd, align_down(va, kPmdSize), core);
@@ -112,10 +112,10 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
   {
     const PageTableLock lock = lock_of(pmd, core);
     system_.tables.get_and_clear(core, pmd);  // pmdp_collapse_flush()
-    system_.flush.range(core, FlushSite::kThpCollapse, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+    system_.flush.range(core, FlushSite::kThpCollapse, space, VirtAddr(va), VirtAddr(va + kPmdSize),
                         kPageSize, false, 0);
   }
-  system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPmdSize));
+  system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + kPmdSize));
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
     const PhysAddr entry = first + i * 8;
     core.execute_loop(system_.path().collapse_page);
@@ -151,9 +151,9 @@ void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrat
   core.execute(system_.path().split_huge);
   const PageTableLock lock = lock_of(pmd, core);
   const Descriptor block = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
-  system_.flush.range(core, FlushSite::kThpSplit, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+  system_.flush.range(core, FlushSite::kThpSplit, space, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
-  system_.check_broken(asid, VirtAddr(va), VirtAddr(va + kPmdSize));
+  system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + kPmdSize));
   const Pfn table = withdraw_table();
   const PageTableLock mapped = lock_of(address_of(table), core);  // pte_offset_map(), no lock
   // pmd_populate() of a local variable, for pte_offset_map()
@@ -264,7 +264,7 @@ void Mm::protect_huge(Gather& gather, const Vma& vma, PhysAddr pmd, std::uint64_
                       cpu::Core& core) {
   const PageTableLock lock = lock_of(pmd, core);
   const Descriptor old = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate_ad()
-  system_.flush.range(core, FlushSite::kMprotect, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+  system_.flush.range(core, FlushSite::kMprotect, space, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
   core.execute(system_.path().protect_huge);
   system_.tables.set_pte(core, pmd, changed_protection(vma, old, 2), false);
@@ -278,7 +278,7 @@ void Mm::free_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& co
   if (!is_dirty(d) && !is_young(d)) return;
   const PageTableLock lock = lock_of(pmd, core);
   system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
-  system_.flush.range(core, FlushSite::kMadviseFree, asid, VirtAddr(va), VirtAddr(va + kPmdSize),
+  system_.flush.range(core, FlushSite::kMadviseFree, space, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
   system_.tables.set_pte(core, pmd, made_clean(made_old(d)), false);
   gather.changed(va, kPmdSize, 2);

@@ -87,9 +87,9 @@ Descriptor Mm::hugetlb_clear(const HugetlbSize& size, PhysAddr entry, cpu::Core&
 Descriptor Mm::hugetlb_break(const HugetlbSize& size, PhysAddr entry, std::uint64_t va,
                              FlushSite site, cpu::Core& core) {
   const Descriptor d = hugetlb_clear(size, entry, core);
-  system_.flush.range(core, site, asid, VirtAddr(va), VirtAddr(va + size.bytes()), kPageSize, false,
-                      0);
-  system_.check_broken(asid, VirtAddr(va), VirtAddr(va + size.bytes()));
+  system_.flush.range(core, site, space, VirtAddr(va), VirtAddr(va + size.bytes()), kPageSize,
+                      false, 0);
+  system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + size.bytes()));
   return d;
 }
 
@@ -114,7 +114,7 @@ void Mm::hugetlb_set_access(const HugetlbSize& size, PhysAddr entry, std::uint64
   if (size.entries == 1) {
     if (read(core, entry) == d) return;
     system_.tables.exchange(core, entry, d);
-    if (write) system_.flush.page(core, FlushSite::kWriteReuse, asid, VirtAddr(va));
+    if (write) system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(va));
     return;
   }
   const auto same = [&](Descriptor old) {
@@ -234,8 +234,8 @@ void Mm::hugetlb_write(const HugetlbSize& size, Vma& vma, PhysAddr entry, std::u
     hugetlb_break(size, entry, va, FlushSite::kCowBreak, core);
   } else {
     system_.tables.get_and_clear(core, entry);
-    system_.flush.page(core, FlushSite::kCowBreak, asid, VirtAddr(va));
-    system_.check_broken(asid, VirtAddr(va), VirtAddr(va + size.bytes()));
+    system_.flush.page(core, FlushSite::kCowBreak, space, VirtAddr(va));
+    system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + size.bytes()));
   }
   Page& fresh = system_.page(copy);
   fresh = {};
@@ -327,7 +327,7 @@ void Mm::hugetlb_close(const Vma& vma) {
 // space.
 void Mm::hugetlb_protect(const Vma& vma, cpu::Core& core) {
   const HugetlbSize& size = hugetlb_size(vma.hugetlb);
-  Gather gather(system_, asid, false, FlushSite::kMprotect);
+  Gather gather(system_, space, false, FlushSite::kMprotect);
   for_hugetlb(size, vma.start, vma.end, core, [&](PhysAddr entry, std::uint64_t va) {
     if (hugetlb_unshare(gather, size, va, core)) return true;
     if (is_none(read(core, entry))) return false;
@@ -338,13 +338,13 @@ void Mm::hugetlb_protect(const Vma& vma, cpu::Core& core) {
     return false;
   });
   gather.flush(core);
-  system_.flush.mm(core, FlushSite::kMprotect, asid);
+  system_.flush.mm(core, FlushSite::kMprotect, space);
 }
 
 // move_hugetlb_page_tables()
 void Mm::hugetlb_move(const Vma& vma, const Vma& target, std::uint64_t length, cpu::Core& core) {
   const HugetlbSize& size = hugetlb_size(vma.hugetlb);
-  Gather gather(system_, asid, false, FlushSite::kMremap);
+  Gather gather(system_, space, false, FlushSite::kMremap);
   for_hugetlb(size, vma.start, vma.start + length, core, [&](PhysAddr entry, std::uint64_t va) {
     if (is_none(read(core, entry))) return false;
     if (hugetlb_unshare(gather, size, va, core)) return true;

@@ -82,7 +82,7 @@ bool Mm::mprotect(std::uint64_t start, std::uint64_t end, bool r, bool w, bool x
   core.execute(system_.path().mprotect);
   isolate(start, end, core);
   bool any = false;
-  Gather gather(system_, asid, false, FlushSite::kMprotect);
+  Gather gather(system_, space, false, FlushSite::kMprotect);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end;
        it = vmas_.first_above(std::max(start, it->second.end))) {
     any = true;
@@ -104,7 +104,7 @@ bool Mm::madvise_dontneed(std::uint64_t start, std::uint64_t end, bool locked_to
   core.execute(system_.path().madvise);
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     if (it->second.special || (it->second.locked && !locked_too)) return false;
-    Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
+    Gather gather(system_, space, false, FlushSite::kUnmap);  // zap_page_range_single()
     const std::uint64_t from = std::max(start, it->second.start);
     std::uint64_t to = std::min(end, it->second.end);
     if (it->second.hugetlb != 0) {  // madvise_dontneed_free_valid_vma()
@@ -169,7 +169,7 @@ bool Mm::madvise_free(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
     if (vma.file || vma.special || vma.shared || vma.locked || vma.hugetlb != 0) return false;
-    Gather gather(system_, asid, false, FlushSite::kMadviseFree);
+    Gather gather(system_, space, false, FlushSite::kMadviseFree);
     for_folios(
         vma, start, end, core,
         [&](PhysAddr pmd, std::uint64_t va) { free_huge(gather, pmd, va, core); },
@@ -204,7 +204,7 @@ bool Mm::madvise_cold(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   for (auto it = vmas_.first_above(start); it != vmas_.end() && it->first < end; ++it) {
     const Vma& vma = it->second;
     if (vma.special || vma.locked || vma.hugetlb != 0) return false;  // can_madv_lru_vma()
-    Gather gather(system_, asid, false, FlushSite::kMadviseCold);
+    Gather gather(system_, space, false, FlushSite::kMadviseCold);
     for_folios(
         vma, start, end, core,
         [&](PhysAddr pmd, std::uint64_t va) {

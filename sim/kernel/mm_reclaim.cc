@@ -25,12 +25,12 @@ bool Mm::unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
 }
 
 void Mm::flush_later(FlushSite site, std::uint64_t va, cpu::Core& core) {
-  system_.flush.page_pending(core, site, asid, VirtAddr(va));
+  system_.flush.page_pending(core, site, space, VirtAddr(va));
   batched_ = true;
 }
 
 void Mm::flush_batched(FlushSite site, cpu::Core& core) {
-  if (std::exchange(batched_, false)) system_.flush.mm(core, site, asid);
+  if (std::exchange(batched_, false)) system_.flush.mm(core, site, space);
 }
 
 // reclaim_pages() of one page table's part of a VMA.

@@ -23,14 +23,14 @@ bool Mm::move_pmd(std::uint64_t from, std::uint64_t to, cpu::Core& core) {
     core.execute(system_.path().move_huge);
     system_.tables.get_and_clear(core, old_pmd);
     system_.tables.set_pte(core, new_pmd, d, false);
-    system_.flush.range(core, FlushSite::kMremap, asid, VirtAddr(from), VirtAddr(from + kPmdSize),
+    system_.flush.range(core, FlushSite::kMremap, space, VirtAddr(from), VirtAddr(from + kPmdSize),
                         kPmdSize, false, 2);
     return true;
   }
   core.execute(system_.path().move_table);
   system_.tables.set_table(core, old_pmd, Descriptor{0}, 2);
   system_.tables.set_table(core, new_pmd, d, 2);
-  system_.flush.range(core, FlushSite::kMremap, asid, VirtAddr(from), VirtAddr(from + kPmdSize),
+  system_.flush.range(core, FlushSite::kMremap, space, VirtAddr(from), VirtAddr(from + kPmdSize),
                       kPageSize, false, 0);
   return true;
 }
@@ -72,7 +72,7 @@ void Mm::move_tables(std::uint64_t from, std::uint64_t to, std::uint64_t length,
       }
     }
     if (flush) {
-      system_.flush.range(core, FlushSite::kMremap, asid, VirtAddr(va), VirtAddr(end), kPageSize,
+      system_.flush.range(core, FlushSite::kMremap, space, VirtAddr(va), VirtAddr(end), kPageSize,
                           false, 0);
     }
   };
@@ -99,7 +99,7 @@ void Mm::move_stack(std::uint64_t top, cpu::Core& core) {
   vmas_.insert(vma);  // the old range and the new
   stored(vma.start, old_end, core);
   move_tables(old_start, vma.start, length, true, core);
-  Gather gather(system_, asid, false, FlushSite::kMremap);
+  Gather gather(system_, space, false, FlushSite::kMremap);
   free_range(gather, std::max(top, old_start), old_end, top, 0, core);
   gather.flush(core);
   vmas_.resize(vma.start, top);

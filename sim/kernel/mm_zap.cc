@@ -121,7 +121,7 @@ void Mm::unmap_file(const FileRange& range, bool even_copies, cpu::Core& core) {
       end = align_down(end, 1ull << vma.hugetlb);
       if (va >= end) continue;
     }
-    Gather gather(system_, asid, false, FlushSite::kUnmap);  // zap_page_range_single()
+    Gather gather(system_, space, false, FlushSite::kUnmap);  // zap_page_range_single()
     zap(gather, vma, va, end, core, even_copies ? Zap::kKeepGuards : Zap::kFilePages);
     gather.flush(core);
   }

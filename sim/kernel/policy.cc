@@ -88,11 +88,15 @@ WindowScope parse_window_scope(const std::string& name) {
   return static_cast<WindowScope>(index_of(kWindowScopes, name, "window"));
 }
 
+Reach parse_reach(const std::string& name) {
+  return static_cast<Reach>(index_of(kReaches, name, "reach of a TLBI"));
+}
+
 Policy parse_policy(const std::string& text) {
   const std::vector<std::string> parts = split(text, ',');
-  if (parts.size() != 3) {
+  if (parts.size() != 3 && parts.size() != 4) {
     throw InputError(
-        fmt::format("policy '{}': expected protection[+window],allocator,linear-map, "
+        fmt::format("policy '{}': expected protection[+window],allocator,linear-map[,reach], "
                     "for example kpkeys-poe+lazy,pba,block",
                     text));
   }
@@ -114,14 +118,18 @@ Policy parse_policy(const std::string& text) {
     throw InputError(fmt::format("policy '{}': linear map '{}' has no parameters", text, map.name));
   }
   policy.linear_map = parse_granularity(map.name);
+  if (parts.size() == 4) policy.reach = parse_reach(parts[3]);
   return policy;
 }
 
-std::array<std::string, 3> parts_of(const Policy& policy) {
+std::vector<std::string> parts_of(const Policy& policy) {
   std::string protection = policy.protection.name;
   if (policy.window) protection += fmt::format("+{}", name_of(*policy.window));
   protection += text_of(Part{"", policy.protection.parameters});
-  return {protection, text_of(policy.allocator), std::string(name_of(policy.linear_map))};
+  std::vector<std::string> parts = {protection, text_of(policy.allocator),
+                                    std::string(name_of(policy.linear_map))};
+  if (policy.reach != Reach::kBroadcast) parts.emplace_back(name_of(policy.reach));
+  return parts;
 }
 
 std::string text_of(const Policy& policy) {
@@ -188,6 +196,12 @@ std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreP
         "use 'pte'",
         core.name);
   }
+  if (is_x86(core) && policy.reach != Reach::kBroadcast) {
+    return fmt::format(
+        "core '{}' is x86-64, where other cores are reached by interrupts alone: leave the reach "
+        "out",
+        core.name);
+  }
   return std::nullopt;
 }
 
@@ -204,7 +218,7 @@ std::vector<Policy> combinations() {
       for (const AllocatorInfo* a : Allocators::all()) {
         for (std::size_t g = 0; g < kGranularities.size(); ++g) {
           out.push_back({Part{std::string(p->name)}, window, Part{std::string(a->name)},
-                         static_cast<Granularity>(g)});
+                         static_cast<Granularity>(g), Reach::kBroadcast});
         }
       }
     }
@@ -251,6 +265,11 @@ std::vector<Policy> natural_policies(const cpu::CoreProfile& core) {
       return p.protection.name == shown_by.name && p.window == WindowScope::kLazy &&
              p.allocator.name == a->name && p.linear_map == a->natural;
     });
+  }
+  for (std::size_t r = 1; r < kReaches.size() && !is_x86(core); ++r) {
+    Policy other = out.front();
+    other.reach = static_cast<Reach>(r);
+    out.push_back(other);
   }
   return out;
 }

@@ -1,7 +1,8 @@
 #pragma once
-// A policy: which protection with which windows, which page-table allocator, which linear map. Each
-// part is chosen by name, with parameters of its own, as text or JSON:
+// A policy: which protection with which windows, which page-table allocator, which linear map, and
+// how far a TLBI reaches. Each part is chosen by name, with parameters of its own, as text or JSON:
 //   kpkeys-poe+lazy:series=v9,pba:reserve=8:orders=9/4/2,block
+//   none,buddy,block,local-if-alone
 
 #include <array>
 #include <cstdint>
@@ -25,6 +26,9 @@ enum class Granularity : std::uint8_t { kPte, kContPte, kBlock };
 // page-table lock to dropping it. What is written outside the wider ones has one of its own.
 enum class WindowScope : std::uint8_t { kEntry, kLazy, kLock };
 
+// How far a TLBI of user memory reaches on AArch64. Kernel memory is every core's.
+enum class Reach : std::uint8_t { kBroadcast, kLocalIfAlone, kIpi, kDomain };
+
 struct NamedChoice {
   std::string_view name, description;
 };
@@ -38,6 +42,14 @@ inline constexpr std::array<NamedChoice, 3> kWindowScopes = {{
     {"lazy", "one window for each lazy MMU section"},
     {"lock", "one window from taking a page-table lock to dropping it"},
 }};
+inline constexpr std::array<NamedChoice, 4> kReaches = {{
+    {"broadcast",
+     "TLBIs go to all cores (AArch64); on x86-64 interrupts, as there is no other way"},
+    {"local-if-alone", "to this core alone while no other has run the address space"},
+    {"ipi", "by interrupts to the cores that have run the address space, as on x86-64"},
+    {"domain", "broadcast to the cores that have run the address space (FEAT_TLBID)"},
+}};
+constexpr std::string_view name_of(Reach r) { return kReaches[static_cast<unsigned>(r)].name; }
 constexpr std::string_view name_of(Granularity g) {
   return kGranularities[static_cast<unsigned>(g)].name;
 }
@@ -59,6 +71,7 @@ struct Policy {
   std::optional<WindowScope> window = {};
   Part allocator{"buddy"};
   Granularity linear_map = Granularity::kPte;
+  Reach reach = Reach::kBroadcast;
 
   bool operator==(const Policy&) const = default;
 };
@@ -67,11 +80,13 @@ struct Policy {
 Policy parse_policy(const std::string& text);
 // As parse_policy() reads it, without parameters that were not given.
 std::string text_of(const Policy& policy);
-// The same in parts, one below the other: "kpkeys-poe+lazy:series=v9", "pba", "block".
-std::array<std::string, 3> parts_of(const Policy& policy);
+// The same in parts, one below the other: "kpkeys-poe+lazy:series=v9", "pba", "block"; and the
+// reach, if it is not broadcast.
+std::vector<std::string> parts_of(const Policy& policy);
 
 Granularity parse_granularity(const std::string& name);
 WindowScope parse_window_scope(const std::string& name);
+Reach parse_reach(const std::string& name);
 
 // The window that a run under `policy` has; none: the protection has no windows.
 std::optional<WindowScope> window_of(const Policy& policy);
@@ -83,10 +98,10 @@ std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreP
 // InputError with that reason.
 void check(const Policy& policy);
 
-// All combinations of names, with default parameters, whether they go together or not.
+// All combinations of names, with default parameters and reach, whether they go together or not.
 std::vector<Policy> combinations();
-// One of each protection, window, allocator and linear map, each in a natural combination; or all
-// combinations that go together, with default parameters. Those that `core` can run.
+// One of each protection, window, allocator, linear map and reach, each in a natural combination;
+// or all combinations that go together, with default parameters. Those that `core` can run.
 std::vector<Policy> natural_policies(const cpu::CoreProfile& core);
 std::vector<Policy> every_policy(const cpu::CoreProfile& core);
 

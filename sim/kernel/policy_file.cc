@@ -50,10 +50,12 @@ std::vector<NamedPolicy> read_policies(const std::string& path) {
       Policy policy{part(value["protection"]),
                     {},
                     part(value["allocator"]),
-                    parse_granularity(value["linear_map"].get<std::string>())};
+                    parse_granularity(value["linear_map"].get<std::string>()),
+                    Reach::kBroadcast};
       if (value.contains("window")) {
         policy.window = parse_window_scope(value["window"].get<std::string>());
       }
+      if (value.contains("reach")) policy.reach = parse_reach(value["reach"].get<std::string>());
       check(policy);
       out.push_back({name, policy});
     } catch (const InputError& e) {

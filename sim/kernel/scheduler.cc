@@ -50,9 +50,11 @@ void Scheduler::thread_switch(cpu::Core& core, std::uint64_t milli_isb) {
 }
 
 void Scheduler::switch_mm(Mm& mm, cpu::Core& core) {
-  if (asids_.switch_to(mm, core.id())) system_.flush.local_all(core, FlushSite::kAsidRollover);
+  const AsidAllocator::Switch now = asids_.switch_to(mm.space, core.id());
+  if (now.flush) system_.flush.local_all(core, FlushSite::kAsidRollover);
+  if (now.alone) system_.flush.alone_changed(core);
   const std::uint64_t ttbr1 =
-      mmu::ttbr::kAsid.set(address_of(system_.linear_map.root()).value, mm.asid.value);
+      mmu::ttbr::kAsid.set(address_of(system_.linear_map.root()).value, mm.space.asid.value);
   core.msr_ttbr(address_of(mm.root()).value, ttbr1);
   for (unsigned i = 0; i < system_.profile.switch_mm_isb; ++i) core.isb();
   mm_on_[core.id()] = &mm;

@@ -103,7 +103,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
              {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
               kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
       flush({core.architecture == cpu::Architecture::kX86, core.tlb_range, core.repeat_tlbi,
-             kernel.kernel_range_tlbi, cfg.left_out_tlbi}),
+             kernel.kernel_range_tlbi, cfg.policy.reach, cfg.left_out_tlbi}),
       linear_map(cfg.policy.linear_map, early_tables(cfg.policy), tables, flush,
                  kernel.path.set_memory_pkey),
       exposure(machine, linear_map),

@@ -13,47 +13,93 @@ constexpr std::uint64_t kMaxRangePages = 1ull << 21;  // MAX_TLBI_RANGE_PAGES
 
 }  // namespace
 
-void TlbFlush::issue(cpu::Core& core, FlushSite site, mmu::TlbiOp op, std::uint64_t xt) const {
-  if (site != options_.left_out) core.tlbi(op, xt);
-}
-
-void TlbFlush::sync(cpu::Core& core, FlushSite site) const {
-  core.dsb_ish();
-  if (!options_.repeat) return;
-  issue(core, site, {TlbiKind::kVale1}, 0);
-  core.dsb_ish();
-}
-
-void TlbFlush::mm(cpu::Core& core, FlushSite site, Asid asid) {
-  const std::uint64_t operand = mmu::encode_va(VirtAddr(0), asid, 0);
-  if (options_.shootdowns) return shoot_down(core, site, TlbiKind::kAside1, {operand}, asid);
-  core.dsb_ishst();
-  issue(core, site, {TlbiKind::kAside1}, operand);
-  sync(core, site);
-}
-
-void TlbFlush::page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va) {
-  if (options_.shootdowns) {
-    return shoot_down_range(core, site, asid, va, va + kPageSize, kPageSize);
+TlbFlush::Flush TlbFlush::begin(cpu::Core& core, FlushSite site, const AddressSpace& space) {
+  Flush flush{site};
+  if (options_.reach == Reach::kLocalIfAlone && space.alone_on == core.id()) {
+    flush.domain = Domain::kLocal;
+    core.dsb_ish();
+    return flush;
   }
   core.dsb_ishst();
-  issue(core, site, {TlbiKind::kVale1}, mmu::encode_va(va, asid, 0));
-  sync(core, site);
+  if (options_.reach == Reach::kDomain) flush.cores = &space.ran_on;
+  if (options_.reach == Reach::kIpi) interrupted_.add(space.ran_on);
+  return flush;
 }
 
-void TlbFlush::page_pending(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va) {
-  if (options_.shootdowns) return page(core, site, asid, va);
+TlbFlush::Flush TlbFlush::begin_kernel(cpu::Core& core, FlushSite site) {
   core.dsb_ishst();
-  issue(core, site, {TlbiKind::kVale1}, mmu::encode_va(va, asid, 0));
+  if (options_.reach == Reach::kIpi) {
+    for (unsigned c = 0; c < core.machine().core_count(); ++c) interrupted_.add(c);
+  }
+  return {site};
 }
+
+void TlbFlush::issue(cpu::Core& core, const Flush& flush, TlbiKind kind, std::uint64_t operand) {
+  if (flush.site == options_.left_out) return;
+  if (options_.reach == Reach::kIpi) {
+    noted_.push_back({kind, operand});
+  } else {
+    core.tlbi({kind, flush.domain}, operand, flush.cores);
+  }
+}
+
+void TlbFlush::sync(cpu::Core& core, const Flush& flush) {
+  if (options_.reach == Reach::kIpi) return interrupt(core);
+  if (flush.domain == Domain::kLocal) return core.dsb_nsh();
+  core.dsb_ish();
+  if (!options_.repeat) return;
+  issue(core, flush, TlbiKind::kVale1, 0);
+  core.dsb_ish();
+}
+
+// on_each_cpu_mask()
+void TlbFlush::interrupt(cpu::Core& core) {
+  const auto execute = [&](cpu::Core& on) {
+    for (const Operation& op : noted_) on.tlbi({op.kind, Domain::kLocal}, op.operand);
+    on.dsb_nsh();
+  };
+  execute(core);
+  interrupted_.for_each([&](unsigned other) {
+    if (other != core.id()) core.send_ipi(other, execute);
+  });
+  noted_.clear();
+  interrupted_.clear();
+}
+
+void TlbFlush::mm(cpu::Core& core, FlushSite site, const AddressSpace& space) {
+  const std::uint64_t operand = mmu::encode_va(VirtAddr(0), space.asid, 0);
+  if (options_.shootdowns) return shoot_down(core, site, TlbiKind::kAside1, {operand}, space.asid);
+  const Flush flush = begin(core, site, space);
+  issue(core, flush, TlbiKind::kAside1, operand);
+  sync(core, flush);
+}
+
+void TlbFlush::page(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr va) {
+  if (options_.shootdowns) {
+    return shoot_down_range(core, site, space.asid, va, va + kPageSize, kPageSize);
+  }
+  const Flush flush = begin(core, site, space);
+  issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
+  sync(core, flush);
+}
+
+void TlbFlush::page_pending(cpu::Core& core, FlushSite site, const AddressSpace& space,
+                            VirtAddr va) {
+  if (options_.shootdowns) return page(core, site, space, va);
+  const Flush flush = begin(core, site, space);
+  issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
+}
+
+// A DSB ISH waits for local operations too.
+void TlbFlush::pending_done(cpu::Core& core, FlushSite site) { sync(core, {site}); }
 
 // __flush_tlb_range_op(): an odd page by itself, then from the largest scale down.
-void TlbFlush::operations(cpu::Core& core, FlushSite site, TlbiKind by_page, TlbiKind by_range,
+void TlbFlush::operations(cpu::Core& core, const Flush& flush, TlbiKind by_page, TlbiKind by_range,
                           Asid asid, VirtAddr start, std::uint64_t pages, std::uint64_t stride,
-                          unsigned level) const {
+                          unsigned level) {
   for (unsigned scale = 3; pages > 0;) {
     if (!options_.range_operations || pages == 1) {
-      issue(core, site, {by_page}, mmu::encode_va(start, asid, level));
+      issue(core, flush, by_page, mmu::encode_va(start, asid, level));
       start += stride;
       pages -= std::min(pages, stride >> kPageShift);
       continue;
@@ -62,7 +108,7 @@ void TlbFlush::operations(cpu::Core& core, FlushSite site, TlbiKind by_page, Tlb
     const unsigned shift = 5 * scale + 1;
     const std::uint64_t units = std::min<std::uint64_t>(pages >> shift, 32);
     if (units > 0) {
-      issue(core, site, {by_range},
+      issue(core, flush, by_range,
             mmu::encode_range(start, asid, scale, static_cast<unsigned>(units - 1), level));
       start += units << shift << kPageShift;
       pages -= units << shift;
@@ -77,21 +123,22 @@ bool TlbFlush::excess(std::uint64_t bytes, std::uint64_t stride) const {
          bytes >> kPageShift > kMaxRangePages;
 }
 
-void TlbFlush::range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start, VirtAddr end,
-                     std::uint64_t stride, bool last_level, unsigned level) {
-  if (options_.shootdowns) return shoot_down_range(core, site, asid, start, end, stride);
+void TlbFlush::range(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr start,
+                     VirtAddr end, std::uint64_t stride, bool last_level, unsigned level) {
+  if (options_.shootdowns) return shoot_down_range(core, site, space.asid, start, end, stride);
   const VirtAddr from(align_down(start.value, stride));
   const std::uint64_t bytes = align_up(end.value, stride) - from.value;
   const std::uint64_t pages = bytes >> kPageShift;
   if (excess(bytes, stride)) {
-    mm(core, site, asid);
-    sync(core, site);  // the caller's own, though nothing is left to wait for
+    mm(core, site, space);
+    sync(core, {site});  // the caller's own, though nothing is left to wait for
     return;
   }
-  core.dsb_ishst();
-  operations(core, site, last_level ? TlbiKind::kVale1 : TlbiKind::kVae1,
-             last_level ? TlbiKind::kRvale1 : TlbiKind::kRvae1, asid, from, pages, stride, level);
-  sync(core, site);
+  const Flush flush = begin(core, site, space);
+  operations(core, flush, last_level ? TlbiKind::kVale1 : TlbiKind::kVae1,
+             last_level ? TlbiKind::kRvale1 : TlbiKind::kRvae1, space.asid, from, pages, stride,
+             level);
+  sync(core, flush);
 }
 
 void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
@@ -99,23 +146,23 @@ void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, Vir
     return shoot_down_range(core, site, std::nullopt, start, end, kPageSize);
   }
   const std::uint64_t pages = (end - start) >> kPageShift;
-  core.dsb_ishst();
+  const Flush flush = begin_kernel(core, site);
   if (options_.kernel_range ? excess(end - start, kPageSize) : pages > kMaxDvmOps) {
-    issue(core, site, {TlbiKind::kVmalle1}, 0);
+    issue(core, flush, TlbiKind::kVmalle1, 0);
   } else if (options_.kernel_range) {
-    operations(core, site, TlbiKind::kVaale1, TlbiKind::kRvaale1, Asid(0), start, pages, kPageSize,
+    operations(core, flush, TlbiKind::kVaale1, TlbiKind::kRvaale1, Asid(0), start, pages, kPageSize,
                0);
   } else {
     for (VirtAddr at = start; at < end; at += kPageSize) {
-      issue(core, site, {TlbiKind::kVaale1}, mmu::encode_va(at, Asid(0), 0));
+      issue(core, flush, TlbiKind::kVaale1, mmu::encode_va(at, Asid(0), 0));
     }
   }
-  sync(core, site);
+  sync(core, flush);
   core.isb();
 }
 
 void TlbFlush::local_all(cpu::Core& core, FlushSite site) {
-  issue(core, site, {TlbiKind::kVmalle1, Domain::kLocal}, 0);
+  if (site != options_.left_out) core.tlbi({TlbiKind::kVmalle1, Domain::kLocal}, 0);
   core.dsb_nsh();
   core.isb();
 }

@@ -2,6 +2,17 @@
 // TLB flushes as arch/arm64/include/asm/tlbflush.h issues them, or, on a core that cannot broadcast
 // them, as arch/x86/mm/tlb.c (tlbflush_x86.cc). Every TLBI of the kernel model goes
 // through here, named by its site, so that a test can leave out the ones of one site.
+//
+// How far the TLBIs of user memory reach is a part of the policy:
+//   broadcast       DSB ISHST, TLBI..IS, DSB ISH
+//   local-if-alone  DSB ISH, TLBI, DSB NSH where the address space has run on this core alone, else
+//                   as broadcast ("arm64, tlbflush: don't broadcast if mm was only active on local
+//                   cpu", 2025: DSB ISH, so that the look at where it ran comes after the store to
+//                   the table). An address space that runs on another core costs that a DSB ISHST.
+//   ipi             here and, by an interrupt each, on the cores that have run it: TLBI, DSB NSH
+//   domain          as broadcast, to the cores that have run it (FEAT_TLBID, Armv9.7). Which sets
+//   of
+//                   cores a domain can be is not known yet: here it can be each.
 
 #include <array>
 #include <cstdint>
@@ -10,6 +21,8 @@
 #include <vector>
 
 #include "sim/cpu/core.h"
+#include "sim/kernel/address_space.h"
+#include "sim/kernel/policy.h"
 
 namespace kpksim::kernel {
 
@@ -47,6 +60,7 @@ struct FlushOptions {
   bool range_operations = true;           // the core has FEAT_TLBIRANGE
   bool repeat = false;                    // ARM64_WORKAROUND_REPEAT_TLBI
   bool kernel_range = false;              // kernel ranges have operations and limits of user ones
+  Reach reach = Reach::kBroadcast;        // of flushes of user memory, on AArch64
   FlushSite left_out = FlushSite::kNone;  // fault injection: its TLBIs are not executed
 };
 
@@ -55,29 +69,48 @@ class TlbFlush {
   explicit TlbFlush(const FlushOptions& options) : options_(options) {}
 
   // flush_tlb_mm(): one ASIDE1IS.
-  void mm(cpu::Core& core, FlushSite site, Asid asid);
+  void mm(cpu::Core& core, FlushSite site, const AddressSpace& space);
   // flush_tlb_page(): one VALE1IS.
-  void page(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va);
+  void page(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr va);
   // arch_tlbbatch_add_pending() and arch_tlbbatch_flush(): a VALE1IS each, waited for once.
-  void page_pending(cpu::Core& core, FlushSite site, Asid asid, VirtAddr va);
-  void pending_done(cpu::Core& core, FlushSite site) { sync(core, site); }
+  void page_pending(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr va);
+  void pending_done(cpu::Core& core, FlushSite site);
   // __flush_tlb_range(): [start, end); `stride` bytes per entry; last_level: no table was freed;
   // level: TTL hint or 0.
-  void range(cpu::Core& core, FlushSite site, Asid asid, VirtAddr start, VirtAddr end,
-             std::uint64_t stride, bool last_level, unsigned level);
+  void range(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr start,
+             VirtAddr end, std::uint64_t stride, bool last_level, unsigned level);
   // flush_tlb_kernel_range(): VAALE1IS for each page or, since 6.13, range operations where there
   // are any; VMALLE1IS where that is too much.
   void kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
   // local_flush_tlb_all(): this core alone.
   void local_all(cpu::Core& core, FlushSite site);
+  // A switch to an address space has changed which core alone runs it.
+  void alone_changed(cpu::Core& core) const {
+    if (options_.reach == Reach::kLocalIfAlone) core.dsb_ishst();
+  }
 
  private:
-  void issue(cpu::Core& core, FlushSite site, mmu::TlbiOp op, std::uint64_t xt) const;
-  void operations(cpu::Core& core, FlushSite site, mmu::TlbiKind by_page, mmu::TlbiKind by_range,
-                  Asid asid, VirtAddr start, std::uint64_t pages, std::uint64_t stride,
-                  unsigned level) const;
+  // The operations of one flush, or of several that are waited for once.
+  struct Flush {
+    FlushSite site;
+    mmu::Domain domain = mmu::Domain::kInner;
+    const cpu::CoreSet* cores = nullptr;  // broadcast to these alone
+  };
+  struct Operation {
+    mmu::TlbiKind kind;
+    std::uint64_t operand;
+  };
+
+  // Publishes the stores to the tables, and says where the operations go.
+  Flush begin(cpu::Core& core, FlushSite site, const AddressSpace& space);
+  Flush begin_kernel(cpu::Core& core, FlushSite site);
+  void issue(cpu::Core& core, const Flush& flush, mmu::TlbiKind kind, std::uint64_t operand);
+  void operations(cpu::Core& core, const Flush& flush, mmu::TlbiKind by_page,
+                  mmu::TlbiKind by_range, Asid asid, VirtAddr start, std::uint64_t pages,
+                  std::uint64_t stride, unsigned level);
   bool excess(std::uint64_t bytes, std::uint64_t stride) const;
-  void sync(cpu::Core& core, FlushSite site) const;  // __tlbi_sync_s1ish()
+  void sync(cpu::Core& core, const Flush& flush);  // __tlbi_sync_s1ish()
+  void interrupt(cpu::Core& core);
 
   // x86-64: the operations here and on each core that runs `asid`, or, without one, on all.
   void shoot_down(cpu::Core& core, FlushSite site, mmu::TlbiKind kind,
@@ -85,6 +118,9 @@ class TlbFlush {
   void shoot_down_range(cpu::Core& core, FlushSite site, std::optional<Asid> asid, VirtAddr start,
                         VirtAddr end, std::uint64_t stride) const;
 
+  // Of reach ipi: what the cores that are interrupted will execute.
+  std::vector<Operation> noted_;
+  cpu::CoreSet interrupted_;
   FlushOptions options_;
 };
 

@@ -16,7 +16,8 @@ void TlbFlush::shoot_down(cpu::Core& core, FlushSite site, TlbiKind kind,
                           const std::vector<std::uint64_t>& operands,
                           std::optional<Asid> asid) const {
   const auto here = [&](cpu::Core& on) {
-    for (const std::uint64_t operand : operands) issue(on, site, {kind, Domain::kLocal}, operand);
+    if (site == options_.left_out) return;
+    for (const std::uint64_t operand : operands) on.tlbi({kind, Domain::kLocal}, operand);
   };
   here(core);
   cpu::Machine& machine = core.machine();
@@ -24,9 +25,7 @@ void TlbFlush::shoot_down(cpu::Core& core, FlushSite site, TlbiKind kind,
     if (c == core.id()) continue;
     cpu::Core& other = machine.core(c);
     if (!asid || other.mmu().registers().asid() == *asid) {
-      core.send_ipi(c);
-      const cpu::CauseScope because(other, core.cause());
-      here(other);
+      core.send_ipi(c, here);
     } else if (site != options_.left_out) {
       // It has the address space cached at most. When it next switches to it, it sees that its
       // tlb_gen is old and flushes, in the same write of CR3: no event of its own.

@@ -166,6 +166,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
        part_json(policy.allocator,
                  kernel::Allocators::find(policy.allocator.name, "allocator").parameters)},
       {"linear_map", kernel::name_of(policy.linear_map)},
+      {"reach", kernel::name_of(policy.reach)},
       {"left_out_tlbi", kernel::kFlushSiteNames[static_cast<unsigned>(config.left_out_tlbi)]},
       {"memory_bytes", config.memory_bytes},
       {"cores", config.cores},
