@@ -50,20 +50,7 @@ AllocatorStatistics PageTableAllocator::statistics() const {
 }
 
 std::uint64_t PageTableAllocator::shrink(cpu::Core& core) {
-  constexpr std::uint64_t kBatch = 512;  // BLOCK_NR_PAGES
-  const std::uint64_t freeable = shrinkable();
-  if (freeable == 0) return 0;
-  const std::uint64_t wanted = put_off_ + freeable / 2;  // seeks of 0: half
-  std::uint64_t left = std::min(wanted, 2 * freeable);
-  std::uint64_t freed = 0;
-  while (left >= kBatch || left >= freeable) {
-    const std::uint64_t now = scan(core, std::min(kBatch, left));
-    if (now == 0) break;
-    freed += now;
-    left -= std::min(left, now);
-  }
-  put_off_ = std::min(wanted - std::min(wanted, freed), 2 * freeable);
-  return freed;
+  return shrinker_.shrink(shrinkable(), [&](std::uint64_t count) { return scan(core, count); });
 }
 
 Pfn PageTableAllocator::page(unsigned order) {

@@ -13,8 +13,10 @@
 #include "sim/base/registry.h"
 #include "sim/base/statistic.h"
 #include "sim/kernel/buddy.h"
+#include "sim/kernel/keyed_pool.h"
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/protect/protection.h"
+#include "sim/kernel/shrinker.h"
 
 namespace kpksim::kernel {
 
@@ -67,9 +69,11 @@ class PageTableAllocator : public SplitTables {
   virtual void boot(cpu::Core&) {}
   // Marks late_page()s.
   void finish_split(cpu::Core& core) override;
-  // do_shrink_slab() at the highest priority: has up to half of what is cached scanned, in batches,
-  // and what an earlier call put off as too little. Returns how many pages went back.
+  // Returns how many pages went back.
   std::uint64_t shrink(cpu::Core& core);
+
+  // The pool that other objects may share (AllocatorInfo::lends).
+  virtual KeyedPool* pool() { return nullptr; }
 
   AllocatorStatistics statistics() const;
 
@@ -104,8 +108,8 @@ class PageTableAllocator : public SplitTables {
 
  private:
   std::uint64_t live_ = 0, peak_ = 0, allocated_ = 0, freed_ = 0;
-  std::uint64_t put_off_ = 0;  // nr_deferred of the shrinker
-  std::vector<Pfn> late_;      // to be marked
+  Shrinker shrinker_;
+  std::vector<Pfn> late_;  // to be marked
   std::uint64_t late_marked_ = 0;
 };
 
@@ -115,6 +119,7 @@ struct AllocatorInfo {
   bool marks = true;                        // else its pages stay ordinary ones
   Granularity natural = Granularity::kPte;  // the linear map that it is meant for
   bool pools = false;  // pages are marked before it is known what they will be used for
+  bool lends = false;  // from a pool that other objects can share
   std::vector<ParameterInfo> parameters = {};
   EarlyTables (*early)(Granularity, const Parameters&) = [](Granularity map, const Parameters&) {
     return map == Granularity::kBlock ? EarlyTables::kRanges : EarlyTables::kPages;
