@@ -60,7 +60,7 @@ TEST_F(CommandLine, CsvHasOneLineForEachFigure) {
   EXPECT_TRUE(
       text.starts_with("workload,policy,phase,quantity,cause,value,core,kernel,cores,hz,"
                        "memory_bytes,protection,window,allocator,linear_map,"
-                       "left_out_tlbi,version,source\n"));
+                       "reach,left_out_tlbi,version,source\n"));
   EXPECT_NE(text.find("\nsmall,\"none,buddy,pte\",all,tlbi_aside1,fork,1,neoverse-v1,"
                       "linux-6.12-kpkeys,1,0,1073741824,none,none,buddy,pte,none,"),
             std::string::npos)

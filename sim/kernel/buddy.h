@@ -63,8 +63,8 @@ class Buddy {
   static constexpr unsigned kBlockOrder = kPmdShift - kPageShift;  // pageblock_order
   static constexpr std::uint64_t kLargest = 1ull << kMaxOrder;
   // All zeros is a frame where no free run starts: untouched frames need no host memory. Order and
-  // next are one word, not bit fields: a compiler writes a bit field by reading it first, and memory
-  // of the host that is read first, then written, costs it two faults.
+  // next are one word, not bit fields: a compiler writes a bit field by reading it first, and
+  // memory of the host that is read first, then written, costs it two faults.
   class Node {
    public:
     Node() = default;

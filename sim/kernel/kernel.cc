@@ -130,6 +130,12 @@ void Kernel::exit_all() {
   for (const std::uint32_t id : tasks_.all_alive()) exit(id);
 }
 
+// Its return to EL0 is counted where it was called: one core has it or the other.
+void Kernel::migrate(std::uint32_t id, std::uint64_t cpu) {
+  { const Syscall call(*this, id); }
+  scheduler_.migrate(tasks_.get(id), static_cast<unsigned>(cpu % system_.config.cores));
+}
+
 bool Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instructions,
                          const UserBuffer& buffer) {
   Syscall call(*this, id);

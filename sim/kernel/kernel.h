@@ -54,6 +54,8 @@ class Kernel {
   bool alive(std::uint32_t id) const { return tasks_.alive(id); }
   std::size_t task_count() const { return tasks_.all_alive().size(); }  // alive
   void switch_to(std::uint32_t id) { run_on(id); }
+  // sched_setaffinity() of the task itself, to the core of this number modulo the number of cores.
+  void migrate(std::uint32_t id, std::uint64_t cpu);
   // A system call that changes no mapping, of `instructions` more than its own path. Its data goes
   // to or comes from `buffer`, page by page: a fault there is taken from EL1. False: a page that
   // the program may not use so (EFAULT).

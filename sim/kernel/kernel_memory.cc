@@ -74,6 +74,12 @@ void KernelMemory::free_stack(std::uint64_t stack, cpu::Core& core) {
   }
 }
 
+std::size_t KernelMemory::kept_stacks() const {
+  std::size_t n = 0;
+  for (const auto& cache : stack_cache_) n += cache.size();
+  return n;
+}
+
 std::uint64_t KernelMemory::pressure() {
   cpu::Core& core = context();
   const Because because(core, Cause::kShrink);

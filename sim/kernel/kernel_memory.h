@@ -29,6 +29,7 @@ class KernelMemory {
   // room.
   std::uint64_t allocate_stack(cpu::Core& core);
   void free_stack(std::uint64_t stack, cpu::Core& core);
+  std::size_t kept_stacks() const;
 
   // drop_caches' loop: shrinkers run until they free almost nothing.
   std::uint64_t pressure();

@@ -40,6 +40,17 @@ void Scheduler::context_switch(Task& t, cpu::Core& core) {
   thread_switch(core, system_.profile.switch_milli_isb);
 }
 
+void Scheduler::migrate(Task& t, unsigned cpu) {
+  if (cpu == t.cpu) return;
+  cpu::Core& core = system_.machine.core(t.cpu);
+  const Because because(core, Cause::kSwitch);
+  run_kernel_threads(core, 1);
+  core.send_ipi(cpu, [](cpu::Core&) {});  // ttwu_queue_wakelist()
+  current_[t.cpu] = nullptr;
+  t.cpu = cpu;
+  t.left_at = switches_[cpu];
+}
+
 // __switch_to(): the thread may go on elsewhere, and has keys of its own for pointer
 // authentication.
 void Scheduler::thread_switch(cpu::Core& core, std::uint64_t milli_isb) {

@@ -19,6 +19,9 @@ class Scheduler {
   // To a task that is not running.
   void context_switch(Task& t, cpu::Core& core);
   void switch_mm(Mm& mm, cpu::Core& core);
+  // The thread that moves tasks (migration_cpu_stop()) takes it from its core, where nothing runs
+  // then, and wakes the other core with an interrupt.
+  void migrate(Task& t, unsigned cpu);
   // It has exited.
   void ended(const Task& t) { current_[t.cpu] = nullptr; }
   // `mm` goes. No core walks its tables from here on.

@@ -16,7 +16,6 @@ constexpr std::uint64_t kRamBlockPages = 1024;  // VMAP_BBMAP_BITS
 constexpr std::uint64_t kRamMaxPages = 64;      // VMAP_MAX_ALLOC: larger ones are areas
 constexpr unsigned kBlockOrder = kPmdShift - kPageShift;
 constexpr unsigned kRunOrder = 4;                                       // a contiguous run of 64 KB
-constexpr std::uint64_t kStackPages = 4;                                // THREAD_SIZE: 16 KB
 constexpr std::uint64_t kStackAlignment = 2 * kStackPages * kPageSize;  // THREAD_ALIGN
 
 }  // namespace

@@ -11,6 +11,8 @@
 
 namespace kpksim::kernel {
 
+inline constexpr std::uint64_t kStackPages = 4;  // THREAD_SIZE: 16 KB
+
 class Vmalloc {
  public:
   // With what boot has left there.

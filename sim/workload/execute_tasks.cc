@@ -17,6 +17,7 @@ void exec(Execution& x, const Operation& op) {
 void exit(Execution& x, const Operation& op) { x.kernel.exit(op.task); }
 void wait(Execution& x, const Operation& op) { x.kernel.wait(op.task, op.child); }
 void switch_to(Execution& x, const Operation& op) { x.kernel.switch_to(op.task); }
+void migrate(Execution& x, const Operation& op) { x.kernel.migrate(op.task, op.count); }
 void system_call(Execution& x, const Operation& op) {
   const kernel::UserBuffer data{x.address_of(op), op.length, op.write};
   x.refuse_unless(x.kernel.system_call(op.task, op.call, op.count, data), op,
@@ -32,6 +33,7 @@ constexpr auto kExecutors = std::to_array<Executor>({
     {OpKind::kExit, exit},
     {OpKind::kWait, wait},
     {OpKind::kSwitch, switch_to},
+    {OpKind::kMigrate, migrate},
     {OpKind::kSyscall, system_call},
 });
 

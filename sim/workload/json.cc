@@ -386,6 +386,7 @@ class Reader {
         {"wait", {OpKind::kWait, &Reader::wait}},
         {"touch", {OpKind::kTouch, &Reader::touch}},
         {"switch", {OpKind::kSwitch, &Reader::nothing}},
+        {"migrate", {OpKind::kMigrate, &Reader::migrate}},
         {"syscall", {OpKind::kSyscall, &Reader::syscall}},
         {"vmalloc", {OpKind::kVmalloc, &Reader::kernel_map}},
         {"vfree", {OpKind::kVfree, &Reader::kernel_unmap}},
@@ -413,6 +414,9 @@ class Reader {
   }
 
   void nothing(From, Task, Operation&) {}
+  void migrate(From from, Task, Operation& op) {
+    op.count = from.object.at("core").get<std::uint64_t>();
+  }
 
   void mmap(From from, Task task, Operation& op) {
     op.length = from.pages("size");

@@ -38,6 +38,7 @@ enum class OpKind : std::uint8_t {
   kWait,         // `task` reaps `child`
   kTouch,        // user accesses from `address` on, see Touch
   kSwitch,       // context switch to `task`
+  kMigrate,      // `task` goes to core `count`
   kSyscall,      // a call that changes no mapping; with a length its data lies at
                  // [address, +length), which the kernel reads, or writes if `write`
   kVmalloc,      // `count` pages, remembered as `region`; `huge` allows larger mappings

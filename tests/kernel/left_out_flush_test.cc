@@ -159,6 +159,8 @@ void make_cold(Life& l) {
 
 // Protections change the linear map in different ways, each with a flush of its own.
 constexpr std::array kPolicies = {"kpkeys-poe+lazy,per-page,pte", "rodata-toggle,per-page,pte"};
+constexpr std::array kReaching = {"none,buddy,pte,local-if-alone", "none,buddy,pte,ipi",
+                                  "none,buddy,pte,domain"};
 
 std::uint64_t stale_after_life(FlushSite left_out, const char* policy) {
   try {
@@ -178,6 +180,17 @@ std::uint64_t stale_after_life(FlushSite left_out, const char* policy) {
 
 TEST(Flush, NothingIsStaleWhenEveryFlushIsDone) {
   for (const char* policy : kPolicies) EXPECT_EQ(stale_after_life(FlushSite::kNone, policy), 0u);
+  for (const char* policy : kReaching) EXPECT_EQ(stale_after_life(FlushSite::kNone, policy), 0u);
+}
+
+TEST(Flush, OneLeftOutShowsHoweverFarFlushesReach) {
+  for (const char* policy : kReaching) {
+    for (const FlushSite site : {FlushSite::kForkParent, FlushSite::kUnmap, FlushSite::kMprotect,
+                                 FlushSite::kVmallocPurge, FlushSite::kAsidRollover}) {
+      EXPECT_GT(stale_after_life(site, policy), 0u)
+          << policy << " without " << kFlushSiteNames[static_cast<std::size_t>(site)];
+    }
+  }
 }
 
 class LeftOut : public testing::TestWithParam<unsigned> {};

@@ -51,6 +51,15 @@ TEST(PolicyText, EveryCombinationIsReadAsItIsPrinted) {
   for (const Policy& p : combinations()) EXPECT_EQ(parse_policy(text_of(p)), p) << text_of(p);
 }
 
+TEST(PolicyText, TheReachOfTlbisIsAFourthPartThatMayBeLeftOut) {
+  const std::string text = "kpkeys-poe+lazy,per-page,pte,local-if-alone";
+  EXPECT_EQ(parse_policy(text).reach, Reach::kLocalIfAlone);
+  EXPECT_EQ(text_of(parse_policy(text)), text);
+  EXPECT_EQ(parse_policy("none,buddy,pte,broadcast"), parse_policy("none,buddy,pte"));
+  const auto refused = reason_against(parse_policy("none,buddy,pte,ipi"), x86_core_profile());
+  EXPECT_NE(refused.value_or("").find("interrupts alone"), std::string::npos);
+}
+
 TEST(PolicyText, WithoutAWindowTheProtectionsUsualOneIsMeant) {
   EXPECT_EQ(window_of(parse_policy("kpkeys-poe,per-page,pte")), WindowScope::kEntry);
   EXPECT_EQ(window_of(parse_policy("none,buddy,pte")), std::nullopt);
@@ -70,6 +79,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Bad{"kpkeys-poe,pba", "expected protection[+window],allocator,linear-map"},
         Bad{"kpkeys-pow,buddy,pte", "did you mean 'kpkeys-poe'"},
+        Bad{"none,buddy,pte,local", "'local' is not a reach of a TLBI"},
+        Bad{"none,buddy,pte,domains", "did you mean 'domain'"},
+        Bad{"none,buddy,pte,ipi,ipi", "linear-map[,reach]"},
         Bad{"kpkeys-poe+batch,buddy,pte", "'batch' is not a window"},
         Bad{"kpkeys-poe,per-pages,pte", "did you mean 'per-page'"},
         Bad{"none,buddy,blocks", "did you mean 'block'"}, Bad{"none+lazy,buddy,pte", "it has none"},

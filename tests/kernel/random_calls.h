@@ -36,6 +36,7 @@ enum class MemoryCall : std::uint8_t {
   kWipe,
   kMove,
   kTouch,
+  kMigrate,
   kFork,
   kExit,
   kEnd
@@ -137,6 +138,9 @@ class World {
       case MemoryCall::kTouch:
         for (std::uint64_t n = 0; n < s.length; ++n) touch(id, pieces, s.first + n, s.how);
         break;
+      case MemoryCall::kMigrate:
+        k_.migrate(id, s.how);
+        break;
       case MemoryCall::kFork:
         if (mapped_.size() < 3) fork(id);
         break;
@@ -163,9 +167,10 @@ class World {
   Kernel& kernel() { return k_; }
 
  private:
-  // Also those that the page-table allocator keeps for tables to come.
+  // Also those that the page-table allocator keeps for tables to come, and cores for stacks.
   std::uint64_t free_pages() {
-    return k_.system().buddy.free_pages() + k_.system().allocator->statistics().cached;
+    return k_.system().buddy.free_pages() + k_.system().allocator->statistics().cached +
+           kStackPages * k_.memory().kept_stacks();
   }
   static void set(Pieces& pieces, const Step& s, std::optional<Prot> prot) {
     for (std::uint64_t n = 0; n < s.length; ++n) pieces[s.first + n] = prot;

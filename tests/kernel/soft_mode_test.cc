@@ -143,8 +143,8 @@ std::vector<const ProtectionInfo*> that_refuse() {
   std::erase_if(out, [](const ProtectionInfo* p) { return p->refuses.empty(); });
   return out;
 }
-INSTANTIATE_TEST_SUITE_P(All, SoftStores, testing::ValuesIn(that_refuse()), [](const auto& info) {
-  std::string name(info.param->name);
+INSTANTIATE_TEST_SUITE_P(All, SoftStores, testing::ValuesIn(that_refuse()), [](const auto& p) {
+  std::string name(p.param->name);
   std::replace_if(
       name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
