@@ -62,7 +62,7 @@ TEST_F(CommandLine, CsvHasOneLineForEachFigure) {
                        "memory_bytes,protection,window,allocator,linear_map,"
                        "reach,left_out_tlbi,version,source\n"));
   EXPECT_NE(text.find("\nsmall,\"none,buddy,pte\",all,tlbi_aside1,fork,1,neoverse-v1,"
-                      "linux-6.12-kpkeys,1,0,1073741824,none,none,buddy,pte,none,"),
+                      "linux-6.12-kpkeys,1,0,1073741824,none,none,buddy,pte,broadcast,none,"),
             std::string::npos)
       << text;
 }

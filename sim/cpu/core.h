@@ -118,7 +118,12 @@ class Core {
 
   // Barriers. x86-64 has no counterpart that the kernel would execute here: nothing happens.
   void isb();
-  void dsb_ish();    // completes this core's TLBIs on every core
+  void dsb_ish();  // completes this core's TLBIs on every core
+  // The same where it stands for a DSB ISHST, and waits for stores before it too.
+  void dsb_ish_after_stores() {
+    count(Event::kStoreDrain);
+    dsb_ish();
+  }
   void dsb_ishst();  // orders stores; the model's stores are visible at once
   void dsb_nsh();    // completes this core's local TLBIs
   void dsb_osh();    // as dsb_ish, and the outer-shareable TLBIs too

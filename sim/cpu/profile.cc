@@ -76,7 +76,7 @@ const std::vector<Price>& prices() {
       {"mov_to_cr0", {Event::kMovToCr0}},
       {"mov_from_cr0", {Event::kMovFromCr0}},
       {"dsb_ish", {Event::kDsbIsh, Event::kDsbOsh}},
-      {"dsb_ishst", {Event::kDsbIshst}},
+      {"dsb_ishst", {Event::kDsbIshst, Event::kStoreDrain}},
       {"dsb_nsh", {Event::kDsbNsh}},
       {"tlbi_issue", every_tlbi()},
       {"dvm_sync", {Event::kDvmSync}},

@@ -17,7 +17,7 @@ TlbFlush::Flush TlbFlush::begin(cpu::Core& core, FlushSite site, const AddressSp
   Flush flush{site};
   if (options_.reach == Reach::kLocalIfAlone && space.alone_on == core.id()) {
     flush.domain = Domain::kLocal;
-    core.dsb_ish();
+    core.dsb_ish_after_stores();
     return flush;
   }
   core.dsb_ishst();

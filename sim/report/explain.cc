@@ -34,7 +34,7 @@ const std::vector<Kind>& kinds() {
       {"TLB invalidation and waiting for it",
        {"tlbi_"},
        {"dsb_ish", "dsb_nsh", "dsb_osh", "dvm_", "ipi"}},
-      {"ordering of table writes", {"dsb_ishst"}, {}},
+      {"ordering of table writes", {"dsb_ishst", "store_drain"}, {}},
       {"loads and stores of tables", {"load", "store"}, {"atomic"}},
       {"cache misses", {"cache_"}, {}},
       {"TLB misses and walks", {"walk"}, {"walk_read", "l2_tlb_hit", "hardware_update"}},

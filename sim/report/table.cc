@@ -286,9 +286,9 @@ std::string csv_field(const std::string& text) {
 }
 
 // What a run was of, behind the figures: each row can be told from those of any other run.
-constexpr const char* kCsvConfiguration[] = {"core",         "kernel",       "cores",  "hz",
-                                             "memory_bytes", "protection",   "window", "allocator",
-                                             "linear_map",   "reach", "left_out_tlbi"};
+constexpr const char* kCsvConfiguration[] = {
+    "core",   "kernel",    "cores",      "hz",    "memory_bytes", "protection",
+    "window", "allocator", "linear_map", "reach", "left_out_tlbi"};
 
 std::string csv_configuration(const ordered_json& run) {
   std::string out;

@@ -23,6 +23,7 @@ using nlohmann::json;
 
 // A repeated body is looked at twice, hence 2^depth times in all.
 constexpr int kMaxRepeatDepth = 8;
+constexpr std::uint64_t kMaxNumbered = 4096;
 constexpr std::uint64_t kUserEnd = 1ull << 48;  // user addresses are 48 bits wide
 
 class Ids {
@@ -184,6 +185,7 @@ class Reader {
       throw InputError(fmt::format("{}: {}: more than {} repeats within each other", path_, pointer,
                                    kMaxRepeatDepth));
     }
+    if (step.contains("as")) return numbered(step, pointer, depth);
     Step result;
     result.repeat = step["repeat"].get<std::uint64_t>();
     result.body = steps(step["ops"], pointer + "/ops", depth);
@@ -195,6 +197,34 @@ class Reader {
       check_same_lengths(result.body, again, pointer);
     }
     return result;
+  }
+
+  // Rounds of their own, as names differ.
+  Step numbered(const json& step, const std::string& pointer, int depth) {
+    const auto rounds = step["repeat"].get<std::uint64_t>();
+    if (rounds > kMaxNumbered) {
+      throw InputError(
+          fmt::format("{}: {}: more than {} rounds with \"as\": each is kept by itself", path_,
+                      pointer, kMaxNumbered));
+    }
+    const std::string name = "{" + step["as"].get<std::string>() + "}";
+    Step result;
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+      json ops = step["ops"];
+      replace(ops, name, std::to_string(i));
+      for (Step& one : steps(ops, pointer + "/ops", depth)) result.body.push_back(std::move(one));
+    }
+    return result;
+  }
+  static void replace(json& value, const std::string& name, const std::string& number) {
+    if (value.is_structured()) {
+      for (json& part : value) replace(part, name, number);
+    } else if (value.is_string()) {
+      auto& text = value.get_ref<std::string&>();
+      for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at)) {
+        text.replace(at, name.size(), number);
+      }
+    }
   }
 
   // A region that grows (brk, mremap) would make "the whole region" another one in every round.

@@ -132,6 +132,7 @@ TEST(Reach, KernelMemoryIsFlushedOnEveryCore) {
 TEST(Reach, LocalIfAlone_IsADsbIshBeforeAndAMoveCostsADsbIshst) {
   Machine local(Reach::kLocalIfAlone, 2), broadcast(Reach::kBroadcast, 2);
   EXPECT_EQ(local.flush(Event::kDsbIsh)[0], broadcast.flush(Event::kDsbIsh)[0]);
+  EXPECT_EQ(local.flush(Event::kStoreDrain)[0], broadcast.flush(Event::kDsbIshst)[0]);
   const auto barriers = [](Machine& m) {
     const cpu::Core& to = m.k.system().machine.core(1);
     const std::uint64_t before = to.happened(Event::kDsbIshst);

@@ -97,6 +97,29 @@ TEST_F(JsonWorkload, BuiltInSchema_IsTheCheckedInFile) {
   EXPECT_EQ(text.str(), kWorkloadSchema);
 }
 
+TEST_F(JsonWorkload, RoundsThatAreNumberedHaveNamesOfTheirOwn) {
+  const Workload workload = read_ops(R"({"repeat": 3, "as": "i", "ops": [
+    {"op":"spawn","task":"w-{i}"}, {"op":"mmap","task":"w-{i}","region":"{i}{i}","size":"4K"},
+    {"repeat": 2, "ops": [{"op":"touch","task":"w-{i}","region":"{i}{i}"}]}]})");
+  const std::vector<Step>& rounds = workload.phases[0].steps[0].body;
+  ASSERT_EQ(rounds.size(), 9u);
+  std::set<TaskId> tasks;
+  std::set<RegionId> regions;
+  for (std::size_t i = 0; i < rounds.size(); i += 3) {
+    tasks.insert(rounds[i].op.task);
+    regions.insert(rounds[i + 1].op.region);
+    EXPECT_EQ(rounds[i + 2].body[0].op.region, rounds[i + 1].op.region);
+    EXPECT_EQ(rounds[i + 2].repeat, 2u);
+  }
+  EXPECT_EQ(tasks.size(), 3u);
+  EXPECT_EQ(regions.size(), 3u);
+  EXPECT_NE(error_of(R"({"repeat": 5000, "as": "i", "ops": [{"op":"spawn","task":"{i}"}]})")
+                .find("more than 4096 rounds"),
+            std::string::npos);
+  EXPECT_NE(error_of(R"({"repeat": 2, "as": "i", "ops": [{"op":"spawn","task":"{j}"}]})"),
+            "accepted");
+}
+
 TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
   const Workload workload = read_ops(std::string(kMap) + R"(,
     {"op":"touch","task":"a","region":"heap"}, {"op":"syscall","task":"a"},
@@ -105,7 +128,7 @@ TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
     {"op":"mremap","task":"a","region":"heap","new_size":"1M"},
     {"op":"munmap","task":"a","region":"heap"}, {"op":"brk","task":"a","region":"b","size":"1M"},
     {"op":"fork","task":"a","child":"b"}, {"op":"clone","task":"a","child":"t"},
-    {"op":"switch","task":"b"}, {"op":"exec","task":"b"}, {"op":"exit","task":"b"},
+    {"op":"switch","task":"b"}, {"op":"migrate","task":"b","core":1}, {"op":"exec","task":"b"}, {"op":"exit","task":"b"},
     {"op":"wait","task":"a","child":"b"}, {"op":"vfork","task":"a","child":"c"},
     {"op":"exit","task":"c"}, {"op":"vmalloc","region":"v","pages":4,"huge":true},
     {"op":"vfree","region":"v"}, {"op":"vm_map_ram","region":"r","pages":4},
