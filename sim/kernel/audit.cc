@@ -20,6 +20,20 @@ mmu::Descriptor whole_run(const mmu::PhysicalMemory& memory, const mmu::WalkResu
   return run;
 }
 
+// The walker's cache of stage 2: what it holds finds its way into the TLBs with the next walks.
+void audit_stage2(const mmu::PhysicalMemory& memory, const mmu::Stage2& stage2,
+                  AuditResult& result) {
+  for (const mmu::TlbEntry& entry : stage2.cache().entries()) {
+    if (!entry.valid) continue;
+    const PhysAddr ipa(entry.va().value);
+    const mmu::Stage2Result now = mmu::walk_stage2(memory, stage2.regime(), ipa, [] {});
+    const bool same = now.fault == mmu::FaultKind::kNone && now.base == entry.leaf.base &&
+                      now.page_bits == entry.leaf.page_bits &&
+                      now.rights == entry.leaf.stage2_rights;
+    if (!same) ++result.stale_leaves;
+  }
+}
+
 }  // namespace
 
 AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
@@ -28,7 +42,7 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
       mmu::field::kAp1.mask() | mmu::field::kAp2.mask() | mmu::field::kUxn.mask() |
       mmu::field::kPxn.mask() | mmu::field::kPoIndex.mask() | mmu::field::kAccessFlag.mask();
   AuditResult result;
-  result.bbm_violations = system.bbm_violations();
+  result.bbm_violations = system.bbm_violations() + system.protection->bbm_violations();
   std::map<std::uint16_t, const Mm*> owner;
   for (const Mm* mm : tasks.spaces()) {
     if (asids.valid(mm->space)) owner[mm->space.asid.value] = mm;
@@ -36,6 +50,7 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
   auto& machine = const_cast<cpu::Machine&>(system.machine);
   for (std::size_t c = 0; c < machine.core_count(); ++c) {
     const mmu::Mmu& mmu = machine.core(c).mmu();
+    if (mmu.stage2() != nullptr) audit_stage2(machine.memory(), *mmu.stage2(), result);
     if (mmu.empty()) continue;
     mmu::Registers regs = mmu.registers();
     // False if the address space is gone: its entries can be hit by nobody.

@@ -167,4 +167,23 @@ void TlbFlush::local_all(cpu::Core& core, FlushSite site) {
   core.isb();
 }
 
+void TlbFlush::broadcast(cpu::Core& core, FlushSite site, TlbiKind kind,
+                         std::uint64_t operand) const {
+  if (site != options_.left_out) core.tlbi({kind, Domain::kInner}, operand);
+  core.dsb_ish();
+}
+
+void TlbFlush::stage2_page(cpu::Core& core, FlushSite site, PhysAddr ipa) const {
+  core.dsb_ishst();
+  broadcast(core, site, TlbiKind::kIpas2e1, mmu::encode_va(VirtAddr(ipa.value), Asid(0), 0));
+  broadcast(core, site, TlbiKind::kVmalle1, 0);
+  core.isb();
+}
+
+void TlbFlush::stage2_all(cpu::Core& core, FlushSite site) const {
+  core.dsb_ishst();
+  broadcast(core, site, TlbiKind::kVmalls12e1, 0);
+  core.isb();
+}
+
 }  // namespace kpksim::kernel

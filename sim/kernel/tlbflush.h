@@ -26,8 +26,8 @@
 
 namespace kpksim::kernel {
 
-// Where the kernel flushes. One site may have several flushes of which only all together matter
-// (mprotect of a huge page flushes twice).
+// Where the kernel flushes, or the hypervisor that protects it. One site may have several flushes
+// of which only all together matter (mprotect of a huge page flushes twice).
 enum class FlushSite : std::uint8_t {
   kNone,
   kForkParent,
@@ -46,6 +46,8 @@ enum class FlushSite : std::uint8_t {
   kMadviseFree,
   kMadviseCold,
   kContpte,
+  kStage2Rights,
+  kStage2Split,
   kCount
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite::kCount)>
@@ -53,7 +55,7 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite
                        "unmap",         "mprotect",        "mremap",       "exit-mm",
                        "vmalloc-purge", "set-memory-pkey", "set-memory",   "asid-rollover",
                        "thp-split",     "thp-collapse",    "madvise-free", "madvise-cold",
-                       "contpte"};
+                       "contpte",       "stage2-rights",   "stage2-split"};
 
 struct FlushOptions {
   bool shootdowns = false;                // x86-64: by interrupts to other cores
@@ -89,6 +91,14 @@ class TlbFlush {
     if (options_.reach == Reach::kLocalIfAlone) core.dsb_ishst();
   }
 
+  // Those of a hypervisor for its virtual machine, at EL2, which always reach all cores. One
+  // mapping of stage 2, as
+  // __kvm_tlb_flush_vmid_ipa(): entries that hold both stages are not found by their IPA, so that
+  // all of stage 1 goes with it.
+  void stage2_page(cpu::Core& core, FlushSite site, PhysAddr ipa) const;
+  // Several, as __kvm_tlb_flush_vmid(): all of both stages.
+  void stage2_all(cpu::Core& core, FlushSite site) const;
+
  private:
   // The operations of one flush, or of several that are waited for once.
   struct Flush {
@@ -111,6 +121,7 @@ class TlbFlush {
   bool excess(std::uint64_t bytes, std::uint64_t stride) const;
   void sync(cpu::Core& core, const Flush& flush);  // __tlbi_sync_s1ish()
   void interrupt(cpu::Core& core);
+  void broadcast(cpu::Core& core, FlushSite site, mmu::TlbiKind kind, std::uint64_t operand) const;
 
   // x86-64: the operations here and on each core that runs `asid`, or, without one, on all.
   void shoot_down(cpu::Core& core, FlushSite site, mmu::TlbiKind kind,

@@ -324,6 +324,21 @@ unsigned Mmu::count_cached(Asid asid, VirtAddr start, VirtAddr end) const {
   return l1i_.count(asid, start, end) + l1d_.count(asid, start, end) + l2_.count(asid, start, end);
 }
 
+unsigned Mmu::count_cached_ipa(PhysAddr start, PhysAddr end) const {
+  unsigned found = 0;
+  const auto count = [&](const TlbEntry& e, PhysAddr ipa) {
+    const std::uint64_t size = 1ull << e.leaf.page_bits;
+    found += e.valid && ipa < end && ipa + size > start ? 1 : 0;
+  };
+  for (const Tlb* tlb : {&l1i_, &l1d_, &l2_}) {
+    for (const TlbEntry& e : tlb->entries())
+      count(e, e.valid ? ipa_of(e.leaf, e.va()) : PhysAddr());
+  }
+  if (stage2_ == nullptr) return found;
+  for (const TlbEntry& e : stage2_->cache().entries()) count(e, PhysAddr(e.va().value));
+  return found;
+}
+
 void Mmu::drop(const TlbiEffect& effect) {
   if (tlbi_empties_l1_) {  // TLBIs of stage 2 come here for this alone
     l1i_.clear();

@@ -122,6 +122,8 @@ class Mmu {
 
   // How many TLB entries of an address space, not global, map a part of [start, end).
   unsigned count_cached(Asid asid, VirtAddr start, VirtAddr end) const;
+  // How many entries, of the TLBs and of the cache of stage 2, hold a part of these IPAs.
+  unsigned count_cached_ipa(PhysAddr start, PhysAddr end) const;
   // Does it certainly hold nothing at all?
   bool empty() const { return presence_.empty(); }
 

@@ -194,6 +194,28 @@ TEST(Hypervisor, MarkingCostsEveryTlbEntry) {
   EXPECT_EQ(total(k, cpu::Event::kHvc), 5u);
 }
 
+// Pages that are in the TLBs as writable ones, on each core.
+TEST(Hypervisor, ARunThatBecomesTablesIsRefusedAtOnce) {
+  Kernel k(core_profile(), kernel_profile(), hypervisor(false, 2));
+  System& s = k.system();
+  constexpr std::uint64_t kPages = 8;
+  const Pfn first = *s.buddy.allocate(3, Mobility::kUnmovable);
+  const auto refused = [&] {
+    std::uint64_t sum = 0;
+    for (std::size_t c = 0; c < s.machine.core_count(); ++c) {
+      for (std::uint64_t i = 0; i < kPages; ++i) {
+        sum += s.machine.core(c).store64(linear_va(address_of(first + i)), 0).stage2 ? 1 : 0;
+      }
+    }
+    return sum;
+  };
+  EXPECT_EQ(refused(), 0u);
+  s.protection->mark(s.machine.core(0), first, kPages, TableKind::kPool);
+  EXPECT_EQ(refused(), 2 * kPages);
+  s.protection->unmark(s.machine.core(0), first, kPages);
+  EXPECT_EQ(refused(), 0u);
+}
+
 // Hardware would fault on each first use: boot leaves the updates to the kernel.
 TEST(Hypervisor, TheKernelSetsAccessFlagAndDirtyState) {
   Kernel k(core_profile(), kernel_profile(), hypervisor(false));

@@ -157,8 +157,9 @@ void make_cold(Life& l) {
   l.audit();
 }
 
-// Protections change the linear map in different ways, each with a flush of its own.
-constexpr std::array kPolicies = {"kpkeys-poe+lazy,per-page,pte", "rodata-toggle,per-page,pte"};
+// Protections change the linear map in different ways, or stage 2, each with a flush of its own.
+constexpr std::array kPolicies = {"kpkeys-poe+lazy,per-page,pte", "rodata-toggle,per-page,pte",
+                                  "hypervisor,per-page,pte"};
 constexpr std::array kReaching = {"none,buddy,pte,local-if-alone", "none,buddy,pte,ipi",
                                   "none,buddy,pte,domain"};
 

@@ -30,6 +30,7 @@ class Hypervisor final : public Protection {
         queues_(context.machine.core_count()) {}
 
   void boot(mmu::Registers& regs) const override { hypervised_.boot(regs); }
+  std::uint64_t bbm_violations() const override { return hypervised_.bbm_violations(); }
   void mark(cpu::Core& core, Pfn first, std::uint64_t count, TableKind) override {
     hypervised_.set_writable(core, first, count, false);
   }

@@ -29,7 +29,8 @@ class Hypervised {
  public:
   Hypervised(const ProtectionContext& context, const Parameters& parameters)
       : linear_map_(context.linear_map),
-        map_(context.machine.memory(), context.memory, context.frames, context.beyond),
+        map_(context.machine.memory(), context.flush, context.memory, context.frames,
+             context.beyond),
         instructions_(parameters.number("mark")) {}
 
   void boot(mmu::Registers& regs) const {
@@ -43,6 +44,7 @@ class Hypervised {
     map_.set_writable(core, first, count, writable);
     linear_map_.rights_changed(first, count);
   }
+  std::uint64_t bbm_violations() const { return map_.statistics().bbm_violations; }
 
  private:
   LinearMap& linear_map_;

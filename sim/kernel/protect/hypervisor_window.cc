@@ -14,6 +14,7 @@ class HypervisorWindow final : public ToggledTables {
       : hypervised_(context, parameters) {}
 
   void boot(mmu::Registers& regs) const override { hypervised_.boot(regs); }
+  std::uint64_t bbm_violations() const override { return hypervised_.bbm_violations(); }
 
  private:
   bool can_mark(TableKind) const override { return true; }

@@ -100,6 +100,8 @@ class Protection {
   // exception_return() gets what exception_entry() gave.
   virtual std::uint64_t exception_entry(cpu::Core&) { return 0; }
   virtual void exception_return(cpu::Core&, std::uint64_t) {}
+  // Entries that the mechanism itself made while a TLB still held what was there before them.
+  virtual std::uint64_t bbm_violations() const { return 0; }
 
  private:
   ProtectionStatistics statistics_;

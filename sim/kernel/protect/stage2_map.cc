@@ -4,7 +4,6 @@
 
 #include "sim/base/error.h"
 #include "sim/kernel/prot.h"
-#include "sim/mmu/tlbi.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -41,30 +40,12 @@ Descriptor leaf(PhysAddr pa, unsigned level) {
   return d.with(mmu::s2_field::kRead, 1).with(mmu::s2_field::kWrite, 1);
 }
 
-// As Linux's hypervisor code makes TLBs forget one mapping (__kvm_tlb_flush_vmid_ipa()): entries
-// that hold both stages are not found by their IPA, so that all of stage 1 goes with it.
-void forget(cpu::Core& core, PhysAddr ipa) {
-  core.dsb_ishst();
-  core.tlbi({mmu::TlbiKind::kIpas2e1, mmu::Domain::kInner, false},
-            mmu::encode_va(VirtAddr(ipa.value), Asid(0), 0));
-  core.dsb_ish();
-  core.tlbi({mmu::TlbiKind::kVmalle1, mmu::Domain::kInner, false}, 0);
-  core.dsb_ish();
-  core.isb();
-}
-
-// And of several (__kvm_tlb_flush_vmid()).
-void forget_all(cpu::Core& core) {
-  core.dsb_ishst();
-  core.tlbi({mmu::TlbiKind::kVmalls12e1, mmu::Domain::kInner, false}, 0);
-  core.dsb_ish();
-  core.isb();
-}
-
 }  // namespace
 
-Stage2Map::Stage2Map(mmu::PhysicalMemory& memory, Pfn first, std::uint64_t count, Pfn tables)
+Stage2Map::Stage2Map(mmu::PhysicalMemory& memory, TlbFlush& flush, Pfn first, std::uint64_t count,
+                     Pfn tables)
     : memory_(memory),
+      flush_(flush),
       end_(address_of(first + count)),
       next_table_(align_up(tables.value, kGeometries[0].tables)),
       tables_end_(next_table_ + most_tables(count, geometry_for(end_))),
@@ -129,11 +110,20 @@ Pfn Stage2Map::split(cpu::Core& core, PhysAddr at, PhysAddr ipa, unsigned level)
     core.touch_line(word);
   }
   memory_.write64(at, 0);
-  forget(core, ipa);
+  flush_.stage2_page(core, FlushSite::kStage2Split, ipa);
+  check_broken(core.machine(), ipa, level);
   memory_.write64(at, table_descriptor(table).raw);
   core.touch_line(at);
   ++statistics_.splits;
   return table;
+}
+
+void Stage2Map::check_broken(cpu::Machine& machine, PhysAddr ipa, unsigned level) {
+  const std::uint64_t size = 1ull << mmu::level_shift(level);
+  const PhysAddr start(align_down(ipa.value, size));
+  for (std::size_t c = 0; c < machine.core_count(); ++c) {
+    statistics_.bbm_violations += machine.core(c).mmu().count_cached_ipa(start, start + size);
+  }
 }
 
 std::uint64_t Stage2Map::change(cpu::Core& core, Pfn table, unsigned level, PhysAddr start,
@@ -168,9 +158,9 @@ void Stage2Map::set_writable(cpu::Core& core, Pfn first, std::uint64_t count, bo
                                        address_of(first + count), writable, last);
   statistics_.changed_leaves += changed;
   if (changed == 1) {
-    forget(core, last);
+    flush_.stage2_page(core, FlushSite::kStage2Rights, last);
   } else if (changed > 1) {
-    forget_all(core);
+    flush_.stage2_all(core, FlushSite::kStage2Rights);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "sim/cpu/core.h"
+#include "sim/kernel/tlbflush.h"
 #include "sim/mmu/physical_memory.h"
 #include "sim/mmu/registers.h"
 #include "sim/mmu/stage2.h"
@@ -22,10 +23,12 @@ class Stage2Map {
     std::uint64_t tables = 0;          // pages of stage 2 tables
     std::uint64_t changed_leaves = 0;  // rewritten descriptors
     std::uint64_t splits = 0;
+    std::uint64_t bbm_violations = 0;  // entries of split blocks that a TLB still held
   };
 
   // Maps `count` frames from `first` on, all rights, with tables from frame `tables` on.
-  Stage2Map(mmu::PhysicalMemory& memory, Pfn first, std::uint64_t count, Pfn tables);
+  Stage2Map(mmu::PhysicalMemory& memory, TlbFlush& flush, Pfn first, std::uint64_t count,
+            Pfn tables);
 
   // HCR_EL2.VM, VTCR_EL2 and VTTBR_EL2.
   void set_registers(mmu::Registers& regs) const;
@@ -40,12 +43,15 @@ class Stage2Map {
   Pfn new_table();
   PhysAddr entry(Pfn table, PhysAddr ipa, unsigned level) const;
   Pfn split(cpu::Core& core, PhysAddr entry, PhysAddr ipa, unsigned level);
+  // A block was broken: does a TLB hold a part of it?
+  void check_broken(cpu::Machine& machine, PhysAddr ipa, unsigned level);
   // Writes the leaves of [start, end) below a table and returns how many; `last`: the last one's
   // IPA.
   std::uint64_t change(cpu::Core& core, Pfn table, unsigned level, PhysAddr start, PhysAddr end,
                        bool writable, PhysAddr& last);
 
   mmu::PhysicalMemory& memory_;
+  TlbFlush& flush_;
   const PhysAddr end_;
   Pfn next_table_;
   const Pfn tables_end_;
