@@ -253,6 +253,32 @@ TEST(AddressSpace, MadvFreeKeepsHugePagesWhole) {
 }
 
 // A huge page without access is still there, for fork, mprotect and munmap.
+// A huge folio that is mapped by entries: when one page is to go, its pages become folios of their
+// own, and no TLB holds a run of them any more (try_to_migrate() with TTU_BATCH_FLUSH).
+TEST(AddressSpace, AFolioThatIsSplitLeavesNoRunInATlb) {
+  Kernel k(core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte));
+  k.spawn(1);
+  Vma vma = rw();
+  vma.huge = HugeAdvice::kHugepage;
+  const std::uint64_t at = k.mmap(1, vma, 2 * kPmdSize, 0x700000000);
+  k.touch(1, at, poe::AccessKind::kWrite);
+  k.madvise_fork(1, at + kPageSize, kPageSize, true);  // splits VMA and block, not the folio
+  const auto size_of = [&](std::uint64_t page) {
+    k.touch(1, at + page * kPageSize, poe::AccessKind::kRead);
+    const mmu::Leaf* leaf =
+        k.system().machine.core(0).mmu().cached(VirtAddr(at + page * kPageSize), false);
+    return leaf == nullptr ? 0 : 1ull << leaf->page_bits;
+  };
+  EXPECT_EQ(size_of(40), kContiguousEntries * kPageSize);
+  const cpu::Core& core = k.system().machine.core(0);
+  const auto flushed = [&] { return core.happened(cpu::tlbi_event(mmu::TlbiKind::kVale1)); };
+  const std::uint64_t before = flushed();
+  k.madvise_free(1, at + 100 * kPageSize, kPageSize);
+  EXPECT_GE(flushed() - before, kEntriesPerTable);
+  EXPECT_EQ(k.audit().stale_leaves, 0u);
+  EXPECT_EQ(size_of(40), kPageSize);
+}
+
 TEST(AddressSpace, HugePagesWithoutAccessAreNotLost) {
   Kernel k = batched();
   k.spawn(1);

@@ -74,6 +74,9 @@ TEST(TlbReplacement, OfAFullyAssociativeOne) { compare({1, 48}); }
 TEST(TlbReplacement, OfAFullyAssociativeOneWithAnOddNumberOfWays) { compare({1, 21}); }
 TEST(TlbReplacement, OfOneWithFewWays) { compare({1, 6}); }
 TEST(TlbReplacement, OfOneWithSets) { compare({4, 5}); }
+// Eight ways and more are looked at four side by side.
+TEST(TlbReplacement, OfOneWithSetsOfManyWays) { compare({4, 8}); }
+TEST(TlbReplacement, OfOneWithSetsOfManyWaysAndAnOddNumber) { compare({2, 13}); }
 
 // What the first level has lost the second still has.
 TEST(TlbReplacement, TheSecondLevelHoldsWhatTheFirstHasReplaced) {
