@@ -92,9 +92,8 @@ class TlbFlush {
   }
 
   // Those of a hypervisor for its virtual machine, at EL2, which always reach all cores. One
-  // mapping of stage 2, as
-  // __kvm_tlb_flush_vmid_ipa(): entries that hold both stages are not found by their IPA, so that
-  // all of stage 1 goes with it.
+  // mapping of stage 2, as __kvm_tlb_flush_vmid_ipa(): entries that hold both stages are not found
+  // by their IPA, so that all of stage 1 goes with it.
   void stage2_page(cpu::Core& core, FlushSite site, PhysAddr ipa) const;
   // Several, as __kvm_tlb_flush_vmid(): all of both stages.
   void stage2_all(cpu::Core& core, FlushSite site) const;

@@ -5,48 +5,38 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/kernel/fixture.h"
+#include <array>
 
 namespace kpksim::kernel {
 namespace {
 
 constexpr unsigned kBits = 2;  // 1, 2 and 3
 
-class Asids : public testing::Test {
- protected:
-  std::unique_ptr<Mm> mm() {
-    System& s = k_.system();
-    return std::make_unique<Mm>(s, cache_, s.machine.core(0));
+TEST(Asids, WhatRunsKeepsItsNumberWhenANewGenerationBegins_AndInTheNextOnesToo) {
+  AsidAllocator asids(kBits, 2);
+  AddressSpace stays;
+  asids.switch_to(stays, 0);
+  const Asid number = stays.asid;
+  const std::uint64_t first = asids.generation();
+  while (asids.generation() < first + 4) {
+    AddressSpace other;
+    asids.switch_to(other, 1);
+    EXPECT_NE(other.asid, number) << "core 0 still runs with it";
   }
-
-  Kernel k_{core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte)};
-  PageCache cache_;
-  AsidAllocator asids_{kBits, 2};
-};
-
-TEST_F(Asids, WhatRunsKeepsItsNumberWhenANewGenerationBegins_AndInTheNextOnesToo) {
-  const auto stays = mm();
-  asids_.switch_to(*stays, 0);
-  const Asid number = stays->asid;
-  const std::uint64_t first = asids_.generation();
-  std::vector<std::unique_ptr<Mm>> others;
-  while (asids_.generation() < first + 4) {
-    others.push_back(mm());
-    asids_.switch_to(*others.back(), 1);
-    EXPECT_NE(others.back()->asid, number) << "core 0 still runs with it";
-  }
-  EXPECT_TRUE(asids_.flush_pending(0));
-  EXPECT_TRUE(asids_.switch_to(*stays, 0)) << "entries of older generations";
-  EXPECT_EQ(stays->asid, number);
-  EXPECT_FALSE(asids_.switch_to(*stays, 0));
+  EXPECT_TRUE(asids.flush_pending(0));
+  EXPECT_TRUE(asids.switch_to(stays, 0).flush) << "entries of older generations";
+  EXPECT_EQ(stays.asid, number);
+  EXPECT_FALSE(asids.switch_to(stays, 0).flush);
 }
 
-TEST_F(Asids, WhatDoesNotRunGivesItsNumberUp) {
-  const auto gone = mm(), next = mm(), last = mm(), other = mm();
-  for (const auto* m : {&gone, &next, &last}) asids_.switch_to(**m, 1);
-  EXPECT_TRUE(asids_.switch_to(*other, 1));
-  EXPECT_EQ(other->asid, gone->asid);
-  EXPECT_FALSE(asids_.valid(*gone));
+TEST(Asids, WhatDoesNotRunGivesItsNumberUp) {
+  AsidAllocator asids(kBits, 2);
+  std::array<AddressSpace, 3> gone;
+  for (AddressSpace& space : gone) asids.switch_to(space, 1);
+  AddressSpace other;
+  EXPECT_TRUE(asids.switch_to(other, 1).flush);
+  EXPECT_EQ(other.asid, gone[0].asid);
+  EXPECT_FALSE(asids.valid(gone[0]));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "sim/base/error.h"
 #include "sim/kernel/boot_tables.h"
 #include "sim/kernel/pgalloc/allocator.h"
+#include "sim/mmu/walker.h"
 #include "tests/kernel/fixture.h"
 #include "tests/kernel/random_calls.h"
 
@@ -111,6 +112,44 @@ TEST(Allocators, AllTablesOfTheKernelAreMarked) {
       EXPECT_EQ(t.marked(tables), tables.size()) << allocator << " " << map;
     }
   }
+}
+
+// What docs/policies.md says of `per-page` on blocks: the tables that splits need stay unmarked,
+// and nothing else does. Whoever writes to one gives any page below it the default key.
+TEST(PerPage, OnBlocksTheTablesOfSplitsStayWritable_AndSoIsWhatTheyMap) {
+  for (const char* map : {"block", "contpte", "pte"}) {
+    Tables t("per-page", map);
+    System& s = t.system();
+    cpu::Core& core = s.machine.core(0);
+    t.take_all(1100);
+    const LinearMapStatistics splits = s.linear_map.statistics();
+    std::vector<Pfn> exposed;
+    for (const Pfn table : kernel_tables(s)) {
+      const VirtAddr word = linear_va(address_of(table)) + 511 * 8;
+      const std::uint64_t before = s.machine.memory().read64(address_of(table) + 511 * 8);
+      const mmu::Fault fault = core.store64(word, before);
+      EXPECT_EQ(static_cast<bool>(fault), t.marked(table));
+      if (!fault) exposed.push_back(table);
+    }
+    EXPECT_EQ(exposed.size(), splits.split_pud + splits.split_pmd) << map;
+    EXPECT_EQ(exposed.empty(), map != std::string("block"));
+  }
+}
+
+TEST(PerPage, AStrayStoreToTheTableOfASplitOpensAPageTable) {
+  Tables t("per-page", "block");
+  System& s = t.system();
+  cpu::Core& core = s.machine.core(0);
+  const Pfn victim = t.take();
+  const PhysAddr entry =
+      mmu::walk(s.machine.memory(), core.mmu().registers(), linear_va(address_of(victim))).address;
+  ASSERT_FALSE(t.marked(frame_of(entry)));
+  EXPECT_TRUE(core.store64(linear_va(address_of(victim)), 0).overlay);
+  const mmu::Descriptor d{s.machine.memory().read64(entry)};
+  EXPECT_FALSE(core.store64(linear_va(entry), d.with(mmu::field::kPoIndex, 0).raw));
+  // The old entry leaves the TLB sooner or later by itself.
+  s.flush.local_all(core, FlushSite::kSetMemory);
+  EXPECT_FALSE(core.store64(linear_va(address_of(victim)), 0));
 }
 
 // As EveryPolicy has it for the defaults.
