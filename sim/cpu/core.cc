@@ -83,7 +83,8 @@ Core::Elapsed Core::elapsed() const {
 
 inline void Core::apply_por() {
   mmu_.set_por_el1(por_el1_written_);
-  if ((por_el1_written_ != por_at_rest_ || wp_changed_) == ledger_.open()) {
+  const bool opens = ((por_el1_written_ ^ por_at_rest_) & window_bits_) != 0;
+  if ((opens || wp_changed_) == ledger_.open()) {
     ledger_.not_plain();  // one within another, or an exception
   } else if (ledger_.open()) {
     ledger_.close_window(in_flight_ != 0);

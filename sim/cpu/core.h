@@ -47,6 +47,8 @@ class Core {
   };
   Elapsed elapsed() const;
   Windows windows() const { return ledger_.windows(); }
+  // The bits of POR_EL1 that make a window where they are not as at rest; first all of them.
+  void set_window_bits(std::uint64_t bits) { window_bits_ = bits; }
   void forget_largest_window() { ledger_.forget_largest_window(); }
   // The key register and CR0.WP at rest, and as they were in the last window.
   mmu::WindowRegisters at_rest() const { return {por_at_rest_, wp_at_rest_}; }
@@ -255,7 +257,7 @@ class Core {
   Cycles timer_period_{0}, timer_due_{0};                   // or time
   std::function<void()> timer_;
   bool pan_ = true;
-  std::uint64_t por_at_rest_ = 0, por_open_ = 0;
+  std::uint64_t por_at_rest_ = 0, por_open_ = 0, window_bits_ = ~0ull;
   bool wp_at_rest_ = true, wp_open_ = true;  // CR0.WP
   bool wp_changed_ = false;                  // it is not as at rest
   struct Outstanding {

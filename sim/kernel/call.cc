@@ -31,6 +31,7 @@ std::uint64_t further_pages(const Call& call) {
 std::uint64_t instructions_of(const Call& call, const PathLengths& path) {
   switch (call.kind) {
     case CallKind::kNull:
+    case CallKind::kSetCred:
       return 0;
     case CallKind::kSmall:
       return path.small_call;
@@ -63,6 +64,11 @@ std::uint64_t instructions_of(const Call& call, const PathLengths& path) {
              (call.bytes <= kKey ? 0 : (call.bytes + kLine - 1) / kLine * path.random_block);
   }
   return 0;
+}
+
+unsigned opened_by(const Call& call) {
+  if (call.kind == CallKind::kPipe) return 2;
+  return call.kind == CallKind::kOpen && !call.absent ? 1 : 0;
 }
 
 std::uint64_t callbacks_of(const Call& call) {

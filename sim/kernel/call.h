@@ -20,8 +20,9 @@ enum class CallKind : std::uint8_t {
   kPipeData,    // read or write of one
   kSocketData,  // send or receive, within the machine
   kPoll,
-  kSignal,  // sent, handled and returned from
-  kRandom,  // getrandom()
+  kSignal,   // sent, handled and returned from
+  kRandom,   // getrandom()
+  kSetCred,  // setuid() and the like: new credentials; what else it executes is not measured
 };
 
 struct Call {
@@ -37,5 +38,7 @@ std::uint64_t instructions_of(const Call& call, const PathLengths& path);
 // How many objects it gives to RCU: what looking for an absent file made (simple_lookup(): files in
 // memory keep no negative entries), and a pipe's inode.
 std::uint64_t callbacks_of(const Call& call);
+// How many files it opens; each has a reference to its opener's credentials.
+unsigned opened_by(const Call& call);
 
 }  // namespace kpksim::kernel

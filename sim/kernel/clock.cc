@@ -39,7 +39,7 @@ void Clock::interrupt(cpu::Core& core) {
   }
   core.execute(system_.path().timer);
   scheduler_.read_clock(core, system_.profile.timer_milli_isb);
-  unsigned runs = system_.rcu.tick();
+  unsigned runs = system_.rcu.tick(core);
   if (++ticks_ % system_.profile.background_ticks == 0) ++runs;
   scheduler_.run_kernel_threads(core, runs);
   if (!user) system_.protection->exception_return(core, saved);
@@ -47,7 +47,7 @@ void Clock::interrupt(cpu::Core& core) {
 }
 
 void Clock::softirq(cpu::Core& core) {
-  system_.free_tables(core, timer_ ? system_.rcu.take_ready() : system_.rcu.take_all());
+  system_.free_tables(core, timer_ ? system_.rcu.take_ready() : system_.rcu.take_all(core));
 }
 
 void Clock::idle() {
@@ -55,7 +55,7 @@ void Clock::idle() {
   system_.exposure.runs(0);
   const unsigned level = core.level();
   core.continue_at(1);
-  system_.free_tables(core, system_.rcu.take_all());
+  system_.free_tables(core, system_.rcu.take_all(core));
   core.continue_at(level);
 }
 

@@ -22,7 +22,7 @@ void Gather::remove_table(cpu::Core& core, Pfn table, std::uint64_t va, unsigned
   tables_.push_back(table);
   if (tables_.size() == kTables) {  // tlb_table_flush()
     flush_tlb(core);
-    system_.rcu.call(std::move(tables_));
+    system_.rcu.call(core, std::move(tables_));
     tables_.clear();
   }
 }
@@ -49,7 +49,7 @@ void Gather::flush(cpu::Core& core) {
   flush_tlb(core);
   if (!tables_.empty()) {
     core.execute(system_.path().free_tables);
-    system_.rcu.call(std::move(tables_));
+    system_.rcu.call(core, std::move(tables_));
   }
   tables_.clear();
   for (const FolioPages& f : folios_) {

@@ -25,6 +25,7 @@ void Kernel::spawn(std::uint32_t id) {
   const Because because(core, Cause::kExec);
   Task& t = tasks_.add(id, std::make_shared<Mm>(system_, files_.cache(), core), cpu);
   t.stack = memory_.allocate_stack(core);
+  if (system_.creds) t.cred = system_.creds->commit(core, system_.creds->fresh(core));
   scheduler_.run_on(t);
   loader_.load(t, core);
   leave_kernel(core);
@@ -42,6 +43,34 @@ void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
   Task& c = tasks_.add(child, std::move(mm), next_cpu());
   c.stack = stack;
   c.slab = std::move(slab);
+  give_creds(c, call.task(), false, call.core());
+}
+
+// copy_creds()
+void Kernel::give_creds(Task& child, const Task& parent, bool thread, cpu::Core& core) {
+  if (!system_.creds) return;
+  if (thread) {
+    child.cred = parent.cred;
+    system_.creds->get(core, child.cred, 2);
+  } else {
+    child.cred = system_.creds->commit(core, system_.creds->prepare(core, parent.cred));
+  }
+}
+
+// prepare_creds() and commit_creds(), which puts the old ones.
+void Kernel::replace_creds(Task& t, cpu::Core& core) {
+  const LiveCred old = t.cred;
+  t.cred = system_.creds->commit(core, system_.creds->prepare(core, old));
+  system_.creds->put(core, old, 2);
+}
+
+// alloc_empty_file() and file_free() of the files that a call opens, to which their closes belong;
+// setuid() and the like.
+void Kernel::use_creds(Task& t, const Call& kind, cpu::Core& core) {
+  if (!system_.creds) return;
+  if (kind.kind == CallKind::kSetCred) replace_creds(t, core);
+  for (unsigned i = 0; i < opened_by(kind); ++i) system_.creds->get(core, t.cred);
+  for (unsigned i = 0; i < opened_by(kind); ++i) system_.creds->put(core, t.cred);
 }
 
 std::vector<Pfn> Kernel::process_pages() {
@@ -55,18 +84,24 @@ std::vector<Pfn> Kernel::process_pages() {
 }
 
 void Kernel::vfork(std::uint32_t parent, std::uint32_t child) {
-  clone_thread(parent, child);
+  share_mm(parent, child, false);
   tasks_.get(child).vfork_parent = parent;
 }
 
 void Kernel::clone_thread(std::uint32_t parent, std::uint32_t child) {
+  share_mm(parent, child, true);
+}
+
+void Kernel::share_mm(std::uint32_t parent, std::uint32_t child, bool thread) {
   Syscall call(*this, parent);
   const Because because(call.core(), Cause::kFork);
   call.core().execute(system_.path().thread);
   if (system_.profile.switch_reads_register) system_.protection->save(call.core());
   const std::uint64_t stack = memory_.allocate_stack(call.core());
   ++call.mm().users;
-  tasks_.add(child, call.task().mm, next_cpu()).stack = stack;
+  Task& c = tasks_.add(child, call.task().mm, next_cpu());
+  c.stack = stack;
+  give_creds(c, call.task(), thread, call.core());
 }
 
 void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
@@ -93,7 +128,11 @@ void Kernel::exec(std::uint32_t id, const MappedProgram* program, bool parent_ru
   t.mm = std::make_shared<Mm>(system_, files_.cache(), call.core());
   scheduler_.switch_mm(*t.mm, call.core());
   drop_mm(old, call.core());
-  system_.rcu.call();  // put_cred_rcu()
+  if (system_.creds) {
+    replace_creds(t, call.core());
+  } else {
+    system_.rcu.call(call.core());  // put_cred_rcu()
+  }
   if (program != nullptr) {
     loader_.load(t, *program, call.core());
   } else {
@@ -112,10 +151,10 @@ void Kernel::exit(std::uint32_t id) {
   t.slab.clear();
   t.dead = true;
   scheduler_.ended(t);
-  system_.rcu.call_for_task();
-  system_.rcu.call(2);  // delayed_put_pid(), radix_tree_node_rcu_free()
+  system_.rcu.call_for_task(call.core(), t.cred.object);
+  system_.rcu.call(call.core(), 2);  // delayed_put_pid(), radix_tree_node_rcu_free()
   // proc_flush_pid(): of the folder and one entry in it: dentry, inode, what security has of it
-  if (t.in_proc) system_.rcu.call(2 * 3);
+  if (t.in_proc) system_.rcu.call(call.core(), 2 * 3);
   for (unsigned i = 0; i < system_.profile.task_isb; ++i) call.core().isb();
   call.does_not_return();
 }
@@ -141,7 +180,8 @@ bool Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instr
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kSyscall);
   call.core().execute(instructions_of(kind, system_.path()) + instructions);
-  system_.rcu.call(callbacks_of(kind));
+  system_.rcu.call(call.core(), callbacks_of(kind));
+  use_creds(call.task(), kind, call.core());
   call.task().in_proc |= kind.proc;
   const auto access = buffer.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead;
   const std::uint64_t end = buffer.address + buffer.length;

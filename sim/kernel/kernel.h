@@ -127,8 +127,14 @@ class Kernel {
  private:
   class Syscall;  // entry and exit of a system call on the task's core
   cpu::Core& run_on(std::uint32_t id) { return scheduler_.run_on(tasks_.get(id)); }
+  void share_mm(std::uint32_t parent, std::uint32_t child, bool thread);
   unsigned next_cpu() { return next_cpu_++ % system_.config.cores; }
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
+  // What credentials have to do with it, where they have a key: a child gets a copy or a thread's
+  // references; a task gets new ones; a call takes and gives back references, or gets new ones.
+  void give_creds(Task& child, const Task& parent, bool thread, cpu::Core& core);
+  void replace_creds(Task& t, cpu::Core& core);
+  void use_creds(Task& t, const Call& kind, cpu::Core& core);
   std::vector<Pfn> process_pages();
 
   // In this order: each knows what stands above it.

@@ -84,13 +84,14 @@ std::uint64_t KernelMemory::pressure() {
   cpu::Core& core = context();
   const Because because(core, Cause::kShrink);
   // The page cache is dropped first, which takes longer than a grace period.
-  system_.free_tables(core, system_.rcu.take_all());
-  // drop_slab() calls all shrinkers until together they free almost nothing. Only this one is
+  system_.free_tables(core, system_.rcu.take_all(core));
+  // drop_slab() calls all shrinkers until together they free almost nothing. Only these are
   // modelled: until it has nothing more. What is too little for a batch it puts off, at most twice
   // over; that three calls in vain are the end is ours, not the kernel's.
   std::uint64_t freed = 0;
   for (unsigned in_vain = 0; in_vain < 3;) {
-    const std::uint64_t now = system_.allocator->shrink(core);
+    std::uint64_t now = system_.allocator->shrink(core);
+    if (system_.creds) now += system_.creds->shrink(core);
     freed += now;
     in_vain = now == 0 ? in_vain + 1 : 0;
   }

@@ -55,7 +55,7 @@ void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
     it = pages_.erase(it);
     const bool left = (it != pages_.end() && it->first / kNodePages == node) ||
                       (it != pages_.begin() && std::prev(it)->first / kNodePages == node);
-    if (!left) system.rcu.call();  // xa_node_free()
+    if (!left) system.rcu.call(core);  // xa_node_free()
   }
 }
 
@@ -166,7 +166,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   gather.flush(core);
   for (const auto& [at, vma] : gone) hugetlb_close(vma);
   core.execute(system_.path().munmap_vma * gone.size());
-  system_.rcu.call(gone.size());  // vm_area_free()
+  system_.rcu.call(core, gone.size());  // vm_area_free()
   return true;
 }
 
@@ -180,9 +180,9 @@ void Mm::exit(cpu::Core& core) {
     core.execute(system_.path().unlink_anon_vma);
     if (left == 0) continue;
     --left;
-    system_.rcu.call(system_.vma_slabs.give(1));
+    system_.rcu.call(core, system_.vma_slabs.give(1));
   }
-  system_.rcu.call(system_.vma_slabs.give(left));  // of VMAs that went before
+  system_.rcu.call(core, system_.vma_slabs.give(left));  // of VMAs that went before
   free_tables(gather, vmas_.all(), 0, 0, core);
   gather.flush(core);
   for (const auto& [start, vma] : vmas_.all()) hugetlb_close(vma);
@@ -229,7 +229,7 @@ void Mm::stored(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
   const MapleTree::Written written = maple_.store(vmas_, start, end);
   core.execute(system_.path().maple_node * written.nodes +
                (written.reshaped ? system_.path().maple_reshape : 0));
-  system_.rcu.call(written.freed);
+  system_.rcu.call(core, written.freed);
 }
 
 }  // namespace kpksim::kernel

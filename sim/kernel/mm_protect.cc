@@ -71,7 +71,7 @@ void Mm::merge_within(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
     const std::size_t gone = before - vmas_.all().size();
     if (gone == 0) continue;
     core.execute(system_.path().vma_merge * gone);
-    system_.rcu.call(gone);  // vm_area_free()
+    system_.rcu.call(core, gone);  // vm_area_free()
     const Vma& merged = *vmas_.find(*at);
     stored(merged.start, merged.end, core);
   }

@@ -68,14 +68,10 @@ bool PageTables::let_pass(cpu::Core& core, const mmu::Fault& fault) {
   core.continue_at(1);
   core.take_exception();
   const std::uint64_t saved = protection_.exception_entry(core);
-  const bool interrupt = interrupt_, lazy = std::exchange(lazy_, false), all_open = all_open_;
-  const std::size_t interrupted = interrupted_;
-  set_interrupt(true);
-  soft_->let_pass(core, fault);
-  interrupt_ = interrupt;
-  interrupted_ = interrupted;
-  all_open_ = all_open;
-  lazy_ = lazy;
+  {
+    const InterruptContext handler(*this);
+    soft_->let_pass(core, fault);
+  }
   protection_.exception_return(core, saved);
   core.eret(1);
   core.continue_at(level);

@@ -98,11 +98,24 @@ class PageTables {
     end(core, window.target, window.before, synchronised);
   }
 
-  // In interrupts lazy MMU sections do nothing, and what was open is closed.
-  void set_interrupt(bool interrupt) {
-    interrupt_ = interrupt;
-    interrupted_ = interrupt ? open_.size() : 0;
-    all_open_ = opens_all_ && open_.size() > interrupted_;
+  // In interrupts lazy MMU sections do nothing, and what was open is closed. They nest: the end of
+  // one gives back what was.
+  struct Interrupted {
+    bool interrupt, lazy, all_open;
+    std::size_t windows;
+  };
+  Interrupted begin_interrupt() {
+    const Interrupted before{interrupt_, lazy_, all_open_, interrupted_};
+    interrupt_ = true;
+    lazy_ = all_open_ = false;
+    interrupted_ = open_.size();
+    return before;
+  }
+  void end_interrupt(const Interrupted& before) {
+    interrupt_ = before.interrupt;
+    lazy_ = before.lazy;
+    all_open_ = before.all_open;
+    interrupted_ = before.windows;
   }
 
   // With soft=on.
@@ -209,13 +222,15 @@ class LazySection {
 
 class InterruptContext {
  public:
-  explicit InterruptContext(PageTables& tables) : tables_(tables) { tables_.set_interrupt(true); }
-  ~InterruptContext() { tables_.set_interrupt(false); }
+  explicit InterruptContext(PageTables& tables)
+      : tables_(tables), before_(tables.begin_interrupt()) {}
+  ~InterruptContext() { tables_.end_interrupt(before_); }
   InterruptContext(const InterruptContext&) = delete;
   InterruptContext& operator=(const InterruptContext&) = delete;
 
  private:
   PageTables& tables_;
+  const PageTables::Interrupted before_;
 };
 
 }  // namespace kpksim::kernel

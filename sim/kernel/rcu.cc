@@ -19,27 +19,58 @@ void append(Container& to, Container& from) {
 
 }  // namespace
 
-void Rcu::call(std::vector<Pfn> tables) {
+void Rcu::call(cpu::Core& core, std::uint64_t callbacks) {
+  if (heads_ == nullptr) return next_.resize(next_.size() + callbacks);
+  for (; callbacks != 0; --callbacks) add(core, {});
+}
+
+void Rcu::call(cpu::Core& core, std::vector<Pfn> tables) {
   tables_ += tables.size();
   pending_ += tables.size();
-  next_.push_back({std::move(tables), false});
+  add(core, {std::move(tables)});
+}
+
+void Rcu::add(cpu::Core& core, Callback callback) {
+  const PhysAddr last = last_head(), added = callback.head();
+  next_.push_back(std::move(callback));
+  if (heads_ != nullptr) heads_->queued(core, last, added);
+}
+
+// The segments are one list.
+PhysAddr Rcu::last_head() const {
+  for (const Callbacks* list : {&next_, &waiting_, &done_}) {
+    if (!list->empty()) return list->back().head();
+  }
+  return PhysAddr(0);
 }
 
 // rcu_do_batch()
-void Rcu::do_batch() {
-  for (std::size_t n = std::min(kCallbackLimit, done_.size()); n != 0; --n) {
+void Rcu::do_batch(cpu::Core& core) {
+  if (done_.empty()) return;
+  if (heads_ != nullptr) heads_->spliced(core, done_.back().head(), PhysAddr(0));
+  for (std::size_t n = kCallbackLimit; n != 0 && !done_.empty(); --n) {
     Callback callback = std::move(done_.front());
     done_.pop_front();
+    if (heads_ != nullptr) heads_->called(core, callback.head());
     ready_.insert(ready_.end(), callback.tables.begin(), callback.tables.end());
-    if (callback.task) call();  // put_cred_rcu()
+    if (callback.kind == Kind::kCred) heads_->free(core, callback.cred);
+    if (callback.kind != Kind::kTask) continue;
+    if (callback.cred.value == 0) {
+      call(core);  // put_cred_rcu()
+    } else {
+      heads_->free_task(core, callback.cred);
+    }
   }
+  if (heads_ == nullptr || done_.empty()) return;
+  const Callbacks& rest = waiting_.empty() ? next_ : waiting_;
+  heads_->spliced(core, done_.back().head(), rest.empty() ? PhysAddr(0) : rest.front().head());
 }
 
 // rcu_core(): reports the core's quiescent state, which was the last switch away from RCU's
 // thread, or asks for a grace period. Either wakes the thread: true.
-bool Rcu::pass() {
+bool Rcu::pass(cpu::Core& core) {
   const bool wakes = running_ || !next_.empty();
-  do_batch();
+  do_batch(core);
   return wakes;
 }
 
@@ -53,9 +84,9 @@ void Rcu::run_thread() {
 // rcu_sched_clock_irq() and the softirq that it raises. The softirq is raised again while callbacks
 // are left, and goes on at once, ten times, unless a reschedule is due, as it is when it has woken
 // RCU's thread; then its own thread does the rest, after that one.
-unsigned Rcu::tick() {
-  bool wakes = pass();
-  for (unsigned n = 1; !done_.empty() && !wakes && n < kSoftirqPasses; ++n) wakes = pass();
+unsigned Rcu::tick(cpu::Core& core) {
+  bool wakes = pass(core);
+  for (unsigned n = 1; !done_.empty() && !wakes && n < kSoftirqPasses; ++n) wakes = pass(core);
   unsigned runs = 0;
   for (bool softirqd = !done_.empty(); wakes || softirqd; softirqd = false) {
     if (std::exchange(wakes, false)) {
@@ -63,7 +94,7 @@ unsigned Rcu::tick() {
       ++runs;
     }
     if (!softirqd) continue;
-    while (!done_.empty()) wakes |= pass();
+    while (!done_.empty()) wakes |= pass(core);
     ++runs;
   }
   return runs;
@@ -74,12 +105,12 @@ std::vector<Pfn> Rcu::take_ready() {
   return std::exchange(ready_, {});
 }
 
-std::vector<Pfn> Rcu::take_all() {
+std::vector<Pfn> Rcu::take_all(cpu::Core& core) {
   append(done_, waiting_);
   append(done_, next_);
   running_ = false;
   while (!done_.empty()) {
-    do_batch();
+    do_batch(core);
     append(done_, next_);
   }
   return take_ready();

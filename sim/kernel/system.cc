@@ -7,6 +7,7 @@
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
+#include "sim/kernel/object/cred_policy.h"
 #include "sim/kernel/prot.h"
 #include "sim/mmu/walker.h"
 
@@ -120,12 +121,18 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   }
   for (std::size_t i = 0; i < machine.core_count(); ++i) {
     machine.core(i).set_registers(boot_registers(*protection, linear_map.root(), core));
+    machine.core(i).set_window_bits(protection->window_bits());
   }
   const Because boot(machine.core(0), Cause::kBoot);
   zero_page = allocate_page();
   page(zero_page).reserved = true;
   kernel_data = allocate_page();
   allocator->boot(machine.core(0));
+  if (const auto pages = cred_pages_of(protection_info, cfg.policy.protection.parameters)) {
+    creds = std::make_unique<Creds>(
+        AllocatorContext{buddy, linear_map, tables, machine.memory(), *protection}, *allocator, rcu,
+        path().section, *pages);
+  }
   const auto& [first, count] = linear_map.boot_range();
   exposure.add_boot_tables(first, count);
   exposure.add_swapper();

@@ -16,6 +16,7 @@
 #include "sim/kernel/exposure.h"
 #include "sim/kernel/hugetlb.h"
 #include "sim/kernel/linear_map.h"
+#include "sim/kernel/object/cred.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "sim/kernel/pgtable.h"
 #include "sim/kernel/policy.h"
@@ -77,6 +78,7 @@ class System {
   std::optional<SoftMode> soft;  // soft=on
   Hugetlb hugetlb;
   Rcu rcu;
+  std::unique_ptr<Creds> creds;  // cred=on
   VmaSlabs vma_slabs;
   LazyArray<Page> pages;
   Pfn zero_page;

@@ -23,6 +23,7 @@ struct Task {
   bool sve = false;                // has used it (TIF_SVE)
   bool dead = false;               // exited, not reaped
   bool in_proc = false;            // /proc has looked-up entries of it
+  LiveCred cred;                   // if credentials have a key
   std::vector<Pfn> slab;           // pages of its kernel objects: they lie between page tables
 };
 

@@ -154,7 +154,7 @@ void Vmalloc::unmap_aliases(cpu::Core& core) {
       continue;
     }
     it = blocks_.erase(it);
-    system_.rcu.call();  // kfree_rcu() of the block
+    system_.rcu.call(core);  // kfree_rcu() of the block
     defer(start, kRamBlockPages * kPageSize, core);
   }
   purge(core);
@@ -285,7 +285,7 @@ bool Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
   if (block->second.dirty != kRamBlockPages) return false;
   const std::uint64_t start = block->first;
   blocks_.erase(block);
-  system_.rcu.call();  // kfree_rcu() of the block
+  system_.rcu.call(core);  // kfree_rcu() of the block
   return defer(start, kRamBlockPages * kPageSize, core);
 }
 

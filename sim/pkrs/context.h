@@ -4,6 +4,7 @@
 // have no order: each is a set of rights.
 
 #include <cstdint>
+#include <initializer_list>
 
 #include "sim/base/types.h"
 
@@ -45,5 +46,29 @@ constexpr Context context_default(PkeyIndex managed) {
 constexpr Context context_writing(Context context, PkeyIndex managed) {
   return context.with(managed, Rights::kReadWrite);
 }
+
+// Several managed keys. A context lets its writers write one of them, whatever was in force; a
+// context in another is the inner one alone. Rights of keys that are not managed stay.
+class ManagedKeys {
+ public:
+  constexpr ManagedKeys(std::initializer_list<PkeyIndex> keys) {
+    Context all;
+    for (const PkeyIndex key : keys) {
+      reads_ = reads_.with(key, Rights::kRead);
+      all = all.with(key, Rights::kAll);
+    }
+    mask_ = all.por();
+  }
+  constexpr Context at_rest() const {
+    return Context(reads_.por()).with(PkeyIndex(0), Rights::kAll);
+  }
+  constexpr Context writing(Context before, PkeyIndex key) const {
+    return Context((before.por() & ~mask_) | reads_.por()).with(key, Rights::kReadWrite);
+  }
+
+ private:
+  Context reads_;
+  std::uint64_t mask_ = 0;
+};
 
 }  // namespace kpksim::pkrs

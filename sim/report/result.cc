@@ -118,17 +118,20 @@ ordered_json violations_json(const kernel::ProtectionStatistics& s) {
 
 // One phase, or the sum of all.
 ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& counters) {
-  return {{"events", counters_json(counters)},
-          {"cycles", cycles_json(counters)},
-          {"page_table_writes", phase.pt_writes},
-          {"allocator", allocator_json(phase.allocator)},
-          {"linear_map", statistics_json(phase.linear_map, kernel::kLinearMapStatistics)},
-          {"exposure", exposure_json(phase.exposure)},
-          {"audit",
-           {{"checked", phase.audit.checked},
-            {"stale_leaves", phase.audit.stale_leaves},
-            {"stale_tables", phase.audit.stale_tables},
-            {"bbm_violations", phase.audit.bbm_violations}}}};
+  ordered_json out = {
+      {"events", counters_json(counters)},
+      {"cycles", cycles_json(counters)},
+      {"page_table_writes", phase.pt_writes},
+      {"allocator", allocator_json(phase.allocator)},
+      {"linear_map", statistics_json(phase.linear_map, kernel::kLinearMapStatistics)},
+      {"exposure", exposure_json(phase.exposure)},
+      {"audit",
+       {{"checked", phase.audit.checked},
+        {"stale_leaves", phase.audit.stale_leaves},
+        {"stale_tables", phase.audit.stale_tables},
+        {"bbm_violations", phase.audit.bbm_violations}}}};
+  if (phase.creds) out["credentials"] = statistics_json(*phase.creds, kernel::kCredStatistics);
+  return out;
 }
 
 }  // namespace
@@ -189,6 +192,10 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
     kernel::append_allocator(total.allocator, phase.allocator);
     kernel::append_exposure(total.exposure, phase.exposure);
     append(total.linear_map, phase.linear_map, kernel::kLinearMapStatistics);
+    if (phase.creds) {
+      if (!total.creds) total.creds.emplace();
+      append(*total.creds, *phase.creds, kernel::kCredStatistics);
+    }
     total.audit.checked += phase.audit.checked;
     total.audit.stale_leaves += phase.audit.stale_leaves;
     total.audit.stale_tables += phase.audit.stale_tables;

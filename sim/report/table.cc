@@ -11,6 +11,7 @@
 #include "sim/cpu/statistics.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/linear_map.h"
+#include "sim/kernel/object/cred.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "sim/report/text_table.h"
 
@@ -66,7 +67,8 @@ class Counts {
   void statistics(const std::string& group, const std::array<Statistic<S>, N>& list) {
     for (const Statistic<S>& s : list) {
       row(std::string(s.description), [&](const ordered_json& part) {
-        return part[group][std::string(s.name)].template get<std::uint64_t>();
+        const auto it = part.find(group);  // some only a policy with this part has
+        return it == part.end() ? 0 : (*it)[std::string(s.name)].template get<std::uint64_t>();
       });
     }
   }
@@ -143,6 +145,8 @@ class Counts {
     own_statistics();
     table_.section("Linear map");
     statistics("linear_map", kernel::kLinearMapStatistics);
+    table_.section("Credentials");
+    statistics("credentials", kernel::kCredStatistics);
     exposure();
   }
 
@@ -422,7 +426,8 @@ std::string csv(const ordered_json& document) {
         for (const auto& [cause, n] : e["by_cause"].items()) figure(name, cause, n);
       }
       figure("page_table_writes", "", phase["page_table_writes"]);
-      for (const char* group : {"allocator", "linear_map"}) {
+      for (const char* group : {"allocator", "linear_map", "credentials"}) {
+        if (!phase.contains(group)) continue;
         for (const auto& [name, n] : phase[group].items()) figure(name, "", n);
       }
       for (const auto& [name, e] : phase["exposure"].items()) {

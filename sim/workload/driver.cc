@@ -47,8 +47,12 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.rcu_before = system.rcu.pending();
     result.rcu_added = system.rcu.tables();
     result.tasks_before = kernel_.task_count();
+    if (result.creds) {
+      result.creds = since(*result.creds, system.creds->statistics(), kernel::kCredStatistics);
+    }
     result.forced_flushes = system.forced_flushes;
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
+    if (system.creds) result.creds = system.creds->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
     system.exposure.forget_largest();
     const kernel::ExposureSums exposure = system.exposure.sums();
@@ -71,6 +75,9 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.linear_map =
         since(linear_map, system.linear_map.statistics(), kernel::kLinearMapStatistics);
     result.exposure = kernel::exposure_since(exposure, system.exposure.sums());
+    if (result.creds) {
+      result.creds = since(*result.creds, system.creds->statistics(), kernel::kCredStatistics);
+    }
     result.forced_flushes = system.forced_flushes - result.forced_flushes;
     result.audit = kernel_.audit();
     results.push_back(std::move(result));

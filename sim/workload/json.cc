@@ -84,7 +84,8 @@ const std::map<std::string, kernel::CallKind> kCalls = {
     {"socket_data", kernel::CallKind::kSocketData},
     {"poll", kernel::CallKind::kPoll},
     {"signal", kernel::CallKind::kSignal},
-    {"getrandom", kernel::CallKind::kRandom}};
+    {"getrandom", kernel::CallKind::kRandom},
+    {"setuid", kernel::CallKind::kSetCred}};
 
 class Reader {
  public:

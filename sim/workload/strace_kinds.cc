@@ -69,6 +69,16 @@ CallKind named(std::string_view call) {
       {"epoll_pwait2", CallKind::kPoll},
       {"sigreturn", CallKind::kSignal},
       {"rt_sigreturn", CallKind::kSignal},
+      {"setuid", CallKind::kSetCred},
+      {"setgid", CallKind::kSetCred},
+      {"setreuid", CallKind::kSetCred},
+      {"setregid", CallKind::kSetCred},
+      {"setresuid", CallKind::kSetCred},
+      {"setresgid", CallKind::kSetCred},
+      {"setfsuid", CallKind::kSetCred},
+      {"setfsgid", CallKind::kSetCred},
+      {"setgroups", CallKind::kSetCred},
+      {"capset", CallKind::kSetCred},
   };
   const auto it = kKinds.find(call);
   return it == kKinds.end() ? CallKind::kNull : it->second;
@@ -103,6 +113,8 @@ CallKind StraceReader::data_kind(const StraceLine& line, CallKind kind) {
 
 Call StraceReader::call_of(const StraceLine& line) {
   Call call{.kind = named(line.name)};
+  // abort_creds(): what was prepared was never protected.
+  if (call.kind == CallKind::kSetCred && line.failed) call.kind = CallKind::kNull;
   if (moves_data(call.kind)) {
     if (call.kind != CallKind::kSocketData) call.kind = data_kind(line, call.kind);
     if (line.failed) return call;

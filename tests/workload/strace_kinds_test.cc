@@ -26,6 +26,15 @@ TEST_F(StraceKinds, AnOpenWalksItsPath) {
   EXPECT_FALSE(call.absent);
 }
 
+TEST_F(StraceKinds, SetuidAndItsLikeGiveNewCredentials_UnlessTheyFail) {
+  for (const std::string name : {"setuid(1000)", "setgroups(0, NULL)", "setresgid(-1, 5, -1)",
+                                 "capset({version=_LINUX_CAPABILITY_VERSION_3, pid=0}, NULL)"}) {
+    EXPECT_EQ(last(name + " = 0\n").kind, CallKind::kSetCred) << name;
+    EXPECT_EQ(last(name + " = -1 EPERM (Operation not permitted)\n").kind, CallKind::kNull) << name;
+  }
+  EXPECT_EQ(last("getuid() = 0\n").kind, CallKind::kNull);
+}
+
 TEST_F(StraceKinds, WhatFailsIsALookUp) {
   const Call absent = last("openat(AT_FDCWD, \"a//b/c\", O_RDONLY) = -1 ENOENT (No such file)\n");
   EXPECT_EQ(absent.kind, CallKind::kLookup);

@@ -1,7 +1,9 @@
 // kpkeys on AArch64: page-table pages carry key PGTABLES, which POR_EL1 makes read-only; a window
 // reads POR_EL1, writes the opened value, ISB, and restores it the same way (kpkeys_set_level() and
-// kpkeys_restore_pkey_reg(); from v7 on kpkeys_enter_context() and kpkeys_leave_context()).
+// kpkeys_restore_pkey_reg(); from v7 on kpkeys_enter_context() and kpkeys_leave_context()). With
+// credentials (cred=on) there are two keys, and a value that would stay is not written.
 
+#include "sim/kernel/object/cred_policy.h"
 #include "sim/kernel/protect/kpkeys.h"
 
 namespace kpksim::kernel {
@@ -10,15 +12,25 @@ namespace {
 class KpkeysPoe final : public KeyedTables {
  public:
   KpkeysPoe(const ProtectionContext& context, const Parameters& parameters)
-      : KeyedTables(context), skips_(parameters.choice("series") == "v9") {}
+      : KeyedTables(context),
+        cred_(parameters.is_on("cred")),
+        keys_(cred_ ? pkrs::ManagedKeys{kPkeyPgtables, kPkeyCred}
+                    : pkrs::ManagedKeys{kPkeyPgtables}),
+        rest_(keys_.at_rest().por()),
+        skips_(cred_ || parameters.choice("series") == "v9") {}
 
   void boot(mmu::Registers& regs) const override {
     regs.tcr2 = mmu::tcr2::kPoe.set(regs.tcr2, 1);
-    regs.por_el1 = kContextDefault.por();
+    regs.por_el1 = rest_;
   }
-  std::uint64_t open(cpu::Core& core, const Target&) override {
+  std::uint64_t window_bits() const override {
+    const auto all = pkrs::Context(~0ull);
+    return cred_ ? ~all.with(kPkeyPgtables, pkrs::Rights::kNone).por() : ~0ull;
+  }
+  std::uint64_t open(cpu::Core& core, const Target&) override { return enter(core, kPkeyPgtables); }
+  std::uint64_t enter(cpu::Core& core, PkeyIndex key) override {
     const std::uint64_t before = core.mrs_por_el1();
-    const std::uint64_t por = context_writing(pkrs::Context(before), kPkeyPgtables).por();
+    const std::uint64_t por = keys_.writing(pkrs::Context(before), key).por();
     if (skips_ && por == before) return kUnchanged;
     core.msr_por_el1(por);
     core.isb();
@@ -29,11 +41,12 @@ class KpkeysPoe final : public KeyedTables {
     core.msr_por_el1(before);
     if (!synchronised) core.isb();
   }
+  void leave(cpu::Core& core, std::uint64_t before) override { close(core, {}, before, false); }
   void save(cpu::Core& core) override { core.mrs_por_el1(); }
   std::uint64_t exception_entry(cpu::Core& core) override {
     const std::uint64_t por = core.mrs_por_el1();
-    if (por != kContextDefault.por()) {
-      core.msr_por_el1(kContextDefault.por());
+    if (por != rest_) {
+      core.msr_por_el1(rest_);
       core.isb();
     }
     return por;
@@ -45,8 +58,23 @@ class KpkeysPoe final : public KeyedTables {
  private:
   static constexpr std::uint64_t kUnchanged = 0;  // of no context: key 0 has rights in each
 
-  bool skips_;
+  const bool cred_;
+  const pkrs::ManagedKeys keys_;
+  const std::uint64_t rest_;
+  const bool skips_;
 };
+
+std::vector<ParameterInfo> parameters() {
+  std::vector<ParameterInfo> all = {series_parameter(), soft_parameter()};
+  const std::vector<ParameterInfo> cred = cred_parameters();
+  all.insert(all.end(), cred.begin(), cred.end());
+  return all;
+}
+
+std::string against(const Combination& c) {
+  std::string why = against_kpkeys(c);
+  return why.empty() ? against_cred(c) : why;
+}
 
 const Protections::Entry registered{{
     .name = "kpkeys-poe",
@@ -54,8 +82,8 @@ const Protections::Entry registered{{
     .marks = "a key",
     .refuses = {{.overlay = true}},
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
-    .parameters = {series_parameter(), soft_parameter()},
-    .against = against_kpkeys,
+    .parameters = parameters(),
+    .against = against,
     .make = make_protection_of<KpkeysPoe>,
 }};
 

@@ -7,11 +7,16 @@
 namespace kpksim::kernel {
 namespace {
 
+std::unique_ptr<Protection> make_keys(const ProtectionContext& context, const std::string& series) {
+  const ProtectionInfo& info = Protections::find("kpkeys-poe", "protection");
+  return info.make(context,
+                   Parameters(std::string(info.name), info.parameters, {{"series", series}}));
+}
+
 class KpkeysPoeMte final : public Protection {
  public:
   KpkeysPoeMte(const ProtectionContext& context, const Parameters& parameters)
-      : keys_(Protections::find("kpkeys-poe", "protection").make(context, parameters)),
-        tags_(context, parameters) {}
+      : keys_(make_keys(context, parameters.choice("series"))), tags_(context, parameters) {}
 
   void boot(mmu::Registers& regs) const override {
     keys_->boot(regs);

@@ -94,6 +94,12 @@ class Protection {
   // back what was. `synchronised`: an ISB follows the close anyway.
   virtual std::uint64_t open(cpu::Core&, const Target&) { return 0; }
   virtual void close(cpu::Core&, const Target&, std::uint64_t /*before*/, bool /*synchronised*/) {}
+  // Around stores to objects that have a key of their own (sim/kernel/object/): this core may write
+  // those with `key`, and no page table. They nest like windows.
+  virtual std::uint64_t enter(cpu::Core&, PkeyIndex /*key*/) { return 0; }
+  virtual void leave(cpu::Core&, std::uint64_t /*before*/) {}
+  // The bits of the key register that let page tables be written: a change of others is no window.
+  virtual std::uint64_t window_bits() const { return ~0ull; }
   // The register is saved for a thread that stops, or copied for one that is created.
   virtual void save(cpu::Core&) {}
   // Around an exception taken from EL1: the register is saved, and has its value at rest meanwhile.
@@ -177,5 +183,6 @@ using Protections = Registry<ProtectionInfo>;
 
 inline constexpr PkeyIndex kPkeyDefault{0};
 inline constexpr PkeyIndex kPkeyPgtables{1};
+inline constexpr PkeyIndex kPkeyCred{2};
 
 }  // namespace kpksim::kernel

@@ -1,0 +1,44 @@
+#include "sim/kernel/object/object_key.h"
+
+#include <fmt/core.h>
+
+namespace kpksim::kernel {
+namespace {
+
+std::uint64_t writes_of_register(const cpu::Core& core) {
+  return core.happened(cpu::Event::kMsrPor);
+}
+
+}  // namespace
+
+std::uint64_t ObjectKey::load(cpu::Core& core, PhysAddr word) {
+  const cpu::LoadResult result = core.load64(linear_va(word));
+  if (!result.fault) return result.value;
+  throw KernelOops(fmt::format("load of an object at {:#x} refused", word.value), result.fault);
+}
+
+void ObjectKey::Section::store(PhysAddr word, std::uint64_t value) {
+  const mmu::Fault fault = core_.store64(linear_va(word), value);
+  if (fault)
+    throw KernelOops(fmt::format("store to an object at {:#x} refused", word.value), fault);
+}
+
+std::uint64_t ObjectKey::enter(cpu::Core& core) {
+  if (!key_) return 0;
+  ++sections_;
+  const std::uint64_t written = writes_of_register(core);
+  const std::uint64_t before = protection_.enter(core, *key_);
+  switches_ += writes_of_register(core) - written;
+  return before;
+}
+
+// The instructions come last: with interrupts off in the kernel, none finds an object half changed.
+void ObjectKey::leave(cpu::Core& core, std::uint64_t before) {
+  if (!key_) return;
+  const std::uint64_t written = writes_of_register(core);
+  protection_.leave(core, before);
+  switches_ += writes_of_register(core) - written;
+  core.execute_guard(guard_);
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,361 @@
+// Credentials with a key of their own: who can write them, what a section costs, and their life.
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/base/error.h"
+#include "tests/kernel/fixture.h"
+
+namespace kpksim::kernel {
+namespace {
+
+Config cred_config(const std::string& pages, Granularity map = Granularity::kBlock,
+                   const std::string& allocator = "pba") {
+  Config c = config("kpkeys-poe", false, allocator, map);
+  c.policy.protection.parameters = {{"cred", "on"}, {"cred_pages", pages}};
+  c.memory_bytes = 256ull << 20;
+  return c;
+}
+
+class World {
+ public:
+  explicit World(const Config& config) : k_(core_profile(), kernel_profile(), config) {}
+  explicit World(const std::string& pages = "single") : World(cred_config(pages)) {}
+
+  Kernel& kernel() { return k_; }
+  System& system() { return k_.system(); }
+  cpu::Core& core() { return system().machine.core(0); }
+  Creds& creds() { return *system().creds; }
+  LiveCred live() { return creds().commit(core(), creds().fresh(core())); }
+  // A store that is nobody's section. What it would have changed stays.
+  mmu::Fault stray(LiveCred cred) {
+    const VirtAddr word = linear_va(cred.object + 8);
+    const std::uint64_t before = core().load64(word).value;
+    const mmu::Fault fault = core().store64(word, ~before);
+    if (!fault) core().store64(word, before);
+    return fault;
+  }
+  std::uint64_t register_writes() { return core().happened(cpu::Event::kMsrPor); }
+  std::uint64_t usage(LiveCred cred) {
+    return system().machine.memory().read64(cred.object + Creds::kUsage);
+  }
+  std::uint64_t keyed() {
+    const Buddy& buddy = system().buddy;
+    std::uint64_t n = 0;
+    for (std::uint64_t i = 0; i < buddy.size(); ++i) {
+      const PkeyIndex key =
+          system().linear_map.key_of(system().machine.memory(), buddy.first() + i);
+      n += key == kPkeyCred ? 1 : 0;
+    }
+    return n;
+  }
+
+ private:
+  Kernel k_;
+};
+
+class CredOf : public testing::TestWithParam<const char*> {};
+
+TEST_P(CredOf, AStrayStoreToALiveOneFaultsAtRestAndInAWindowOfPageTables) {
+  World w{std::string(GetParam())};
+  const LiveCred cred = w.live();
+  EXPECT_TRUE(w.stray(cred).overlay);
+  {
+    const Window window(w.system().tables, w.core(), w.system().linear_map.root());
+    EXPECT_TRUE(w.stray(cred).overlay);
+  }
+  EXPECT_TRUE(w.stray(cred).overlay);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CredOf, testing::Values("single", "pool", "shared"));
+
+class CredTest : public testing::Test {
+ protected:
+  std::uint64_t sections() { return w.creds().statistics().sections; }
+  ObjectKey key() { return {*w.system().protection, kPkeyCred, 0}; }
+  World w;
+};
+
+TEST_F(CredTest, ASectionLetsCredentialsBeWritten_AndAnExceptionInItFindsItClosed) {
+  const LiveCred cred = w.live();
+  ObjectKey mine = key();
+  const ObjectKey::Section section(mine, w.core());
+  EXPECT_FALSE(w.stray(cred));
+  const std::uint64_t saved = w.system().protection->exception_entry(w.core());
+  EXPECT_TRUE(w.stray(cred).overlay);
+  w.system().protection->exception_return(w.core(), saved);
+  w.core().eret(1);
+  EXPECT_FALSE(w.stray(cred));
+}
+
+TEST_F(CredTest, BeforeItsCommitItIsOrdinaryMemory) {
+  const PreparedCred prepared = w.creds().prepare(w.core(), w.live());
+  EXPECT_FALSE(w.stray({prepared.object}));
+}
+
+// One context at a time: the inner one's rights alone, and then those of the outer one again.
+TEST_F(CredTest, AWindowInASectionClosesCredentials_AndASectionInAWindowClosesPageTables) {
+  const LiveCred cred = w.live();
+  w.kernel().spawn(1);
+  const Pfn table = w.system().linear_map.boot_tables().front().first;
+  const auto refused = [&] {
+    const VirtAddr word = linear_va(address_of(table) + 511 * 8);
+    return w.core().store64(word, w.core().load64(word).value).overlay;
+  };
+  w.core().continue_at(1);
+  ObjectKey mine = key();
+  {
+    const ObjectKey::Section section(mine, w.core());
+    EXPECT_TRUE(refused());
+    {
+      const Window window(w.system().tables, w.core(), table);
+      EXPECT_FALSE(refused());
+      EXPECT_TRUE(w.stray(cred).overlay);
+    }
+    EXPECT_FALSE(w.stray(cred));
+  }
+  const Window window(w.system().tables, w.core(), table);
+  EXPECT_FALSE(refused());
+  {
+    const ObjectKey::Section section(mine, w.core());
+    EXPECT_TRUE(refused());
+  }
+  EXPECT_FALSE(refused());
+}
+
+TEST_F(CredTest, ASectionInAnotherWritesNoRegister) {
+  const LiveCred cred = w.live();
+  ObjectKey mine = key();
+  const std::uint64_t before = w.register_writes();
+  {
+    const ObjectKey::Section outer(mine, w.core());
+    EXPECT_EQ(w.register_writes(), before + 1);
+    {
+      const ObjectKey::Section inner(mine, w.core());
+      EXPECT_FALSE(w.stray(cred));
+    }
+    EXPECT_EQ(w.register_writes(), before + 1);
+    EXPECT_FALSE(w.stray(cred));
+  }
+  EXPECT_EQ(w.register_writes(), before + 2);
+  EXPECT_EQ(mine.sections(), 2u);
+  EXPECT_EQ(mine.switches(), 2u);
+}
+
+// put_cred() of the last reference has call_rcu() inside.
+TEST_F(CredTest, TheLastPutSwitchesOnceForItselfAndForRcusHead) {
+  const LiveCred cred = w.live();
+  w.creds().get(w.core(), cred);
+  EXPECT_EQ(w.usage(cred), 3u);
+  const CredStatistics before = w.creds().statistics();
+  w.creds().put(w.core(), cred, 2);
+  EXPECT_EQ(w.creds().statistics().sections - before.sections, 1u);
+  w.creds().put(w.core(), cred);
+  EXPECT_EQ(w.creds().statistics().sections - before.sections, 3u);
+  EXPECT_EQ(w.creds().statistics().switches - before.switches, 4u);
+}
+
+TEST_F(CredTest, ASectionIsNoWindowOfPageTables) {
+  ObjectKey mine = key();
+  const std::uint64_t windows = w.core().windows().count;
+  { const ObjectKey::Section section(mine, w.core()); }
+  EXPECT_EQ(w.core().windows().count, windows);
+  { const Window window(w.system().tables, w.core(), w.system().linear_map.root()); }
+  EXPECT_EQ(w.core().windows().count, windows + 1);
+}
+
+TEST_F(CredTest, RcuLinksHeadsInTheObjects_AndEachWriteToOneIsASection) {
+  const LiveCred first = w.live(), second = w.live();
+  const auto word = [&](LiveCred c, std::uint64_t at) {
+    return w.system().machine.memory().read64(c.object + at);
+  };
+  w.creds().put(w.core(), first, 2);
+  EXPECT_NE(word(first, Creds::kRcuFunction), 0u);
+  EXPECT_EQ(word(first, Creds::kRcuNext), 0u);
+  w.creds().put(w.core(), second, 2);
+  EXPECT_EQ(word(first, Creds::kRcuNext), second.object.value);
+  const std::uint64_t before = sections();
+  w.system().rcu.call(w.core(), 3);  // heads of others: RCU cannot tell
+  EXPECT_EQ(sections() - before, 3u);
+  EXPECT_EQ(word(second, Creds::kRcuNext), 0u);
+  // The list is taken out, five functions are cleared, two objects go to their slab's free list.
+  w.system().rcu.take_all(w.core());
+  EXPECT_EQ(sections() - before, 3u + 1 + 5 + 2);
+  EXPECT_EQ(word(first, Creds::kRcuFunction), 0u);
+  EXPECT_EQ(w.creds().statistics().live, 0u);
+}
+
+// At each hook of RCU's that is in no section, a store to another credential is tried.
+class Spy final : public RcuHeads {
+ public:
+  explicit Spy(World& w) : w_(w), victim_(w.live()) { w.system().rcu.set_heads(*this); }
+  void queued(cpu::Core& core, PhysAddr last, PhysAddr added) override {
+    w_.creds().queued(core, last, added);
+  }
+  void spliced(cpu::Core& core, PhysAddr last, PhysAddr next) override {
+    attack();
+    w_.creds().spliced(core, last, next);
+    attack();
+  }
+  void called(cpu::Core& core, PhysAddr object) override {
+    attack();
+    w_.creds().called(core, object);
+    attack();
+  }
+  void free(cpu::Core& core, PhysAddr cred) override {
+    attack();
+    w_.creds().free(core, cred);
+    attack();
+    ++freed;
+  }
+  void free_task(cpu::Core& core, PhysAddr cred) override {
+    attack();
+    w_.creds().free_task(core, cred);
+    attack();
+  }
+  unsigned attacks = 0, refused = 0, freed = 0;
+
+ private:
+  void attack() {
+    ++attacks;
+    refused += w_.stray(victim_).overlay ? 1 : 0;
+  }
+  World& w_;
+  const LiveCred victim_;
+};
+
+TEST_F(CredTest, AStrayStoreFaultsInCallbacksOfRcu_AlsoInInterruptsOfTheKernel) {
+  for (const bool interrupts : {false, true}) {
+    World world;
+    Spy spy(world);
+    Kernel& k = world.kernel();
+    k.spawn(1);
+    if (interrupts) k.clock().set_timer(2000);
+    for (std::uint32_t id = 2; id < 12; ++id) {
+      k.fork(1, id);
+      k.exec(id);
+      k.exit(id);
+      k.wait(1, id);
+    }
+    EXPECT_GT(spy.freed, 10u);
+    EXPECT_GT(spy.attacks, 100u);
+    EXPECT_EQ(spy.refused, spy.attacks);
+  }
+}
+
+TEST_F(CredTest, EachCallTakesWhatLinuxTakes) {
+  Kernel& k = w.kernel();
+  k.spawn(1);
+  const auto after = [&](const auto& call) {
+    const CredStatistics before = w.creds().statistics();
+    call();
+    return since(before, w.creds().statistics(), kCredStatistics);
+  };
+  EXPECT_EQ(after([&] { k.fork(1, 2); }).committed, 1u);
+  EXPECT_EQ(after([&] { k.vfork(1, 3); }).committed, 1u);
+  const CredStatistics thread = after([&] { k.clone_thread(1, 4); });
+  EXPECT_EQ(thread.committed, 0u);
+  EXPECT_EQ(thread.sections, 1u);
+  const CredStatistics set = after([&] { k.system_call(2, {.kind = CallKind::kSetCred}); });
+  EXPECT_EQ(set.committed, 1u);
+  EXPECT_EQ(set.freed, 1u);
+  EXPECT_EQ(after([&] { k.exec(2); }).committed, 1u);
+  EXPECT_EQ(after([&] { k.system_call(2, {.kind = CallKind::kOpen, .components = 1}); }).switches,
+            4u);
+  EXPECT_EQ(after([&] { k.system_call(2, {.kind = CallKind::kPipe}); }).committed, 0u);
+  const std::uint64_t live = w.creds().statistics().live;
+  k.exit(4);  // its process lives on
+  EXPECT_EQ(w.creds().statistics().live, live);
+  k.exit(2);
+  EXPECT_EQ(w.creds().statistics().live, live - 1);
+}
+
+TEST_F(CredTest, PagesKeyedOneByOneAreACallForEachSlab) {
+  const LinearMapStatistics before = w.system().linear_map.statistics();
+  constexpr std::uint64_t kObjects = kPageSize / Creds::kBytes;
+  std::vector<LiveCred> creds;
+  for (std::uint64_t i = 0; i < 10 * kObjects; ++i) creds.push_back(w.live());
+  EXPECT_EQ(w.creds().statistics().slabs_keyed, 10u);
+  EXPECT_EQ(w.keyed(), 10u);
+  EXPECT_EQ(w.system().linear_map.statistics().set_memory_pkey - before.set_memory_pkey, 10u);
+  // Empty slabs go but for a few. Their pages' ends are boundaries: nothing is split in a callback.
+  const LinearMapStatistics full = w.system().linear_map.statistics();
+  for (const LiveCred cred : creds) w.creds().put(w.core(), cred, 2);
+  w.system().rcu.take_all(w.core());
+  EXPECT_EQ(w.creds().statistics().slabs_unkeyed, 5u);
+  EXPECT_EQ(w.keyed(), 5u);
+  EXPECT_EQ(w.system().linear_map.statistics().split_pmd, full.split_pmd);
+  EXPECT_EQ(w.system().linear_map.statistics().split_contpte, full.split_contpte);
+}
+
+TEST(CredPolicy, WhatSaysNothingOrCannotBeIsRefusedWithTheReason) {
+  const auto reason = [](const std::string& text) {
+    return reason_against(parse_policy(text)).value_or("");
+  };
+  EXPECT_EQ(reason("kpkeys-poe:cred=on:cred_pages=shared,pba,block"), "");
+  EXPECT_NE(reason("kpkeys-poe:cred=on:cred_pages=shared,per-page,pte").find("pool"),
+            std::string::npos);
+  EXPECT_NE(reason("kpkeys-poe:cred_pages=pool,pba,block").find("cred=on"), std::string::npos);
+  EXPECT_THROW(reason("kpkeys-pks:cred=on,per-page,pte"), InputError);
+}
+
+// Threads share credentials until one of them gets new ones. Without interrupts RCU is done at the
+// end of each call, so that exactly those are live that a task has.
+RC_GTEST_PROP(CredProperty, ARandomLifeHasEachCredentialOnce_AndLeavesNoneBehind, ()) {
+  const auto pages = *rc::gen::element<std::string>("single", "pool", "shared");
+  const auto map = *rc::gen::element(Granularity::kBlock, Granularity::kContPte);
+  World w(cred_config(pages, map));
+  Kernel& k = w.kernel();
+  k.spawn(1);
+  std::map<std::uint32_t, int> cred_of = {{1, 0}};  // of each task that lives
+  std::set<std::uint32_t> processes = {1};          // that are no thread, so may exec
+  std::uint32_t last = 1;
+  int fresh = 0;
+  const auto steps = *rc::gen::container<std::vector<std::pair<unsigned, unsigned>>>(
+      60, rc::gen::pair(rc::gen::inRange(0u, 8u), rc::gen::inRange(0u, 1000u)));
+  for (const auto& [what, n] : steps) {
+    auto at = cred_of.begin();
+    std::advance(at, n % cred_of.size());
+    const std::uint32_t id = at->first;
+    if (what <= 1) {
+      k.fork(id, ++last);
+      processes.insert(last);
+      cred_of[last] = ++fresh;
+    } else if (what == 2) {
+      k.clone_thread(id, ++last);
+      cred_of[last] = at->second;
+    } else if (what == 3) {
+      k.system_call(id, {.kind = CallKind::kSetCred});
+      at->second = ++fresh;
+    } else if (what == 4) {
+      k.system_call(id, {.kind = CallKind::kOpen, .components = 2});
+    } else if (what == 5 && processes.contains(id)) {
+      k.exec(id);
+      at->second = ++fresh;
+    } else if (what == 6 && cred_of.size() > 1) {
+      k.exit(id);
+      cred_of.erase(at);
+    } else if (what == 7) {
+      k.memory().pressure();
+    }
+    std::set<int> distinct;
+    for (const auto& [task, cred] : cred_of) distinct.insert(cred);
+    RC_ASSERT(w.creds().statistics().live == distinct.size());
+  }
+  k.exit_all();
+  k.clock().wait_for_rcu();
+  const CredStatistics end = w.creds().statistics();
+  RC_ASSERT(end.live == 0u);
+  RC_ASSERT(end.committed == end.freed);
+  RC_ASSERT(w.keyed() == end.slabs_keyed - end.slabs_unkeyed + end.cached);
+  RC_ASSERT(k.audit().stale_leaves == 0u);
+}
+
+}  // namespace
+}  // namespace kpksim::kernel
