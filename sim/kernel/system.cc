@@ -128,10 +128,10 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   page(zero_page).reserved = true;
   kernel_data = allocate_page();
   allocator->boot(machine.core(0));
-  if (const auto pages = cred_pages_of(protection_info, cfg.policy.protection.parameters)) {
+  if (const auto from = cred_pages_of(protection_info, cfg.policy.protection.parameters)) {
     creds = std::make_unique<Creds>(
         AllocatorContext{buddy, linear_map, tables, machine.memory(), *protection}, *allocator, rcu,
-        path().section, *pages);
+        path().section, *from);
   }
   const auto& [first, count] = linear_map.boot_range();
   exposure.add_boot_tables(first, count);
