@@ -60,7 +60,7 @@ class Pba final : public PageTableAllocator, private PoolClient {
   }
   std::vector<OwnStatistic> own() const override {
     std::vector<OwnStatistic> out;
-    out.reserve(orders_.size() + 3);
+    out.reserve(orders_.size() + 4);
     for (std::size_t i = 0; i < orders_.size(); ++i) {
       out.push_back({fmt::format("refills_order_{}", orders_[i]), "refills",
                      fmt::format("refills with {} pages", 1u << orders_[i]), pages_.refills(i)});
@@ -71,6 +71,11 @@ class Pba final : public PageTableAllocator, private PoolClient {
                    pages_.shrunk_blocks()});
     out.push_back(
         {"shrunk_pages", "pages", "single pages released by the shrinker", pages_.shrunk_pages()});
+    // A pool with one client never does.
+    if (pages_.borrowed() != 0) {
+      out.push_back({"borrowed", "pages", "pages keyed anew, which another client had spare",
+                     pages_.borrowed()});
+    }
     return out;
   }
 
