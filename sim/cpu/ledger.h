@@ -81,7 +81,8 @@ class Ledger {
   std::uint64_t length_of_window();
 
   const std::array<std::uint64_t, kEvents>& cost_;
-  Row* row_ = &counts_[0][0];  // what is counted in now
+  std::array<std::array<Row, kCauses>, 2> counts_{};  // outside windows, in them
+  Row* row_ = &counts_[0][0];                         // what is counted in now
   CauseId cause_ = 0;
   bool open_ = false;
   struct {
@@ -102,7 +103,6 @@ class Ledger {
   std::uint32_t causes_ = 1;
   Windows others_;
   std::array<std::uint64_t, kCauses> others_length_{};  // millicycles, by cause
-  std::array<std::array<Row, kCauses>, 2> counts_{};    // outside windows, in them
 };
 
 }  // namespace kpksim::cpu

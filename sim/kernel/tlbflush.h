@@ -10,9 +10,8 @@
 //                   cpu", 2025: DSB ISH, so that the look at where it ran comes after the store to
 //                   the table). An address space that runs on another core costs that a DSB ISHST.
 //   ipi             here and, by an interrupt each, on the cores that have run it: TLBI, DSB NSH
-//   domain          as broadcast, to the cores that have run it (FEAT_TLBID, Armv9.7). Which sets
-//   of
-//                   cores a domain can be is not known yet: here it can be each.
+//   domain          as broadcast, to the cores that have run it (FEAT_TLBID, Armv9.7). A domain can
+//                   be any set of cores here; which ones hardware will have is not known yet.
 
 #include <array>
 #include <cstdint>
