@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::uint64_t kRange = 1ull << (kPmdShift - kPageShift);  // of early tables, in pages
 
+// What the leaves of a split have from their block: its key, and that it is read-only.
+constexpr std::uint64_t kAttributes =
+    mmu::field::kPoIndex.mask() | mmu::field::kAp2.mask() | mmu::field::kDbm.mask();
+
 PhysAddr entry_address(Pfn table, VirtAddr va, unsigned level) {
   return address_of(table) + ((va.value >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
 }
@@ -68,7 +72,8 @@ void LinearMap::build_blocks(mmu::PhysicalMemory& memory, Buddy& buddy) {
       if (level == mmu::kLastLevel || block) {
         const std::uint64_t run = size * kContiguousEntries;
         const PhysAddr run_start(align_down(pa.value, run));
-        const bool whole_run = level >= 2 && run_start >= start && run_start + run <= end;
+        const bool whole_run =
+            rules_ == Rules::kArm64 && level >= 2 && run_start >= start && run_start + run <= end;
         memory.write64(entry, linear_leaf(pa, level, whole_run).raw);
         pa += size;
         break;
@@ -100,9 +105,10 @@ void LinearMap::split_block(cpu::Core& core, const Entry& block) {
   if (observer_ != nullptr) observer_->split(table);
   const unsigned level = block.level + 1;
   const std::uint64_t size = 1ull << mmu::level_shift(level);
+  const bool contiguous = rules_ == Rules::kArm64;
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
-    const Descriptor d = linear_leaf(block.descriptor.output() + i * size, level, true)
-                             .with(mmu::field::kPoIndex, block.descriptor.po_index().value);
+    Descriptor d = linear_leaf(block.descriptor.output() + i * size, level, contiguous);
+    d.raw = (d.raw & ~kAttributes) | (block.descriptor.raw & kAttributes);
     tables_.update(core, address_of(table) + i * 8, d);
   }
   core.dsb_ishst();
@@ -152,7 +158,8 @@ void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
 }
 
 // Splits what the range covers in part, then rewrites its leaves.
-bool LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change) {
+LinearMap::Done LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end,
+                                         const Change& change) {
   const bool splits =
       granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end));
   if (splits) {
@@ -164,36 +171,35 @@ bool LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, con
   const LazySection lazy(tables_, core, Target());
   for (VirtAddr va = start; va < end;) {
     const Entry leaf = leaf_of(core, va);
-    tables_.set_pte(core, leaf.address,
-                    Descriptor{(leaf.descriptor.raw & ~change.clear) | change.set}, true);
+    tables_.set_pte(core, leaf.address, applied(change, leaf.descriptor), true);
     va += 1ull << mmu::level_shift(leaf.level);
   }
-  return splits;
+  return {splits, true};
+}
+
+void LinearMap::change_range(cpu::Core& core, FlushSite site, Pfn first, std::uint64_t count,
+                             const Change& change) {
+  core.execute(instructions_);
+  const VirtAddr start = linear_va(address_of(first));
+  const VirtAddr end = start + count * kPageSize;
+  const Done done = rules_ == Rules::kX86 ? cpa(core, site, start, end, change)
+                                          : change_leaves(core, start, end, change);
+  const bool becomes_valid = change.clear == 0 && change.set == mmu::field::kValid.mask();
+  if (done.changed && !becomes_valid) flush_.kernel_range(core, site, start, end);
+  if (done.split) table_source_->finish_split(core);
+  rights_changed(first, count);
 }
 
 void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key) {
   ++statistics_.set_memory_pkey;
-  core.execute(instructions_);
   statistics_.pages += count;
-  const VirtAddr start = linear_va(address_of(first));
-  const VirtAddr end = start + count * kPageSize;
-  const bool split = change_leaves(
-      core, start, end, {mmu::field::kPoIndex.mask(), mmu::field::kPoIndex.set(0, key.value)});
-  flush_.kernel_range(core, FlushSite::kSetMemoryPkey, start, end);
-  if (split) table_source_->finish_split(core);
-  rights_changed(first, count);
+  change_range(core, FlushSite::kSetMemoryPkey, first, count,
+               {mmu::field::kPoIndex.mask(), mmu::field::kPoIndex.set(0, key.value)});
 }
 
 void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change) {
   ++statistics_.set_memory;
-  core.execute(instructions_);
-  const VirtAddr start = linear_va(address_of(first));
-  const VirtAddr end = start + count * kPageSize;
-  const bool split = change_leaves(core, start, end, change);
-  const bool becomes_valid = change.clear == 0 && change.set == mmu::field::kValid.mask();
-  if (!becomes_valid) flush_.kernel_range(core, FlushSite::kSetMemory, start, end);
-  if (split) table_source_->finish_split(core);
-  rights_changed(first, count);
+  change_range(core, FlushSite::kSetMemory, first, count, change);
 }
 
 std::vector<std::pair<Pfn, std::uint64_t>> LinearMap::boot_tables() const {

@@ -1,6 +1,7 @@
 #pragma once
 // The kernel's linear map: all memory at PAGE_OFFSET, mapped with pages, contiguous runs or blocks,
-// and set_memory_pkey(), which changes the key of a range and splits blocks where it must.
+// and set_memory_pkey(), which changes the key of a range and splits blocks where it must: by
+// arm64's rules (linear_map.cc), or by x86's (linear_map_cpa.cc).
 
 #include <array>
 #include <cstdint>
@@ -58,10 +59,14 @@ class LinearMapObserver {
 
 class LinearMap {
  public:
+  // How ranges are changed, and whether leaves come in contiguous runs: arm64's way or x86's.
+  enum class Rules : std::uint8_t { kArm64, kX86 };
+
   // `instructions`: of one set_memory_pkey() call.
-  LinearMap(Granularity granularity, EarlyTables early, PageTables& tables, TlbFlush& flush,
-            std::uint64_t instructions)
-      : granularity_(granularity),
+  LinearMap(Rules rules, Granularity granularity, EarlyTables early, PageTables& tables,
+            TlbFlush& flush, std::uint64_t instructions)
+      : rules_(rules),
+        granularity_(granularity),
         early_(early),
         tables_(tables),
         flush_(flush),
@@ -77,7 +82,8 @@ class LinearMap {
   void set_observer(LinearMapObserver& observer) { observer_ = &observer; }
 
   // set_memory_pkey(): keys `count` pages from `first` on. Splits, rewrites the leaves in one lazy
-  // MMU section, then flush_tlb_kernel_range.
+  // MMU section, then flush_tlb_kernel_range; x86 flushes after each split too, and not at all
+  // where no leaf has changed.
   void set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key);
 
   // set_memory_ro(), set_memory_rw() and set_memory_valid() (change_memory_common()): in the leaves
@@ -87,6 +93,9 @@ class LinearMap {
     std::uint64_t clear = 0, set = 0;
   };
   void set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change);
+  static constexpr mmu::Descriptor applied(const Change& change, mmu::Descriptor leaf) {
+    return mmu::Descriptor{(leaf.raw & ~change.clear) | change.set};
+  }
 
   // Who may write these pages has changed in another place than the map: at stage 2.
   void rights_changed(Pfn first, std::uint64_t count) {
@@ -121,11 +130,23 @@ class LinearMap {
   Entry leaf_of(cpu::Core& core, VirtAddr va) const;
   bool is_boundary(cpu::Core& core, VirtAddr va) const;
   void split_at(cpu::Core& core, VirtAddr boundary);
-  // True: it had to split.
-  bool change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change);
+  // What a change of a range has done.
+  struct Done {
+    bool split = false;    // its tables are to be finished
+    bool changed = false;  // there is something to flush
+  };
+  void change_range(cpu::Core& core, FlushSite site, Pfn first, std::uint64_t count,
+                    const Change& change);
+  Done change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change);
   void split_block(cpu::Core& core, const Entry& block);
+
+  // x86: __change_page_attr_set_clr().
+  Done cpa(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end, const Change& change);
+  bool cpa_splits(const Entry& leaf, VirtAddr va, VirtAddr end, const Change& change) const;
+  void cpa_split(cpu::Core& core, FlushSite site, const Entry& block);
   void clear_contiguous(cpu::Core& core, const Entry& entry);
 
+  Rules rules_;
   Granularity granularity_;
   EarlyTables early_;
   PageTables& tables_;

@@ -190,11 +190,9 @@ std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreP
         "core '{}' has no {}, which protection '{}' needs; --core can be one that has it: {}",
         core.name, protection.needs->name, protection.name, protection.needs->shipped);
   }
-  if (is_x86(core) && policy.linear_map != Granularity::kPte) {
-    return fmt::format(
-        "core '{}' is x86-64, of which the kernel model has a linear map of single pages alone: "
-        "use 'pte'",
-        core.name);
+  if (is_x86(core) && policy.linear_map == Granularity::kContPte) {
+    return fmt::format("core '{}' is x86-64, which has no contiguous bit: use 'pte' or 'block'",
+                       core.name);
   }
   if (is_x86(core) && policy.reach != Reach::kBroadcast) {
     return fmt::format(

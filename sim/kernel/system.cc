@@ -105,7 +105,9 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
               kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
       flush({core.architecture == cpu::Architecture::kX86, core.tlb_range, core.repeat_tlbi,
              kernel.kernel_range_tlbi, cfg.policy.reach, cfg.left_out_tlbi}),
-      linear_map(cfg.policy.linear_map, early_tables(cfg.policy), tables, flush,
+      linear_map(core.architecture == cpu::Architecture::kX86 ? LinearMap::Rules::kX86
+                                                              : LinearMap::Rules::kArm64,
+                 cfg.policy.linear_map, early_tables(cfg.policy), tables, flush,
                  kernel.path.set_memory_pkey),
       exposure(machine, linear_map),
       hugetlb(buddy, core.architecture != cpu::Architecture::kX86),

@@ -83,6 +83,8 @@ class TlbFlush {
   // flush_tlb_kernel_range(): VAALE1IS for each page or, since 6.13, range operations where there
   // are any; VMALLE1IS where that is too much.
   void kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
+  // flush_tlb_all() of x86: all of every core.
+  void all(cpu::Core& core, FlushSite site) const;
   // local_flush_tlb_all(): this core alone.
   void local_all(cpu::Core& core, FlushSite site);
   // A switch to an address space has changed which core alone runs it.

@@ -36,6 +36,10 @@ void TlbFlush::shoot_down(cpu::Core& core, FlushSite site, TlbiKind kind,
   }
 }
 
+void TlbFlush::all(cpu::Core& core, FlushSite site) const {
+  shoot_down(core, site, TlbiKind::kVmalle1, {0}, std::nullopt);
+}
+
 // flush_tlb_mm_range(), and flush_tlb_kernel_range() without an ASID: INVLPG for each entry, or all
 // at once. INVLPG drops what is cached of tables too.
 void TlbFlush::shoot_down_range(cpu::Core& core, FlushSite site, std::optional<Asid> asid,

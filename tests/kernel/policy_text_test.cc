@@ -158,7 +158,6 @@ TEST(Policies, ThoseThatGoTogetherAreAmongAll_AndNaturalOnesShowEachPart) {
                 runs)
           << info->name << " on " << core.name;
     }
-    if (x86) continue;  // its model's linear map is of pages, where not all allocators make sense
     for (const AllocatorInfo* info : Allocators::all()) {
       EXPECT_TRUE(std::any_of(natural.begin(), natural.end(), [&](const Policy& p) {
         return p.allocator.name == info->name;
