@@ -177,6 +177,18 @@ void Core::msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1) {
   mmu_.set_registers(regs);
 }
 
+void Core::mov_to_cr3(PhysAddr tables, Asid pcid, bool keep) {
+  mmu::Registers regs = mmu_.registers();
+  regs.ttbr0 = tables.value;
+  regs.ttbr1 = mmu::ttbr::kAsid.set(regs.ttbr1, pcid.value);
+  mmu_.set_registers(regs);
+  if (keep) {
+    count(Event::kMsrTtbr);
+  } else {
+    tlbi({mmu::TlbiKind::kAside1, mmu::Domain::kLocal}, mmu::encode_va(VirtAddr(0), pcid, 0));
+  }
+}
+
 void Core::set_registers(const mmu::Registers& regs) {
   por_el1_written_ = por_at_rest_ = regs.por_el1;
   wp_at_rest_ = mmu::cr0::kWp.get(regs.cr0) != 0;
@@ -299,6 +311,19 @@ void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt, const CoreSet* only) {
     outstanding_.back().only = *only;
     outstanding_.back().only->add(id_);
   }
+}
+
+void Core::invlpgb(mmu::TlbiKind kind, const std::vector<mmu::TlbiEffect>& effects) {
+  ledger_.not_plain();
+  count(tlbi_event(kind));
+  for (const mmu::TlbiEffect& effect : effects) {
+    outstanding_.push_back({effect, mmu::Domain::kInner, {}});
+  }
+}
+
+void Core::tlbsync() {
+  count(Event::kDsbIsh);
+  complete_tlbis(mmu::Domain::kInner);
 }
 
 void Core::at(mmu::AtOp op, VirtAddr va) { par_el1_ = mmu::par_of(mmu_, op, va, pan_); }

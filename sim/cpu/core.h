@@ -115,6 +115,10 @@ class Core {
   void msr_por_el1(std::uint64_t value);
   std::uint64_t mrs_por_el1();
   void msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1);
+  // MOV to CR3, of x86-64: the tables of the lower half, and the PCID that entries are cached under
+  // and found by (the model keeps it as TTBR1_EL1.ASID). If it does not `keep` them (bit 63) what
+  // is cached under the PCID is dropped, which counts as a TLBI ASIDE1.
+  void mov_to_cr3(PhysAddr tables, Asid pcid, bool keep);
   // Boot and reset: all registers at once, synchronised, not counted.
   void set_registers(const mmu::Registers& regs);
 
@@ -132,6 +136,10 @@ class Core {
   // On x86-64 INVLPG, INVPCID or a write of CR3: of this core alone, and complete at once.
   // `only`: a broadcast reaches these cores alone (FEAT_TLBID), and this one.
   void tlbi(mmu::TlbiOp op, std::uint64_t xt, const CoreSet* only = nullptr);
+  // INVLPGB of AMD's x86-64: on every core, complete at this core's TLBSYNC, which counts as a DSB
+  // ISH. `kind`: which operation one instruction with these effects counts as.
+  void invlpgb(mmu::TlbiKind kind, const std::vector<mmu::TlbiEffect>& effects);
+  void tlbsync();
   // AT: PAR_EL1 says what an access would find.
   void at(mmu::AtOp op, VirtAddr va);
   std::uint64_t par_el1() const { return par_el1_; }

@@ -17,6 +17,11 @@ struct AddressSpace {
   cpu::CoreSet ran_on;
   // The only core in it, if there is one alone (active_cpu of the arm64 series of 2025).
   std::optional<unsigned> alone_on;
+
+  // x86-64 (x86_tlb.h), which uses nothing of the above.
+  std::uint64_t context = 0;         // ctx_id: one of its own, never used again; 0: it has not run
+  std::uint64_t tlb_generation = 0;  // tlb_gen: flushes so far
+  Asid global_pcid;                  // the same on all cores; 0: none
 };
 
 }  // namespace kpksim::kernel

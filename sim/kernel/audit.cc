@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "sim/kernel/x86_tlb.h"
 #include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
@@ -34,6 +35,43 @@ void audit_stage2(const mmu::PhysicalMemory& memory, const mmu::Stage2& stage2,
   }
 }
 
+// Whose entries a core holds under an ASID, and which of them it may use.
+class Owners {
+ public:
+  struct Owner {
+    const Mm* mm = nullptr;
+    bool leaves = true, tables = true;
+  };
+
+  Owners(const System& system, const Tasks& tasks, const AsidAllocator& asids)
+      : x86_(system.flush.x86()) {
+    for (const Mm* mm : tasks.spaces()) {
+      if (x86_ == nullptr && asids.valid(mm->space)) by_number_[mm->space.asid.value] = mm;
+      if (x86_ != nullptr && mm->space.context != 0) by_number_[mm->space.context] = mm;
+    }
+  }
+
+  // Of user addresses.
+  Owner of(unsigned core, Asid asid) const {
+    if (x86_ == nullptr) {
+      const Mm* const mm = find(asid.value);
+      return {mm, mm != nullptr};  // its entries can be hit by nobody, but its tables are walked
+    }
+    const Mm* const mm = find(x86_->context_under(core, asid));
+    const X86Tlb::Use use = x86_->use_of(core, asid, mm == nullptr ? nullptr : &mm->space);
+    return {mm, mm != nullptr && use == X86Tlb::Use::kAll, use != X86Tlb::Use::kNothing};
+  }
+
+ private:
+  const Mm* find(std::uint64_t number) const {
+    const auto it = by_number_.find(number);
+    return it == by_number_.end() ? nullptr : it->second;
+  }
+
+  const X86Tlb* x86_;
+  std::map<std::uint64_t, const Mm*> by_number_;  // ASIDs, or contexts of x86-64
+};
+
 }  // namespace
 
 AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
@@ -43,30 +81,23 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
       mmu::field::kPxn.mask() | mmu::field::kPoIndex.mask() | mmu::field::kAccessFlag.mask();
   AuditResult result;
   result.bbm_violations = system.bbm_violations() + system.protection->bbm_violations();
-  std::map<std::uint16_t, const Mm*> owner;
-  for (const Mm* mm : tasks.spaces()) {
-    if (asids.valid(mm->space)) owner[mm->space.asid.value] = mm;
-  }
+  const Owners owners(system, tasks, asids);
   auto& machine = const_cast<cpu::Machine&>(system.machine);
-  for (std::size_t c = 0; c < machine.core_count(); ++c) {
+  for (unsigned c = 0; c < machine.core_count(); ++c) {
     const mmu::Mmu& mmu = machine.core(c).mmu();
     if (mmu.stage2() != nullptr) audit_stage2(machine.memory(), *mmu.stage2(), result);
     if (mmu.empty()) continue;
     mmu::Registers regs = mmu.registers();
-    // False if the address space is gone: its entries can be hit by nobody.
-    const auto point_at = [&](VirtAddr va, Asid asid) {
-      if (mmu::upper_half(va)) return true;
-      const auto it = owner.find(asid.value);
-      if (it == owner.end()) return false;
-      regs.ttbr0 = address_of(it->second->root()).value;
-      return true;
+    const auto owner_of = [&](VirtAddr va, Asid asid) {
+      if (mmu::upper_half(va)) return Owners::Owner();
+      const Owners::Owner owner = owners.of(c, asid);
+      if (owner.mm != nullptr) regs.ttbr0 = address_of(owner.mm->root()).value;
+      return owner;
     };
     for (const mmu::Tlb* tlb : {&mmu.l1i(), &mmu.l1d(), &mmu.l2()}) {
       for (const mmu::TlbEntry& entry : tlb->entries()) {
-        if (!entry.valid || asids.flush_pending(static_cast<unsigned>(c)) ||
-            memory.waiting(entry.va()))
-          continue;
-        if (!point_at(entry.va(), entry.asid)) continue;
+        if (!entry.valid || asids.flush_pending(c) || memory.waiting(entry.va())) continue;
+        if (!owner_of(entry.va(), entry.asid).leaves) continue;
         ++result.checked;
         mmu::WalkResult now = mmu::walk(machine.memory(), regs, entry.va());
         if (now.descriptor.contiguous()) now.descriptor = whole_run(machine.memory(), now);
@@ -86,9 +117,11 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
       }
     }
     for (const mmu::WalkCache::Entry& entry : mmu.walk_cache().entries()) {
-      if (!entry.valid || asids.flush_pending(static_cast<unsigned>(c))) continue;
+      if (!entry.valid || asids.flush_pending(c)) continue;
+      const Owners::Owner owner = owner_of(entry.va(), entry.asid);
+      if (!owner.tables) continue;
       ++result.checked;
-      if (!point_at(entry.va(), entry.asid)) {
+      if (owner.mm == nullptr && !mmu::upper_half(entry.va())) {
         ++result.stale_tables;  // its tables were freed, the walker may still read them
         continue;
       }

@@ -14,7 +14,7 @@ namespace kpksim::kernel {
 class Gather {
  public:
   // full_mm: the whole address space goes (exit_mmap).
-  Gather(System& system, const AddressSpace& space, bool full_mm, FlushSite site)
+  Gather(System& system, AddressSpace& space, bool full_mm, FlushSite site)
       : system_(system), space_(space), full_mm_(full_mm), site_(site) {}
 
   // tlb_flush_pte_range() and its like: an entry of `level` at [va, va + size) changed.
@@ -66,7 +66,7 @@ class Gather {
   };
 
   System& system_;
-  const AddressSpace& space_;
+  AddressSpace& space_;
   bool full_mm_;
   FlushSite site_;
   bool freed_tables_ = false, unshared_tables_ = false;

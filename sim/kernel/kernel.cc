@@ -145,6 +145,7 @@ void Kernel::exit(std::uint32_t id) {
   const Because because(call.core(), Cause::kExit);
   call.core().execute(system_.path().exit);
   Task& t = call.task();
+  scheduler_.enter_lazy(call.core());  // exit_mm()
   drop_mm(t.mm, call.core());
   memory_.free_stack(t.stack, call.core());
   for (const Pfn pfn : t.slab) system_.buddy.free(pfn, 0);

@@ -185,7 +185,13 @@ void LinearMap::change_range(cpu::Core& core, FlushSite site, Pfn first, std::ui
   const Done done = rules_ == Rules::kX86 ? cpa(core, site, start, end, change)
                                           : change_leaves(core, start, end, change);
   const bool becomes_valid = change.clear == 0 && change.set == mmu::field::kValid.mask();
-  if (done.changed && !becomes_valid) flush_.kernel_range(core, site, start, end);
+  if (done.changed && !becomes_valid) {
+    if (rules_ == Rules::kX86) {
+      flush_.linear_range(core, site, start, end);
+    } else {
+      flush_.kernel_range(core, site, start, end);
+    }
+  }
   if (done.split) table_source_->finish_split(core);
   rights_changed(first, count);
 }

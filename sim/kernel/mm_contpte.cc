@@ -33,7 +33,7 @@ void Mm::convert_run(PhysAddr entry, std::uint64_t va, Descriptor d, cpu::Core& 
   }
   system_.flush.range(core, FlushSite::kContpte, space, VirtAddr(start),
                       VirtAddr(start + kRunBytes), kPageSize, true, 3);
-  system_.check_broken(space.asid, VirtAddr(start), VirtAddr(start + kRunBytes));
+  system_.check_broken(space, VirtAddr(start), VirtAddr(start + kRunBytes));
   for (unsigned i = 0; i < kContiguousEntries; ++i) {
     const Descriptor page = d.with(field::kOutputAddress, (base.value >> kPageShift) + i);
     system_.tables.set_pte(core, first + i * 8, page, false);

@@ -52,7 +52,7 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
     const PageTableLock lock = lock_of(entry, core);
     clear_ptes(entry, va, 1, core);  // ptep_clear_flush()
     system_.flush.page(core, FlushSite::kCowBreak, space, VirtAddr(va));
-    system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + kPageSize));
+    system_.check_broken(space, VirtAddr(va), VirtAddr(va + kPageSize));
     map_page(entry, va, copy, vma, Rights::kDirty, core);
   }
   if (folio.reserved) return;

@@ -115,7 +115,7 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
     system_.flush.range(core, FlushSite::kThpCollapse, space, VirtAddr(va), VirtAddr(va + kPmdSize),
                         kPageSize, false, 0);
   }
-  system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + kPmdSize));
+  system_.check_broken(space, VirtAddr(va), VirtAddr(va + kPmdSize));
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
     const PhysAddr entry = first + i * 8;
     core.execute_loop(system_.path().collapse_page);
@@ -153,7 +153,7 @@ void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrat
   const Descriptor block = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
   system_.flush.range(core, FlushSite::kThpSplit, space, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
-  system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + kPmdSize));
+  system_.check_broken(space, VirtAddr(va), VirtAddr(va + kPmdSize));
   const Pfn table = withdraw_table();
   const PageTableLock mapped = lock_of(address_of(table), core);  // pte_offset_map(), no lock
   // pmd_populate() of a local variable, for pte_offset_map()

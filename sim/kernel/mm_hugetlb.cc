@@ -89,7 +89,7 @@ Descriptor Mm::hugetlb_break(const HugetlbSize& size, PhysAddr entry, std::uint6
   const Descriptor d = hugetlb_clear(size, entry, core);
   system_.flush.range(core, site, space, VirtAddr(va), VirtAddr(va + size.bytes()), kPageSize,
                       false, 0);
-  system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + size.bytes()));
+  system_.check_broken(space, VirtAddr(va), VirtAddr(va + size.bytes()));
   return d;
 }
 
@@ -235,7 +235,7 @@ void Mm::hugetlb_write(const HugetlbSize& size, Vma& vma, PhysAddr entry, std::u
   } else {
     system_.tables.get_and_clear(core, entry);
     system_.flush.page(core, FlushSite::kCowBreak, space, VirtAddr(va));
-    system_.check_broken(space.asid, VirtAddr(va), VirtAddr(va + size.bytes()));
+    system_.check_broken(space, VirtAddr(va), VirtAddr(va + size.bytes()));
   }
   Page& fresh = system_.page(copy);
   fresh = {};

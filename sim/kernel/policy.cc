@@ -66,6 +66,9 @@ bool is_x86(const cpu::CoreProfile& core) { return core.architecture == cpu::Arc
 bool is_for(const ProtectionInfo& protection, const cpu::CoreProfile& core) {
   return is_x86(core) ? protection.x86 : protection.aarch64;
 }
+bool can_reach(const cpu::CoreProfile& core, Reach reach) {
+  return reach == Reach::kBroadcast || (reach == Reach::kInvlpgb) == is_x86(core);
+}
 bool lacks(const cpu::CoreProfile& core, const std::optional<CoreFeature>& needed) {
   return needed && !(core.*needed->has);
 }
@@ -194,11 +197,11 @@ std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreP
     return fmt::format("core '{}' is x86-64, which has no contiguous bit: use 'pte' or 'block'",
                        core.name);
   }
-  if (is_x86(core) && policy.reach != Reach::kBroadcast) {
+  if (!can_reach(core, policy.reach)) {
     return fmt::format(
-        "core '{}' is x86-64, where other cores are reached by interrupts alone: leave the reach "
-        "out",
-        core.name);
+        "core '{}' is {}, which has no reach '{}': {}", core.name,
+        is_x86(core) ? "x86-64" : "AArch64", name_of(policy.reach),
+        is_x86(core) ? "leave it out for interrupts, or use 'invlpgb'" : "that is x86-64's");
   }
   return std::nullopt;
 }
@@ -264,10 +267,10 @@ std::vector<Policy> natural_policies(const cpu::CoreProfile& core) {
              p.allocator.name == a->name && p.linear_map == a->natural;
     });
   }
-  for (std::size_t r = 1; r < kReaches.size() && !is_x86(core); ++r) {
+  for (std::size_t r = 1; r < kReaches.size(); ++r) {
     Policy other = out.front();
     other.reach = static_cast<Reach>(r);
-    out.push_back(other);
+    if (can_reach(core, other.reach)) out.push_back(other);
   }
   return out;
 }

@@ -26,8 +26,8 @@ enum class Granularity : std::uint8_t { kPte, kContPte, kBlock };
 // page-table lock to dropping it. What is written outside the wider ones has one of its own.
 enum class WindowScope : std::uint8_t { kEntry, kLazy, kLock };
 
-// How far a TLBI of user memory reaches on AArch64. Kernel memory is every core's.
-enum class Reach : std::uint8_t { kBroadcast, kLocalIfAlone, kIpi, kDomain };
+// How far a TLBI of user memory reaches, and by what. Kernel memory is every core's.
+enum class Reach : std::uint8_t { kBroadcast, kLocalIfAlone, kIpi, kDomain, kInvlpgb };
 
 struct NamedChoice {
   std::string_view name, description;
@@ -42,12 +42,13 @@ inline constexpr std::array<NamedChoice, 3> kWindowScopes = {{
     {"lazy", "one window for each lazy MMU section"},
     {"lock", "one window from taking a page-table lock to dropping it"},
 }};
-inline constexpr std::array<NamedChoice, 4> kReaches = {{
+inline constexpr std::array<NamedChoice, 5> kReaches = {{
     {"broadcast",
-     "TLBIs go to all cores (AArch64); on x86-64 interrupts, as there is no other way"},
+     "TLBIs go to all cores (AArch64); on x86-64 interrupts to the cores that have loaded it"},
     {"local-if-alone", "to this core alone while no other has run the address space"},
     {"ipi", "by interrupts to the cores that have run the address space, as on x86-64"},
     {"domain", "broadcast to the cores that have run the address space (FEAT_TLBID)"},
+    {"invlpgb", "x86-64: broadcast for address spaces of more than three cores, as on AMD's"},
 }};
 constexpr std::string_view name_of(Reach r) { return kReaches[static_cast<unsigned>(r)].name; }
 constexpr std::string_view name_of(Granularity g) {

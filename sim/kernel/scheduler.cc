@@ -1,8 +1,10 @@
 #include "sim/kernel/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/kernel/cause.h"
+#include "sim/kernel/x86_tlb.h"
 
 namespace kpksim::kernel {
 
@@ -36,7 +38,8 @@ void Scheduler::context_switch(Task& t, cpu::Core& core) {
     read_clock(core, system_.profile.dequeued_milli_isb);
   }
   current_[t.cpu] = &t;
-  if (mm_on_[t.cpu] != t.mm.get()) switch_mm(*t.mm, core);
+  // On x86-64 what is loaded may be out of date, if nobody has run here for a while.
+  if (mm_on_[t.cpu] != t.mm.get() || system_.flush.x86() != nullptr) switch_mm(*t.mm, core);
   thread_switch(core, system_.profile.switch_milli_isb);
 }
 
@@ -47,6 +50,7 @@ void Scheduler::migrate(Task& t, unsigned cpu) {
   run_kernel_threads(core, 1);
   core.send_ipi(cpu, [](cpu::Core&) {});  // ttwu_queue_wakelist()
   current_[t.cpu] = nullptr;
+  enter_lazy(core);
   t.cpu = cpu;
   t.left_at = switches_[cpu];
 }
@@ -61,6 +65,13 @@ void Scheduler::thread_switch(cpu::Core& core, std::uint64_t milli_isb) {
 }
 
 void Scheduler::switch_mm(Mm& mm, cpu::Core& core) {
+  if (X86Tlb* const x86 = system_.flush.x86()) {
+    x86->switch_mm(core, mm.space, mm.root());
+    if (std::exchange(mm_on_[core.id()], &mm) != &mm) {
+      system_.exposure.switch_to(core.id(), mm.root());
+    }
+    return;
+  }
   const AsidAllocator::Switch now = asids_.switch_to(mm.space, core.id());
   if (now.flush) system_.flush.local_all(core, FlushSite::kAsidRollover);
   if (now.alone) system_.flush.alone_changed(core);
@@ -76,9 +87,15 @@ void Scheduler::leave(const Mm& mm, cpu::Core& core) {
   const mmu::Registers& regs = core.mmu().registers();
   if (regs.ttbr0 == address_of(mm.root()).value) {  // it runs on the kernel's tables alone
     system_.exposure.switch_to(core.id(), system_.linear_map.root());
-    core.msr_ttbr(address_of(system_.zero_page).value, regs.ttbr1);
+    // x86-64 has it loaded until the flush, which finds this core lazy.
+    if (system_.flush.x86() == nullptr)
+      core.msr_ttbr(address_of(system_.zero_page).value, regs.ttbr1);
   }
   std::replace(mm_on_.begin(), mm_on_.end(), &mm, static_cast<const Mm*>(nullptr));
+}
+
+void Scheduler::enter_lazy(const cpu::Core& core) {
+  if (X86Tlb* const x86 = system_.flush.x86()) x86->enter_lazy(core.id());
 }
 
 void Scheduler::run_kernel_threads(cpu::Core& core, unsigned runs) {
@@ -86,6 +103,9 @@ void Scheduler::run_kernel_threads(cpu::Core& core, unsigned runs) {
   const Because because(core, Cause::kTimer);
   const KernelProfile& profile = system_.profile;
   const bool pauth = system_.machine.profile().pauth;
+  const X86Tlb* const x86 = system_.flush.x86();
+  const bool was_lazy = x86 != nullptr && x86->is_lazy(core.id());
+  enter_lazy(core);
   // ptrauth_thread_switch_user(): a kernel thread has no user keys enabled in SCTLR_EL1.
   if (pauth) core.isb();
   for (; runs != 0; --runs) {
@@ -95,6 +115,10 @@ void Scheduler::run_kernel_threads(cpu::Core& core, unsigned runs) {
   }
   thread_switch(core, profile.thread_switch_milli_isb);
   if (pauth) core.isb();
+  // Back to the task, unless that has given its address space up (exit, exec).
+  if (x86 == nullptr || was_lazy || !x86->is_lazy(core.id())) return;
+  const Task* const current = current_[core.id()];
+  if (current != nullptr && current->mm) switch_mm(*current->mm, core);
 }
 
 void Scheduler::read_clock(cpu::Core& core, std::uint64_t milli_isb) {

@@ -22,6 +22,9 @@ class Scheduler {
   // The thread that moves tasks (migration_cpu_stop()) takes it from its core, where nothing runs
   // then, and wakes the other core with an interrupt.
   void migrate(Task& t, unsigned cpu);
+  // x86-64: no task runs on `core` from here on, which keeps the address space that it has (lazy
+  // TLB mode).
+  void enter_lazy(const cpu::Core& core);
   // It has exited.
   void ended(const Task& t) { current_[t.cpu] = nullptr; }
   // `mm` goes. No core walks its tables from here on.

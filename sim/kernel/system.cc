@@ -9,6 +9,7 @@
 #include "sim/kernel/cause.h"
 #include "sim/kernel/object/cred_policy.h"
 #include "sim/kernel/prot.h"
+#include "sim/kernel/x86_tlb.h"
 #include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
@@ -103,8 +104,8 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       tables(*protection, protection_info, window_of(cfg.policy),
              {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
               kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
-      flush({core.architecture == cpu::Architecture::kX86, core.tlb_range, core.repeat_tlbi,
-             kernel.kernel_range_tlbi, cfg.policy.reach, cfg.left_out_tlbi}),
+      flush({core.architecture == cpu::Architecture::kX86 ? cfg.cores : 0, core.tlb_range,
+             core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.policy.reach, cfg.left_out_tlbi}),
       linear_map(core.architecture == cpu::Architecture::kX86 ? LinearMap::Rules::kX86
                                                               : LinearMap::Rules::kArm64,
                  cfg.policy.linear_map, early_tables(cfg.policy), tables, flush,
@@ -230,9 +231,12 @@ PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned lev
   }
 }
 
-void System::check_broken(Asid asid, VirtAddr start, VirtAddr end) {
-  for (std::size_t c = 0; c < machine.core_count(); ++c) {
-    bbm_violations_ += machine.core(c).mmu().count_cached(asid, start, end);
+void System::check_broken(const AddressSpace& space, VirtAddr start, VirtAddr end) {
+  const X86Tlb* const x86 = flush.x86();
+  for (unsigned c = 0; c < machine.core_count(); ++c) {
+    const std::optional<Asid> asid =
+        x86 == nullptr ? std::optional(space.asid) : x86->usable_pcid(c, space);
+    if (asid) bbm_violations_ += machine.core(c).mmu().count_cached(*asid, start, end);
   }
 }
 

@@ -126,7 +126,7 @@ class System {
 
   // Break before make: between an entry's removal and the next of another size or for another
   // page, no core may have the old one cached. Counts it as a violation if one does.
-  void check_broken(Asid asid, VirtAddr start, VirtAddr end);
+  void check_broken(const AddressSpace& space, VirtAddr start, VirtAddr end);
   // Flushes that a page table's dirty pages of a file forced (zap_pte_range()).
   std::uint64_t forced_flushes = 0;
   std::uint64_t bbm_violations() const { return bbm_violations_; }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/kernel/x86_tlb.h"
+
 namespace kpksim::kernel {
 namespace {
 
@@ -13,7 +15,14 @@ constexpr std::uint64_t kMaxRangePages = 1ull << 21;  // MAX_TLBI_RANGE_PAGES
 
 }  // namespace
 
-TlbFlush::Flush TlbFlush::begin(cpu::Core& core, FlushSite site, const AddressSpace& space) {
+TlbFlush::TlbFlush(const FlushOptions& options) : options_(options) {
+  if (options.x86_cores == 0) return;
+  x86_ = std::make_unique<X86Tlb>(options.x86_cores, options.reach == Reach::kInvlpgb,
+                                  options.left_out);
+}
+TlbFlush::~TlbFlush() = default;
+
+TlbFlush::Flush TlbFlush::begin(cpu::Core& core, FlushSite site, AddressSpace& space) {
   Flush flush{site};
   if (options_.reach == Reach::kLocalIfAlone && space.alone_on == core.id()) {
     flush.domain = Domain::kLocal;
@@ -66,32 +75,31 @@ void TlbFlush::interrupt(cpu::Core& core) {
   interrupted_.clear();
 }
 
-void TlbFlush::mm(cpu::Core& core, FlushSite site, const AddressSpace& space) {
-  const std::uint64_t operand = mmu::encode_va(VirtAddr(0), space.asid, 0);
-  if (options_.shootdowns) return shoot_down(core, site, TlbiKind::kAside1, {operand}, space.asid);
+void TlbFlush::mm(cpu::Core& core, FlushSite site, AddressSpace& space) {
+  if (x86_) return x86_->flush_mm(core, site, space);
   const Flush flush = begin(core, site, space);
-  issue(core, flush, TlbiKind::kAside1, operand);
+  issue(core, flush, TlbiKind::kAside1, mmu::encode_va(VirtAddr(0), space.asid, 0));
   sync(core, flush);
 }
 
-void TlbFlush::page(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr va) {
-  if (options_.shootdowns) {
-    return shoot_down_range(core, site, space.asid, va, va + kPageSize, kPageSize);
-  }
+void TlbFlush::page(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va) {
+  if (x86_) return x86_->flush_range(core, site, space, va, va + kPageSize, kPageSize, false);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
   sync(core, flush);
 }
 
-void TlbFlush::page_pending(cpu::Core& core, FlushSite site, const AddressSpace& space,
-                            VirtAddr va) {
-  if (options_.shootdowns) return page(core, site, space, va);
+void TlbFlush::page_pending(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va) {
+  if (x86_) return x86_->add_pending(site, space);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
 }
 
 // A DSB ISH waits for local operations too.
-void TlbFlush::pending_done(cpu::Core& core, FlushSite site) { sync(core, {site}); }
+void TlbFlush::pending_done(cpu::Core& core, FlushSite site) {
+  if (x86_) return x86_->flush_pending(core, site);
+  sync(core, {site});
+}
 
 // __flush_tlb_range_op(): an odd page by itself, then from the largest scale down.
 void TlbFlush::operations(cpu::Core& core, const Flush& flush, TlbiKind by_page, TlbiKind by_range,
@@ -123,9 +131,9 @@ bool TlbFlush::excess(std::uint64_t bytes, std::uint64_t stride) const {
          bytes >> kPageShift > kMaxRangePages;
 }
 
-void TlbFlush::range(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr start,
+void TlbFlush::range(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr start,
                      VirtAddr end, std::uint64_t stride, bool last_level, unsigned level) {
-  if (options_.shootdowns) return shoot_down_range(core, site, space.asid, start, end, stride);
+  if (x86_) return x86_->flush_range(core, site, space, start, end, stride, !last_level);
   const VirtAddr from(align_down(start.value, stride));
   const std::uint64_t bytes = align_up(end.value, stride) - from.value;
   const std::uint64_t pages = bytes >> kPageShift;
@@ -142,9 +150,7 @@ void TlbFlush::range(cpu::Core& core, FlushSite site, const AddressSpace& space,
 }
 
 void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
-  if (options_.shootdowns) {
-    return shoot_down_range(core, site, std::nullopt, start, end, kPageSize);
-  }
+  if (x86_) return x86_->flush_kernel_range(core, site, start, end);
   const std::uint64_t pages = (end - start) >> kPageShift;
   const Flush flush = begin_kernel(core, site);
   if (options_.kernel_range ? excess(end - start, kPageSize) : pages > kMaxDvmOps) {
@@ -159,6 +165,12 @@ void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, Vir
   }
   sync(core, flush);
   core.isb();
+}
+
+void TlbFlush::all(cpu::Core& core, FlushSite site) { x86_->flush_all(core, site); }
+
+void TlbFlush::linear_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
+  x86_->flush_pages(core, site, start, end);
 }
 
 void TlbFlush::local_all(cpu::Core& core, FlushSite site) {

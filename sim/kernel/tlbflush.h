@@ -1,7 +1,7 @@
 #pragma once
-// TLB flushes as arch/arm64/include/asm/tlbflush.h issues them, or, on a core that cannot broadcast
-// them, as arch/x86/mm/tlb.c (tlbflush_x86.cc). Every TLBI of the kernel model goes
-// through here, named by its site, so that a test can leave out the ones of one site.
+// TLB flushes as arch/arm64/include/asm/tlbflush.h issues them, or, on a core of x86-64, as
+// arch/x86/mm/tlb.c (x86_tlb.h). Every TLBI of the kernel model goes through here, named by its
+// site, so that a test can leave out the ones of one site.
 //
 // How far the TLBIs of user memory reach is a part of the policy:
 //   broadcast       DSB ISHST, TLBI..IS, DSB ISH
@@ -13,78 +13,54 @@
 //   domain          as broadcast, to the cores that have run it (FEAT_TLBID, Armv9.7). A domain can
 //                   be any set of cores here; which ones hardware will have is not known yet.
 
-#include <array>
 #include <cstdint>
-#include <optional>
-#include <string_view>
+#include <memory>
 #include <vector>
 
 #include "sim/cpu/core.h"
 #include "sim/kernel/address_space.h"
+#include "sim/kernel/flush_site.h"
 #include "sim/kernel/policy.h"
 
 namespace kpksim::kernel {
 
-// Where the kernel flushes, or the hypervisor that protects it. One site may have several flushes
-// of which only all together matter (mprotect of a huge page flushes twice).
-enum class FlushSite : std::uint8_t {
-  kNone,
-  kForkParent,
-  kCowBreak,
-  kWriteReuse,
-  kUnmap,
-  kMprotect,
-  kMremap,
-  kExitMm,
-  kVmallocPurge,
-  kSetMemoryPkey,
-  kSetMemory,
-  kAsidRollover,
-  kThpSplit,
-  kThpCollapse,
-  kMadviseFree,
-  kMadviseCold,
-  kContpte,
-  kStage2Rights,
-  kStage2Split,
-  kCount
-};
-inline constexpr std::array<std::string_view, static_cast<std::size_t>(FlushSite::kCount)>
-    kFlushSiteNames = {"none",          "fork-parent",     "cow-break",    "write-reuse",
-                       "unmap",         "mprotect",        "mremap",       "exit-mm",
-                       "vmalloc-purge", "set-memory-pkey", "set-memory",   "asid-rollover",
-                       "thp-split",     "thp-collapse",    "madvise-free", "madvise-cold",
-                       "contpte",       "stage2-rights",   "stage2-split"};
+class X86Tlb;
 
 struct FlushOptions {
-  bool shootdowns = false;                // x86-64: by interrupts to other cores
+  unsigned x86_cores = 0;                 // of a machine of x86-64; 0: it is AArch64
   bool range_operations = true;           // the core has FEAT_TLBIRANGE
   bool repeat = false;                    // ARM64_WORKAROUND_REPEAT_TLBI
   bool kernel_range = false;              // kernel ranges have operations and limits of user ones
-  Reach reach = Reach::kBroadcast;        // of flushes of user memory, on AArch64
+  Reach reach = Reach::kBroadcast;        // of flushes of user memory
   FlushSite left_out = FlushSite::kNone;  // fault injection: its TLBIs are not executed
 };
 
 class TlbFlush {
  public:
-  explicit TlbFlush(const FlushOptions& options) : options_(options) {}
+  explicit TlbFlush(const FlushOptions& options);
+  ~TlbFlush();
+
+  // What x86-64 knows of its cores' TLBs; null on AArch64.
+  X86Tlb* x86() { return x86_.get(); }
+  const X86Tlb* x86() const { return x86_.get(); }
 
   // flush_tlb_mm(): one ASIDE1IS.
-  void mm(cpu::Core& core, FlushSite site, const AddressSpace& space);
+  void mm(cpu::Core& core, FlushSite site, AddressSpace& space);
   // flush_tlb_page(): one VALE1IS.
-  void page(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr va);
+  void page(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va);
   // arch_tlbbatch_add_pending() and arch_tlbbatch_flush(): a VALE1IS each, waited for once.
-  void page_pending(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr va);
+  void page_pending(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va);
   void pending_done(cpu::Core& core, FlushSite site);
   // __flush_tlb_range(): [start, end); `stride` bytes per entry; last_level: no table was freed;
   // level: TTL hint or 0.
-  void range(cpu::Core& core, FlushSite site, const AddressSpace& space, VirtAddr start,
-             VirtAddr end, std::uint64_t stride, bool last_level, unsigned level);
+  void range(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr start, VirtAddr end,
+             std::uint64_t stride, bool last_level, unsigned level);
   // flush_tlb_kernel_range(): VAALE1IS for each page or, since 6.13, range operations where there
   // are any; VMALLE1IS where that is too much.
   void kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
-  // flush_tlb_all() of x86: all of every core.
-  void all(cpu::Core& core, FlushSite site) const;
+  // x86-64, for changes of the linear map: flush_tlb_all(), and cpa_flush().
+  void all(cpu::Core& core, FlushSite site);
+  void linear_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
   // local_flush_tlb_all(): this core alone.
   void local_all(cpu::Core& core, FlushSite site);
   // A switch to an address space has changed which core alone runs it.
@@ -112,7 +88,7 @@ class TlbFlush {
   };
 
   // Publishes the stores to the tables, and says where the operations go.
-  Flush begin(cpu::Core& core, FlushSite site, const AddressSpace& space);
+  Flush begin(cpu::Core& core, FlushSite site, AddressSpace& space);
   Flush begin_kernel(cpu::Core& core, FlushSite site);
   void issue(cpu::Core& core, const Flush& flush, mmu::TlbiKind kind, std::uint64_t operand);
   void operations(cpu::Core& core, const Flush& flush, mmu::TlbiKind by_page,
@@ -123,16 +99,11 @@ class TlbFlush {
   void interrupt(cpu::Core& core);
   void broadcast(cpu::Core& core, FlushSite site, mmu::TlbiKind kind, std::uint64_t operand) const;
 
-  // x86-64: the operations here and on each core that runs `asid`, or, without one, on all.
-  void shoot_down(cpu::Core& core, FlushSite site, mmu::TlbiKind kind,
-                  const std::vector<std::uint64_t>& operands, std::optional<Asid> asid) const;
-  void shoot_down_range(cpu::Core& core, FlushSite site, std::optional<Asid> asid, VirtAddr start,
-                        VirtAddr end, std::uint64_t stride) const;
-
   // Of reach ipi: what the cores that are interrupted will execute.
   std::vector<Operation> noted_;
   cpu::CoreSet interrupted_;
   FlushOptions options_;
+  std::unique_ptr<X86Tlb> x86_;
 };
 
 }  // namespace kpksim::kernel

@@ -99,7 +99,8 @@ struct TlbiEffect {
   bool nothing = false;
   bool all_addresses = false;
   bool by_asid = false;
-  bool last_level = false;  // leaf entries only, walk caches stay
+  bool last_level = false;    // leaf entries only, walk caches stay
+  bool keeps_global = false;  // of all address spaces, but not their global entries
   // TTL: 0: no hint; else only leaves of this level need to go, and only they do: a wrong hint is a
   // software error that the model shows.
   std::uint8_t ttl_level = 0;
@@ -119,12 +120,19 @@ struct TlbiEffect {
     if (nothing) return false;
     if (granule_shift != 0 && entry.granule_shift != granule_shift) return false;
     if (by_asid && !entry.global && entry.asid != asid) return false;
-    if (all_addresses) return !(by_asid && entry.global);  // ASIDE1 leaves global entries
+    // ASIDE1 leaves global entries.
+    if (all_addresses) return !((by_asid || keeps_global) && entry.global);
     const std::uint64_t last = entry.va + ((1ull << entry.bits) - 1);
     return entry.va <= end - 1 && last >= start;
   }
 };
 TlbiEffect decode(TlbiKind kind, std::uint64_t xt);
+// What no operation of AArch64 names: INVLPGB of AMD, for all PCIDs but not for global entries.
+constexpr TlbiEffect all_but_global() {
+  TlbiEffect effect;
+  effect.all_addresses = effect.keeps_global = true;
+  return effect;
+}
 
 // Xt of a VA form, as __TLBI_VADDR builds it; level 0: no TTL hint.
 std::uint64_t encode_va(VirtAddr va, Asid asid, unsigned level);

@@ -176,6 +176,9 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       {"hz", config.hz},
       {"core", system.machine.profile().name},
       {"kernel", system.profile.name}});
+  if (system.machine.profile().architecture == cpu::Architecture::kX86) {
+    out["configuration"]["architecture"] = "x86-64";
+  }
   if (system.soft) out["violations"] = violations_json(system.protection->statistics());
   cpu::Counters all;
   workload::PhaseResult total;

@@ -13,6 +13,7 @@
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/object/cred.h"
 #include "sim/kernel/pgalloc/allocator.h"
+#include "sim/report/event_labels.h"
 #include "sim/report/text_table.h"
 
 namespace kpksim::report {
@@ -41,8 +42,9 @@ using Value = std::function<std::uint64_t(const ordered_json&)>;
 // Fills the sections that comparison and single run share. `parts`: one for each column.
 class Counts {
  public:
-  Counts(Table& table, const std::vector<const ordered_json*>& parts)
-      : table_(table), parts_(parts) {}
+  // x86: of runs on an x86-64 core.
+  Counts(Table& table, const std::vector<const ordered_json*>& parts, bool x86)
+      : table_(table), parts_(parts), x86_(x86) {}
 
   // A row, unless all of it is zero and it need not be shown then.
   void row(std::string name, const Value& value, bool always = false) {
@@ -55,12 +57,12 @@ class Counts {
     }
     if (any) table_.row(std::move(row));
   }
-  void events(std::initializer_list<std::pair<cpu::Event, const char*>> list) {
-    for (const auto& [e, label] : list) {
+  void events(std::initializer_list<cpu::Event> list) {
+    for (const cpu::Event e : list) {
       const std::string name(cpu::kEventInfo[static_cast<std::size_t>(e)].name);
       row(
-          label, [&](const ordered_json& part) { return event(part, name); },
-          e == cpu::Event::kMsrPor);
+          std::string(event_label(e, x86_)),
+          [&](const ordered_json& part) { return event(part, name); }, e == cpu::Event::kMsrPor);
     }
   }
   template <class S, std::size_t N>
@@ -95,10 +97,7 @@ class Counts {
     using cpu::Event;
     table_.section("TLB invalidations, by operation");
     for (std::size_t e = 0; e <= static_cast<std::size_t>(Event::kTlbiLast); ++e) {
-      const std::string_view description = cpu::kEventInfo[e].description;
-      const std::string name(cpu::kEventInfo[e].name);
-      row(std::string(description.substr(0, description.find(':'))),
-          [&](const ordered_json& p) { return event(p, name); });
+      events({static_cast<Event>(e)});
     }
     table_.section("TLB invalidations, by reason");
     for (const std::string_view cause : kernel::kCauseNames) {
@@ -111,32 +110,22 @@ class Counts {
         return sum;
       });
     }
-    table_.section("Barriers and the key register");
-    events({{Event::kMsrPor, "MSR POR_EL1"},
-            {Event::kMrsPor, "MRS POR_EL1"},
-            {Event::kMovToCr0, "MOV to CR0"},
-            {Event::kMovFromCr0, "MOV from CR0"},
-            {Event::kIsb, "ISB"},
-            {Event::kDsbIsh, "DSB ISH"},
-            {Event::kDsbIshst, "DSB ISHST"},
-            {Event::kDsbNsh, "DSB NSH"}});
+    if (x86_) {
+      table_.section("The key register and other cores");
+      events({Event::kMsrPor, Event::kMrsPor, Event::kMovToCr0, Event::kMovFromCr0, Event::kMsrTtbr,
+              Event::kIpi, Event::kDsbIsh});
+    } else {
+      table_.section("Barriers and the key register");
+      events({Event::kMsrPor, Event::kMrsPor, Event::kMovToCr0, Event::kMovFromCr0, Event::kIsb,
+              Event::kDsbIsh, Event::kDsbIshst, Event::kDsbNsh});
+    }
     table_.section("Faults and exceptions");
-    events({{Event::kFaultTranslation, "translation faults"},
-            {Event::kFaultAccessFlag, "access flag faults"},
-            {Event::kFaultPermission, "permission faults"},
-            {Event::kFaultOverlay, "permission faults, overlay"},
-            {Event::kFaultAddressSize, "address size faults"},
-            {Event::kExceptionEl0, "exceptions from EL0"},
-            {Event::kExceptionEl1, "exceptions from EL1"},
-            {Event::kHvc, "hypervisor calls"}});
+    events({Event::kFaultTranslation, Event::kFaultAccessFlag, Event::kFaultPermission,
+            Event::kFaultOverlay, Event::kFaultAddressSize, Event::kExceptionEl0,
+            Event::kExceptionEl1, Event::kHvc});
     table_.section("Memory accesses");
-    events({{Event::kUserAccess, "user accesses"},
-            {Event::kLoad, "kernel loads"},
-            {Event::kStore, "kernel stores"},
-            {Event::kL2TlbHit, "L2 TLB hits"},
-            {Event::kWalk, "table walks"},
-            {Event::kPageZero, "pages zeroed"},
-            {Event::kPageCopy, "pages copied"}});
+    events({Event::kUserAccess, Event::kLoad, Event::kStore, Event::kL2TlbHit, Event::kWalk,
+            Event::kPageZero, Event::kPageCopy});
     table_.section("Page tables");
     row(
         "page-table entries written",
@@ -185,7 +174,10 @@ class Counts {
  private:
   Table& table_;
   const std::vector<const ordered_json*>& parts_;
+  bool x86_;
 };
+
+bool is_x86(const ordered_json& run) { return run["configuration"].contains("architecture"); }
 
 std::string title(const ordered_json& run) {
   const ordered_json& c = run["configuration"];
@@ -316,7 +308,7 @@ std::string compare_table(const ordered_json& document, const TableStyle& style)
     labels.push_back(policy_label(run));
   }
   Table table(labels);
-  Counts(table, totals).all();
+  Counts(table, totals, is_x86(*runs[0])).all();
   const auto cycles = [&](const std::string& name, const Value& value) {
     const std::uint64_t base = value(*runs[0]);
     Row row{name, {grouped(base)}};
@@ -395,7 +387,7 @@ std::string run_table(const ordered_json& run, const TableStyle& style) {
   parts.push_back(&run["total"]);
   labels.push_back({"total"});
   Table table(labels);
-  Counts counts(table, parts);
+  Counts counts(table, parts, is_x86(run));
   counts.all();
   table.section("Cycles, by cause");
   for (const std::string_view cause : kernel::kCauseNames) {

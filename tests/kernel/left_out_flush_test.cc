@@ -15,8 +15,7 @@ constexpr poe::AccessKind kWrite = poe::AccessKind::kWrite;
 // A kernel on two cores whose audits are added up.
 class Life {
  public:
-  explicit Life(FlushSite left_out, const char* policy,
-                const cpu::CoreProfile& core = core_profile())
+  Life(FlushSite left_out, const char* policy, const cpu::CoreProfile& core)
       : k(core, kernel_profile(), with(left_out, policy)) {
     k.spawn(1);
   }
@@ -135,8 +134,7 @@ void run_out_of_asids(Life& l) {
   }
 }
 
-cpu::CoreProfile small_asids() {
-  cpu::CoreProfile core = core_profile();
+cpu::CoreProfile small_asids(cpu::CoreProfile core) {
   core.asid_bits = 8;
   return core;
 }
@@ -159,19 +157,20 @@ void make_cold(Life& l) {
 
 // Protections change the linear map in different ways, or stage 2, each with a flush of its own.
 constexpr std::array kPolicies = {"kpkeys-poe+lazy,per-page,pte", "rodata-toggle,per-page,pte",
-                                  "hypervisor,per-page,pte"};
+                                  "hypervisor,per-page,pte", "kpkeys-pks,per-page,pte"};
 constexpr std::array kReaching = {"none,buddy,pte,local-if-alone", "none,buddy,pte,ipi",
                                   "none,buddy,pte,domain"};
 
 std::uint64_t stale_after_life(FlushSite left_out, const char* policy) {
   try {
-    Life life(left_out, policy);
+    const cpu::CoreProfile& core = core_profile_for(parse_policy(policy));
+    Life life(left_out, policy, core);
     for (const auto scene :
          {fork_and_copy, reuse_after_fork, protect_and_unmap, free_lazily, collapse, make_cold,
           move, split_huge_page, unfold_contiguous_run, free_kernel_memory}) {
       scene(life);
     }
-    Life many(left_out, policy, small_asids());
+    Life many(left_out, policy, small_asids(core));
     run_out_of_asids(many);
     return life.stale + many.stale;
   } catch (const KernelOops&) {

@@ -17,10 +17,15 @@ Config reaching(Reach reach, unsigned cores) {
   return c;
 }
 
+const cpu::CoreProfile& core_for(Reach reach) {
+  return core_profile_for(reaching(reach, 1).policy);
+}
+
 // A kernel whose task 1 is on core 0, and what happens on each of its cores.
 class Machine {
  public:
-  Machine(Reach reach, unsigned cores, const cpu::CoreProfile& core = core_profile())
+  Machine(Reach reach, unsigned cores) : Machine(reach, cores, core_for(reach)) {}
+  Machine(Reach reach, unsigned cores, const cpu::CoreProfile& core)
       : k(core, kernel_profile(), reaching(reach, cores)) {
     k.spawn(1);
     k.migrate(1, 0);

@@ -1,0 +1,410 @@
+// The TLBs of x86-64's cores: six address spaces each, interrupts to those that have one loaded,
+// lazy TLB mode, batches, and INVLPGB.
+
+#include "sim/kernel/x86_tlb.h"
+
+#include <map>
+#include <tuple>
+#include <vector>
+
+#include "tests/kernel/random_calls.h"
+
+namespace kpksim::kernel {
+namespace {
+
+using cpu::Event;
+using Counts = std::vector<std::uint64_t>;
+
+constexpr Event kInvlpg = cpu::tlbi_event(mmu::TlbiKind::kVae1);
+constexpr Event kCr3Flush = cpu::tlbi_event(mmu::TlbiKind::kAside1);
+constexpr Event kCr3Keep = Event::kMsrTtbr;
+
+// What happens on each core while `action` runs.
+class Machine {
+ public:
+  explicit Machine(unsigned cores, const char* policy = "none,buddy,pte",
+                   FlushSite left_out = FlushSite::kNone)
+      : k(x86_core_profile(), kernel_profile(), with(cores, policy, left_out)) {}
+
+  template <class Action>
+  Counts of(Event event, Action&& action) {
+    const Counts before = counts(event);
+    action();
+    Counts after = counts(event);
+    for (std::size_t c = 0; c < after.size(); ++c) after[c] -= before[c];
+    return after;
+  }
+  // Interrupts that reached each core but `sender`, which alone makes calls.
+  template <class Action>
+  Counts interrupts(unsigned sender, Action&& action) {
+    Counts user, kernel;
+    user = of(Event::kExceptionEl0, [&] { kernel = of(Event::kExceptionEl1, action); });
+    for (std::size_t c = 0; c < user.size(); ++c) user[c] += kernel[c];
+    user[sender] = 0;
+    return user;
+  }
+  void spawn(std::uint32_t id, unsigned core) {
+    k.spawn(id);
+    place(id, core);
+  }
+  void thread(std::uint32_t of, std::uint32_t id, unsigned core) {
+    k.clone_thread(of, id);
+    place(id, core);
+  }
+  void place(std::uint32_t id, unsigned core) {
+    k.migrate(id, core);
+    k.null_syscall(id);
+  }
+  // A flush of one page, which frees no table: a page is made read-only, and writable again.
+  void protect(std::uint32_t id, std::uint64_t at) {
+    k.mprotect(id, at, kPageSize, true, false, false);
+    k.mprotect(id, at, kPageSize, true, true, false);
+    ASSERT_TRUE(k.touch(id, at, poe::AccessKind::kWrite));
+  }
+  std::uint64_t stale() const {
+    const AuditResult a = k.audit();
+    return a.stale_leaves + a.stale_tables + a.bbm_violations;
+  }
+
+  Kernel k;
+
+ private:
+  static Config with(unsigned cores, const char* policy, FlushSite left_out) {
+    Config c;
+    c.policy = parse_policy(policy);
+    c.memory_bytes = 512ull << 20;
+    c.cores = cores;
+    c.left_out_tlbi = left_out;
+    return c;
+  }
+  Counts counts(Event event) {
+    Counts out;
+    for (std::size_t c = 0; c < k.system().machine.core_count(); ++c) {
+      out.push_back(k.system().machine.core(c).happened(event));
+    }
+    return out;
+  }
+};
+
+// `tasks` take turns on one core, each in an address space of its own.
+Counts flushes_of_turns(unsigned tasks) {
+  Machine m(1);
+  for (std::uint32_t id = 1; id <= tasks; ++id) m.k.spawn(id);
+  const auto turn = [&] {
+    for (std::uint32_t id = 1; id <= tasks; ++id) m.k.null_syscall(id);
+  };
+  turn();
+  return {m.of(kCr3Flush, turn)[0], m.of(kCr3Keep, turn)[0]};
+}
+
+TEST(X86Tlb, ACoreKeepsSixAddressSpaces_AndWhatTheSeventhNeedsIsFlushedForIt) {
+  EXPECT_EQ(flushes_of_turns(6), (Counts{0, 6}));
+  EXPECT_EQ(flushes_of_turns(7), (Counts{7, 0}));  // each takes the slot that is needed next
+}
+
+TEST(X86Tlb, AnAddressSpaceThatComesBackFindsItsTranslations) {
+  Machine m(1);
+  m.k.spawn(1);
+  m.k.spawn(2);
+  const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
+  m.k.null_syscall(2);
+  m.k.null_syscall(1);
+  const auto touch = [&] { m.k.touch(1, at, poe::AccessKind::kWrite); };
+  EXPECT_EQ(m.of(Event::kWalk, touch), (Counts{0}));
+}
+
+// Core 0 has task 1's pages cached under a slot that is not loaded when core 1 changes them: it is
+// not interrupted, but flushes when it comes back, and that once.
+TEST(X86Tlb, ACoreThatComesBackToAnOldGenerationFlushes) {
+  Machine m(2);
+  m.spawn(1, 0);
+  const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
+  m.thread(1, 3, 1);
+  m.spawn(2, 0);
+  const auto change = [&] { m.k.mprotect(3, at, kPageSize, true, false, false); };
+  EXPECT_EQ(m.interrupts(1, change), (Counts{0, 0}));
+  EXPECT_EQ(m.stale(), 0u);
+  const auto back = [&] { m.k.null_syscall(1); };
+  EXPECT_EQ(m.of(kCr3Flush, back), (Counts{1, 0}));
+  EXPECT_FALSE(m.k.touch(1, at, poe::AccessKind::kWrite));
+  m.k.null_syscall(2);
+  EXPECT_EQ(m.of(kCr3Flush, back), (Counts{0, 0}));
+}
+
+TEST(X86Tlb, WithoutThatFlushItUsesWhatIsGone) {
+  Machine m(2, "none,buddy,pte", FlushSite::kPcidSwitch);
+  m.spawn(1, 0);
+  const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
+  m.thread(1, 3, 1);
+  m.spawn(2, 0);
+  m.k.mprotect(3, at, kPageSize, true, false, false);
+  m.k.null_syscall(1);
+  EXPECT_GT(m.stale(), 0u);
+}
+
+// A core that misses more than the last change drops all of the address space, in one go.
+TEST(X86Tlb, PagesAreInvalidatedOneByOneIfNothingElseIsMissing) {
+  Machine m(2);
+  m.spawn(1, 0);
+  m.thread(1, 2, 1);
+  const std::uint64_t at = map_and_write(m.k, 1, 8 * kPageSize);
+  const auto protect = [&](bool write) {
+    return [&m, at, write] { m.k.mprotect(1, at, 8 * kPageSize, true, write, false); };
+  };
+  EXPECT_EQ(m.of(kInvlpg, protect(false)), (Counts{8, 8}));
+  m.k.migrate(2, 0);  // core 1 is lazy, and misses two
+  protect(true)();
+  protect(false)();
+  m.k.migrate(2, 1);
+  EXPECT_EQ(m.of(kCr3Flush, [&] { m.k.null_syscall(2); }), (Counts{0, 1}));
+  EXPECT_EQ(m.of(kInvlpg, protect(true)), (Counts{8, 8}));
+  EXPECT_EQ(m.stale(), 0u);
+}
+
+// The thread on core 1 has exited. Its core keeps the address space, and is let alone, until tables
+// are freed, which its walker may still read: then it leaves, and is let alone for good.
+TEST(X86Tlb, ALazyCoreIsInterruptedOnlyWhereTablesAreFreed) {
+  Machine m(2);
+  m.spawn(1, 0);
+  m.thread(1, 2, 1);
+  const std::uint64_t at = map_and_write(m.k, 1, kBytes);
+  m.k.touch(2, at, poe::AccessKind::kRead);
+  m.k.exit(2);
+  EXPECT_EQ(m.interrupts(0, [&] { m.protect(1, at); }), (Counts{0, 0}));
+  EXPECT_EQ(m.stale(), 0u);
+  const auto unmap = [&](std::uint64_t from) {
+    return [&m, from] { m.k.munmap(1, from, kBytes / 2); };
+  };
+  EXPECT_EQ(m.interrupts(0, unmap(at)), (Counts{0, 1}));
+  EXPECT_EQ(m.interrupts(0, unmap(at + kBytes / 2)), (Counts{0, 0}));
+  EXPECT_EQ(m.stale(), 0u);
+}
+
+TEST(X86Tlb, ALazyCoreThatMissedNothingWritesNoCr3) {
+  Machine m(2);
+  m.spawn(1, 0);
+  const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
+  m.thread(1, 2, 1);
+  m.place(2, 0);
+  m.k.migrate(2, 1);
+  const auto go_on = [&] { m.k.null_syscall(2); };
+  EXPECT_EQ(m.of(kCr3Keep, go_on), (Counts{0, 0}));
+  m.place(2, 0);
+  m.k.migrate(2, 1);
+  m.protect(1, at);
+  EXPECT_EQ(m.of(kCr3Flush, go_on), (Counts{0, 1}));
+}
+
+TEST(X86Tlb, ATaskThatExitsLeavesItsTablesBeforeTheyAreFreed) {
+  Machine m(1);
+  m.k.spawn(1);
+  m.k.spawn(2);
+  map_and_write(m.k, 2, kBytes);
+  m.k.exit(2);
+  EXPECT_EQ(m.stale(), 0u);
+  Machine without(1, "none,buddy,pte", FlushSite::kExitMm);
+  without.k.spawn(1);
+  without.k.spawn(2);
+  map_and_write(without.k, 2, kBytes);
+  without.k.exit(2);
+  EXPECT_GT(without.stale(), 0u);
+}
+
+// A random program of threads and processes that move between cores. Who must hear of a flush is
+// told by the story alone: the last task that ran on a core, and whether it still does.
+TEST(X86Tlb, ShootdownsReachExactlyTheCoresThatHaveTheAddressSpace) {
+  EXPECT_TRUE(rc::check([] {
+    struct Place {
+      std::uint32_t process = 0;
+      bool lazy = true;
+    };
+    const auto cores = *rc::gen::inRange(1u, 9u);
+    Machine m(cores);
+    std::vector<Place> places(cores);
+    std::map<std::uint32_t, std::uint32_t> process_of;  // of a task: its first thread
+    std::map<std::uint32_t, unsigned> core_of;
+    std::map<std::uint32_t, std::uint64_t> page_of;
+    std::uint32_t last = 0;
+    const auto runs = [&](std::uint32_t id) { places[core_of[id]] = {process_of[id], false}; };
+    const auto move = [&](std::uint32_t id, unsigned to) {
+      places[core_of[id]] = {process_of[id], true};
+      core_of[id] = to;
+      m.place(id, to);
+      runs(id);
+    };
+    const auto begins = [&](std::uint32_t process) {  // tasks are put on cores in turn
+      process_of[++last] = process;
+      core_of[last] = (last - 1) % cores;
+    };
+    for (unsigned c = 0; c < cores; ++c) {
+      begins(last + 1);
+      m.k.spawn(last);
+      runs(last);
+      page_of[last] = map_and_write(m.k, last, kPageSize);
+    }
+    const auto steps =
+        *rc::gen::container<std::vector<std::tuple<unsigned, unsigned, unsigned>>>(rc::gen::tuple(
+            rc::gen::inRange(0u, 4u), rc::gen::inRange(0u, 64u), rc::gen::inRange(0u, 8u)));
+    for (const auto& [what, who, where] : steps) {
+      auto at = process_of.begin();
+      std::advance(at, who % process_of.size());
+      const std::uint32_t id = at->first, process = at->second;
+      const unsigned own = core_of[id];
+      if (what == 0) {
+        move(id, where % cores);
+        continue;
+      }
+      m.k.null_syscall(id);
+      runs(id);
+      if (what == 1 && process_of.size() < 3 * cores) {
+        begins(process);
+        m.k.clone_thread(id, last);
+        m.k.null_syscall(last);
+        runs(last);
+        continue;
+      }
+      const Counts got = m.interrupts(
+          own, [&] { m.k.mprotect(id, page_of[process], kPageSize, true, false, false); });
+      for (unsigned c = 0; c < cores; ++c) {
+        const bool has = c != own && places[c].process == process && !places[c].lazy;
+        RC_ASSERT(got[c] == (has ? 1u : 0u));
+      }
+      m.k.mprotect(id, page_of[process], kPageSize, true, true, false);
+      RC_ASSERT(m.k.touch(id, page_of[process], poe::AccessKind::kWrite));
+      RC_ASSERT(m.stale() == 0);
+    }
+  }));
+}
+
+TEST(X86Tlb, RandomCallsOnOneToEightCoresLeaveNothingStale) {
+  for (const char* policy : {"kpkeys-pks+lazy,pba,block", "kpkeys-pks,per-page,pte,invlpgb"}) {
+    rc::detail::TestParams params = rc::detail::configuration().testParams;
+    params.maxSuccess = 40;
+    const auto result = rc::detail::checkTestable(
+        [&] {
+          Config c;
+          c.policy = parse_policy(policy);
+          c.memory_bytes = 256ull << 20;
+          c.cores = *rc::gen::inRange(1u, 9u);
+          const auto steps = *rc::gen::container<std::vector<Step>>(step());
+          World world(c);
+          for (const Step& s : steps) world.execute(s);
+          world.end();
+        },
+        rc::detail::TestMetadata(), params);
+    std::ostringstream message;
+    rc::detail::printResultMessage(result, message);
+    EXPECT_TRUE(result.template is<rc::detail::SuccessResult>()) << policy << ": " << message.str();
+  }
+}
+
+// Reclaim clears many entries before anyone waits: one interrupt for each core, and all of the
+// address space goes there, whichever pages these were.
+TEST(X86Tlb, ABatchOfReclaimInterruptsEachCoreOnce) {
+  Machine m(3);
+  m.spawn(1, 0);
+  m.thread(1, 2, 1);
+  m.spawn(3, 2);
+  Vma file = rw();
+  file.write = false;
+  file.file = true;
+  file.file_id = 7;
+  const std::uint64_t at = m.k.mmap(1, file, 16 * kPageSize, 0);
+  for (unsigned i = 0; i < 16; ++i) {
+    ASSERT_TRUE(m.k.touch(1, at + i * kPageSize, poe::AccessKind::kRead));
+    ASSERT_TRUE(m.k.touch(2, at + i * kPageSize, poe::AccessKind::kRead));
+  }
+  Counts got, all, pages;
+  all = m.of(kCr3Flush, [&] {
+    pages = m.of(kInvlpg, [&] {
+      got = m.interrupts(0, [&] { m.k.madvise_pageout(1, at, 16 * kPageSize); });
+    });
+  });
+  EXPECT_EQ(got, (Counts{0, 1, 0}));
+  EXPECT_EQ(all, (Counts{1, 1, 0}));
+  EXPECT_EQ(pages, (Counts{0, 0, 0}));
+  EXPECT_EQ(m.stale(), 0u);
+}
+
+// Four cores run the address space. The first flush interrupts them, and gives it a PCID that all
+// share, which each takes up at the next; from then on nobody is interrupted.
+TEST(X86Tlb, Invlpgb_ReachesManyCoresWithoutInterrupts) {
+  Machine m(5, "none,buddy,pte,invlpgb");
+  m.spawn(1, 0);
+  for (std::uint32_t id = 2; id <= 4; ++id) m.thread(1, id, id - 1);
+  m.spawn(9, 4);
+  const std::uint64_t at = map_and_write(m.k, 1, 20 * kPageSize);
+  const auto protect = [&](bool write) {
+    return [&m, at, write] { m.k.mprotect(1, at, 20 * kPageSize, true, write, false); };
+  };
+  EXPECT_EQ(m.interrupts(0, protect(false)), (Counts{0, 1, 1, 1, 0}));
+  EXPECT_EQ(m.of(kCr3Keep, protect(true)), (Counts{1, 1, 1, 1, 0}));
+  Counts sync, pages;
+  const Counts got = m.interrupts(0, [&] {
+    sync = m.of(Event::kDsbIsh,
+                [&] { pages = m.of(cpu::tlbi_event(mmu::TlbiKind::kRvae1), protect(false)); });
+  });
+  EXPECT_EQ(got, (Counts{0, 0, 0, 0, 0}));
+  EXPECT_EQ(sync, (Counts{1, 0, 0, 0, 0}));
+  EXPECT_EQ(pages, (Counts{3, 0, 0, 0, 0}));  // of 8, 8 and 4 pages
+  for (std::uint32_t id = 1; id <= 4; ++id) {
+    EXPECT_FALSE(m.k.touch(id, at, poe::AccessKind::kWrite));
+  }
+  EXPECT_EQ(m.stale(), 0u);
+}
+
+TEST(X86Tlb, Invlpgb_IsNotForAnAddressSpaceOfThreeCores) {
+  Machine m(4, "none,buddy,pte,invlpgb");
+  m.spawn(1, 0);
+  m.thread(1, 2, 1);
+  m.thread(1, 3, 2);
+  const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
+  m.protect(1, at);
+  EXPECT_EQ(m.interrupts(0, [&] { m.k.mprotect(1, at, kPageSize, true, false, false); }),
+            (Counts{0, 1, 1, 0}));
+}
+
+TEST(X86Tlb, EachFlushIsNeeded) {
+  const auto stale = [](FlushSite left_out, const char* policy) -> std::uint64_t {
+    try {
+      Machine m(5, policy, left_out);
+      std::uint64_t sum = 0;
+      m.spawn(1, 0);
+      for (std::uint32_t id = 2; id <= 4; ++id) m.thread(1, id, id - 1);
+      const std::uint64_t at = map_and_write(m.k, 1, 64 * kPageSize);
+      for (int round = 0; round < 3; ++round) {  // with a PCID of their own, and with a global one
+        for (std::uint32_t id = 2; id <= 4; ++id) m.k.touch(id, at, poe::AccessKind::kWrite);
+        m.k.mprotect(1, at, kPageSize, true, false, false);
+        sum += m.stale();
+        m.k.mprotect(1, at, kPageSize, true, true, false);
+      }
+      m.k.touch(1, at, poe::AccessKind::kWrite);
+      m.k.fork(1, 8);
+      sum += m.stale();
+      m.k.touch(1, at, poe::AccessKind::kRead);
+      m.k.touch(1, at, poe::AccessKind::kWrite);
+      sum += m.stale();
+      m.k.munmap(1, at, 64 * kPageSize);
+      sum += m.stale();
+      const VirtAddr v(m.k.memory().vmalloc(1, false));
+      EXPECT_FALSE(m.k.system().machine.core(3).load64(v).fault);
+      m.k.memory().vfree(v.value);
+      m.k.memory().vm_unmap_aliases();
+      return sum + m.stale();
+    } catch (const KernelOops&) {
+      return 1;
+    }
+  };
+  for (const char* policy : {"kpkeys-pks,per-page,block", "none,buddy,pte,invlpgb"}) {
+    EXPECT_EQ(stale(FlushSite::kNone, policy), 0u) << policy;
+    for (const FlushSite site : {FlushSite::kForkParent, FlushSite::kCowBreak, FlushSite::kUnmap,
+                                 FlushSite::kMprotect, FlushSite::kVmallocPurge}) {
+      EXPECT_GT(stale(site, policy), 0u)
+          << policy << " without " << kFlushSiteNames[static_cast<std::size_t>(site)];
+    }
+  }
+  EXPECT_GT(stale(FlushSite::kSetMemoryPkey, "kpkeys-pks,per-page,block"), 0u);
+}
+
+}  // namespace
+}  // namespace kpksim::kernel
