@@ -54,7 +54,8 @@ void refuse_empty(const char* option, const std::string& text) {
 }  // namespace
 
 bool read_command_line(const std::vector<std::string>& arguments, po::options_description& options,
-                       const char* examples, std::initializer_list<Unnamed> unnamed) {
+                       const char* examples, std::initializer_list<Unnamed> unnamed,
+                       std::set<std::string>* given) {
   options.add_options()("help,h", "this text");
   po::options_description all;
   all.add(options);
@@ -81,6 +82,9 @@ bool read_command_line(const std::vector<std::string>& arguments, po::options_de
     return false;
   }
   po::notify(values);
+  for (const auto& [name, value] : values) {
+    if (given != nullptr && !value.defaulted()) given->insert(name);
+  }
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,12 @@ struct Unnamed {
 
 // Reads `arguments` by `options`, to which --help is added, and by `unnamed`, in their order.
 // False: they asked for help, which is printed, with `examples` (lines of commands) below it.
+// `given`: the names of those that were there, not those that keep their defaults.
 // Errors are boost's, or InputError: an unknown option (with the nearest one), or from a value.
 bool read_command_line(const std::vector<std::string>& arguments,
                        boost::program_options::options_description& options, const char* examples,
-                       std::initializer_list<Unnamed> unnamed = {});
+                       std::initializer_list<Unnamed> unnamed = {},
+                       std::set<std::string>* given = nullptr);
 
 // The values of options. `option` is its name in messages: "--cores". boost's own conversions take
 // -1 for the largest unsigned number, and an empty text for one that was not given.

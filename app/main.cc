@@ -31,6 +31,9 @@ constexpr const char* kUsage =
     "usage: kpksim COMMAND ...\n"
     "  compare WORKLOAD...   one table: the workload under several policies\n"
     "  run WORKLOAD          the workload under one policy\n"
+    "  sweep SPEC            all points of a space of settings, kept in a file\n"
+    "  config WORKLOAD       all that a run depends on, as a document that can be run again\n"
+    "  diff A B              two results or configurations: what changed\n"
     "  validate kernel|apps|published\n"
     "                        the model against a real kernel's counts and published overheads\n"
     "  explain RESULT [PHASE]\n"
@@ -57,10 +60,11 @@ struct Command {
   const char* name;
   int (*run)(const Arguments&);
 };
-constexpr Command kCommands[] = {{"compare", app::compare},    {"run", app::run},
-                                 {"explain", app::explain},    {"validate", app::validate},
-                                 {"list", app::list},          {"conform", app::conform},
-                                 {"translate", app::translate}};
+constexpr Command kCommands[] = {{"compare", app::compare},   {"run", app::run},
+                                 {"sweep", app::sweep},       {"diff", app::diff},
+                                 {"config", app::config},     {"explain", app::explain},
+                                 {"validate", app::validate}, {"list", app::list},
+                                 {"conform", app::conform},   {"translate", app::translate}};
 
 const Command& command_named(const std::string& name) {
   Arguments known;

@@ -10,9 +10,10 @@
 #include <nlohmann/json.hpp>
 
 #include "app/data.h"
-#include "app/parallel.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
+#include "sim/base/json_file.h"
+#include "sim/base/parallel.h"
 #include "sim/workload/driver.h"
 #include "sim/workload/json.h"
 #include "sim/workload/strace.h"
@@ -82,52 +83,86 @@ std::vector<std::string> shipped_workloads() {
 std::vector<std::string> shipped_kernels() { return names_in(kKernels, ".json"); }
 std::vector<std::string> shipped_cores() { return names_in(kCores, ".json"); }
 
-cpu::CoreProfile read_core(const std::string& name) {
-  return cpu::read_core_profile(core_path(name));
+ProfileReader open_core(const std::string& name) {
+  return ProfileReader(core_path(name), cpu::kCoreRanges);
 }
 
-std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, std::uint64_t seed) {
+ProfileReader open_kernel(const std::string& name) {
+  return ProfileReader(profile_path(name, "--kernel", "kernel", kKernels),
+                       ProfileReader::Ranges::kOptional, data_path(kKernels));
+}
+
+cpu::CoreProfile read_core(const std::string& name) {
+  return cpu::read_core_profile(open_core(name));
+}
+
+std::vector<cpu::CoreProfile> draw_cores(const ProfileReader& core, unsigned n,
+                                         std::uint64_t seed) {
   std::vector<cpu::CoreProfile> draws;
+  draws.reserve(n);
   for (std::uint64_t i = 0; i < n; ++i) {
-    draws.push_back(cpu::draw_core_profile(core_path(name), seed << 32 | i));
+    ProfileReader in = core;
+    in.draw(seed << 32 | i);
+    draws.push_back(cpu::read_core_profile(std::move(in)));
   }
   return draws;
 }
 
 kernel::KernelProfile read_kernel(const std::string& name) {
-  return kernel::read_kernel_profile(profile_path(name, "--kernel", "kernel", kKernels),
-                                     data_path(kKernels));
+  return kernel::read_kernel_profile(open_kernel(name));
 }
 
-workload::Workload read_workload(const std::string& name, const std::vector<std::string>& sizes) {
-  const auto read = [&](const std::string& path) {
-    return path.ends_with(".json") ? workload::read_json_workload(path)
-                                   : workload::read_strace(path, {}, sizes);
-  };
+WorkloadPlace find_workload(const std::string& name) {
   std::error_code none;
   if (!fs::exists(name, none)) {
-    const std::vector<std::string> files = workload::files_of_prefix(name);
-    if (!files.empty()) return workload::read_strace(files, {}, sizes);
+    std::vector<std::string> files = workload::files_of_prefix(name);
+    if (!files.empty()) return {std::move(files)};
   }
-  if (is_path(name) || name.find('.') != std::string::npos) return read(name);
+  if (is_path(name) || name.find('.') != std::string::npos) return {{name}};
   std::string shipped = "traces/" + name + kTraceEnding;
   if (!fs::exists(data_path(shipped), none)) shipped = "workloads/" + name + ".json";
   if (!fs::exists(data_path(shipped), none)) {
     throw InputError(fmt::format("'{}' is neither a file nor a shipped workload{}", name,
                                  suggest(name, shipped_workloads())));
   }
-  workload::Workload workload = read(data_path(shipped));
   // A document says the same wherever kpksim is built or installed.
-  workload.source = "shipped:" + shipped;
+  return {{data_path(shipped)}, "shipped:" + shipped};
+}
+
+namespace {
+
+// One file by its path alone, as find_workload() has it.
+workload::Workload read_recording(const std::vector<std::string>& paths,
+                                  const std::vector<std::string>& sizes,
+                                  const std::vector<Setting>& settings) {
+  if (!settings.empty()) {
+    throw InputError(
+        fmt::format("{}: {} is a recording, which has no settings", settings[0].origin, paths[0]));
+  }
+  return paths.size() == 1 ? workload::read_strace(paths[0], {}, sizes)
+                           : workload::read_strace(paths, {}, sizes);
+}
+
+}  // namespace
+
+workload::Workload read_workload(const std::string& name, const std::vector<std::string>& sizes,
+                                 const std::vector<Setting>& settings) {
+  const WorkloadPlace place = find_workload(name);
+  workload::Workload workload =
+      !place.is_json()   ? read_recording(place.paths, sizes, settings)
+      : settings.empty() ? workload::read_json_workload(place.paths[0])
+                         : workload::read_json_workload(JsonFile(place.paths[0]).with(settings));
+  if (!place.shipped.empty()) workload.source = place.shipped;
   return workload;
 }
 
 std::vector<workload::Workload> read_workloads(const std::vector<std::string>& names,
-                                               const std::vector<std::string>& sizes) {
+                                               const std::vector<std::string>& sizes,
+                                               const std::vector<Setting>& settings) {
   std::vector<workload::Workload> workloads;
   for (const std::vector<std::string>& group : workload::group_recordings(names)) {
-    workloads.push_back(group.size() == 1 ? read_workload(group[0], sizes)
-                                          : workload::read_strace(group, {}, sizes));
+    workloads.push_back(group.size() == 1 ? read_workload(group[0], sizes, settings)
+                                          : read_recording(group, sizes, settings));
   }
   return workloads;
 }

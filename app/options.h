@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/profile_reader.h"
+#include "sim/base/setting.h"
 #include "sim/kernel/system.h"
 #include "sim/report/result.h"
 #include "sim/report/table.h"
@@ -23,17 +25,37 @@ std::vector<std::string> shipped_kernels();
 // folder) is a path; everything else is the name of what ships. So a file wins over a shipped name,
 // and a folder of that name is not looked at.
 
+// What --set gives, by document, and whether a core's number may be outside its range.
+struct Overrides {
+  std::vector<Setting> settings = {};
+  bool beyond_ranges = false;
+};
+
+// Profiles that are opened, not read yet: numbers may still be set in them.
+ProfileReader open_core(const std::string& name);
+ProfileReader open_kernel(const std::string& name);
 cpu::CoreProfile read_core(const std::string& name);
-// `n` draws of its estimated numbers from their ranges.
-std::vector<cpu::CoreProfile> draw_cores(const std::string& name, unsigned n, std::uint64_t seed);
+// `n` draws of an opened profile's estimated numbers from their ranges.
+std::vector<cpu::CoreProfile> draw_cores(const ProfileReader& core, unsigned n, std::uint64_t seed);
 kernel::KernelProfile read_kernel(const std::string& name);
 // A workload file (.json), or a strace recording (anything else; plain, gzip or zstd), also by the
 // prefix of the files of strace -ff. `sizes`: files of "# program" lines.
 workload::Workload read_workload(const std::string& name,
-                                 const std::vector<std::string>& sizes = {});
+                                 const std::vector<std::string>& sizes = {},
+                                 const std::vector<Setting>& settings = {});
+// Where it is: one file, or those of strace -ff.
+struct WorkloadPlace {
+  std::vector<std::string> paths;
+  std::string shipped = {};  // its source in documents, if it ships
+
+  bool is_json() const { return paths.size() == 1 && paths[0].ends_with(".json"); }
+  std::string source() const { return shipped.empty() ? paths[0] : shipped; }
+};
+WorkloadPlace find_workload(const std::string& name);
 // One for each, but those files of strace -ff that are one run are one (strace_set.h).
 std::vector<workload::Workload> read_workloads(const std::vector<std::string>& names,
-                                               const std::vector<std::string>& sizes);
+                                               const std::vector<std::string>& sizes,
+                                               const std::vector<Setting>& settings = {});
 
 // How to do long work: on up to `jobs` threads, with a progress bar called `label` on stderr if
 // that is a terminal, unless `quiet`.
@@ -60,6 +82,9 @@ int validate(const std::vector<std::string>& arguments);
 int validate_apps(const std::vector<std::string>& arguments);
 int conform(const std::vector<std::string>& arguments);
 int translate(const std::vector<std::string>& arguments);
+int config(const std::vector<std::string>& arguments);
+int sweep(const std::vector<std::string>& arguments);
+int diff(const std::vector<std::string>& arguments);
 int list(const std::vector<std::string>& arguments);
 
 }  // namespace kpksim::app

@@ -86,6 +86,11 @@ void Progress::add(std::uint64_t steps) {
   draw(std::chrono::duration<double>(now - begin_).count());
 }
 
+void Progress::relabel(std::string_view label) {
+  const std::scoped_lock lock(mutex_);
+  label_ = printable(label);
+}
+
 void Progress::draw(double seconds) {
   drawn_ = true;
   // The last column stays free: a terminal may go to the next line after it.

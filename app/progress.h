@@ -20,13 +20,15 @@ class Progress {
 
   // `steps` more are done. Any thread may call.
   void add(std::uint64_t steps);
+  // Puts another label first.
+  void relabel(std::string_view label);
 
  private:
   using Clock = std::chrono::steady_clock;
 
   void draw(double seconds);
 
-  const std::string label_;
+  std::string label_;
   const std::uint64_t steps_;
   const std::string unit_;
   const bool shown_;

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "app/parallel.h"
+#include "sim/base/parallel.h"
 #include "sim/base/printable.h"
 
 namespace kpksim::app {

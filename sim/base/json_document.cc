@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
 #include <valijson/schema_parser.hpp>
@@ -94,15 +95,35 @@ std::string explain(const json& node, const json& value, const std::string& desc
   return description;
 }
 
+// A schema as text, and as what it was made into. A sweep checks thousands of documents against
+// one.
+struct ParsedSchema {
+  explicit ParsedSchema(const std::string& from) : text(from), as_json(json::parse(from)) {
+    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(as_json),
+                                            schema);
+  }
+  const std::string text;
+  const json as_json;
+  valijson::Schema schema;
+};
+
+// Each thread has the one that it used last.
+const ParsedSchema& parsed(const std::string& text) {
+  thread_local std::unique_ptr<const ParsedSchema> last;
+  if (!last || last->text != text) last = std::make_unique<const ParsedSchema>(text);
+  return *last;
+}
+
+}  // namespace
+
 void validate(const JsonFile& file, const std::string& schema_text) {
   const json& root = file.root();
-  const json schema_json = json::parse(schema_text);
-  valijson::Schema schema;
-  valijson::SchemaParser parser;
-  parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(schema_json), schema);
+  const ParsedSchema& prepared = parsed(schema_text);
+  const json& schema_json = prepared.as_json;
   valijson::Validator validator;
   valijson::ValidationResults results;
-  if (validator.validate(schema, valijson::adapters::NlohmannJsonAdapter(root), &results)) return;
+  if (validator.validate(prepared.schema, valijson::adapters::NlohmannJsonAdapter(root), &results))
+    return;
 
   // Every level above the defect reports "Failed to validate ..." too: the deepest one says why.
   // Of several equally deep ones the first; valijson reports in the order of the document.
@@ -121,8 +142,6 @@ void validate(const JsonFile& file, const std::string& schema_text) {
   const std::string what = explain(node, *value, deepest->description, pointer);
   file.fail(pointer, what);
 }
-
-}  // namespace
 
 JsonFile read_json_document(const std::string& path, const std::string& schema_text) {
   JsonFile file(path);

@@ -11,5 +11,7 @@ namespace kpksim {
 // "path:line:column: /json/pointer: ..." with the deepest violation for what the schema (draft 7)
 // does not allow.
 JsonFile read_json_document(const std::string& path, const std::string& schema_text);
+// The same of a file that has been read.
+void validate(const JsonFile& file, const std::string& schema_text);
 
 }  // namespace kpksim

@@ -1,6 +1,6 @@
 #include "sim/base/profile_reader.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +11,7 @@
 #include "sim/base/error.h"
 #include "sim/base/json_file.h"
 #include "sim/base/json_text.h"
+#include "sim/base/setting.h"
 
 namespace kpksim {
 
@@ -18,13 +19,42 @@ using nlohmann::json;
 
 namespace {
 
-const std::vector<std::string> kConfidences = {"documented", "measured", "derived", "estimated",
-                                               "fitted"};
+const std::vector<std::string> kConfidences = {"documented", "measured", "derived",
+                                               "estimated",  "fitted",   "set"};
+
+std::vector<std::string> keys_of(const json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : object.items()) {
+    if (value.is_object()) keys.push_back(key);
+  }
+  return keys;
+}
+
+// The number that a setting is for.
+json& entry_of(json& root, const Setting& setting, const std::string& path) {
+  std::vector<std::string> parts = parts_of_pointer(setting.pointer, setting.origin);
+  if (parts.size() > 2 && parts.back() == "value") parts.pop_back();
+  const std::string& group = parts[0];
+  if (!root.contains(group) || !root[group].is_object()) {
+    throw InputError(fmt::format("{}: {} has no '/{}'{}", setting.origin, path, group,
+                                 suggest(group, keys_of(root))));
+  }
+  const std::string name = fmt::format("{}", fmt::join(parts.begin() + 1, parts.end(), "_"));
+  if (!root[group].contains(name)) {
+    throw InputError(fmt::format("{}: {} has no '/{}/{}'{}", setting.origin, path, group, name,
+                                 suggest(name, keys_of(root[group]))));
+  }
+  return root[group][name];
+}
 
 }  // namespace
 
 ProfileReader::ProfileReader(const std::string& path, Ranges ranges, const std::string& bases)
-    : file_(std::make_shared<const JsonFile>(path)), ranges_(ranges) {
+    : ProfileReader(std::make_shared<const JsonFile>(path), ranges, bases) {}
+
+ProfileReader::ProfileReader(std::shared_ptr<const JsonFile> file, Ranges ranges,
+                             const std::string& bases)
+    : file_(std::move(file)), ranges_(ranges) {
   json root = file_->root();
   for (const char* key : {"name", "description"}) {
     const bool there = root.is_object() && root.contains(key);
@@ -76,6 +106,26 @@ void ProfileReader::inherit(json& root, const std::string& bases,
   inherit(root, bases, std::move(below));
 }
 
+void ProfileReader::set(const std::vector<Setting>& settings, bool beyond_ranges) {
+  if (settings.empty()) return;
+  json root = *root_;
+  for (const Setting& setting : settings) {
+    json& entry = entry_of(root, setting, file_->path());
+    const json value = json::parse(setting.value);
+    if (!beyond_ranges && value.is_number() && entry.contains("range")) {
+      const json& range = entry["range"];
+      if (range.is_array() && range.size() == 2 && (value < range[0] || value > range[1])) {
+        throw InputError(
+            fmt::format("{}: outside its range of {} to {} in {}; --beyond-ranges allows it",
+                        setting.origin, dump(range[0]), dump(range[1]), file_->path()));
+      }
+    }
+    entry = {{"value", value}, {"source", setting.origin}, {"confidence", "set"}};
+  }
+  set_ += origins_of(settings);
+  root_ = std::make_shared<const json>(std::move(root));
+}
+
 std::string ProfileReader::text(const char* key) const { return file_->root().value(key, ""); }
 
 void ProfileReader::fail(const std::string& pointer, const std::string& what) const {
@@ -83,7 +133,7 @@ void ProfileReader::fail(const std::string& pointer, const std::string& what) co
   const std::size_t group = pointer.find('/', 1);
   const std::size_t name = group == std::string::npos ? group : pointer.find('/', group + 1);
   const auto at = inherited_.find(pointer.substr(0, name));
-  (at == inherited_.end() ? file_ : at->second)->fail(pointer, what);
+  (at == inherited_.end() ? file_ : at->second)->fail(pointer, what + set_);
 }
 
 const json& ProfileReader::value(const std::string& group, const std::string& name) {

@@ -18,6 +18,7 @@
 namespace kpksim {
 
 class JsonFile;
+struct Setting;
 
 // What a profile says of one of its numbers.
 struct ProfileEntry {
@@ -33,6 +34,16 @@ class ProfileReader {
   // InputError: unreadable or malformed (with line and column), or no object with a name.
   explicit ProfileReader(const std::string& path, Ranges ranges = Ranges::kOptional,
                          const std::string& bases = "");
+  // The same of a file that has been read.
+  ProfileReader(std::shared_ptr<const JsonFile> file, Ranges ranges, const std::string& bases);
+
+  // Sets values of numbers: the pointer is "/group/name", or "/group/name/value", and a '/' in the
+  // name may stand for its '_'. Such a number has the setting as its source, the confidence "set"
+  // and no range, so that draws keep it. InputError with the nearest name: nothing is called so;
+  // or, unless `beyond_ranges`, the value is outside the number's range.
+  void set(const std::vector<Setting>& settings, bool beyond_ranges);
+  // The whole profile as JSON: with what the bases have and what was set.
+  const nlohmann::json& root() const { return *root_; }
 
   // From now on number() draws from a number's range, where it has one: below the number or above
   // it with the same probability, and uniformly there, so that the number is the draws' median. In
@@ -73,6 +84,7 @@ class ProfileReader {
   std::map<std::string, std::shared_ptr<const JsonFile>>
       inherited_;  // "/group/name" -> whose it is
   Ranges ranges_;
+  std::string set_;  // at the end of messages: what was set
   std::map<std::string, std::vector<std::string>> known_;
   std::vector<ProfileEntry> entries_;
   std::optional<std::mt19937_64> random_;

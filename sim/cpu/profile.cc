@@ -115,9 +115,7 @@ void CoreProfile::set_price(std::string_view what, std::uint64_t price) {
   throw ModelError("no such price: " + std::string(what));
 }
 
-namespace {
-
-CoreProfile read(ProfileReader in) {
+CoreProfile read_core_profile(ProfileReader in) {
   CoreProfile profile;
   profile.name = in.name();
   profile.description = in.description();
@@ -163,16 +161,14 @@ CoreProfile read(ProfileReader in) {
   return profile;
 }
 
-}  // namespace
-
 CoreProfile read_core_profile(const std::string& path) {
-  return read(ProfileReader(path, ProfileReader::Ranges::kOfGuesses));
+  return read_core_profile(ProfileReader(path, kCoreRanges));
 }
 
 CoreProfile draw_core_profile(const std::string& path, std::uint64_t seed) {
-  ProfileReader in(path, ProfileReader::Ranges::kOfGuesses);
+  ProfileReader in(path, kCoreRanges);
   in.draw(seed);
-  return read(std::move(in));
+  return read_core_profile(std::move(in));
 }
 
 }  // namespace kpksim::cpu

@@ -52,6 +52,9 @@ struct CoreProfile {
 
 // Reads `path`. InputError names the file and the JSON pointer.
 CoreProfile read_core_profile(const std::string& path);
+// From a profile that has been opened so, in which numbers may have been set, and which may draw.
+CoreProfile read_core_profile(ProfileReader in);
+inline constexpr ProfileReader::Ranges kCoreRanges = ProfileReader::Ranges::kOfGuesses;
 // The same with the prices and latencies that have a range drawn from it. What shapes the core
 // (geometry, window) stays.
 CoreProfile draw_core_profile(const std::string& path, std::uint64_t seed);

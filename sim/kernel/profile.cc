@@ -9,8 +9,12 @@
 namespace kpksim::kernel {
 
 KernelProfile read_kernel_profile(const std::string& path, const std::string& bases) {
-  ProfileReader in(path, ProfileReader::Ranges::kOptional,
-                   bases.empty() ? std::filesystem::path(path).parent_path().string() : bases);
+  return read_kernel_profile(
+      ProfileReader(path, ProfileReader::Ranges::kOptional,
+                    bases.empty() ? std::filesystem::path(path).parent_path().string() : bases));
+}
+
+KernelProfile read_kernel_profile(ProfileReader in) {
   KernelProfile profile;
   profile.name = in.name();
   profile.description = in.description();

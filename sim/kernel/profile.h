@@ -44,5 +44,7 @@ struct KernelProfile {
 // Reads `path`. `bases`: the folder of the profiles that it may be based on, else its own.
 // InputError names the file and the JSON pointer.
 KernelProfile read_kernel_profile(const std::string& path, const std::string& bases = "");
+// From a profile that has been opened, in which numbers may have been set.
+KernelProfile read_kernel_profile(ProfileReader in);
 
 }  // namespace kpksim::kernel

@@ -706,8 +706,9 @@ class Reader {
 
 }  // namespace
 
-Workload read_json_workload(const std::string& path, const std::string& schema_text) {
-  const JsonFile file = read_json_document(path, schema_text);
+namespace {
+
+Workload read_valid(const JsonFile& file) {
   try {
     return Reader(file).read();
   } catch (const InputError& e) {
@@ -715,8 +716,19 @@ Workload read_json_workload(const std::string& path, const std::string& schema_t
   }
 }
 
+}  // namespace
+
+Workload read_json_workload(const std::string& path, const std::string& schema_text) {
+  return read_valid(read_json_document(path, schema_text));
+}
+
 Workload read_json_workload(const std::string& path) {
   return read_json_workload(path, kWorkloadSchema);
+}
+
+Workload read_json_workload(const JsonFile& file) {
+  validate(file, kWorkloadSchema);
+  return read_valid(file);
 }
 
 }  // namespace kpksim::workload

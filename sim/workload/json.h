@@ -5,6 +5,10 @@
 
 #include "sim/workload/operation.h"
 
+namespace kpksim {
+class JsonFile;
+}
+
 namespace kpksim::workload {
 
 // Reads, validates against `schema_text` (JSON Schema draft 7, normally kWorkloadSchema) and checks
@@ -15,5 +19,7 @@ Workload read_json_workload(const std::string& path, const std::string& schema_t
 
 // The same with the schema built in.
 Workload read_json_workload(const std::string& path);
+// Of a file that has been read, in which values may have been set.
+Workload read_json_workload(const JsonFile& file);
 
 }  // namespace kpksim::workload

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace kpksim::app {
+namespace kpksim {
 
 // Calls work(0) to work(count - 1), on up to `jobs` threads, or as many as the system gives.
 // Rethrows the exception of the lowest number, whichever thread was faster.
@@ -39,4 +39,4 @@ void parallel_for(std::size_t count, unsigned jobs, Work&& work) {
   }
 }
 
-}  // namespace kpksim::app
+}  // namespace kpksim

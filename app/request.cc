@@ -1,0 +1,450 @@
+#include "app/request.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "app/command_line.h"
+#include "sim/base/error.h"
+#include "sim/base/json_text.h"
+#include "sim/report/result.h"
+#include "sim/workload/json.h"
+#include "sim/workload/size.h"
+
+namespace kpksim::app {
+namespace {
+
+namespace po = boost::program_options;
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr unsigned kMaxDraws = 100'000;
+// A draw's number stands below it.
+constexpr std::uint64_t kMaxSeed = 0xffffffff;
+constexpr int kConfigurationSchema = 1;
+
+constexpr const char* kRunExamples =
+    "  kpksim run -p kpkeys-poe,per-page,pte thp\n"
+    "  kpksim run --memory 4GiB --cores 4 -f csv my.json\n"
+    "  kpksim run --leave-out-tlbi unmap munmap-1g\n";
+constexpr const char* kCompareExamples =
+    "  kpksim compare -p none,buddy,pte -p kpkeys-poe+lazy,pba,block fork-1g\n"
+    "  kpksim compare --policies all fork-1g\n"
+    "  kpksim compare -o result.json --core my-core.json my.strace\n"
+    "  kpksim compare --uncertainty 200 --hz 250 --cores 64 fork-1g\n";
+constexpr const char* kConfigExamples =
+    "  kpksim config fork-1g\n"
+    "  kpksim config --set core:/tlb/l2_sets=512 -o my-config.json fork-1g\n"
+    "  kpksim run --config my-config.json\n";
+constexpr const char* kRunHelp =
+    "kpksim run [options] WORKLOAD\n"
+    "One workload under one policy, a column for each phase. WORKLOAD is a workload file\n"
+    "(.json), a strace recording or a name of kpksim list workloads; a file wins. The\n"
+    "files of strace -ff -o PREFIX are one run, called PREFIX";
+constexpr const char* kCompareHelp =
+    "kpksim compare [options] WORKLOAD...\n"
+    "A workload under several policies, a column for each. WORKLOAD is a workload file\n"
+    "(.json), a strace recording or a name of kpksim list workloads; a file wins. The\n"
+    "files of strace -ff -o PREFIX are one run, called PREFIX";
+constexpr const char* kConfigHelp =
+    "kpksim config [options] WORKLOAD\n"
+    "All that a run of WORKLOAD depends on, and where each value is from, as a document\n"
+    "that run --config runs to the same bytes";
+// What a configuration says, and so may not be said beside it.
+constexpr const char* kInConfiguration[] = {"policy", "core",   "kernel", "cores",
+                                            "hz",     "memory", "sizes",  "leave-out-tlbi"};
+
+using Options = po::options_description;
+
+void add_model_options(Command command, Options& options, Request& request) {
+  auto* policy = texts_option("--policy", request.policies);
+  const bool single = command != Command::kCompare;
+  if (!single) {
+    options.add_options()("policies", text_option("--policies", request.policy_set),
+                          "all: each protection, window, allocator and linear map in a natural "
+                          "combination; every: all that go together; or a JSON file of policies "
+                          "by name (docs/policies.schema.json)");
+  }
+  options.add_options()(
+      "policy,p",
+      single ? policy->default_value({default_policies()[2]}, default_policies()[2]) : policy,
+      single
+          ? "protection[+window],allocator,linear-map; see kpksim list policies"
+          : "protection[+window],allocator,linear-map; repeatable; default: those of kpksim list "
+            "policies")("core", text_option("--core", request.core)->default_value("neoverse-v1"),
+                        "core profile: a JSON file, or a name of kpksim list cores")(
+      "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.12-kpkeys"),
+      "kernel profile: a JSON file, or a name of kpksim list kernels")(
+      "cores", number_option("--cores", request.machine.cores)->default_value("1"),
+      "number of cores")(
+      "hz", number_option("--hz", request.machine.hz)->default_value("0"),
+      "timer interrupts a second of simulated time (Linux: CONFIG_HZ, often 250), which RCU's "
+      "grace "
+      "periods wait for; 0: none, and a grace period passes at the end of each call")(
+      "memory,m", text_option("--memory", request.machine.memory)->default_value("8G"),
+      "physical memory: bytes, or with K, M, G or T (powers of 1024; KiB, MiB, ... are the same)")(
+      "set", texts_option("--set", request.set),
+      "one value of a document in the place of what it has: DOCUMENT:/POINTER=VALUE, where "
+      "DOCUMENT is policy, core, kernel, workload or machine; repeatable (docs/sweeps.md)")(
+      "beyond-ranges", po::bool_switch(&request.overrides.beyond_ranges),
+      "--set may give a number of a profile a value outside its range");
+  if (single) {
+    options.add_options()("config", text_option("--config", request.config),
+                          "everything from this file, which kpksim config wrote; --set goes on "
+                          "top");
+  }
+}
+
+void add_run_options(Options& options, Request& request) {
+  options.add_options()("jobs,j", jobs_option(request.jobs),
+                        "threads (the results do not depend on it)")(
+      "uncertainty",
+      number_option("--uncertainty", request.draws, 0, kMaxDraws)
+          ->default_value("0")
+          ->value_name("N"),
+      "medians and 90 % intervals over N draws of the core's estimated numbers from their ranges")(
+      "seed", number_option("--seed", request.seed, 0, kMaxSeed)->default_value("1"),
+      "of those draws");
+}
+
+void add_output_options(Command command, Options& options, Request& request) {
+  options.add_options()("output,o", text_option("--output", request.output),
+                        "write the full JSON document to this file");
+  if (command != Command::kConfig) {
+    options.add_options()("format,f",
+                          text_option("--format", request.format)->default_value("table"),
+                          "table, json or csv");
+  }
+  options.add_options()(
+      "sizes", texts_option("--sizes", request.sizes),
+      "file of '# program' lines: sizes of the programs that a recording executes "
+      "(traces/programs.sh)");
+  if (command != Command::kConfig) {
+    options.add_options()("assumptions", po::bool_switch(&request.assumptions),
+                          "print what the recording cannot say and a rule has filled in");
+  }
+  options.add_options()(
+      "leave-out-tlbi",
+      text_option("--leave-out-tlbi", request.machine.left_out)->default_value("none"),
+      "fault injection: the kernel forgets the TLB invalidations of this place, e.g. unmap; exit "
+      "status 1 if a stale translation is found");
+  if (command != Command::kConfig) {
+    options.add_options()("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
+  }
+}
+
+const char* help_of(Command command) {
+  if (command == Command::kRun) return kRunHelp;
+  return command == Command::kCompare ? kCompareHelp : kConfigHelp;
+}
+const char* examples_of(Command command) {
+  if (command == Command::kRun) return kRunExamples;
+  return command == Command::kCompare ? kCompareExamples : kConfigExamples;
+}
+
+// A configuration says all that options would.
+void read_configuration(Request& request) {
+  for (const char* option : kInConfiguration) {
+    if (request.given.contains(option)) {
+      throw InputError(
+          fmt::format("--{}: a configuration says that already; --set changes it", option));
+    }
+  }
+  if (!request.files.empty()) {
+    throw InputError(fmt::format("'{}': the workload is in the configuration", request.files[0]));
+  }
+  const JsonFile& file = request.configuration.emplace(request.config);
+  const json& root = file.root();
+  const std::vector<std::string> known = {"configuration", "version",  "policy",
+                                          "parameters",    "machine",  "core",
+                                          "kernel",        "workload", "origins"};
+  if (!root.is_object() || !root.contains("configuration")) {
+    file.fail("", "no configuration; kpksim config writes one");
+  }
+  for (const auto& [key, unused] : root.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      file.fail("/" + pointer_part(key), "unknown key" + suggest(key, known));
+    }
+  }
+  for (const std::string& key : known) {
+    const bool needed = key != "version" && key != "origins";
+    if (needed && !root.contains(key)) file.fail("", fmt::format("missing key '{}'", key));
+  }
+  if (root["configuration"] != kConfigurationSchema) {
+    file.fail("/configuration", fmt::format("expected {}", kConfigurationSchema));
+  }
+  const json& workload = root["workload"];
+  const char* const one = "expected an object with source and document, or with recording";
+  if (!workload.is_object()) file.fail("/workload", one);
+  if (workload.contains("recording")) {
+    const auto texts = [&](const char* key) {
+      std::vector<std::string> out;
+      if (!workload.contains(key)) return out;
+      for (const json& text : workload[key]) {
+        if (!text.is_string()) file.fail(fmt::format("/workload/{}", key), "expected texts");
+        out.push_back(text.get<std::string>());
+      }
+      return out;
+    };
+    request.files = texts("recording");
+    request.sizes = texts("sizes");
+  } else if (!workload.contains("document") || !workload.contains("source") ||
+             !workload["source"].is_string()) {
+    file.fail("/workload", one);
+  }
+  const kernel::Policy policy =
+      kernel::policy_of_json(root["policy"], file.place("/policy") + ": /policy");
+  // A parameter that is not given has its default, which may not be what it was.
+  if (json::parse(kernel::parameters_json(policy).dump()) != root["parameters"]) {
+    file.fail("/parameters", "not what these parts of a policy have in this version of kpksim");
+  }
+  request.policies = {kernel::text_of(policy)};
+}
+
+void set_machine(Request& request) {
+  if (request.configuration) {
+    const JsonFile& file = *request.configuration;
+    const json& machine = file.root()["machine"];
+    if (!machine.is_object()) file.fail("/machine", "expected an object");
+    for (const auto& [name, value] : machine.items()) {
+      const std::string pointer = "/" + pointer_part(name);
+      set_machine(request.machine, {"machine", pointer, dump(value),
+                                    file.place("/machine" + pointer) + ": /machine" + pointer});
+    }
+  }
+  for (const Setting& s : settings_of(request.overrides.settings, "machine")) {
+    set_machine(request.machine, s);
+  }
+}
+
+std::vector<kernel::NamedPolicy> policies(const Request& request, const cpu::CoreProfile& core) {
+  std::vector<kernel::NamedPolicy> out;
+  const auto add = [&](const std::vector<kernel::Policy>& more) {
+    for (const kernel::Policy& policy : more) {
+      const bool known = std::any_of(
+          out.begin(), out.end(), [&](const kernel::NamedPolicy& n) { return n.policy == policy; });
+      if (!known) out.push_back({"", policy});
+    }
+  };
+  for (const std::string& text : request.policies) add({kernel::parse_policy(text)});
+  if (request.policy_set == "all") {
+    add(kernel::natural_policies(core));
+  } else if (request.policy_set == "every") {
+    add(kernel::every_policy(core));
+  } else if (!request.policy_set.empty()) {
+    std::error_code none;
+    if (!std::filesystem::exists(request.policy_set, none)) {
+      throw InputError(fmt::format("--policies: '{}' is no file{}", request.policy_set,
+                                   suggest(request.policy_set, {"all", "every"})));
+    }
+    const auto named = kernel::read_policies(request.policy_set);
+    out.insert(out.end(), named.begin(), named.end());
+  }
+  for (kernel::NamedPolicy& named : out) {
+    named.policy = with_settings(named.policy, settings_of(request.overrides.settings, "policy"));
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_request_options(Command command, Options& options, Request& request) {
+  add_model_options(command, options, request);
+  if (command != Command::kConfig) add_run_options(options, request);
+  add_output_options(command, options, request);
+}
+
+bool parse_request(const std::vector<std::string>& arguments, Command command, Request& request) {
+  const bool single = command != Command::kCompare;
+  po::options_description options(help_of(command));
+  add_request_options(command, options, request);
+  if (!read_command_line(arguments, options, examples_of(command),
+                         {{"file", texts_option("WORKLOAD", request.files), -1}}, &request.given))
+    return false;
+  request.overrides.settings.reserve(request.set.size());
+  for (const std::string& text : request.set) {
+    request.overrides.settings.push_back(parse_setting(text));
+  }
+  if (!request.config.empty()) read_configuration(request);
+  set_machine(request);
+  if (request.policies.empty() && request.policy_set.empty()) request.policies = default_policies();
+  if (request.files.empty() && !request.configuration) {
+    throw InputError("no workload given; see kpksim list workloads");
+  }
+  if (single && request.policies.size() > 1)
+    throw InputError("run takes one policy; compare takes several");
+  std::vector<std::string> once = request.policies;
+  std::sort(once.begin(), once.end());
+  const auto twice = std::adjacent_find(once.begin(), once.end());
+  if (twice != once.end()) throw InputError(fmt::format("--policy: '{}' is given twice", *twice));
+  if (command != Command::kConfig) {
+    check_choice("--format", request.format, {"table", "json", "csv"});
+  }
+  return true;
+}
+
+void set_machine(Machine& machine, const Setting& setting) {
+  const json value = json::parse(setting.value);
+  const auto number = [&](unsigned& target, unsigned least) {
+    if (!value.is_number_unsigned() || value < least || value > 0xffffffffu) {
+      throw InputError(fmt::format("{}: expected a whole number from {}, found {}", setting.origin,
+                                   least, dump(value)));
+    }
+    target = value.get<unsigned>();
+  };
+  const std::string name = setting.pointer.substr(1);
+  const std::string text = value.is_string() ? value.get<std::string>() : dump(value);
+  if (name == "cores") {
+    number(machine.cores, 1);
+  } else if (name == "hz") {
+    number(machine.hz, 0);
+  } else if (name == "memory") {
+    workload::parse_size(text, setting.origin);
+    machine.memory = text;
+  } else if (name == "left_out_tlbi") {
+    kernel::parse_flush_site(text);
+    machine.left_out = text;
+  } else {
+    throw InputError(fmt::format("{}: a machine has no '/{}'{}", setting.origin, name,
+                                 suggest(name, {"cores", "hz", "memory", "left_out_tlbi"})));
+  }
+}
+
+void Machine::put(kernel::Config& config) const {
+  config.cores = cores;
+  config.hz = hz;
+  config.memory_bytes = workload::parse_size(memory, "--memory");
+  config.left_out_tlbi = kernel::parse_flush_site(left_out);
+}
+
+namespace {
+
+// A profile of the configuration.
+ProfileReader part_of(const JsonFile& file, const char* pointer, ProfileReader::Ranges ranges) {
+  return {std::make_shared<const JsonFile>(file.part(pointer)), ranges, ""};
+}
+
+}  // namespace
+
+ProfileReader core_of(const Request& request) {
+  ProfileReader in = request.configuration
+                         ? part_of(*request.configuration, "/core", cpu::kCoreRanges)
+                         : open_core(request.core);
+  in.set(settings_of(request.overrides.settings, "core"), request.overrides.beyond_ranges);
+  return in;
+}
+
+ProfileReader kernel_of(const Request& request) {
+  ProfileReader in = request.configuration ? part_of(*request.configuration, "/kernel",
+                                                     ProfileReader::Ranges::kOptional)
+                                           : open_kernel(request.kernel);
+  in.set(settings_of(request.overrides.settings, "kernel"), request.overrides.beyond_ranges);
+  return in;
+}
+
+std::vector<workload::Workload> workloads_of(const Request& request) {
+  const std::vector<Setting> settings = settings_of(request.overrides.settings, "workload");
+  if (!request.files.empty()) return read_workloads(request.files, request.sizes, settings);
+  const JsonFile& file = *request.configuration;
+  std::vector<workload::Workload> out;
+  out.push_back(workload::read_json_workload(file.part("/workload/document").with(settings)));
+  out[0].source = file.root()["workload"]["source"].get<std::string>();
+  return out;
+}
+
+std::vector<kernel::Config> configurations(const Request& request, const cpu::CoreProfile& core) {
+  std::vector<kernel::Config> configs;
+  for (const kernel::NamedPolicy& named : policies(request, core)) {
+    kernel::Config config;
+    config.policy = named.policy;
+    config.policy_name = named.name;
+    request.machine.put(config);
+    kernel::check(config);
+    configs.push_back(config);
+  }
+  return configs;
+}
+
+namespace {
+
+// The workload as a configuration has it: a document, or where a recording is.
+ordered_json workload_json(const Request& request) {
+  const std::vector<Setting> settings = settings_of(request.overrides.settings, "workload");
+  if (request.files.empty()) {
+    const JsonFile& file = *request.configuration;
+    return {{"source", file.root()["workload"]["source"]},
+            {"document", file.part("/workload/document").with(settings).root()}};
+  }
+  const WorkloadPlace place = find_workload(request.files[0]);
+  if (request.files.size() == 1 && place.is_json()) {
+    return {{"source", place.source()},
+            {"document", JsonFile(place.paths[0]).with(settings).root()}};
+  }
+  return {{"recording", request.files}, {"sizes", request.sizes}};
+}
+
+// Where each value is from that does not say so itself, by JSON pointer.
+ordered_json origins_json(const Request& request, const kernel::Policy& policy,
+                          const ordered_json& parameters) {
+  ordered_json out = ordered_json::object();
+  const auto option = [&](const std::string& name) -> std::string {
+    if (request.configuration) return "--config " + request.config;
+    return request.given.contains(name) ? "--" + name : "default of --" + name;
+  };
+  out["/policy"] = option("policy");
+  for (const char* part : {"protection", "allocator"}) {
+    const kernel::Part& given =
+        part == std::string("protection") ? policy.protection : policy.allocator;
+    for (const auto& [name, value] : parameters[part].items()) {
+      if (name == "name") continue;
+      out[fmt::format("/parameters/{}/{}", part, name)] =
+          given.parameters.contains(name) ? "given"
+                                          : fmt::format("default of {} '{}'", part, given.name);
+    }
+  }
+  for (const auto& [member, name] : {std::pair{"cores", "cores"},
+                                     {"memory", "memory"},
+                                     {"hz", "hz"},
+                                     {"left_out_tlbi", "leave-out-tlbi"}}) {
+    out[fmt::format("/machine/{}", member)] = option(name);
+  }
+  out["/core"] = option("core") + "; each number names its source";
+  out["/kernel"] = option("kernel") + "; each number names its source";
+  out["/workload"] = request.configuration ? "--config " + request.config : "WORKLOAD";
+  for (const Setting& s : request.overrides.settings) {
+    const std::string document = s.document == "workload" ? "/workload/document" : "/" + s.document;
+    out[document + s.pointer] = s.origin;
+  }
+  return out;
+}
+
+}  // namespace
+
+ordered_json configuration_document(const Request& request) {
+  const ProfileReader core = core_of(request), kernel = kernel_of(request);
+  const cpu::CoreProfile profile = cpu::read_core_profile(core);
+  kernel::read_kernel_profile(kernel);  // both and the workload are checked as a run checks them
+  if (workloads_of(request).size() > 1) {
+    throw InputError("a configuration has one workload; compare takes several");
+  }
+  const kernel::Policy policy = configurations(request, profile)[0].policy;
+  if (const auto reason = kernel::reason_against(policy, profile)) throw InputError(*reason);
+  const ordered_json parameters = kernel::parameters_json(policy);
+  return {{"configuration", kConfigurationSchema},
+          {"version", report::version()},
+          {"policy", kernel::policy_json(policy)},
+          {"parameters", parameters},
+          {"machine",
+           {{"cores", request.machine.cores},
+            {"memory", request.machine.memory},
+            {"hz", request.machine.hz},
+            {"left_out_tlbi", request.machine.left_out}}},
+          {"workload", workload_json(request)},
+          {"core", core.root()},
+          {"kernel", kernel.root()},
+          {"origins", origins_json(request, policy, parameters)}};
+}
+
+}  // namespace kpksim::app

@@ -1,0 +1,19 @@
+#pragma once
+// The parts of kpksim sweep.
+
+#include <string>
+#include <vector>
+
+#include "sim/sweep/store.h"
+
+namespace kpksim::app {
+
+int sweep_status(const std::vector<std::string>& arguments);
+int sweep_export(const std::vector<std::string>& arguments);
+int sweep_best(const std::vector<std::string>& arguments);
+int sweep_merge(const std::vector<std::string>& arguments);
+
+// "points 3 to 5, 9 and others": which are missing, in words; empty if none is.
+std::string missing_text(sweep::Store& store);
+
+}  // namespace kpksim::app

@@ -1,0 +1,314 @@
+// kpksim sweep status, export, best and merge: what is asked of stores.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+#include "app/command_line.h"
+#include "app/sweep.h"
+#include "sim/base/error.h"
+#include "sim/base/json_text.h"
+#include "sim/base/printable.h"
+#include "sim/sweep/pareto.h"
+#include "sim/sweep/totals.h"
+
+namespace kpksim::app {
+namespace {
+
+namespace po = boost::program_options;
+using nlohmann::json;
+
+struct Query {
+  std::vector<std::string> stores;
+  std::string format, output;
+  std::vector<std::string> by, keep;
+};
+
+// Of one store; false: only the help was asked for.
+bool parse(const std::vector<std::string>& arguments, po::options_description& options,
+           const char* examples, Query& query) {
+  if (!read_command_line(arguments, options, examples,
+                         {{"file", texts_option("STORE", query.stores), -1}}))
+    return false;
+  if (query.stores.empty()) throw InputError("no store given; expected STORE.sqlite");
+  return true;
+}
+
+sweep::Store only_store(const Query& query) {
+  if (query.stores.size() > 1)
+    throw InputError("expected one store; kpksim sweep merge joins them");
+  return sweep::Store::read(query.stores[0]);
+}
+
+std::string csv_text(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+std::string plain(const json& value) {
+  return value.is_string() ? value.get<std::string>() : dump(value);
+}
+
+void export_csv(sweep::Store& store) {
+  // Which columns there are, all rows say together.
+  std::vector<std::string> settings;
+  std::set<std::string> totals;
+  store.each([&](const sweep::Row& row) {
+    if (settings.empty()) {
+      const nlohmann::ordered_json config = sweep::ordered(row.config);
+      for (const auto& [key, value] : config["point"].items()) settings.push_back(key);
+    }
+    for (const auto& [name, value] : sweep::flat(row.totals)) totals.insert(name);
+  });
+  std::cout << "point";
+  for (const std::string& key : settings) std::cout << "," << csv_text(key);
+  std::cout << ",hash,error";
+  for (const std::string& name : totals) std::cout << "," << csv_text(name);
+  std::cout << "\n";
+  store.each([&](const sweep::Row& row) {
+    const json config = json::parse(row.config);
+    std::cout << row.point;
+    for (const std::string& key : settings) {
+      std::cout << "," << csv_text(plain(config["point"].value(key, json(""))));
+    }
+    std::cout << "," << row.hash << "," << csv_text(printable(row.error));
+    const auto values = sweep::flat(row.totals);
+    for (const std::string& name : totals) {
+      const auto value = values.find(name);
+      std::cout << "," << (row.failed() ? "" : value == values.end() ? "0" : value->second);
+    }
+    std::cout << "\n";
+  });
+}
+
+void export_lines(sweep::Store& store) {
+  store.each([&](const sweep::Row& row) {
+    std::cout << fmt::format(R"({{"point":{},"hash":"{}","version":{},"config":{},)", row.point,
+                             row.hash, dump(json(store.identity().version)), row.config);
+    std::cout << (row.failed() ? fmt::format("\"error\":{}", dump(json(row.error)))
+                               : fmt::format("\"totals\":{}", row.totals))
+              << "}\n";
+  });
+}
+
+// "NAME<=VALUE".
+struct Condition {
+  std::string name, relation, value;
+
+  bool holds(const std::string& given) const {
+    const auto a = sweep::number(given), b = sweep::number(value);
+    const int order = a && b ? (*a < *b ? -1 : *a > *b ? 1 : 0) : given.compare(value);
+    if (relation == "<=") return order <= 0;
+    if (relation == ">=") return order >= 0;
+    if (relation == "!=") return order != 0;
+    if (relation == "<") return order < 0;
+    if (relation == ">") return order > 0;
+    return order == 0;
+  }
+};
+
+std::optional<Condition> condition_of(const std::string& text) {
+  for (const char* relation : {"<=", ">=", "!=", "<", ">", "="}) {
+    const std::size_t at = text.find(relation);
+    if (at == std::string::npos) continue;
+    return Condition{text.substr(0, at), relation, text.substr(at + std::string(relation).size())};
+  }
+  return std::nullopt;
+}
+
+// What is to be small, or large ("NAME:max").
+struct Objective {
+  std::string name;
+  bool most = false;
+};
+Objective objective_of(const std::string& text) {
+  constexpr std::string_view kMost = ":max";
+  if (!text.ends_with(kMost)) return {text};
+  return {text.substr(0, text.size() - kMost.size()), true};
+}
+
+// Totals and settings of a row by their names.
+std::map<std::string, std::string> values_of(const sweep::Row& row) {
+  std::map<std::string, std::string> values = sweep::flat(row.totals);
+  const json config = json::parse(row.config);
+  for (const auto& [key, value] : config["point"].items()) values[key] = plain(value);
+  return values;
+}
+
+void best(sweep::Store& store, const std::vector<Objective>& objectives,
+          const std::vector<Condition>& conditions) {
+  std::set<std::string> known;
+  sweep::ParetoFront front;
+  store.each([&](const sweep::Row& row) {
+    if (row.failed()) return;
+    const auto values = values_of(row);
+    for (const auto& [name, value] : values) known.insert(name);
+    // What a row has not, such as an event that never came, was counted 0 times.
+    const auto value_of = [&](const std::string& name) {
+      const auto found = values.find(name);
+      return found == values.end() ? "0" : found->second;
+    };
+    for (const Condition& c : conditions) {
+      if (!c.holds(value_of(c.name))) return;
+    }
+    std::vector<double> numbers;
+    numbers.reserve(objectives.size());
+    for (const Objective& o : objectives) {
+      const auto number = sweep::number(value_of(o.name));
+      if (!number) throw InputError(fmt::format("--by: '{}' is no number", o.name));
+      numbers.push_back(o.most ? -*number : *number);
+    }
+    front.add(row.point, std::move(numbers));
+  });
+  const std::vector<std::string> names(known.begin(), known.end());
+  const auto check = [&](const char* option, const std::string& name) {
+    if (!known.empty() && !known.contains(name)) {
+      throw InputError(fmt::format("{}: no point has '{}'{}", option, name, suggest(name, names)));
+    }
+  };
+  for (const Objective& o : objectives) check("--by", o.name);
+  for (const Condition& c : conditions) check("--keep", c.name);
+  std::vector<sweep::ParetoFront::Member> members = front.members();
+  std::map<sweep::Point, std::string> settings;
+  for (const auto& m : members) settings[m.point] = "";
+  store.each([&](const sweep::Row& row) {
+    const auto found = settings.find(row.point);
+    if (found == settings.end()) return;
+    const nlohmann::ordered_json config = sweep::ordered(row.config);
+    for (const auto& [key, value] : config["point"].items()) {
+      found->second += fmt::format("  {}={}", key, printable(plain(json::parse(value.dump()))));
+    }
+  });
+  std::cout << "point";
+  for (const Objective& o : objectives) std::cout << fmt::format("  {}", printable(o.name));
+  std::cout << "\n";
+  for (const auto& m : members) {
+    std::cout << m.point;
+    for (std::size_t i = 0; i < objectives.size(); ++i) {
+      std::cout << fmt::format("  {}", objectives[i].most ? -m.objectives[i] : m.objectives[i]);
+    }
+    std::cout << settings[m.point] << "\n";
+  }
+}
+
+}  // namespace
+
+int sweep_status(const std::vector<std::string>& arguments) {
+  Query query;
+  po::options_description options(
+      "kpksim sweep status STORE...\n"
+      "How far a sweep is, also while it runs: points done, failed (with their errors) and "
+      "missing");
+  if (!parse(arguments, options, "  kpksim sweep status tlb.sqlite\n", query)) return 0;
+  for (const std::string& path : query.stores) {
+    sweep::Store store = sweep::Store::read(path);
+    const sweep::Identity& id = store.identity();
+    const sweep::Counts counts = store.counts();
+    std::cout << fmt::format("{}: {} (version {}): {} of {} points are done, {} of them failed\n",
+                             printable(path), id.name, id.version, counts.done, id.points,
+                             counts.failed);
+    if (counts.done < id.points) {
+      std::cout << fmt::format("  missing: {}\n", missing_text(store));
+    }
+    if (counts.failed == 0) continue;
+    constexpr std::size_t kMostErrors = 10;
+    std::map<std::string, std::pair<sweep::Point, std::uint64_t>> errors;  // first point, how many
+    store.each([&](const sweep::Row& row) {
+      if (!row.failed()) return;
+      auto found = errors.find(row.error);
+      if (found == errors.end()) {
+        if (errors.size() == kMostErrors) return;
+        found = errors.emplace(row.error, std::pair{row.point, 0}).first;
+      }
+      ++found->second.second;
+    });
+    for (const auto& [error, which] : errors) {
+      std::cout << fmt::format("  {} failed, first {}: {}\n", which.second, which.first,
+                               printable(error));
+    }
+  }
+  return 0;
+}
+
+int sweep_export(const std::vector<std::string>& arguments) {
+  Query query;
+  po::options_description options(
+      "kpksim sweep export [options] STORE\n"
+      "All points, in their order: settings, hash, error and totals. A count that a point has not\n"
+      "is 0. In JSON lines each point has its whole configuration");
+  options.add_options()("format,f", text_option("--format", query.format)->default_value("csv"),
+                        "csv or jsonl");
+  if (!parse(arguments, options,
+             "  kpksim sweep export tlb.sqlite > tlb.csv\n"
+             "  kpksim sweep export -f jsonl tlb.sqlite | jq .totals.cycles.total\n",
+             query))
+    return 0;
+  check_choice("--format", query.format, {"csv", "jsonl"});
+  sweep::Store store = only_store(query);
+  query.format == "csv" ? export_csv(store) : export_lines(store);
+  return 0;
+}
+
+int sweep_best(const std::vector<std::string>& arguments) {
+  Query query;
+  po::options_description options(
+      "kpksim sweep best [options] STORE\n"
+      "The points of which none is better than another in everything that --by and --keep name\n"
+      "(the Pareto front). Names are columns of kpksim sweep export");
+  options.add_options()("by", texts_option("--by", query.by),
+                        "a total that is to be small, or large with ':max' behind it; repeatable")(
+      "keep", texts_option("--keep", query.keep),
+      "another total that is to be small, or a condition on points, such as "
+      "cycles.total<=2e9 or policy:/allocator/reserve=8; repeatable");
+  if (!parse(arguments, options,
+             "  kpksim sweep best --by cycles.total tlb.sqlite\n"
+             "  kpksim sweep best --by cycles.total --keep allocator.cached pba.sqlite\n",
+             query))
+    return 0;
+  if (query.by.empty()) throw InputError("--by: expected a total, for example cycles.total");
+  std::vector<Objective> objectives;
+  std::vector<Condition> conditions;
+  for (const std::string& text : query.by) objectives.push_back(objective_of(text));
+  for (const std::string& text : query.keep) {
+    if (auto condition = condition_of(text)) {
+      conditions.push_back(*condition);
+    } else {
+      objectives.push_back(objective_of(text));
+    }
+  }
+  sweep::Store store = only_store(query);
+  best(store, objectives, conditions);
+  return 0;
+}
+
+int sweep_merge(const std::vector<std::string>& arguments) {
+  Query query;
+  po::options_description options(
+      "kpksim sweep merge -o STORE STORE...\n"
+      "Joins the stores of a sweep's shards. Doing it again changes nothing; a store of another\n"
+      "sweep is refused. Exit status 1: points are missing");
+  options.add_options()("output,o", text_option("--output", query.output),
+                        "store that they are merged into; it may be there already");
+  if (!parse(arguments, options, "  kpksim sweep merge -o tlb.sqlite tlb.*-of-8.sqlite\n", query)) {
+    return 0;
+  }
+  if (query.output.empty()) throw InputError("--output: expected the store to merge into");
+  const sweep::Identity identity = sweep::Store::read(query.stores[0]).identity();
+  sweep::Store store = sweep::Store::open(query.output, identity);
+  for (const std::string& path : query.stores) store.merge(path);
+  const sweep::Counts counts = store.counts();
+  std::cout << fmt::format("{}: {} of {} points are done, {} of them failed\n", identity.name,
+                           counts.done, identity.points, counts.failed);
+  if (counts.done == identity.points) return 0;
+  std::cout << fmt::format("missing: {}\n", missing_text(store));
+  return 1;
+}
+
+}  // namespace kpksim::app

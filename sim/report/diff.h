@@ -1,0 +1,15 @@
+#pragma once
+// Two documents side by side: what of the configuration and of the numbers is not the same.
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace kpksim::report {
+
+// Of two result documents, or two configurations (kpksim config); runs are compared in their order.
+// Numbers are the totals, and with `phases` those of each phase and core too. What one side has not
+// is 0 there, if it is a count, else "-". Empty: there is no difference.
+std::string differences(const nlohmann::ordered_json& a, const nlohmann::ordered_json& b,
+                        bool phases);
+
+}  // namespace kpksim::report
