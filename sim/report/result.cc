@@ -150,6 +150,9 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   out["version"] = version();
   out["workload"] = {
       {"name", workload.name}, {"source", workload.source}, {"assumptions", workload.assumptions}};
+  if (workload.pressure_every != 0) {
+    out["workload"]["pressure_every"] = workload.pressure_every;
+  }
   ordered_json not_understood = ordered_json::object();
   for (const auto& [kind, n] : workload.not_understood) not_understood[kind] = n;
   out["workload"]["not_understood"] = not_understood;

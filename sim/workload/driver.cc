@@ -94,6 +94,10 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
       }
       try {
         execution_.execute(step.op);
+        ++done_;
+        if (workload.pressure_every != 0 && done_ % workload.pressure_every == 0) {
+          kernel_.memory().pressure();
+        }
       } catch (const InputError& e) {
         throw InputError(fmt::format("{}:{}: {}", workload.source, step.op.line, e.what()));
       }

@@ -66,6 +66,7 @@ class Driver {
   std::function<void(const std::string&)> before_phase_;
   std::function<void()> end_of_phase_;
   std::uint64_t stale_ = 0;
+  std::uint64_t done_ = 0;  // operations
   bool audit_each_ = false;
 };
 

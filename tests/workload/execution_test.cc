@@ -5,6 +5,7 @@
 #include <map>
 
 #include "sim/base/error.h"
+#include "sim/workload/driver.h"
 #include "tests/kernel/fixture.h"
 
 namespace kpksim::workload {
@@ -67,6 +68,38 @@ TEST(Execution, ARegionIsWhereTheKernelPutIt) {
   ASSERT_TRUE(x.place_of(touch));
   x.execute(touch);
   EXPECT_EQ(kernel.missing_pages(1, x.place_of(touch)->value, map.length), 0u);
+}
+
+// Whatever the source: a recording has no operation for it.
+TEST(Execution, PressureComesAfterEachSoManyOperations_BesideWhatTheSourceSays) {
+  const auto shrunk = [](std::uint64_t every) {
+    kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(),
+                          kernel::config("kpkeys-poe", false, "pba", kernel::Granularity::kBlock));
+    kernel.spawn(1);
+    // With a run more than it had at boot there is a whole block that pressure gives back.
+    std::vector<Pfn> pages;
+    kernel::PageTableAllocator& pba = *kernel.system().allocator;
+    cpu::Core& core = kernel.system().machine.core(0);
+    for (unsigned i = 0; i < 600; ++i) {
+      pages.push_back(pba.allocate(core, kernel::TableKind::kUserLeaf));
+    }
+    for (const Pfn pfn : pages) pba.free(core, pfn);
+    Workload workload;
+    workload.pressure_every = every;
+    Operation syscall;
+    syscall.kind = OpKind::kSyscall;
+    syscall.task = 1;
+    Step twice;
+    twice.repeat = 2;
+    twice.body = {Step{syscall}};
+    workload.phases.push_back({"p", {twice, Step{syscall}}});
+    Driver(kernel).run(workload);
+    return kernel.system().allocator->statistics().own_value("shrunk_blocks");
+  };
+  EXPECT_EQ(shrunk(0), 0u);
+  EXPECT_EQ(shrunk(4), 0u);
+  EXPECT_EQ(shrunk(3), 1u);
+  EXPECT_EQ(shrunk(1), 1u);
 }
 
 }  // namespace

@@ -5,12 +5,29 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "sim/kernel/cause.h"
 #include "sim/kernel/keyed_pool.h"
 #include "sim/kernel/pgalloc/allocator.h"
+#include "sim/kernel/pgalloc/held_pages.h"
 
 namespace kpksim::kernel {
 namespace {
+
+// As HandOut and ShrinkRule have them.
+const std::vector<std::string_view> kHandOuts = {"lifo", "fullest", "lowest"};
+const std::vector<std::string_view> kShrinkRules = {"v6", "runs", "pieces", "idle"};
+std::size_t place(const std::vector<std::string_view>& names, std::string_view name) {
+  return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+}
+
+// Documents that were written before name them where they were given alone.
+ParameterInfo quiet(ParameterInfo info) {
+  info.quiet = true;
+  return info;
+}
 
 class Pba final : public PageTableAllocator, private PoolClient {
  public:
@@ -18,12 +35,15 @@ class Pba final : public PageTableAllocator, private PoolClient {
       : PageTableAllocator(context),
         orders_(p.numbers("orders")),
         as_ppa_(p.is_on("ppa")),
+        by_runs_(p.choice("shrink") != "v6"),
+        counts_held_(p.is_on("held")),
         pool_(context.buddy, orders_),
-        pages_(pool_.join(*this, {p.number("reserve"), p.number("keep"), p.number("break")})) {}
+        pages_(pool_.join(*this, settings(p))) {}
 
   // pba_init() and pba_init_late()
   void boot(cpu::Core& core) override {
     const Because boot(core, Cause::kBoot);
+    if (counts_held_) held_.emplace(core.machine());
     pages_.fill(core);
     if (as_ppa_) {
       mark_boot_ranges(core);
@@ -33,8 +53,14 @@ class Pba final : public PageTableAllocator, private PoolClient {
   }
 
   // pba_prepare_direct_map_split()
-  void prepare_split(cpu::Core& core) override { pages_.replenish(core); }
-  Pfn allocate_for_split(cpu::Core&) override { return pages_.take_reserved(); }
+  void prepare_split(cpu::Core& core) override {
+    settle();
+    pages_.replenish(core);
+  }
+  Pfn allocate_for_split(cpu::Core&) override {
+    settle();
+    return pages_.take_reserved();
+  }
 
   KeyedPool* pool() override { return &pool_; }
 
@@ -47,20 +73,25 @@ class Pba final : public PageTableAllocator, private PoolClient {
   }
 
   Pfn take(cpu::Core& core, TableKind) override {
+    settle();
     const Pfn pfn = pages_.take(core);
     zero_marked(core, pfn);
     return pfn;
   }
-  void give_back(cpu::Core&, Pfn pfn) override { pages_.give_back(pfn); }
+  void give_back(cpu::Core&, Pfn pfn) override {
+    settle();
+    pages_.give_back(pfn);
+  }
 
   std::uint64_t cached() const override { return pages_.cached(); }
   std::uint64_t shrinkable() const override { return pages_.shrinkable(); }
   std::uint64_t scan(cpu::Core& core, std::uint64_t count) override {
+    settle();
     return pages_.scan(core, count);
   }
   std::vector<OwnStatistic> own() const override {
     std::vector<OwnStatistic> out;
-    out.reserve(orders_.size() + 4);
+    out.reserve(orders_.size() + 8);
     for (std::size_t i = 0; i < orders_.size(); ++i) {
       out.push_back({fmt::format("refills_order_{}", orders_[i]), "refills",
                      fmt::format("refills with {} pages", 1u << orders_[i]), pages_.refills(i)});
@@ -71,6 +102,17 @@ class Pba final : public PageTableAllocator, private PoolClient {
                    pages_.shrunk_blocks()});
     out.push_back(
         {"shrunk_pages", "pages", "single pages released by the shrinker", pages_.shrunk_pages()});
+    if (by_runs_ || counts_held_) {
+      out.push_back({"shrunk_runs", "runs", "smaller runs released whole by the shrinker",
+                     pages_.shrunk_runs()});
+      out.push_back({"broken", "blocks", "2 MB blocks taken apart by it", pages_.broken()});
+    }
+    if (held_) {
+      out.push_back(
+          {"held_most", "pages", "most pages held since boot", held_->most(pages_.cached()), true});
+      out.push_back({"held_time", "page-cycles", "pages held, added up over time",
+                     held_->page_cycles(pages_.cached())});
+    }
     // A pool with one client never does.
     if (pages_.borrowed() != 0) {
       out.push_back({"borrowed", "pages", "pages keyed anew, which another client had spare",
@@ -79,10 +121,21 @@ class Pba final : public PageTableAllocator, private PoolClient {
     return out;
   }
 
+  static KeyedPool::Settings settings(const Parameters& p) {
+    KeyedPool::Settings s{p.number("reserve"), p.number("keep"), p.number("break")};
+    s.handout = static_cast<HandOut>(place(kHandOuts, p.choice("handout")));
+    s.shrink = static_cast<ShrinkRule>(place(kShrinkRules, p.choice("shrink")));
+    return s;
+  }
+  void settle() {
+    if (held_) held_->settle(pages_.cached());
+  }
+
   const std::vector<std::uint64_t> orders_;
-  const bool as_ppa_;
+  const bool as_ppa_, by_runs_, counts_held_;
   KeyedPool pool_;
   KeyedPool::Share& pages_;
+  std::optional<HeldPages> held_;  // of a machine that runs
 };
 
 const Allocators::Entry registered{{
@@ -102,7 +155,15 @@ const Allocators::Entry registered{{
                     ParameterInfo::Kind::kNumber, 1, 512},
                    switch_parameter("ppa",
                                     "boot's tables as ppa:form=v6 has them, which gives the rest "
-                                    "of their last 2 MB back and splits that block")},
+                                    "of their last 2 MB back and splits that block"),
+                   quiet(choice_parameter("handout",
+                                          "which page is next: the last that came back, the lowest "
+                                          "of the run with fewest left, or the lowest of all",
+                                          "lifo", kHandOuts)),
+                   quiet(choice_parameter("shrink",
+                                          "what the shrinker gives back (sim/kernel/keyed_pool.h)",
+                                          "v6", kShrinkRules)),
+                   quiet(switch_parameter("held", "count the pages held over time, and the most"))},
     .early =
         [](Granularity map, const Parameters& p) {
           return p.is_on("ppa") || map == Granularity::kBlock ? EarlyTables::kRanges
