@@ -89,10 +89,11 @@ TEST(Execution, PressureComesAfterEachSoManyOperations_BesideWhatTheSourceSays) 
     Operation syscall;
     syscall.kind = OpKind::kSyscall;
     syscall.task = 1;
-    Step twice;
+    Step once, twice;
+    once.op = syscall;
     twice.repeat = 2;
-    twice.body = {Step{syscall}};
-    workload.phases.push_back({"p", {twice, Step{syscall}}});
+    twice.body = {once};
+    workload.phases.push_back({"p", {twice, once}});
     Driver(kernel).run(workload);
     return kernel.system().allocator->statistics().own_value("shrunk_blocks");
   };
