@@ -157,10 +157,7 @@ void Points::prepare(const std::vector<sweep::Assignment>& assignments, Prepared
   out.config["parameters"] = kernel::parameters_json(parts);
   Machine machine;
   for (const Setting& s : settings_of(settings, "machine")) set_machine(machine, s);
-  out.config["machine"] = {{"cores", machine.cores},
-                           {"memory", machine.memory},
-                           {"hz", machine.hz},
-                           {"left_out_tlbi", machine.left_out}};
+  out.config["machine"] = machine.json();
   machine.put(out.machine);
   out.machine.policy = parts;
   kernel::check(out.machine);

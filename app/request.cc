@@ -53,8 +53,9 @@ constexpr const char* kConfigHelp =
     "All that a run of WORKLOAD depends on, and where each value is from, as a document\n"
     "that run --config runs to the same bytes";
 // What a configuration says, and so may not be said beside it.
-constexpr const char* kInConfiguration[] = {"policy", "core",   "kernel", "cores",
-                                            "hz",     "memory", "sizes",  "leave-out-tlbi"};
+constexpr const char* kInConfiguration[] = {
+    "policy", "core",  "kernel",         "cores",         "hz",
+    "memory", "sizes", "leave-out-tlbi", "pressure-every"};
 
 using Options = po::options_description;
 
@@ -83,6 +84,12 @@ void add_model_options(Command command, Options& options, Request& request) {
       "timer interrupts a second of simulated time (Linux: CONFIG_HZ, often 250), which RCU's "
       "grace "
       "periods wait for; 0: none, and a grace period passes at the end of each call")(
+      "pressure-every",
+      number_option("--pressure-every", request.machine.pressure_every)
+          ->default_value("0")
+          ->value_name("N"),
+      "memory pressure after each N operations, beside what the workload says: the shrinkers run "
+      "until they free nothing (as echo 2 > drop_caches); 0: none")(
       "memory,m", text_option("--memory", request.machine.memory)->default_value("8G"),
       "physical memory: bytes, or with K, M, G or T (powers of 1024; KiB, MiB, ... are the same)")(
       "set", texts_option("--set", request.set),
@@ -300,6 +307,8 @@ void set_machine(Machine& machine, const Setting& setting) {
     number(machine.cores, 1);
   } else if (name == "hz") {
     number(machine.hz, 0);
+  } else if (name == "pressure_every") {
+    number(machine.pressure_every, 0);
   } else if (name == "memory") {
     workload::parse_size(text, setting.origin);
     machine.memory = text;
@@ -307,14 +316,24 @@ void set_machine(Machine& machine, const Setting& setting) {
     kernel::parse_flush_site(text);
     machine.left_out = text;
   } else {
-    throw InputError(fmt::format("{}: a machine has no '/{}'{}", setting.origin, name,
-                                 suggest(name, {"cores", "hz", "memory", "left_out_tlbi"})));
+    throw InputError(
+        fmt::format("{}: a machine has no '/{}'{}", setting.origin, name,
+                    suggest(name, {"cores", "hz", "memory", "left_out_tlbi", "pressure_every"})));
   }
+}
+
+ordered_json Machine::json() const {
+  return {{"cores", cores},
+          {"memory", memory},
+          {"hz", hz},
+          {"left_out_tlbi", left_out},
+          {"pressure_every", pressure_every}};
 }
 
 void Machine::put(kernel::Config& config) const {
   config.cores = cores;
   config.hz = hz;
+  config.pressure_every = pressure_every;
   config.memory_bytes = workload::parse_size(memory, "--memory");
   config.left_out_tlbi = kernel::parse_flush_site(left_out);
 }
@@ -407,7 +426,8 @@ ordered_json origins_json(const Request& request, const kernel::Policy& policy,
   for (const auto& [member, name] : {std::pair{"cores", "cores"},
                                      {"memory", "memory"},
                                      {"hz", "hz"},
-                                     {"left_out_tlbi", "leave-out-tlbi"}}) {
+                                     {"left_out_tlbi", "leave-out-tlbi"},
+                                     {"pressure_every", "pressure-every"}}) {
     out[fmt::format("/machine/{}", member)] = option(name);
   }
   out["/core"] = option("core") + "; each number names its source";
@@ -436,11 +456,7 @@ ordered_json configuration_document(const Request& request) {
           {"version", report::version()},
           {"policy", kernel::policy_json(policy)},
           {"parameters", parameters},
-          {"machine",
-           {{"cores", request.machine.cores},
-            {"memory", request.machine.memory},
-            {"hz", request.machine.hz},
-            {"left_out_tlbi", request.machine.left_out}}},
+          {"machine", request.machine.json()},
           {"workload", workload_json(request)},
           {"core", core.root()},
           {"kernel", kernel.root()},

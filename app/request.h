@@ -19,10 +19,11 @@ namespace kpksim::app {
 
 // What a run's machine has besides its core.
 struct Machine {
-  unsigned cores = 1, hz = 0;
+  unsigned cores = 1, hz = 0, pressure_every = 0;
   std::string memory = "8G", left_out = "none";
 
   void put(kernel::Config& config) const;
+  nlohmann::ordered_json json() const;
 };
 // InputError with the nearest name: a machine has nothing that is called so.
 void set_machine(Machine& machine, const Setting& setting);

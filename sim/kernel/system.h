@@ -37,6 +37,9 @@ struct Config {
   // Timer interrupts a second of each core's clock (CONFIG_HZ). 0: none, and what RCU puts off is
   // done at the end of the call.
   unsigned hz = 0;
+  // Memory pressure after each so many operations of a workload, beside what it says; 0: none. A
+  // touch is one operation, a call of a recording one or some.
+  unsigned pressure_every = 0;
   // Fault injection: the TLBIs of this site are not executed (their barriers are).
   FlushSite left_out_tlbi = FlushSite::kNone;
 };

@@ -150,9 +150,6 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   out["version"] = version();
   out["workload"] = {
       {"name", workload.name}, {"source", workload.source}, {"assumptions", workload.assumptions}};
-  if (workload.pressure_every != 0) {
-    out["workload"]["pressure_every"] = workload.pressure_every;
-  }
   ordered_json not_understood = ordered_json::object();
   for (const auto& [kind, n] : workload.not_understood) not_understood[kind] = n;
   out["workload"]["not_understood"] = not_understood;
@@ -181,6 +178,9 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       {"kernel", system.profile.name}});
   if (system.machine.profile().architecture == cpu::Architecture::kX86) {
     out["configuration"]["architecture"] = "x86-64";
+  }
+  if (config.pressure_every != 0) {
+    out["configuration"]["pressure_every"] = config.pressure_every;
   }
   if (system.soft) out["violations"] = violations_json(system.protection->statistics());
   cpu::Counters all;

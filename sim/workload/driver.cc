@@ -95,7 +95,8 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
       try {
         execution_.execute(step.op);
         ++done_;
-        if (workload.pressure_every != 0 && done_ % workload.pressure_every == 0) {
+        const unsigned pressure_every = kernel_.system().config.pressure_every;
+        if (pressure_every != 0 && done_ % pressure_every == 0) {
           kernel_.memory().pressure();
         }
       } catch (const InputError& e) {

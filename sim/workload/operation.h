@@ -156,9 +156,6 @@ struct Workload {
   kernel::ProgramImage program;                        // what spawn and exec load
   std::vector<kernel::MappedProgram> images;           // or what single execs load instead
   std::vector<std::pair<RegionId, Segment>> segments;  // regions that are parts of it
-  // Memory pressure after each so many operations, beside what the source says; 0: none. A touch is
-  // one operation, a call of a recording one or some.
-  std::uint64_t pressure_every = 0;
   std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
   std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many
   std::vector<std::string> notes;  // what the source lacks, and how it would be there

@@ -72,9 +72,10 @@ TEST(Execution, ARegionIsWhereTheKernelPutIt) {
 
 // Whatever the source: a recording has no operation for it.
 TEST(Execution, PressureComesAfterEachSoManyOperations_BesideWhatTheSourceSays) {
-  const auto shrunk = [](std::uint64_t every) {
-    kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(),
-                          kernel::config("kpkeys-poe", false, "pba", kernel::Granularity::kBlock));
+  const auto shrunk = [](unsigned every) {
+    kernel::Config config = kernel::config("kpkeys-poe", false, "pba", kernel::Granularity::kBlock);
+    config.pressure_every = every;
+    kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(), config);
     kernel.spawn(1);
     // With a run more than it had at boot there is a whole block that pressure gives back.
     std::vector<Pfn> pages;
@@ -85,7 +86,6 @@ TEST(Execution, PressureComesAfterEachSoManyOperations_BesideWhatTheSourceSays) 
     }
     for (const Pfn pfn : pages) pba.free(core, pfn);
     Workload workload;
-    workload.pressure_every = every;
     Operation syscall;
     syscall.kind = OpKind::kSyscall;
     syscall.task = 1;
