@@ -164,7 +164,8 @@ TEST(KeyedPagesTest, PartlyFreeRunsComeFromTheEmptiestDown_WithoutWholeOnes) {
 TEST(KeyedPagesTest, PiecesAreAlignedNeighboursThatAreAllCached) {
   KeyedPages pages(HandOut::kLifo);
   pages.add_run(Pfn(32), 5);
-  for (const std::uint64_t i : {1, 2, 3, 4, 8, 9, 10, 11, 13, 14, 15, 16}) pages.put(Pfn(32 + i));
+  for (const std::uint64_t i : {1u, 2u, 3u, 4u, 8u, 9u, 10u, 11u, 13u, 14u, 15u, 16u})
+    pages.put(Pfn(32 + i));
   EXPECT_EQ(pages.in_pieces(Pfn(32), 2), 4u);
   EXPECT_EQ(pages.in_pieces(Pfn(32), 1), 8u);  // 2-3, 8-9, 10-11, 14-15
 }

@@ -180,7 +180,17 @@ TEST(ShrinkRule, HeldPagesAreAddedUpOverTime_AndTheirMostIsKept) {
   const std::uint64_t sum = w.own("held_time"), start = time(), held = w.cached();
   w.core().execute(1'000'000);
   EXPECT_EQ(w.own("held_time") - sum, held * (time() - start));
-  const std::vector<Pfn> pages = w.take(held);  // down to the reserve, and a refill
+  // Up to a change it is what was held before, from then on what is held since.
+  const std::uint64_t before = w.own("held_time"), t0 = time();
+  w.core().execute(1'000'000);
+  const std::uint64_t t1 = time();
+  std::vector<Pfn> pages = w.take(held - 4);
+  const std::uint64_t t2 = time();
+  w.core().execute(1'000'000);
+  const std::uint64_t added = w.own("held_time") - before, after = 4 * (time() - t2);
+  EXPECT_GE(added, held * (t1 - t0) + after);
+  EXPECT_LE(added, held * (t2 - t0) + after);
+  pages.push_back(w.take(1)[0]);  // a refill
   const std::uint64_t most = held + kBlock;
   w.give(pages);
   EXPECT_EQ(w.cached(), most);
