@@ -153,9 +153,10 @@ class Core {
   // Hypervisor call and return.
   void hvc();
   // An interrupt sent to another core, which takes it now, executes `handler(core)` for the cause
-  // that this core has, and returns.
+  // that this core has, and returns. `more`: it was sent to others at once, which are waited for
+  // together.
   template <class Handler>
-  void send_ipi(unsigned to, Handler&& handler);
+  void send_ipi(unsigned to, Handler&& handler, bool more = false);
 
   // Instructions of the kernel: of a path; of a loop over entries or pages, which runs faster; of
   // code that takes pages off lists and counts them, which runs slower, as each update waits for
@@ -316,8 +317,8 @@ class Machine {
 };
 
 template <class Handler>
-void Core::send_ipi(unsigned to, Handler&& handler) {
-  count(Event::kIpi);
+void Core::send_ipi(unsigned to, Handler&& handler, bool more) {
+  count(more ? Event::kIpiMore : Event::kIpi);
   Core& target = machine_.core(to);
   const unsigned interrupted = target.el_;
   target.take_exception();

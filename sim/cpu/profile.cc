@@ -156,6 +156,11 @@ CoreProfile read_core_profile(ProfileReader in) {
     }
     profile.set_price(name, milli(cycles));
   }
+  // AArch64's reach ipi pays for each core.
+  profile.millicycles[static_cast<std::size_t>(Event::kIpiMore)] =
+      profile.architecture == Architecture::kX86
+          ? milli(in.number("cycles", "ipi_more"))
+          : profile.millicycles[static_cast<std::size_t>(Event::kIpi)];
   in.refuse_unknown();
   profile.entries = in.entries();
   return profile;

@@ -22,7 +22,7 @@ TlbFlush::TlbFlush(const FlushOptions& options) : options_(options) {
 }
 TlbFlush::~TlbFlush() = default;
 
-TlbFlush::Flush TlbFlush::begin(cpu::Core& core, FlushSite site, AddressSpace& space) {
+TlbFlush::Flush TlbFlush::begin(cpu::Core& core, FlushSite site, const AddressSpace& space) {
   Flush flush{site};
   if (options_.reach == Reach::kLocalIfAlone && space.alone_on == core.id()) {
     flush.domain = Domain::kLocal;

@@ -88,7 +88,7 @@ class TlbFlush {
   };
 
   // Publishes the stores to the tables, and says where the operations go.
-  Flush begin(cpu::Core& core, FlushSite site, AddressSpace& space);
+  Flush begin(cpu::Core& core, FlushSite site, const AddressSpace& space);
   Flush begin_kernel(cpu::Core& core, FlushSite site);
   void issue(cpu::Core& core, const Flush& flush, mmu::TlbiKind kind, std::uint64_t operand);
   void operations(cpu::Core& core, const Flush& flush, mmu::TlbiKind by_page,

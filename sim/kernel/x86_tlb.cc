@@ -156,8 +156,9 @@ void X86Tlb::flush_pending(cpu::Core& core, FlushSite site) {
 template <class Execute>
 void X86Tlb::on_each(cpu::Core& core, const cpu::CoreSet& cores, Execute&& execute) {
   if (cores.has(core.id())) execute(core);
+  bool more = false;
   cores.for_each([&](unsigned c) {
-    if (c != core.id()) core.send_ipi(c, execute);
+    if (c != core.id()) core.send_ipi(c, execute, std::exchange(more, true));
   });
 }
 

@@ -53,6 +53,7 @@ constexpr std::array kX86Labels = std::to_array<Label>({
     {Event::kMsrTtbr, "MOV to CR3 that keeps entries"},
     {Event::kDsbIsh, "TLBSYNC"},
     {Event::kIpi, "interrupts to other cores"},
+    {Event::kIpiMore, "further cores of one"},
     {Event::kFaultTranslation, "page faults, not present"},
     {Event::kFaultPermission, "page faults, protection"},
     {Event::kFaultOverlay, "page faults, protection key"},

@@ -33,7 +33,7 @@ const std::vector<Kind>& kinds() {
       {"MOV to and from CR0", {"mov_to_cr0", "mov_from_cr0"}, {}},
       {"TLB invalidation and waiting for it",
        {"tlbi_"},
-       {"dsb_ish", "dsb_nsh", "dsb_osh", "dvm_", "ipi"}},
+       {"dsb_ish", "dsb_nsh", "dsb_osh", "dvm_", "ipi", "ipi_more"}},
       {"ordering of table writes", {"dsb_ishst", "store_drain"}, {}},
       {"loads and stores of tables", {"load", "store"}, {"atomic"}},
       {"cache misses", {"cache_"}, {}},

@@ -113,7 +113,7 @@ class Counts {
     if (x86_) {
       table_.section("The key register and other cores");
       events({Event::kMsrPor, Event::kMrsPor, Event::kMovToCr0, Event::kMovFromCr0, Event::kMsrTtbr,
-              Event::kIpi, Event::kDsbIsh});
+              Event::kIpi, Event::kIpiMore, Event::kDsbIsh});
     } else {
       table_.section("Barriers and the key register");
       events({Event::kMsrPor, Event::kMrsPor, Event::kMovToCr0, Event::kMovFromCr0, Event::kIsb,

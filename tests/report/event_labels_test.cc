@@ -30,8 +30,8 @@ bool has(const std::string& text, const char* name) { return text.find(name) != 
 
 constexpr const char* kArm[] = {"TLBI", "POR_EL1", "ISB", "DSB", "EL0", "EL1", "overlay"};
 constexpr const char* kX86[] = {
-    "INVLPG",    "INVPCID",   "INVLPGB", "TLBSYNC", "CR3", "IA32_PKRS", "interrupts to other",
-    "user mode", "page fault"};
+    "INVLPG",        "INVPCID",   "INVLPGB",   "TLBSYNC", "CR3", "IA32_PKRS", "interrupts to other",
+    "further cores", "user mode", "page fault"};
 
 TEST(EventLabels, AnX86TableHasX86sNamesAlone) {
   nlohmann::ordered_json run = document(kernel::x86_core_profile());
