@@ -302,7 +302,7 @@ int sweep_merge(const std::vector<std::string>& arguments) {
   if (query.output.empty()) throw InputError("--output: expected the store to merge into");
   const sweep::Identity identity = sweep::Store::read(query.stores[0]).identity();
   sweep::Store store = sweep::Store::open(query.output, identity);
-  for (const std::string& path : query.stores) store.merge(path);
+  store.merge(query.stores);
   const sweep::Counts counts = store.counts();
   std::cout << fmt::format("{}: {} of {} points are done, {} of them failed\n", identity.name,
                            counts.done, identity.points, counts.failed);

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "sim/sweep/runner.h"
 #include "sim/sweep/store.h"
@@ -87,7 +88,7 @@ long fill(const std::string& path, sweep::Point points, double& seconds) {
 }
 
 void overhead(const fs::path& folder) {
-  for (const sweep::Point points : {1'000, 10'000, 100'000}) {
+  for (const sweep::Point points : {1'000u, 10'000u, 100'000u}) {
     double seconds = 0;
     const long peak = fill((folder / fmt::format("fill-{}", points)).string(), points, seconds);
     fmt::print("{} points that cost nothing: {:.3f} ms each, {} MB of host memory at most\n",
@@ -103,9 +104,11 @@ void merging(const fs::path& folder, sweep::Point stores, sweep::Point each) {
   }
   const double seconds = seconds_of([&] {
     sweep::Store all = sweep::Store::open((folder / "all").string(), identity(stores * each));
+    std::vector<std::string> parts;
     for (sweep::Point i = 0; i < stores; ++i) {
-      all.merge((folder / fmt::format("part-{}", i)).string());
+      parts.push_back((folder / fmt::format("part-{}", i)).string());
     }
+    all.merge(parts);
     if (all.counts().done != stores * each) std::exit(1);
   });
   fmt::print("merging {} stores of {} points: {:.1f} s\n", stores, each, seconds);

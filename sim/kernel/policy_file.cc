@@ -122,7 +122,7 @@ ordered_json parameters_json(const Policy& policy) {
 Policy policy_of_json(const json& value, const std::string& place) {
   try {
     check_object(value);
-    const Policy policy = policy_of(value);
+    Policy policy = policy_of(value);
     check(policy);
     return policy;
   } catch (const InputError& e) {

@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <queue>
 
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
@@ -22,6 +24,12 @@ constexpr const char* kTables = R"(
   CREATE TABLE point(id INTEGER PRIMARY KEY, hash TEXT NOT NULL, version TEXT NOT NULL,
                      config TEXT NOT NULL, totals TEXT, error TEXT);
 )";
+
+constexpr const char* kAllRows = "SELECT id, hash, config, totals, error FROM point ORDER BY id";
+
+Row row_of(const Statement& at) {
+  return {at.number(0), at.text(1), at.text(2), at.text(3), at.text(4)};
+}
 
 }  // namespace
 
@@ -87,7 +95,9 @@ Store Store::open(const std::string& path, const Identity& identity) {
   store.lock_ = std::make_shared<Lock>(path);
   store.database_ = std::make_unique<Database>(path, Database::Mode::kWrite);
   Database& db = *store.database_;
-  db.execute("PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;");
+  db.execute(
+      "PRAGMA page_size=16384;"  // of a new file: three rows or so
+      "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;");
   Statement tables(db, "SELECT count(*) FROM sqlite_schema");
   tables.step();
   const bool is_new = tables.number(0) == 0;
@@ -148,25 +158,51 @@ void Store::read_identity() {
   while (input.step()) identity_.inputs[input.text(0)] = input.text(1);
 }
 
-void Store::add(const std::vector<Row>& rows) {
-  Database& db = *database_;
-  db.execute("BEGIN IMMEDIATE");
-  try {
-    Statement put(db, "INSERT OR REPLACE INTO point VALUES(?, ?, ?, ?, ?, ?)");
-    for (const Row& row : rows) {
-      put.bind(1, row.point).bind(2, row.hash).bind(3, identity_.version).bind(4, row.config);
-      row.failed() ? put.bind_null(5).bind(6, row.error) : put.bind(5, row.totals).bind_null(6);
-      put.run();
-    }
-    db.execute("COMMIT");
-  } catch (...) {
-    try {
-      db.execute("ROLLBACK");
-    } catch (const OutputError&) {  // SQLite has done so itself, or does when it is opened next
-    } catch (const InputError&) {
-    }
-    throw;
+namespace {
+
+// Rows in one transaction, which is taken back unless it is committed.
+class Writer {
+ public:
+  Writer(Database& database, const std::string& version) : database_(database), version_(version) {
+    database.execute("BEGIN IMMEDIATE");
+    put_ = std::make_unique<Statement>(database,
+                                       "INSERT OR REPLACE INTO point VALUES(?, ?, ?, ?, ?, ?)");
   }
+  ~Writer() {
+    put_.reset();
+    if (committed_) return;
+    try {
+      database_.execute("ROLLBACK");
+    } catch (const std::runtime_error&) {  // SQLite has done so itself, or does when it is opened
+    }
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  void put(const Row& row) {
+    Statement& put = *put_;
+    put.bind(1, row.point).bind(2, row.hash).bind(3, version_).bind(4, row.config);
+    row.failed() ? put.bind_null(5).bind(6, row.error) : put.bind(5, row.totals).bind_null(6);
+    put.run();
+  }
+  void commit() {
+    database_.execute("COMMIT");
+    committed_ = true;
+  }
+
+ private:
+  Database& database_;
+  const std::string& version_;
+  std::unique_ptr<Statement> put_;
+  bool committed_ = false;
+};
+
+}  // namespace
+
+void Store::add(const std::vector<Row>& rows) {
+  Writer writer(*database_, identity_.version);
+  for (const Row& row : rows) writer.put(row);
+  writer.commit();
 }
 
 void Store::forget_failed() { database_->execute("DELETE FROM point WHERE error IS NOT NULL"); }
@@ -186,51 +222,83 @@ std::vector<Point> Store::done(Point first, Point end) {
 }
 
 void Store::each(const std::function<void(const Row&)>& visit) {
-  Statement get(*database_, "SELECT id, hash, config, totals, error FROM point ORDER BY id");
-  while (get.step()) {
-    visit({get.number(0), get.text(1), get.text(2), get.text(3), get.text(4)});
-  }
+  Statement get(*database_, kAllRows);
+  while (get.step()) visit(row_of(get));
 }
 
-void Store::merge(const std::string& path) {
-  const Store other = read(path);
-  if (const auto why = difference(identity_, other.identity_)) {
-    throw InputError(fmt::format("{}: cannot be merged into {}: {}", path, this->path(), *why));
+namespace {
+
+// One of the stores that are merged, and the row that it is at.
+struct Cursor {
+  Cursor(std::string path, const Identity& identity, const std::string& into) {
+    const Store store = Store::read(path);
+    if (const auto why = difference(identity, store.identity())) {
+      throw InputError(fmt::format("{}: cannot be merged into {}: {}", path, into, *why));
+    }
+    database = std::make_unique<Database>(std::move(path), Database::Mode::kRead);
+    rows = std::make_unique<Statement>(*database, kAllRows);
+    next();
   }
-  Database& db = *database_;
-  Statement attach(db, "ATTACH ? AS other");
-  attach.bind(1, path).run();
-  const auto detach = [&] { db.execute("DETACH other"); };
-  try {
-    {
-      Statement differing(
-          db,
-          "SELECT a.id FROM other.point a JOIN main.point b ON a.id = b.id WHERE a.error IS NULL "
-          "AND b.error IS NULL AND (a.hash <> b.hash OR a.totals <> b.totals) LIMIT 1");
-      if (differing.step()) {
-        throw InputError(fmt::format("{}: point {} has another result than in {}", path,
-                                     differing.number(0), this->path()));
+  void next() {
+    there = rows->step();
+    if (there) row = row_of(*rows);
+  }
+
+  std::unique_ptr<Database> database;
+  std::unique_ptr<Statement> rows;
+  Row row;
+  bool there = false;
+};
+
+// Which of two rows for one point is kept.
+bool is_better(const Row& row, const Row& than, const std::string& path) {
+  if (!row.failed() && !than.failed() && (row.hash != than.hash || row.totals != than.totals)) {
+    throw InputError(
+        fmt::format("{}: point {} has another result than in another store", path, row.point));
+  }
+  return than.failed() && !row.failed();
+}
+
+}  // namespace
+
+// In the order of points, from all stores at once: rows are put one behind the other. (Store by
+// store, each would be put between those of the stores before, and split their pages.)
+void Store::merge(const std::vector<std::string>& paths) {
+  std::vector<Cursor> cursors;
+  cursors.reserve(paths.size());
+  for (const std::string& one : paths) cursors.emplace_back(one, identity_, path());
+  std::priority_queue<std::pair<Point, std::size_t>, std::vector<std::pair<Point, std::size_t>>,
+                      std::greater<>>
+      order;
+  for (std::size_t i = 0; i < cursors.size(); ++i) {
+    if (cursors[i].there) order.emplace(cursors[i].row.point, i);
+  }
+  const bool is_empty = counts().done == 0;
+  Statement own(*database_, "SELECT id, hash, config, totals, error FROM point WHERE id = ?");
+  Writer writer(*database_, identity_.version);
+  while (!order.empty()) {
+    const Point point = order.top().first;
+    std::optional<Row> kept;
+    bool is_new = true;
+    if (!is_empty && own.bind(1, point).step()) {
+      kept = row_of(own);
+      is_new = false;
+      own.run();
+    }
+    while (!order.empty() && order.top().first == point) {
+      Cursor& from = cursors[order.top().second];
+      if (!kept || is_better(from.row, *kept, from.database->path())) {
+        kept = std::move(from.row);
+        is_new = true;
       }
+      const std::size_t i = order.top().second;
+      order.pop();
+      from.next();
+      if (from.there) order.emplace(from.row.point, i);
     }
-    // Those that failed here and are done there go first.
-    db.execute(
-        "BEGIN IMMEDIATE;"
-        "DELETE FROM main.point WHERE error IS NOT NULL AND id IN "
-        "(SELECT id FROM other.point WHERE error IS NULL);"
-        "INSERT OR IGNORE INTO main.point SELECT * FROM other.point;"
-        "COMMIT");
-  } catch (...) {
-    try {
-      db.execute("ROLLBACK");
-    } catch (const std::runtime_error&) {  // there was no transaction
-    }
-    try {
-      detach();
-    } catch (const std::runtime_error&) {
-    }
-    throw;
+    if (is_new) writer.put(*kept);
   }
-  detach();
+  writer.commit();
 }
 
 std::vector<std::pair<Point, Point>> Store::missing(std::size_t most) {

@@ -62,10 +62,10 @@ class Store {
   // All rows, in the order of points.
   void each(const std::function<void(const Row&)>& visit);
 
-  // Adds what another store of the same sweep has and this one has not. A point that failed here
-  // and not there is taken from there. InputError: another sweep's, or different results for one
-  // point.
-  void merge(const std::string& path);
+  // Adds what other stores of the same sweep have and this one has not, all of it or nothing. A
+  // point that failed in one and not in another is taken from the other. InputError: another
+  // sweep's, or different results for one point.
+  void merge(const std::vector<std::string>& paths);
   // Points that are not there, as ranges of first and last, at most `most` of these.
   std::vector<std::pair<Point, Point>> missing(std::size_t most);
 

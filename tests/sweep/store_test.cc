@@ -205,17 +205,16 @@ TEST_F(SweepStore, MergedShardsAreTheWholeAndMergingAgainChangesNothing) {
   shard(0);
   shard(2);
   Store store = Store::open(file("all"), identity(300));
-  store.merge(file("0"));
-  store.merge(file("2"));
+  store.merge({file("2"), file("0")});
   using Ranges = std::vector<std::pair<Point, Point>>;
   EXPECT_EQ(store.missing(2), (Ranges{{1, 1}, {4, 4}}));
   EXPECT_EQ(store.counts().done, 200u);
   shard(1);
   for (int again = 0; again < 2; ++again) {
-    store.merge(file("1"));
+    store.merge({file("1")});
     EXPECT_EQ(all(store), whole(300));
     EXPECT_TRUE(store.missing(5).empty());
-    store.merge(file("0"));
+    store.merge({file("0")});
   }
 }
 
@@ -223,19 +222,19 @@ TEST_F(SweepStore, AMergeRefusesOtherSweepsAndOtherResults) {
   Store store = Store::open(file("all"), identity(10));
   store.add({row(1), row(3)});
   { Store::open(file("other"), identity(11)).add({row(2)}); }
-  EXPECT_NE(refusal([&] { store.merge(file("other")); }).find("cannot be merged"),
+  EXPECT_NE(refusal([&] { store.merge({file("other")}); }).find("cannot be merged"),
             std::string::npos);
   Row wrong = row(1);
   wrong.totals = "{}";
   { Store::open(file("wrong"), identity(10)).add({row(0), wrong}); }
-  EXPECT_NE(refusal([&] { store.merge(file("wrong")); }).find("point 1 has another result"),
+  EXPECT_NE(refusal([&] { store.merge({file("wrong")}); }).find("point 1 has another result"),
             std::string::npos);
   EXPECT_EQ(store.counts().done, 2u);
   // One that failed here and not there is taken from there.
   Row better = row(2);
   better.point = 3;
   { Store::open(file("better"), identity(10)).add({better}); }
-  store.merge(file("better"));
+  store.merge({file("better")});
   EXPECT_EQ(store.counts().failed, 0u);
 }
 
