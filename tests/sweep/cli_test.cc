@@ -136,6 +136,18 @@ TEST_F(Sweep, ADryRunRunsNothing) {
   EXPECT_FALSE(std::filesystem::exists(file("s.sqlite")));
 }
 
+TEST_F(Sweep, WhatShipsIsInOrder) {
+  int sweeps = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source_path("sweeps"))) {
+    if (entry.path().filename() == "schema.json") continue;
+    ++sweeps;
+    EXPECT_EQ(run("sweep --dry-run '" + entry.path().string() + "'"), 0) << message_;
+    EXPECT_EQ(printed().find(entry.path().stem().string() + ": "), 0u) << printed();
+    EXPECT_EQ(printed().find(" 0 points"), std::string::npos) << printed();
+  }
+  EXPECT_GE(sweeps, 2);
+}
+
 TEST_F(Sweep, TheBestAreThoseThatNothingIsBetterThan) {
   ASSERT_EQ(run("sweep -q s.json"), 0) << message_;
   ASSERT_EQ(run("sweep best --by cycles.total s.sqlite"), 0) << message_;
