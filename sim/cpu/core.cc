@@ -165,6 +165,7 @@ std::uint64_t Core::mov_from_cr0() {
 
 std::uint64_t Core::mrs_por_el1() {
   count(Event::kMrsPor);
+  ledger_.not_plain();      // a guard inside a window, which may find nothing to write
   return por_el1_written_;  // a direct read sees the direct write before it
 }
 

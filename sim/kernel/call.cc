@@ -31,8 +31,9 @@ std::uint64_t further_pages(const Call& call) {
 std::uint64_t instructions_of(const Call& call, const PathLengths& path) {
   switch (call.kind) {
     case CallKind::kNull:
-    case CallKind::kSetCred:
       return 0;
+    case CallKind::kSetCred:
+      return path.set_cred;
     case CallKind::kSmall:
       return path.small_call;
     case CallKind::kSignalMask:
@@ -67,8 +68,9 @@ std::uint64_t instructions_of(const Call& call, const PathLengths& path) {
 }
 
 unsigned opened_by(const Call& call) {
+  if (call.descriptors.kind != DescriptorUse::Kind::kNone) return 0;
   if (call.kind == CallKind::kPipe) return 2;
-  return call.kind == CallKind::kOpen && !call.absent ? 1 : 0;
+  return call.kind == CallKind::kOpen ? 1 : 0;
 }
 
 std::uint64_t callbacks_of(const Call& call) {

@@ -22,7 +22,24 @@ enum class CallKind : std::uint8_t {
   kPoll,
   kSignal,   // sent, handled and returned from
   kRandom,   // getrandom()
-  kSetCred,  // setuid() and the like: new credentials; what else it executes is not measured
+  kSetCred,  // setuid() and the like: new credentials
+};
+
+// What a call does with the descriptors of its process: that decides how long the credentials of
+// those who have opened files are referenced.
+struct DescriptorUse {
+  enum class Kind : std::uint8_t {
+    kNone,
+    kOpen,        // `first` stands for a new file
+    kOpenTwo,     // and so does `second` for another: of a pipe, a pair of sockets
+    kFailedOpen,  // path_openat() allocates the file before it walks
+    kDuplicate,   // `second` stands for what `first` does
+    kClose,       // `first` to `second`
+    kMark,        // the same are closed by exec from now on, or are not
+  };
+  Kind kind = Kind::kNone;
+  bool close_on_exec = false;
+  int first = -1, second = -1;
 };
 
 struct Call {
@@ -32,13 +49,14 @@ struct Call {
   unsigned components = 0;      // of the path; 0: names none
   std::uint64_t bytes = 0;      // that are moved
   std::uint64_t new_pages = 0;  // of the page cache, for what is written behind a file's end
+  DescriptorUse descriptors{};  // none: what it opens is closed by the same call
 };
 
 std::uint64_t instructions_of(const Call& call, const PathLengths& path);
 // How many objects it gives to RCU: what looking for an absent file made (simple_lookup(): files in
-// memory keep no negative entries), and a pipe's inode.
+// memory keep no negative entries), and a pipe's inode. Not credentials, who give themselves.
 std::uint64_t callbacks_of(const Call& call);
-// How many files it opens; each has a reference to its opener's credentials.
+// How many files it opens and closes itself; each has a reference to its opener's credentials.
 unsigned opened_by(const Call& call);
 
 }  // namespace kpksim::kernel

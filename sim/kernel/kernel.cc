@@ -25,7 +25,7 @@ void Kernel::spawn(std::uint32_t id) {
   const Because because(core, Cause::kExec);
   Task& t = tasks_.add(id, std::make_shared<Mm>(system_, files_.cache(), core), cpu);
   t.stack = memory_.allocate_stack(core);
-  if (system_.creds) t.cred = system_.creds->commit(core, system_.creds->fresh(core));
+  first_creds(t, core);
   scheduler_.run_on(t);
   loader_.load(t, core);
   leave_kernel(core);
@@ -44,33 +44,6 @@ void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
   c.stack = stack;
   c.slab = std::move(slab);
   give_creds(c, call.task(), false, call.core());
-}
-
-// copy_creds()
-void Kernel::give_creds(Task& child, const Task& parent, bool thread, cpu::Core& core) {
-  if (!system_.creds) return;
-  if (thread) {
-    child.cred = parent.cred;
-    system_.creds->get(core, child.cred, 2);
-  } else {
-    child.cred = system_.creds->commit(core, system_.creds->prepare(core, parent.cred));
-  }
-}
-
-// prepare_creds() and commit_creds(), which puts the old ones.
-void Kernel::replace_creds(Task& t, cpu::Core& core) {
-  const LiveCred old = t.cred;
-  t.cred = system_.creds->commit(core, system_.creds->prepare(core, old));
-  system_.creds->put(core, old, 2);
-}
-
-// alloc_empty_file() and file_free() of the files that a call opens, to which their closes belong;
-// setuid() and the like.
-void Kernel::use_creds(Task& t, const Call& kind, cpu::Core& core) {
-  if (!system_.creds) return;
-  if (kind.kind == CallKind::kSetCred) replace_creds(t, core);
-  for (unsigned i = 0; i < opened_by(kind); ++i) system_.creds->get(core, t.cred);
-  for (unsigned i = 0; i < opened_by(kind); ++i) system_.creds->put(core, t.cred);
 }
 
 std::vector<Pfn> Kernel::process_pages() {
@@ -109,6 +82,7 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
     scheduler_.leave(*mm, core);
     const std::vector<FileRange> files = mm->anonymous_files(0, kUserEnd);
     mm->exit(core);
+    close_program(*mm, core);
     files_.drop_unmapped(files, core);
   }
   mm.reset();
@@ -126,13 +100,11 @@ void Kernel::exec(std::uint32_t id, const MappedProgram* program, bool parent_ru
   }
   std::shared_ptr<Mm> old = std::move(t.mm);
   t.mm = std::make_shared<Mm>(system_, files_.cache(), call.core());
+  open_program(t, program, call.core());
   scheduler_.switch_mm(*t.mm, call.core());
   drop_mm(old, call.core());
-  if (system_.creds) {
-    replace_creds(t, call.core());
-  } else {
-    system_.rcu.call(call.core());  // put_cred_rcu()
-  }
+  close_on_exec(t, call.core());
+  replace_creds(t, call.core());
   if (program != nullptr) {
     loader_.load(t, *program, call.core());
   } else {
@@ -147,6 +119,7 @@ void Kernel::exit(std::uint32_t id) {
   Task& t = call.task();
   scheduler_.enter_lazy(call.core());  // exit_mm()
   drop_mm(t.mm, call.core());
+  close_files(t, call.core());
   memory_.free_stack(t.stack, call.core());
   for (const Pfn pfn : t.slab) system_.buddy.free(pfn, 0);
   t.slab.clear();
@@ -182,7 +155,8 @@ bool Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instr
   const Because because(call.core(), Cause::kSyscall);
   call.core().execute(instructions_of(kind, system_.path()) + instructions);
   system_.rcu.call(call.core(), callbacks_of(kind));
-  use_creds(call.task(), kind, call.core());
+  if (kind.kind == CallKind::kSetCred) replace_creds(call.task(), call.core());
+  use_files(call.task(), kind, call.core());
   call.task().in_proc |= kind.proc;
   const auto access = buffer.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead;
   const std::uint64_t end = buffer.address + buffer.length;

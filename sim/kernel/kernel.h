@@ -98,7 +98,7 @@ class Kernel {
   void truncate(std::uint32_t id, std::uint32_t file_id, std::uint64_t bytes);
   // close() of the last descriptor of a file in memory that has no name: it goes with its last
   // mapping. The second is the same for a file that was closed before, without the call.
-  void close_file(std::uint32_t id, std::uint32_t file_id);
+  void close_file(std::uint32_t id, std::uint32_t file_id, const Call& call = {});
   void was_closed(std::uint32_t file_id) { files_.cache().close(file_id); }
   // The file's length, as it was before anything of it is mapped.
   void file_has(std::uint32_t file_id, std::uint64_t bytes) {
@@ -130,11 +130,16 @@ class Kernel {
   void share_mm(std::uint32_t parent, std::uint32_t child, bool thread);
   unsigned next_cpu() { return next_cpu_++ % system_.config.cores; }
   void drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core);
-  // What credentials have to do with it, where they have a key: a child gets a copy or a thread's
-  // references; a task gets new ones; a call takes and gives back references, or gets new ones.
+  // What credentials have to do with it, where they have a key (kernel_creds.cc): a child gets a
+  // copy or a thread's references, a task gets new ones, files that are open have references.
+  void first_creds(Task& t, cpu::Core& core);
   void give_creds(Task& child, const Task& parent, bool thread, cpu::Core& core);
   void replace_creds(Task& t, cpu::Core& core);
-  void use_creds(Task& t, const Call& kind, cpu::Core& core);
+  void use_files(Task& t, const Call& call, cpu::Core& core);
+  void open_program(Task& t, const MappedProgram* program, cpu::Core& core);
+  void close_program(Mm& mm, cpu::Core& core);
+  void close_on_exec(Task& t, cpu::Core& core);
+  void close_files(Task& t, cpu::Core& core);
   std::vector<Pfn> process_pages();
 
   // In this order: each knows what stands above it.

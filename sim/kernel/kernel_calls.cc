@@ -140,12 +140,13 @@ void Kernel::truncate(std::uint32_t id, std::uint32_t file_id, std::uint64_t byt
   files_.truncate(file_id, align_up(bytes, kPageSize) >> kPageShift, call.core());
 }
 
-void Kernel::close_file(std::uint32_t id, std::uint32_t file_id) {
+void Kernel::close_file(std::uint32_t id, std::uint32_t file_id, const Call& kind) {
   Syscall call(*this, id);
   const Because because(call.core(), Cause::kMunmap);
   call.core().execute(system_.path().small_call);
   files_.cache().close(file_id);
   files_.drop_unmapped({{file_id}}, call.core());
+  use_files(call.task(), kind, call.core());
 }
 
 std::uint64_t Kernel::missing_pages(std::uint32_t id, std::uint64_t start,

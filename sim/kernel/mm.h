@@ -14,6 +14,7 @@
 
 #include "sim/kernel/address_space.h"
 #include "sim/kernel/maple_tree.h"
+#include "sim/kernel/open_files.h"
 #include "sim/kernel/program.h"
 #include "sim/kernel/prot.h"
 #include "sim/kernel/system.h"
@@ -136,7 +137,8 @@ class Mm {
   AddressSpace space;
   std::uint64_t brk_start = 0, brk = 0;
   ProgramPlacement placement;
-  unsigned users = 1;  // tasks
+  unsigned users = 1;                   // tasks
+  std::vector<OpenFile> program_files;  // if credentials have a key
 
  private:
   // Calls fn(entry's address, va, next) for each level 2 entry that is not empty; next is the end

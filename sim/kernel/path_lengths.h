@@ -15,7 +15,7 @@ namespace kpksim::kernel {
   X(syscall) X(sve_discard) X(small_call) X(signal_mask) X(path_walk) X(path_component)          \
   X(path_absent) X(stat) X(open_file) X(read_data) X(read_page) X(write_data) X(write_page)      \
   X(copy_line) X(open_pipe) X(pipe_data) X(pipe_page) X(socket_data) X(poll) X(signal)           \
-  X(random_data) X(random_block) X(punch_hole) X(truncate)                                       \
+  X(random_data) X(random_block) X(set_cred) X(punch_hole) X(truncate)                           \
   /* Page faults */                                                                              \
   X(fault) X(anon_fault) X(zero_fault) X(file_fault) X(map_file_page) X(file_mapped)             \
   X(cache_page) X(drop_page) X(cow_copy) X(cow_zero) X(cow_file) X(cow_reuse) X(large_fault)     \

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/kernel/mm.h"
+#include "sim/kernel/open_files.h"
 
 namespace kpksim::kernel {
 
@@ -23,8 +24,9 @@ struct Task {
   bool sve = false;                // has used it (TIF_SVE)
   bool dead = false;               // exited, not reaped
   bool in_proc = false;            // /proc has looked-up entries of it
-  LiveCred cred;                   // if credentials have a key
-  std::vector<Pfn> slab;           // pages of its kernel objects: they lie between page tables
+  LiveCred cred;                   // if credentials have a key; and what it has open, with threads
+  std::shared_ptr<OpenFiles> files;
+  std::vector<Pfn> slab;  // pages of its kernel objects: they lie between page tables
 };
 
 class Tasks {

@@ -20,7 +20,7 @@ void close(Execution& x, const Operation& op) {
   if (op.unnamed) {
     x.kernel.was_closed(op.file_id);
   } else {
-    x.kernel.close_file(op.task, op.file_id);
+    x.kernel.close_file(op.task, op.file_id, op.call);
   }
 }
 

@@ -77,6 +77,8 @@ const std::map<std::string, kernel::CallKind> kCalls = {
     {"lookup", kernel::CallKind::kLookup},
     {"stat", kernel::CallKind::kStat},
     {"open", kernel::CallKind::kOpen},
+    {"close", kernel::CallKind::kSmall},
+    {"dup", kernel::CallKind::kSmall},
     {"read", kernel::CallKind::kRead},
     {"write", kernel::CallKind::kWrite},
     {"pipe", kernel::CallKind::kPipe},
@@ -670,7 +672,43 @@ class Reader {
         op.call.kind == kernel::CallKind::kPipeData ||
         op.call.kind == kernel::CallKind::kSocketData || op.call.kind == kernel::CallKind::kRandom;
     if (from.has("size") && !data) from.fail("size", "this call moves no data");
+    op.call.descriptors = descriptors(from, task);
     if (from.has("region")) data_place(from, task, op);
+  }
+
+  kernel::DescriptorUse descriptors(From from, Task task) {
+    using Does = kernel::DescriptorUse::Kind;
+    const std::string call = from.text("call", "null");
+    const bool makes = call == "open" || call == "pipe" || call == "dup";
+    kernel::DescriptorUse use;
+    if (from.has("from") != (call == "dup")) from.fail("from", "dup has it, and no other call");
+    if (!from.has("descriptor")) {
+      if (call == "dup" || call == "close") from.fail("descriptor", "this call needs one");
+      if (from.has("close_on_exec")) from.fail("close_on_exec", "needs a descriptor");
+      return use;
+    }
+    if (!makes && call != "close") from.fail("descriptor", "this call has none");
+    if (from.object.value("absent", false)) from.fail("descriptor", "nothing is opened");
+    if (from.has("close_on_exec") && !makes) from.fail("close_on_exec", "this call makes none");
+    use.close_on_exec = from.object.value("close_on_exec", false);
+    use.first = use.second = from.object["descriptor"].get<int>();
+    use.kind = call == "open" ? Does::kOpen : call == "close" ? Does::kClose : Does::kOpenTwo;
+    if (call == "pipe") ++use.second;
+    if (call == "dup") {
+      use.kind = Does::kDuplicate;
+      use.first = from.object["from"].get<int>();
+      tasks_.check_open(task, use.first, from.at("from"));
+    }
+    if (call == "close") {
+      tasks_.close(task, use.first, from.at("descriptor"));
+    } else if (call == "dup") {
+      tasks_.open(task, use.second, use.close_on_exec, from.at("descriptor"));
+    } else {
+      for (int n = use.first; n <= use.second; ++n) {
+        tasks_.open(task, n, use.close_on_exec, from.at("descriptor"));
+      }
+    }
+    return use;
   }
 
   // The data of a call that moves some lies in a region: the kernel writes what is read.

@@ -85,7 +85,9 @@ void StraceReader::close(const StraceLine& line) {
   const StraceFile* file = files().file(descriptor_of(line.argument(0)));
   files().close(descriptor_of(line.argument(0)));
   if (file == nullptr || !file->forgotten()) return syscall();
-  emit(OpKind::kClose, pid_).file_id = file->id;
+  Operation& op = emit(OpKind::kClose, pid_);
+  op.file_id = file->id;
+  op.call = call_;
 }
 
 // The descriptors of a process go with it.

@@ -112,9 +112,12 @@ CallKind StraceReader::data_kind(const StraceLine& line, CallKind kind) {
 }
 
 Call StraceReader::call_of(const StraceLine& line) {
-  Call call{.kind = named(line.name)};
-  // abort_creds(): what was prepared was never protected.
-  if (call.kind == CallKind::kSetCred && line.failed) call.kind = CallKind::kNull;
+  Call call{.kind = named(line.name), .descriptors = descriptors_of(line)};
+  const bool same = tasks_[pid_].ids.call(line);
+  if (call.kind == CallKind::kSetCred) {
+    if (line.failed) call.kind = CallKind::kNull;  // abort_creds(): what was never protected
+    if (same) call.kind = CallKind::kSmall;
+  }
   if (moves_data(call.kind)) {
     if (call.kind != CallKind::kSocketData) call.kind = data_kind(line, call.kind);
     if (line.failed) return call;

@@ -16,6 +16,9 @@
 
 namespace kpksim::workload {
 
+// What a call does with descriptors (strace_opens.cc).
+kernel::DescriptorUse descriptors_of(const StraceLine& line);
+
 class StraceReader {
  public:
   StraceReader(const std::vector<std::string>& paths, const TouchRule& rule,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/workload/strace_files.h"
+#include "sim/workload/strace_ids.h"
 #include "sim/workload/strace_images.h"
 #include "sim/workload/strace_line.h"
 #include "sim/workload/strace_space.h"
@@ -22,6 +23,7 @@ struct StraceTask {
   const ProgramTraces* traces = nullptr;  // of the last execve
   std::shared_ptr<StraceSpace> space;
   std::shared_ptr<StraceFiles> files;
+  StraceIds ids;
 };
 
 // Which task made which child: known from where the call returned, also when the child's first

@@ -95,18 +95,20 @@ void TaskTable::spawn(const std::string& task, const std::string& place) {
 void TaskTable::fork(const std::string& task, const std::string& child, const std::string& place) {
   const Task& parent = tasks_.at(task);
   auto copy = std::make_shared<AddressSpace>(*parent.memory);
-  add(child, {std::move(copy), child, parent.leader, false, ""}, place);
+  auto files = std::make_shared<Descriptors>(*parent.files);
+  add(child, {std::move(copy), child, parent.leader, false, "", std::move(files)}, place);
 }
 
 void TaskTable::vfork(const std::string& task, const std::string& child, const std::string& place) {
   Task& parent = tasks_.at(task);
-  add(child, {parent.memory, child, parent.leader, false, ""}, place);
+  auto files = std::make_shared<Descriptors>(*parent.files);
+  add(child, {parent.memory, child, parent.leader, false, "", std::move(files)}, place);
   parent.vfork_child = child;
 }
 
 void TaskTable::clone(const std::string& task, const std::string& child, const std::string& place) {
   const Task& parent = tasks_.at(task);
-  add(child, {parent.memory, parent.leader, "", false, ""}, place);
+  add(child, {parent.memory, parent.leader, "", false, "", parent.files}, place);
 }
 
 void TaskTable::release_vfork(const std::string& child) {
@@ -119,6 +121,8 @@ void TaskTable::exec(const std::string& name) {
   release_vfork(name);
   Task& task = tasks_.at(name);
   task.memory = new_program();
+  task.files = std::make_shared<Descriptors>(*task.files);
+  std::erase_if(*task.files, [](const auto& entry) { return entry.second; });
   // The other threads end, and whoever called goes on as the leader of the process.
   const std::string old_leader = task.leader;
   if (old_leader != name && tasks_.contains(old_leader)) task.parent = tasks_[old_leader].parent;
@@ -275,6 +279,25 @@ void TaskTable::unmap(const std::string& task, const std::string& name, std::uin
   }
   at.cut(offset, size);
   if (at.mapped.empty()) tasks_.at(task).memory->erase(name);
+}
+
+void TaskTable::check_open(const std::string& task, int descriptor,
+                           const std::string& place) const {
+  if (tasks_.at(task).files->contains(descriptor)) return;
+  throw InputError(
+      fmt::format("{}: task '{}' has no descriptor {} that stays", place, task, descriptor));
+}
+
+void TaskTable::open(const std::string& task, int descriptor, bool close_on_exec,
+                     const std::string& place) {
+  if (tasks_.at(task).files->emplace(descriptor, close_on_exec).second) return;
+  throw InputError(
+      fmt::format("{}: descriptor {} of task '{}' is open already", place, descriptor, task));
+}
+
+void TaskTable::close(const std::string& task, int descriptor, const std::string& place) {
+  check_open(task, descriptor, place);
+  tasks_.at(task).files->erase(descriptor);
 }
 
 void TaskTable::map_kernel(const std::string& name, const std::string& maker,

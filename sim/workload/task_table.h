@@ -55,6 +55,11 @@ class TaskTable {
   void repeat_growth(const std::map<std::string, std::uint64_t>& before, std::uint64_t rounds,
                      const std::string& place);
 
+  // Descriptors that stay. One that is open cannot be opened, one that is not cannot be closed.
+  void open(const std::string& task, int descriptor, bool close_on_exec, const std::string& place);
+  void close(const std::string& task, int descriptor, const std::string& place);
+  void check_open(const std::string& task, int descriptor, const std::string& place) const;
+
   // `maker` is the operation ("vmalloc") that made a kernel mapping.
   void map_kernel(const std::string& name, const std::string& maker, const std::string& place);
   void unmap_kernel(const std::string& name, const std::string& maker, const std::string& place);
@@ -64,12 +69,14 @@ class TaskTable {
 
  private:
   using AddressSpace = std::map<std::string, Region>;
+  using Descriptors = std::map<int, bool>;  // and whether exec closes them
   struct Task {
     std::shared_ptr<AddressSpace> memory;  // shared by threads and, until exec or exit, by vfork
     std::string leader;                    // first task of the process
     std::string parent;                    // who waits for it; empty: nobody
     bool exited = false;                   // and not yet waited for
     std::string vfork_child;               // the task stands still until that one execs or exits
+    std::shared_ptr<Descriptors> files = std::make_shared<Descriptors>();  // shared by threads
   };
 
   std::shared_ptr<AddressSpace> new_program() const;

@@ -6,11 +6,10 @@
 #include <sstream>
 
 #include "sim/mmu/walker.h"
+#include "tests/kernel/cred_policies.h"
 #include "tests/kernel/random_calls.h"
 
 namespace kpksim::kernel {
-
-void PrintTo(const Policy& policy, std::ostream* os) { *os << text_of(policy); }
 
 namespace {
 
@@ -164,9 +163,11 @@ TEST_P(EveryPolicy, RandomCallsLeaveNothingStaleAndNothingBehind) {
   EXPECT_TRUE(result.template is<rc::detail::SuccessResult>()) << message.str();
 }
 
-// Those of AArch64, and what x86-64 alone can run.
+// Those of AArch64, with credentials too, and what x86-64 alone can run.
 std::vector<Policy> policies() {
   std::vector<Policy> all = every_policy(mte_core_profile());
+  const std::vector<Policy> creds = cred_policies();
+  all.insert(all.end(), creds.begin(), creds.end());
   const std::size_t arm = all.size();
   for (const Policy& p : every_policy(x86_core_profile())) {
     const auto end = all.begin() + static_cast<std::ptrdiff_t>(arm);
@@ -175,13 +176,6 @@ std::vector<Policy> policies() {
   return all;
 }
 
-std::string test_name(const testing::TestParamInfo<Policy>& info) {
-  std::string name = text_of(info.param);
-  for (char& c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-  }
-  return name;
-}
 INSTANTIATE_TEST_SUITE_P(All, EveryPolicy, testing::ValuesIn(policies()), test_name);
 
 }  // namespace

@@ -36,8 +36,10 @@ ExposureSums life(const char* text, unsigned cores = 1) {
 
 // The length of most windows is not measured but known: their sum is still that of the counters.
 TEST(Windows, TheirLengthsAddUpToTheTimeThatTheRegisterWasOpen) {
-  for (const char* text : {"kpkeys-poe,per-page,pte", "kpkeys-poe+lazy,per-page,pte",
-                           "kpkeys-poe+lock,per-page,block", "kpkeys-poe+lazy,pba,block"}) {
+  for (const char* text :
+       {"kpkeys-poe,per-page,pte", "kpkeys-poe+lazy,per-page,pte", "kpkeys-poe+lock,per-page,block",
+        "kpkeys-poe+lazy,pba,block", "kpkeys-poe+lock:series=v9,per-page,pte",
+        "kpkeys-poe+lock:cred=on,pba,block"}) {
     Kernel k(core_profile(), kernel_profile(), policy(text));
     k.spawn(1);
     map_and_write(k, 1);

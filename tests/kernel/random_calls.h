@@ -37,6 +37,9 @@ enum class MemoryCall : std::uint8_t {
   kMove,
   kTouch,
   kMigrate,
+  kBecome,
+  kOpen,
+  kClose,
   kFork,
   kExit,
   kEnd
@@ -141,6 +144,18 @@ class World {
       case MemoryCall::kMigrate:
         k_.migrate(id, s.how);
         break;
+      case MemoryCall::kBecome:
+        k_.system_call(id, {.kind = CallKind::kSetCred});
+        break;
+      case MemoryCall::kOpen:
+        k_.system_call(id, {.kind = CallKind::kOpen,
+                            .components = 1,
+                            .descriptors = {DescriptorUse::Kind::kOpen, false, s.how}});
+        break;
+      case MemoryCall::kClose:
+        k_.system_call(id, {.kind = CallKind::kSmall,
+                            .descriptors = {DescriptorUse::Kind::kClose, false, s.how, s.how}});
+        break;
       case MemoryCall::kFork:
         if (mapped_.size() < 3) fork(id);
         break;
@@ -163,14 +178,17 @@ class World {
     k_.exit_all();
     k_.clock().wait_for_rcu();
     RC_ASSERT(free_pages() == free_);
+    const auto& creds = k_.system().creds;
+    RC_ASSERT(!creds || creds->statistics().live == 0u);
   }
   Kernel& kernel() { return k_; }
 
  private:
-  // Also those that the page-table allocator keeps for tables to come, and cores for stacks.
+  // Also those that are kept for tables and credentials to come, and cores for stacks.
   std::uint64_t free_pages() {
+    const auto& creds = k_.system().creds;
     return k_.system().buddy.free_pages() + k_.system().allocator->statistics().cached +
-           kStackPages * k_.memory().kept_stacks();
+           (creds ? creds->statistics().cached : 0) + kStackPages * k_.memory().kept_stacks();
   }
   static void set(Pieces& pieces, const Step& s, std::optional<Prot> prot) {
     for (std::uint64_t n = 0; n < s.length; ++n) pieces[s.first + n] = prot;

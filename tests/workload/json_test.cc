@@ -385,6 +385,54 @@ TEST_F(JsonWorkload, CallsHaveOnlyWhatTheyUse) {
             ": /phases/0/ops/1/absent: needs components");
 }
 
+TEST_F(JsonWorkload, ADescriptorStaysUntilItIsClosed) {
+  const auto call = [](const std::string& rest, const char* task = "a") {
+    return R"(, {"op": "syscall", "task": ")" + std::string(task) + R"(", "call": )" + rest + "}";
+  };
+  const std::string spawn = R"({"op": "spawn", "task": "a"})";
+  const std::string open = call(R"("open", "components": 1, "descriptor": 3)");
+  const std::string close = call(R"("close", "descriptor": 3)");
+  const Workload w =
+      read_ops(spawn + open + call(R"("pipe", "descriptor": 4)") +
+               call(R"("dup", "from": 3, "descriptor": 6, "close_on_exec": true)") + close);
+  using Does = kernel::DescriptorUse::Kind;
+  const auto use = [&](std::size_t i) { return w.phases[0].steps[i].op.call.descriptors; };
+  EXPECT_EQ(use(1).kind, Does::kOpen);
+  EXPECT_EQ(use(1).first, 3);
+  EXPECT_EQ(use(2).kind, Does::kOpenTwo);
+  EXPECT_EQ(use(2).second, 5);
+  EXPECT_EQ(use(3).kind, Does::kDuplicate);
+  EXPECT_EQ(use(3).second, 6);
+  EXPECT_TRUE(use(3).close_on_exec);
+  EXPECT_EQ(use(4).kind, Does::kClose);
+  EXPECT_EQ(w.phases[0].steps[4].op.call.kind, kernel::CallKind::kSmall);
+
+  const std::string at = ": /phases/0/ops/2/descriptor: ";
+  EXPECT_EQ(error_of(spawn + open + open), at + "descriptor 3 of task 'a' is open already");
+  EXPECT_EQ(error_of(spawn + open + call(R"("close", "descriptor": 4)")),
+            at + "task 'a' has no descriptor 4 that stays");
+  EXPECT_EQ(error_of(spawn + open + call(R"("dup", "from": 5, "descriptor": 4)")),
+            ": /phases/0/ops/2/from: task 'a' has no descriptor 5 that stays");
+  EXPECT_EQ(error_of(spawn + open + call(R"("close")")), at + "this call needs one");
+  EXPECT_EQ(error_of(spawn + open + call(R"("stat", "descriptor": 3)")), at + "this call has none");
+  EXPECT_EQ(error_of(spawn + open + call(R"("open", "close_on_exec": true)")),
+            ": /phases/0/ops/2/close_on_exec: needs a descriptor");
+  EXPECT_NE(error_of(spawn + R"(, {"repeat": 2, "ops": [)" + open.substr(2) + "]}")
+                .find("is open already"),
+            std::string::npos);
+  // A child has its own table, a thread its process's; exec closes what says so.
+  const std::string fork = R"(, {"op": "fork", "task": "a", "child": "b"})";
+  EXPECT_NO_THROW(read_ops(spawn + open + fork + close + call(R"("close", "descriptor": 3)", "b")));
+  EXPECT_EQ(error_of(spawn + open + R"(, {"op": "clone", "task": "a", "child": "b"})" + close +
+                     call(R"("close", "descriptor": 3)", "b")),
+            ": /phases/0/ops/4/descriptor: task 'b' has no descriptor 3 that stays");
+  const std::string marked = call(R"("open", "descriptor": 4, "close_on_exec": true)");
+  const std::string exec = R"(, {"op": "exec", "task": "a"})";
+  EXPECT_NO_THROW(read_ops(spawn + open + marked + exec + close));
+  EXPECT_EQ(error_of(spawn + marked + exec + call(R"("close", "descriptor": 4)")),
+            ": /phases/0/ops/3/descriptor: task 'a' has no descriptor 4 that stays");
+}
+
 TEST_F(JsonWorkload, VfreeWithoutVmalloc_IsRefused) {
   EXPECT_EQ(error_of(R"({"op":"vfree","region":"v"})"),
             ": /phases/0/ops/0/region: there is no vmalloc of region 'v' to free here");

@@ -35,6 +35,32 @@ TEST_F(StraceKinds, SetuidAndItsLikeGiveNewCredentials_UnlessTheyFail) {
   EXPECT_EQ(last("getuid() = 0\n").kind, CallKind::kNull);
 }
 
+// setresuid() and setresgid() alone look whether there is anything to do (kernel/sys.c).
+TEST_F(StraceKinds, AskingForTheIdsThatATaskHasGivesNoNewCredentials) {
+  const auto makes = [&](const std::string& text) { return last(text).kind == CallKind::kSetCred; };
+  const std::string root = "getuid() = 0\n";
+  EXPECT_FALSE(makes(root + "setresuid(-1, 0, -1) = 0\n"));
+  EXPECT_EQ(last(root + "setresuid(-1, 0, -1) = 0\n").kind, CallKind::kSmall);
+  EXPECT_FALSE(makes(root + "setresuid(0, 0, 0) = 0\n"));
+  EXPECT_TRUE(makes("setresuid(-1, 0, -1) = 0\n"));         // who knows
+  EXPECT_TRUE(makes(root + "setresgid(-1, 0, -1) = 0\n"));  // of groups nothing is known
+  EXPECT_TRUE(makes(root + "setuid(0) = 0\n"));
+  EXPECT_TRUE(makes(root + "setreuid(0, 0) = 0\n"));
+  EXPECT_TRUE(makes(root + "setresuid(-1, 5, -1) = 0\n"));
+  const std::string other = root + "setresuid(-1, 5, -1) = 0\n";
+  EXPECT_FALSE(makes(other + "setresuid(0, -1, 0) = 0\n"));
+  EXPECT_FALSE(makes(other + "setresuid(-1, 5, -1) = 0\n"));
+  EXPECT_TRUE(makes(other + "setresuid(-1, 0, -1) = 0\n"));
+  EXPECT_FALSE(makes(root + "setuid(7) = 0\nsetresuid(7, 7, 7) = 0\n"));
+  EXPECT_FALSE(makes("geteuid() = 4\nsetreuid(3, -1) = 0\nsetresuid(3, 4, 4) = 0\n"));
+  EXPECT_TRUE(makes(root + "setfsuid(5) = 0\nsetresuid(-1, 0, -1) = 0\n"));
+  EXPECT_FALSE(makes(root + "getgid() = 6\nsetresgid(6, -1, -1) = 0\n"));
+  // A child is what its parent was; a failed call changes nothing.
+  EXPECT_FALSE(makes("10 getuid() = 1\n10 fork() = 11\n11 setresuid(-1, 1, -1) = 0\n"));
+  EXPECT_FALSE(makes(root + "setuid(9) = -1 EPERM (Operation not permitted)\n" +
+                     "setresuid(-1, 0, -1) = 0\n"));
+}
+
 TEST_F(StraceKinds, WhatFailsIsALookUp) {
   const Call absent = last("openat(AT_FDCWD, \"a//b/c\", O_RDONLY) = -1 ENOENT (No such file)\n");
   EXPECT_EQ(absent.kind, CallKind::kLookup);
