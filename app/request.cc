@@ -113,7 +113,10 @@ void add_run_options(Options& options, Request& request) {
           ->value_name("N"),
       "medians and 90 % intervals over N draws of the core's estimated numbers from their ranges")(
       "seed", number_option("--seed", request.seed, 0, kMaxSeed)->default_value("1"),
-      "of those draws");
+      "of those draws")(
+      "kernel-data",
+      text_option("--kernel-data", request.kernel_data)->implicit_value("64M")->value_name("SIZE"),
+      "system calls access objects in slabs of SIZE through the linear map (64M); off by default");
 }
 
 void add_output_options(Command command, Options& options, Request& request) {

@@ -40,6 +40,7 @@ struct Request {
   unsigned jobs = 1, draws = 0;
   std::uint64_t seed = 1;
   bool quiet = false;
+  std::string kernel_data;  // of --kernel-data, a size; empty: what the workload says
   Overrides overrides;
   std::set<std::string> given;            // the options that were there
   std::optional<JsonFile> configuration;  // --config

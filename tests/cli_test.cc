@@ -41,6 +41,18 @@ TEST_F(CommandLine, TheResultDocumentFollowsItsSchema) {
       "");
 }
 
+TEST_F(CommandLine, KernelDataIsInTheDocumentIfAskedForAndOnlyThen) {
+  const std::string workload = write("w.json", kSmall);
+  const std::string options = "run -p none,buddy,pte --memory 1G -f json " + workload;
+  ASSERT_EQ(run(options), 0) << message_;
+  EXPECT_EQ(read(file("out")).find("kernel_data"), std::string::npos);
+  ASSERT_EQ(run(options + " --kernel-data=16M"), 0) << message_;
+  const std::string with = read(file("out"));
+  EXPECT_EQ(violation(with, read(kpksim::test::source_path("docs/result.schema.json"))), "");
+  EXPECT_NE(with.find("\"kernel_data\""), std::string::npos);
+  EXPECT_NE(with.find("16384 KB of slab objects"), std::string::npos) << "it is an assumption";
+}
+
 TEST_F(CommandLine, UncertaintyIsPartOfTheDocumentAndDependsOnTheSeedOnly) {
   const std::string workload = write("w.json", kSmall);
   const std::string options = "compare --memory 1G --uncertainty 20 -f json ";

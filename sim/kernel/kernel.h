@@ -12,6 +12,7 @@
 #include "sim/kernel/call.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/files.h"
+#include "sim/kernel/kernel_data.h"
 #include "sim/kernel/kernel_memory.h"
 #include "sim/kernel/loader.h"
 #include "sim/kernel/user_access.h"
@@ -33,6 +34,12 @@ class Kernel {
 
   KernelMemory& memory() { return memory_; }
   Clock& clock() { return clock_; }
+
+  // From now on system calls access the kernel's data. Null: they do not.
+  void use_data(const KernelDataSettings& settings) {
+    data_ = std::make_unique<KernelData>(system_, settings);
+  }
+  const KernelData* data() const { return data_.get(); }
 
   // What spawn and exec load from now on.
   void set_program(const ProgramImage& program) { loader_.set_program(program); }
@@ -151,6 +158,7 @@ class Kernel {
   Files files_;
   UserAccess access_;
   Loader loader_;
+  std::unique_ptr<KernelData> data_;
   unsigned next_cpu_ = 0;
 };
 

@@ -131,6 +131,9 @@ ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& 
         {"stale_tables", phase.audit.stale_tables},
         {"bbm_violations", phase.audit.bbm_violations}}}};
   if (phase.creds) out["credentials"] = statistics_json(*phase.creds, kernel::kCredStatistics);
+  if (phase.kernel_data) {
+    out["kernel_data"] = statistics_json(*phase.kernel_data, kernel::kKernelDataStatistics);
+  }
   return out;
 }
 
@@ -150,6 +153,11 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   out["version"] = version();
   out["workload"] = {
       {"name", workload.name}, {"source", workload.source}, {"assumptions", workload.assumptions}};
+  if (kernel.data() != nullptr) {
+    for (const std::string& text : kernel::KernelData::assumptions(kernel.data()->settings())) {
+      out["workload"]["assumptions"].push_back(text);
+    }
+  }
   ordered_json not_understood = ordered_json::object();
   for (const auto& [kind, n] : workload.not_understood) not_understood[kind] = n;
   out["workload"]["not_understood"] = not_understood;
@@ -201,6 +209,10 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
     if (phase.creds) {
       if (!total.creds) total.creds.emplace();
       append(*total.creds, *phase.creds, kernel::kCredStatistics);
+    }
+    if (phase.kernel_data) {
+      if (!total.kernel_data) total.kernel_data.emplace();
+      append(*total.kernel_data, *phase.kernel_data, kernel::kKernelDataStatistics);
     }
     total.audit.checked += phase.audit.checked;
     total.audit.stale_leaves += phase.audit.stale_leaves;

@@ -10,6 +10,7 @@
 #include "sim/base/printable.h"
 #include "sim/cpu/statistics.h"
 #include "sim/kernel/cause.h"
+#include "sim/kernel/kernel_data.h"
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/object/cred.h"
 #include "sim/kernel/pgalloc/allocator.h"
@@ -136,6 +137,8 @@ class Counts {
     statistics("linear_map", kernel::kLinearMapStatistics);
     table_.section("Credentials");
     statistics("credentials", kernel::kCredStatistics);
+    table_.section("The kernel's own data in the TLBs");
+    statistics("kernel_data", kernel::kKernelDataStatistics);
     exposure();
   }
 

@@ -35,6 +35,7 @@ std::uint64_t steps_of(const Workload& workload) {
 std::vector<PhaseResult> Driver::run(const Workload& workload) {
   std::vector<PhaseResult> results;
   kernel::System& system = kernel_.system();
+  if (workload.kernel_data) kernel_.use_data(*workload.kernel_data);
   execution_.begin(workload);
   for (const Phase& phase : workload.phases) {
     if (before_phase_) before_phase_(phase.name);
@@ -54,6 +55,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     if (system.creds) result.creds = system.creds->statistics();
     const kernel::LinearMapStatistics linear_map = system.linear_map.statistics();
+    if (kernel_.data() != nullptr) result.kernel_data = kernel_.data()->statistics();
     system.exposure.forget_largest();
     const kernel::ExposureSums exposure = system.exposure.sums();
     run_steps(phase.steps, workload);
@@ -77,6 +79,10 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.exposure = kernel::exposure_since(exposure, system.exposure.sums());
     if (result.creds) {
       result.creds = since(*result.creds, system.creds->statistics(), kernel::kCredStatistics);
+    }
+    if (result.kernel_data) {
+      result.kernel_data =
+          since(*result.kernel_data, kernel_.data()->statistics(), kernel::kKernelDataStatistics);
     }
     result.forced_flushes = system.forced_flushes - result.forced_flushes;
     result.audit = kernel_.audit();

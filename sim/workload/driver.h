@@ -18,7 +18,8 @@ struct PhaseResult {
   kernel::AllocatorStatistics allocator;  // running totals after the phase
   kernel::LinearMapStatistics linear_map;
   kernel::ExposureSums exposure;
-  std::optional<kernel::CredStatistics> creds;  // of a policy that protects them
+  std::optional<kernel::CredStatistics> creds;              // of a policy that protects them
+  std::optional<kernel::KernelDataStatistics> kernel_data;  // of a workload that asks for them
   cpu::Counters put_off;             // of `cores`, what came in the wait at the end of the phase
   std::uint64_t pt_writes = 0;       // page-table entries written in the phase
   std::uint64_t forced_flushes = 0;  // of page tables with dirty pages of a file

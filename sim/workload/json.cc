@@ -105,6 +105,7 @@ class Reader {
     workload.description = root.value("description", "");
     workload.source = path_;
     workload.program = program(root);
+    workload.kernel_data = kernel_data(root);
     std::vector<std::pair<std::string, std::uint64_t>> regions;
     for (const auto& [name, segment] : kSegments) {
       const std::uint64_t size = segment_of(workload.program, {}, segment).length;
@@ -124,6 +125,17 @@ class Reader {
   }
 
  private:
+  std::optional<kernel::KernelDataSettings> kernel_data(const json& root) const {
+    if (!root.contains("kernel_data")) return {};
+    const Source from{root["kernel_data"], fmt::format("{}: /kernel_data", path_)};
+    kernel::KernelDataSettings settings;
+    if (from.has("working_set")) settings.working_set = from.pages("working_set");
+    settings.accesses_per_call = from.object.value("accesses_per_call", settings.accesses_per_call);
+    settings.store_percent = from.object.value("store_percent", settings.store_percent);
+    settings.seed = seed_;
+    return settings;
+  }
+
   kernel::ProgramImage program(const json& root) const {
     kernel::ProgramImage image;
     if (!root.contains("program")) return image;

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/kernel/call.h"
+#include "sim/kernel/kernel_data_settings.h"
 #include "sim/kernel/mapped_program.h"
 #include "sim/kernel/profile.h"
 #include "sim/kernel/program.h"
@@ -153,9 +155,10 @@ struct Workload {
   std::string description;
   std::string source;  // file it was read from
   std::vector<Phase> phases;
-  kernel::ProgramImage program;                        // what spawn and exec load
-  std::vector<kernel::MappedProgram> images;           // or what single execs load instead
-  std::vector<std::pair<RegionId, Segment>> segments;  // regions that are parts of it
+  std::optional<kernel::KernelDataSettings> kernel_data;  // not given: no such accesses
+  kernel::ProgramImage program;                           // what spawn and exec load
+  std::vector<kernel::MappedProgram> images;              // or what single execs load instead
+  std::vector<std::pair<RegionId, Segment>> segments;     // regions that are parts of it
   std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
   std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many
   std::vector<std::string> notes;  // what the source lacks, and how it would be there

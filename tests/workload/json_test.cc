@@ -474,6 +474,16 @@ TEST_F(JsonWorkload, DeepNesting_IsRefusedBeforeItIsFollowed) {
   EXPECT_NE(error_of(ops).find("more than 8 repeats within each other"), std::string::npos);
 }
 
+TEST_F(JsonWorkload, KernelData_IsWhatTheFileSaysAndAbsentWithoutIt) {
+  EXPECT_FALSE(read_ops(R"({"op":"spawn","task":"a"})").kernel_data);
+  const Workload workload = read_text(
+      R"({"name": "t", "seed": 7, "kernel_data": {"working_set": "8M", "accesses_per_call": 3},
+          "phases": [{"name": "p", "ops": [{"op":"spawn","task":"a"}]}]})");
+  const kernel::KernelDataSettings expected{
+      .working_set = 8ull << 20, .accesses_per_call = 3, .seed = 7};
+  EXPECT_EQ(workload.kernel_data, expected);
+}
+
 TEST_F(JsonWorkload, UnknownKey_IsNamedWithTheNearest) {
   EXPECT_EQ(error_of(R"({"op":"spawn","task":"a"},
                         {"op":"mmap","task":"a","region":"heap","sise":"64K"})"),
