@@ -8,6 +8,7 @@
 
 #include "app/command_line.h"
 #include "app/options.h"
+#include "sim/attack/scenario.h"
 #include "sim/base/error.h"
 #include "sim/base/printable.h"
 
@@ -126,13 +127,19 @@ void workloads() {
   for (const std::string& name : shipped_workloads()) line(name, read_workload(name).description);
 }
 
+void attacks() {
+  for (const std::string& name : shipped_attacks()) {
+    line(name, attack::read_scenario(attack_path(name)).description);
+  }
+}
+
 }  // namespace
 
 int list(const std::vector<std::string>& arguments) {
   std::string what;
   bool verbose = false;
   po::options_description options(
-      "kpksim list [--verbose] policies|cores|kernels|workloads\n"
+      "kpksim list [--verbose] policies|cores|kernels|workloads|attacks\n"
       "What there is to name in other commands");
   options.add_options()(
       "verbose,v", po::bool_switch(&verbose),
@@ -151,8 +158,10 @@ int list(const std::vector<std::string>& arguments) {
     kernels(verbose);
   } else if (what == "workloads") {
     workloads();
+  } else if (what == "attacks") {
+    attacks();
   } else {
-    const std::vector<std::string> known = {"policies", "cores", "kernels", "workloads"};
+    const std::vector<std::string> known = {"policies", "cores", "kernels", "workloads", "attacks"};
     throw InputError(
         what.empty() ? fmt::format("list: say what{}", suggest(what, known))
                      : fmt::format("list: '{}' cannot be listed{}", what, suggest(what, known)));

@@ -36,9 +36,11 @@ constexpr const char* kUsage =
     "  diff A B              two results or configurations: what changed\n"
     "  validate kernel|apps|published\n"
     "                        the model against a real kernel's counts and published overheads\n"
+    "  keys WORKLOAD         protected classes under budgets of keys\n"
+    "  attack [SCENARIO...]  what data-only attacks reach under policies\n"
     "  explain RESULT [PHASE]\n"
     "                        where the cycles of the differences between policies went\n"
-    "  list policies|cores|kernels|workloads\n"
+    "  list policies|cores|kernels|workloads|attacks\n"
     "                        what there is to name\n"
     "  conform FILE...       replay vectors of the architecture (JSON lines, plain, .gz, .zst)\n"
     "  translate             one translation, level by level, from registers and descriptors\n"
@@ -60,11 +62,11 @@ struct Command {
   const char* name;
   int (*run)(const Arguments&);
 };
-constexpr Command kCommands[] = {{"compare", app::compare},   {"run", app::run},
-                                 {"sweep", app::sweep},       {"diff", app::diff},
-                                 {"config", app::config},     {"explain", app::explain},
-                                 {"validate", app::validate}, {"list", app::list},
-                                 {"conform", app::conform},   {"translate", app::translate}};
+constexpr Command kCommands[] = {
+    {"compare", app::compare}, {"run", app::run},         {"sweep", app::sweep},
+    {"diff", app::diff},       {"config", app::config},   {"keys", app::keys},
+    {"attack", app::attack},   {"explain", app::explain}, {"validate", app::validate},
+    {"list", app::list},       {"conform", app::conform}, {"translate", app::translate}};
 
 const Command& command_named(const std::string& name) {
   Arguments known;

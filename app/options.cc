@@ -80,6 +80,8 @@ std::vector<std::string> shipped_workloads() {
   return names;
 }
 
+std::vector<std::string> shipped_attacks() { return names_in("workloads/attacks", ".json"); }
+
 std::vector<std::string> shipped_kernels() { return names_in(kKernels, ".json"); }
 std::vector<std::string> shipped_cores() { return names_in(kCores, ".json"); }
 

@@ -18,6 +18,7 @@ const std::vector<std::string>& default_policies();
 
 // Shipped files, as names that the options take.
 std::vector<std::string> shipped_workloads();
+std::vector<std::string> shipped_attacks();
 std::vector<std::string> shipped_cores();
 std::vector<std::string> shipped_kernels();
 
@@ -77,6 +78,10 @@ report::TableStyle terminal_style();
 
 int compare(const std::vector<std::string>& arguments);
 int run(const std::vector<std::string>& arguments);
+// A file of an attack, or the shipped one of that name; InputError: neither.
+std::string attack_path(const std::string& name);
+int attack(const std::vector<std::string>& arguments);
+int keys(const std::vector<std::string>& arguments);
 int explain(const std::vector<std::string>& arguments);
 int validate(const std::vector<std::string>& arguments);
 int validate_apps(const std::vector<std::string>& arguments);

@@ -26,7 +26,7 @@ using VirtAddr = Strong<struct VirtAddrTag>;             // 64-bit virtual addre
 using PhysAddr = Strong<struct PhysAddrTag>;             // 48-bit physical address
 using Pfn = Strong<struct PfnTag>;                       // physical frame number, 4 KB frames
 using Asid = Strong<struct AsidTag, std::uint16_t>;      // address space identifier
-using PkeyIndex = Strong<struct PkeyTag, std::uint8_t>;  // POIndex of a descriptor, 0 to 7
+using PkeyIndex = Strong<struct PkeyTag, std::uint8_t>;  // overlay index of a descriptor
 using Cycles = Strong<struct CyclesTag>;                 // clock cycles of one core
 
 inline constexpr unsigned kPageShift = 12;

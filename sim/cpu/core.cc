@@ -150,6 +150,18 @@ void Core::msr_por_el1(std::uint64_t value) {
   if (x86_) synchronise();
 }
 
+void Core::msr_more_por_el1(std::size_t which, std::uint64_t value) {
+  count(Event::kMsrPor);
+  more_por_written_[which] = value;
+  more_por_pending_ = true;
+  if (x86_) synchronise();
+}
+
+std::uint64_t Core::mrs_more_por_el1(std::size_t which) {
+  count(Event::kMrsPor);
+  return more_por_written_[which];
+}
+
 void Core::mov_to_cr0(std::uint64_t value) {
   count(Event::kMovToCr0);
   mmu_.set_cr0(value);
@@ -192,6 +204,7 @@ void Core::mov_to_cr3(PhysAddr tables, Asid pcid, bool keep) {
 
 void Core::set_registers(const mmu::Registers& regs) {
   por_el1_written_ = por_at_rest_ = regs.por_el1;
+  more_por_written_ = regs.more_por_el1;
   wp_at_rest_ = mmu::cr0::kWp.get(regs.cr0) != 0;
   wp_changed_ = false;
   mmu_.set_registers(regs);
@@ -199,6 +212,10 @@ void Core::set_registers(const mmu::Registers& regs) {
 
 void Core::synchronise() {
   apply_por();
+  if (more_por_pending_) {
+    mmu_.set_more_por_el1(more_por_written_);
+    more_por_pending_ = false;
+  }
   in_flight_ = 0;
 }
 

@@ -5,6 +5,7 @@
 // Each event is counted in the one function where it happens, for the cause of the innermost
 // CauseScope. Costs are the profile's.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -114,6 +115,9 @@ class Core {
   // IA32_PKRS, which acts on the accesses after it; the rights keep the layout of POR_EL1.
   void msr_por_el1(std::uint64_t value);
   std::uint64_t mrs_por_el1();
+  // The same of the registers that more than 16 keys need; `which`: 0 has keys 16 to 31.
+  void msr_more_por_el1(std::size_t which, std::uint64_t value);
+  std::uint64_t mrs_more_por_el1(std::size_t which);
   void msr_ttbr(std::uint64_t ttbr0, std::uint64_t ttbr1);
   // MOV to CR3, of x86-64: the tables of the lower half, and the PCID that entries are cached under
   // and found by (the model keeps it as TTBR1_EL1.ASID). If it does not `keep` them (bit 63) what
@@ -261,6 +265,8 @@ class Core {
   std::uint64_t fetch_rest_ = 0;
   std::uint64_t par_el1_ = 0;
   std::uint64_t por_el1_written_ = 0;  // the last MSR; in force after a synchronisation
+  std::array<std::uint64_t, poe::kMorePors> more_por_written_{};
+  bool more_por_pending_ = false;
   unsigned el_ = 1;
   std::uint64_t timer_interval_ = 0, until_timer_ = ~0ull;  // instructions
   Cycles timer_period_{0}, timer_due_{0};                   // or time

@@ -76,9 +76,10 @@ class Owners {
 
 AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
                   const KernelMemory& memory) {
-  constexpr std::uint64_t kCachedRights =
-      mmu::field::kAp1.mask() | mmu::field::kAp2.mask() | mmu::field::kUxn.mask() |
-      mmu::field::kPxn.mask() | mmu::field::kPoIndex.mask() | mmu::field::kAccessFlag.mask();
+  constexpr std::uint64_t kCachedRights = mmu::field::kAp1.mask() | mmu::field::kAp2.mask() |
+                                          mmu::field::kUxn.mask() | mmu::field::kPxn.mask() |
+                                          mmu::field::kAccessFlag.mask() |
+                                          poe::overlay_index_bits((1u << poe::kMostIndexBits) - 1);
   AuditResult result;
   result.bbm_violations = system.bbm_violations() + system.protection->bbm_violations();
   const Owners owners(system, tasks, asids);

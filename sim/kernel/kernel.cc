@@ -4,6 +4,7 @@
 
 #include "sim/base/error.h"
 #include "sim/kernel/kernel_syscall.h"
+#include "sim/kernel/object/keyed_classes.h"
 
 namespace kpksim::kernel {
 
@@ -16,6 +17,9 @@ Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const
       access_(system_, scheduler_, clock_),
       loader_(system_, access_) {
   clock_.start();
+  if (system_.classes) {
+    system_.classes->set_sleep([this](cpu::Core& c) { scheduler_.run_kernel_threads(c, 1); });
+  }
 }
 
 void Kernel::spawn(std::uint32_t id) {
@@ -33,7 +37,7 @@ void Kernel::spawn(std::uint32_t id) {
 }
 
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
-  Syscall call(*this, parent);
+  Syscall call(*this, parent, Trigger::kFork);
   const Because because(call.core(), Cause::kFork);
   if (system_.profile.switch_reads_register) system_.protection->save(call.core());
   const std::uint64_t stack = memory_.allocate_stack(call.core());
@@ -66,7 +70,7 @@ void Kernel::clone_thread(std::uint32_t parent, std::uint32_t child) {
 }
 
 void Kernel::share_mm(std::uint32_t parent, std::uint32_t child, bool thread) {
-  Syscall call(*this, parent);
+  Syscall call(*this, parent, Trigger::kThread);
   const Because because(call.core(), Cause::kFork);
   call.core().execute(system_.path().thread);
   if (system_.profile.switch_reads_register) system_.protection->save(call.core());
@@ -89,7 +93,7 @@ void Kernel::drop_mm(std::shared_ptr<Mm>& mm, cpu::Core& core) {
 }
 
 void Kernel::exec(std::uint32_t id, const MappedProgram* program, bool parent_runs) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kExec);
   const Because because(call.core(), Cause::kExec);
   Task& t = call.task();
   // exec_mmap(): exec_mm_release() wakes the parent while the child still has its address space.
@@ -113,7 +117,7 @@ void Kernel::exec(std::uint32_t id, const MappedProgram* program, bool parent_ru
 }
 
 void Kernel::exit(std::uint32_t id) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kExit);
   const Because because(call.core(), Cause::kExit);
   call.core().execute(system_.path().exit);
   Task& t = call.task();
@@ -134,7 +138,7 @@ void Kernel::exit(std::uint32_t id) {
 }
 
 void Kernel::wait(std::uint32_t id, std::uint32_t child) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kWait);
   call.core().execute(system_.path().wait);
   tasks_.reap(id, child);
 }
@@ -145,13 +149,13 @@ void Kernel::exit_all() {
 
 // Its return to EL0 is counted where it was called: one core has it or the other.
 void Kernel::migrate(std::uint32_t id, std::uint64_t cpu) {
-  { const Syscall call(*this, id); }
+  { const Syscall call(*this, id, Trigger::kMigrate); }
   scheduler_.migrate(tasks_.get(id), static_cast<unsigned>(cpu % system_.config.cores));
 }
 
 bool Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instructions,
                          const UserBuffer& buffer) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, trigger_of(kind.kind));
   const Because because(call.core(), Cause::kSyscall);
   call.core().execute(instructions_of(kind, system_.path()) + instructions);
   system_.rcu.call(call.core(), callbacks_of(kind));

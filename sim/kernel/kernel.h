@@ -59,6 +59,10 @@ class Kernel {
   // Every task that is left ends.
   void exit_all();
   bool alive(std::uint32_t id) const { return tasks_.alive(id); }
+  std::vector<std::uint32_t> alive_tasks() const { return tasks_.all_alive(); }
+  // Its top-level table, and the core that it is on.
+  Pfn root_of(std::uint32_t id) { return tasks_.get(id).mm->root(); }
+  unsigned cpu_of(std::uint32_t id) { return tasks_.get(id).cpu; }
   std::size_t task_count() const { return tasks_.all_alive().size(); }  // alive
   void switch_to(std::uint32_t id) { run_on(id); }
   // sched_setaffinity() of the task itself, to the core of this number modulo the number of cores.

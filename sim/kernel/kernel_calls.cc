@@ -8,7 +8,7 @@ namespace kpksim::kernel {
 
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
                            bool populate, bool fixed) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMmap);
   if (vma.shared && !vma.file) {  // shmem: an unnamed file of its own
     vma.file = vma.shmem = true;
     vma.file_id = files_.unnamed();
@@ -25,22 +25,22 @@ std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std:
 }
 
 void Kernel::mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, Lock lock) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMlock);
   call.mm().mlock(start, start + length, lock, call.core());
 }
 
 void Kernel::mlock_all(std::uint32_t id, Lock lock, bool current, bool future) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMlock);
   call.mm().mlock_all(lock, current, future, call.core());
 }
 
 void Kernel::madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   call.mm().madvise_collapse(start, start + length, call.core());
 }
 
 bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMunmap);
   const Because because(call.core(), Cause::kMunmap);
   Mm& mm = call.mm();
   const std::vector<FileRange> files = mm.anonymous_files(start, start + length);
@@ -51,41 +51,41 @@ bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length)
 
 bool Kernel::mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
                       bool x) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMprotect);
   return call.mm().mprotect(start, start + length, r, w, x, call.core());
 }
 
 bool Kernel::madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                               bool locked_too) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   return call.mm().madvise_dontneed(start, start + length, locked_too, call.core());
 }
 
 bool Kernel::madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   return call.mm().madvise_free(start, start + length, call.core());
 }
 
 void Kernel::madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                           HugeAdvice advice) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   call.mm().madvise_huge(start, start + length, advice, call.core());
 }
 
 void Kernel::madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                           bool dont_fork) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   call.mm().madvise_fork(start, start + length, dont_fork, call.core());
 }
 
 bool Kernel::madvise_wipe(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool wipe) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   return call.mm().madvise_wipe(start, start + length, wipe, call.core());
 }
 
 bool Kernel::madvise_guard(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                            bool install) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   if (!system_.profile.guard_pages) return false;  // EINVAL: advice that it does not know
   Mm& mm = call.mm();
   return install ? mm.guard_install(start, start + length, call.core())
@@ -93,23 +93,23 @@ bool Kernel::madvise_guard(std::uint32_t id, std::uint64_t start, std::uint64_t 
 }
 
 bool Kernel::madvise_pageout(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   return call.mm().madvise_pageout(start, start + length, call.core());
 }
 
 bool Kernel::madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   return call.mm().madvise_cold(start, start + length, call.core());
 }
 
 void Kernel::madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                               bool write) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMadvise);
   call.mm().populate(start, start + length, write, call.core());
 }
 
 std::uint64_t Kernel::mremap(std::uint32_t id, const Remap& remap) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kMremap);
   Mm& mm = call.mm();
   std::vector<FileRange> files = mm.anonymous_files(remap.start, remap.start + remap.length);
   for (const FileRange& f :
@@ -122,12 +122,12 @@ std::uint64_t Kernel::mremap(std::uint32_t id, const Remap& remap) {
 }
 
 void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kBrk);
   call.mm().set_brk(address, call.core());
 }
 
 bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kFile);
   const Because because(call.core(), Cause::kMunmap);
   const auto part = call.mm().file_range(start, length);
   if (part) files_.punch_hole(*part, call.core());
@@ -135,13 +135,13 @@ bool Kernel::punch_hole(std::uint32_t id, std::uint64_t start, std::uint64_t len
 }
 
 void Kernel::truncate(std::uint32_t id, std::uint32_t file_id, std::uint64_t bytes) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kFile);
   const Because because(call.core(), Cause::kMunmap);
   files_.truncate(file_id, align_up(bytes, kPageSize) >> kPageShift, call.core());
 }
 
 void Kernel::close_file(std::uint32_t id, std::uint32_t file_id, const Call& kind) {
-  Syscall call(*this, id);
+  Syscall call(*this, id, Trigger::kFile);
   const Because because(call.core(), Cause::kMunmap);
   call.core().execute(system_.path().small_call);
   files_.cache().close(file_id);

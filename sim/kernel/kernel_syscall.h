@@ -11,7 +11,7 @@ namespace kpksim::kernel {
 
 class Kernel::Syscall {
  public:
-  Syscall(Kernel& kernel, std::uint32_t id)
+  Syscall(Kernel& kernel, std::uint32_t id, Trigger trigger)
       : kernel_(kernel), task_(kernel.tasks_.get(id)), core_(kernel.scheduler_.run_on(task_)) {
     const System& system = kernel.system_;
     kernel.access_.begin(task_, core_);
@@ -20,6 +20,8 @@ class Kernel::Syscall {
     core_.execute(system.path().syscall);
     // fp_user_discard(): a call may lose what of the registers SVE alone has.
     if (task_.sve) core_.execute(system.path().sve_discard);
+    kernel.system_.used(core_, Trigger::kEntry);
+    kernel.system_.used(core_, trigger);
   }
   ~Syscall() noexcept(false) {
     kernel_.clock_.softirq(core_);

@@ -13,11 +13,14 @@ using mmu::Descriptor;
 
 namespace {
 
+// Of the most keys: the map leaves those bits 0 that fewer keys do not need.
+constexpr std::uint64_t kIndexBits = poe::overlay_index_bits((1u << poe::kMostIndexBits) - 1);
+
 constexpr std::uint64_t kRange = 1ull << (kPmdShift - kPageShift);  // of early tables, in pages
 
 // What the leaves of a split have from their block: its key, and that it is read-only.
 constexpr std::uint64_t kAttributes =
-    mmu::field::kPoIndex.mask() | mmu::field::kAp2.mask() | mmu::field::kDbm.mask();
+    kIndexBits | mmu::field::kAp2.mask() | mmu::field::kDbm.mask();
 
 PhysAddr entry_address(Pfn table, VirtAddr va, unsigned level) {
   return address_of(table) + ((va.value >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
@@ -200,7 +203,7 @@ void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count,
   ++statistics_.set_memory_pkey;
   statistics_.pages += count;
   change_range(core, FlushSite::kSetMemoryPkey, first, count,
-               {mmu::field::kPoIndex.mask(), mmu::field::kPoIndex.set(0, key.value)});
+               {kIndexBits, poe::overlay_index_bits(key.value)});
 }
 
 void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change) {

@@ -110,7 +110,7 @@ class LinearMap {
   // The leaf that maps a page now, read from the tables; invalid where none does. And its key.
   mmu::Descriptor leaf(const mmu::PhysicalMemory& memory, Pfn pfn) const;
   PkeyIndex key_of(const mmu::PhysicalMemory& memory, Pfn pfn) const {
-    return leaf(memory, pfn).po_index();
+    return leaf(memory, pfn).po_index(poe::kMostIndexBits);
   }
 
   // All of build()'s tables but the root.

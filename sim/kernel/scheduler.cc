@@ -41,6 +41,7 @@ void Scheduler::context_switch(Task& t, cpu::Core& core) {
   // On x86-64 what is loaded may be out of date, if nobody has run here for a while.
   if (mm_on_[t.cpu] != t.mm.get() || system_.flush.x86() != nullptr) switch_mm(*t.mm, core);
   thread_switch(core, system_.profile.switch_milli_isb);
+  system_.used(core, Trigger::kSwitch);
 }
 
 void Scheduler::migrate(Task& t, unsigned cpu) {

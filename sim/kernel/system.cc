@@ -8,6 +8,7 @@
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/object/cred_policy.h"
+#include "sim/kernel/object/keyed_classes.h"
 #include "sim/kernel/prot.h"
 #include "sim/kernel/x86_tlb.h"
 #include "sim/mmu/walker.h"
@@ -50,6 +51,10 @@ void check(const Config& config) {
   }
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
   if (config.hz > 1000) throw InputError("hz must be at most 1000 (0: no timer interrupts)");
+  if (config.classes && (config.policy.protection.name != "kpkeys-poe" ||
+                         config.policy.protection.parameters.count("cred") != 0)) {
+    throw InputError("protected classes need 'kpkeys-poe', without credentials of its own");
+  }
 }
 
 namespace {
@@ -60,10 +65,14 @@ const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Policy& poli
   return core;
 }
 
-std::unique_ptr<Protection> make_protection(const ProtectionInfo& info, const Policy& policy,
+std::unique_ptr<Protection> make_protection(const ProtectionInfo& info, const Config& config,
                                             const ProtectionContext& context) {
-  return info.make(
-      context, Parameters(policy.protection.name, info.parameters, policy.protection.parameters));
+  if (config.classes && !config.classes->unprotected) {
+    return std::make_unique<KeyContexts>(context, *config.classes);
+  }
+  const Part& part = config.policy.protection;
+  auto protection = info.make(context, Parameters(part.name, info.parameters, part.parameters));
+  return config.around ? config.around(std::move(protection)) : std::move(protection);
 }
 
 ProtectionContext protection_context(cpu::Machine& machine, LinearMap& linear_map, TlbFlush& flush,
@@ -96,7 +105,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       profile(kernel),
       machine(fitting(core, cfg.policy), cfg.cores),
       protection_info(Protections::find(cfg.policy.protection.name, "protection")),
-      protection(make_protection(protection_info, cfg.policy,
+      protection(make_protection(protection_info, cfg,
                                  protection_context(machine, linear_map, flush, cfg))),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift,
             LinearMap::boot_pages(cfg.policy.linear_map, early_tables(cfg.policy),
@@ -136,6 +145,12 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
         AllocatorContext{buddy, linear_map, tables, machine.memory(), *protection}, *allocator, rcu,
         path().section, *from);
   }
+  if (config.classes) {
+    classes = std::make_unique<KeyedClasses>(*config.classes, buddy, linear_map,
+                                             dynamic_cast<KeyContexts*>(protection.get()),
+                                             path().section, machine.core(0));
+    classes->set_table_bytes([this] { return allocator->live() * kPageSize; });
+  }
   const auto& [first, count] = linear_map.boot_range();
   exposure.add_boot_tables(first, count);
   exposure.add_swapper();
@@ -151,6 +166,10 @@ void System::free_table(cpu::Core& core, Pfn table) {
   exposure.remove(table);
   allocator->free(core, table);
 }
+
+System::~System() = default;
+
+void System::use_classes(cpu::Core& core, Trigger trigger) { classes->use(core, trigger); }
 
 std::optional<Pfn> System::try_allocate_folio(unsigned order) {
   const auto pfn = buddy.allocate(order, Mobility::kMovable);

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "sim/kernel/hugetlb.h"
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/object/cred.h"
+#include "sim/kernel/object/trigger.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "sim/kernel/pgtable.h"
 #include "sim/kernel/policy.h"
@@ -29,6 +31,9 @@
 
 namespace kpksim::kernel {
 
+struct ClassPlan;
+class KeyedClasses;
+
 struct Config {
   Policy policy;
   std::string policy_name = {};  // in tables, instead of what text_of() says
@@ -40,6 +45,10 @@ struct Config {
   // Memory pressure after each so many operations of a workload, beside what it says; 0: none. A
   // touch is one operation, a call of a recording one or some.
   unsigned pressure_every = 0;
+  // Protected classes beside page tables, and who has which key (kpksim keys).
+  std::shared_ptr<const ClassPlan> classes = {};
+  // What stands around the protection, and sees what it does (sim/attack).
+  std::function<std::unique_ptr<Protection>(std::unique_ptr<Protection>)> around = {};
   // Fault injection: the TLBIs of this site are not executed (their barriers are).
   FlushSite left_out_tlbi = FlushSite::kNone;
 };
@@ -66,6 +75,7 @@ struct Page {
 class System {
  public:
   System(const cpu::CoreProfile& core, const KernelProfile& kernel, const Config& config);
+  ~System();
 
   const Config config;
   const KernelProfile profile;
@@ -82,6 +92,7 @@ class System {
   Hugetlb hugetlb;
   Rcu rcu;
   std::unique_ptr<Creds> creds;  // cred=on
+  std::unique_ptr<KeyedClasses> classes;
   VmaSlabs vma_slabs;
   LazyArray<Page> pages;
   Pfn zero_page;
@@ -89,6 +100,11 @@ class System {
   Pfn kernel_data;  // a page of ordinary kernel memory: a kernel stack's locals
 
   const PathLengths& path() const { return profile.path; }
+
+  // What happened enters the contexts of protected classes that name it.
+  void used(cpu::Core& core, Trigger trigger) {
+    if (classes) use_classes(core, trigger);
+  }
 
   Page& page(Pfn pfn) { return pages[pfn - buddy.first()]; }
   // The access of a path to struct page, whose lines go through the caches: plain, or `n` atomic
@@ -138,6 +154,7 @@ class System {
   void free_tables(cpu::Core& core, const std::vector<Pfn>& tables);
 
  private:
+  void use_classes(cpu::Core& core, Trigger trigger);
   // Of a table at `level` of the tree below `root`.
   TableKind kind_of(Pfn root, unsigned level) const;
   // The memory map (vmemmap) has an entry for each frame. It lies above what the model's memory

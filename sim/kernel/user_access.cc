@@ -31,6 +31,7 @@ void UserAccess::begin(Task& t, cpu::Core& core) {
 
 FaultResult UserAccess::fault(Task& t, std::uint64_t address, poe::AccessKind kind,
                               cpu::Core& core) {
+  system_.used(core, Trigger::kPageFault);
   const FaultResult result = t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
                                                 kind == poe::AccessKind::kExecute, core);
   clock_.softirq(core);

@@ -6,6 +6,7 @@
 
 #include "sim/base/bits.h"
 #include "sim/base/types.h"
+#include "sim/poe/permission.h"
 
 namespace kpksim::mmu {
 
@@ -27,7 +28,7 @@ inline constexpr Field kSoftware{58, 55};  // ignored by hardware
 inline constexpr Field kPxnTable{59, 59};
 inline constexpr Field kUxnTable{60, 60};
 inline constexpr Field kApTable{62, 61};
-inline constexpr Field kPoIndex{62, 60};  // overlay index of a block or page
+inline constexpr Field kPoIndex = poe::kPoIndex;  // overlay index of a block or page
 }  // namespace field
 
 struct Descriptor {
@@ -45,8 +46,9 @@ struct Descriptor {
   // address bits: with a 64 KB granule [15:12] are, with FEAT_LPA only, bits [51:48].)
   constexpr PhysAddr output(unsigned low) const { return PhysAddr(raw & Field{47, low}.mask()); }
   constexpr Pfn pfn() const { return frame_of(output()); }
-  constexpr PkeyIndex po_index() const {
-    return PkeyIndex(static_cast<std::uint8_t>(field::kPoIndex.get(raw)));
+  // `bits`: of the index, as poe::overlay_index() has them.
+  constexpr PkeyIndex po_index(unsigned bits = poe::kArchitectedIndexBits) const {
+    return PkeyIndex(static_cast<std::uint8_t>(poe::overlay_index(raw, bits)));
   }
   constexpr Descriptor with(Field f, std::uint64_t v) const { return {f.set(raw, v)}; }
   constexpr bool operator==(const Descriptor&) const = default;

@@ -7,7 +7,7 @@ namespace {
 
 bool same_base_permissions(const Registers& a, const Registers& b) {
   return a.tcr == b.tcr && a.tcr2 == b.tcr2 && a.sctlr == b.sctlr && a.pir == b.pir &&
-         a.pire0 == b.pire0;
+         a.pire0 == b.pire0 && a.index_bits == b.index_bits;
 }
 
 bool is_fetch(const poe::Access& access) { return access.kind == poe::AccessKind::kExecute; }

@@ -103,6 +103,10 @@ class Mmu {
     regs_.por_el1 = controls_.por_el1 = value;
     overlays_.privileged = Overlays::of(value);
   }
+  // Of keys 16 and above: no hot access has one of those.
+  void set_more_por_el1(const std::array<std::uint64_t, poe::kMorePors>& value) {
+    regs_.more_por_el1 = controls_.more_por_el1 = value;
+  }
   // No TLB entry has to be renewed: poe::fast_rights() says why.
   void set_cr0(std::uint64_t value) {
     regs_.cr0 = value;

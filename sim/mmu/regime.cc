@@ -81,6 +81,8 @@ poe::PermissionControls permission_controls(const Registers& regs) {
   controls.pire0 = regs.pire0;
   controls.por_el1 = regs.por_el1;
   controls.por_el0 = regs.por_el0;
+  controls.index_bits = regs.index_bits;
+  controls.more_por_el1 = regs.more_por_el1;
   return controls;
 }
 

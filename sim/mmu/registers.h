@@ -1,10 +1,12 @@
 #pragma once
 // The system registers that govern the translation of EL1&0, and their fields.
 
+#include <array>
 #include <cstdint>
 
 #include "sim/base/bits.h"
 #include "sim/base/types.h"
+#include "sim/poe/permission.h"
 
 namespace kpksim::mmu {
 
@@ -79,6 +81,9 @@ struct Registers {
   std::uint64_t mair = 0;  // MAIR_EL1: PAR_EL1.ATTR shows it, and what is Tagged is checked
   std::uint64_t hcr = 0, vtcr = 0, vttbr = 0;  // of EL2
   std::uint64_t cr0 = cr0::kWp.mask();         // of x86-64; AArch64 acts as if WP were always set
+  // Of a leaf's overlay index, and the registers of keys 16 and above (poe::overlay_index()).
+  unsigned index_bits = poe::kArchitectedIndexBits;
+  std::array<std::uint64_t, poe::kMorePors> more_por_el1{};
 
   // TTBRn.ASID as A1 selects; with TCR_EL1.AS = 0 only its low 8 bits count.
   Asid asid() const {

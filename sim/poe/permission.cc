@@ -33,7 +33,6 @@ constexpr std::array<Indirect, 16> kIndirect = {{
 
 constexpr unsigned kNDirtyBit = 7;  // descriptor[7]: AP[2], or nDirty with PIE
 constexpr unsigned kDbmBit = 51;
-constexpr Field kPoIndex{62, 60};
 
 unsigned pi_index(std::uint64_t d) {
   return unsigned{bit(d, 54)} << 3 | unsigned{bit(d, 53)} << 2 | unsigned{bit(d, 51)} << 1 |
@@ -51,6 +50,12 @@ bool pan_removes(const LeafPermission& leaf, const PermissionControls& c,
   if (c.pie) return ((c.pire0 >> (4 * pi_index(leaf.descriptor))) & 0xf) != 0;
   const Rights& u = unprivileged.rights;
   return u.r || u.w || (u.x && c.epan);
+}
+
+// The register that has the field of this key. User mappings have the architected keys alone.
+std::uint64_t por_with(const PermissionControls& c, bool as_user, unsigned index) {
+  if (as_user) return index < kFieldsOfPor ? c.por_el0 : 0;
+  return index < kFieldsOfPor ? c.por_el1 : c.more_por_el1[index / kFieldsOfPor - 1];
 }
 
 }  // namespace
@@ -103,8 +108,8 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
     base.rights.r = base.rights.w = false;
   }
   const bool overlay = (as_user ? c.e0poe : c.poe) && base.overlay_applies;
-  Rights o = overlay ? overlay_rights(as_user ? c.por_el0 : c.por_el1,
-                                      static_cast<unsigned>(kPoIndex.get(leaf.descriptor)))
+  const unsigned index = overlay_index(leaf.descriptor, c.index_bits);
+  Rights o = overlay ? overlay_rights(por_with(c, as_user, index), index % kFieldsOfPor)
                      : Rights{true, true, true};
   if (ignores_read_only) o.w |= o.r;
   // Writable and executable under WXN (PIE: encoding 0110, whatever SCTLR_EL1.WXN): X goes, unless

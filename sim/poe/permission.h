@@ -2,9 +2,34 @@
 // Stage 1 permissions of EL1&0: direct (AP, UXN, PXN) and indirect (FEAT_S1PIE) base permissions,
 // and overlays (FEAT_S1POE). Pure functions (Arm ARM D8.4; held to golden vectors in tests/golden).
 
+#include <array>
 #include <cstdint>
 
+#include "sim/base/bits.h"
+
 namespace kpksim::poe {
+
+// How many bits of a leaf are its overlay index. FEAT_S1POE has 3, in [62:60]; the tables of
+// FEAT_D128 have 4. What lies beyond is a hypothesis for budgets of up to 128 keys: further bits
+// stand where a 64-bit descriptor with addresses of 48 bits has none that mean anything ([59], then
+// [63], [49] and [48]).
+inline constexpr unsigned kArchitectedIndexBits = 3, kMostIndexBits = 7;
+inline constexpr Field kPoIndex{62, 60};
+
+constexpr unsigned overlay_index(std::uint64_t descriptor, unsigned bits) {
+  std::uint64_t index = kPoIndex.get(descriptor);
+  if (bits > 3) index |= (descriptor >> 59 & 1) << 3;
+  if (bits > 4) index |= (descriptor >> 63 & 1) << 4 | (descriptor >> 48 & 3) << 5;
+  return static_cast<unsigned>(index & ((1u << bits) - 1));
+}
+// The bits of a descriptor that hold this index.
+constexpr std::uint64_t overlay_index_bits(unsigned index) {
+  const std::uint64_t i = index;
+  return kPoIndex.set(0, i & 7) | (i >> 3 & 1) << 59 | (i >> 4 & 1) << 63 | (i >> 5 & 3) << 48;
+}
+// Fields of one register, and how many more registers the most keys need.
+inline constexpr unsigned kFieldsOfPor = 16;
+inline constexpr std::size_t kMorePors = (1u << kMostIndexBits) / kFieldsOfPor - 1;
 
 enum class AccessKind : std::uint8_t { kRead, kWrite, kReadWrite, kExecute };
 
@@ -24,6 +49,8 @@ struct PermissionControls {
   bool hpd = false;                              // hierarchical permissions disabled
   bool write_protect = true;                     // CR0.WP of x86-64; AArch64 has no such bit
   std::uint64_t pir = 0, pire0 = 0, por_el1 = 0, por_el0 = 0;
+  unsigned index_bits = kArchitectedIndexBits;
+  std::array<std::uint64_t, kMorePors> more_por_el1{};  // of keys 16 and above
 };
 
 // The permission fields of a leaf as a TLB entry caches them.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/base/json_text.h"
+#include "sim/kernel/object/keyed_classes.h"
 
 namespace kpksim::report {
 
@@ -137,6 +138,38 @@ ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& 
   return out;
 }
 
+// Protected classes, since boot.
+ordered_json classes_json(const kernel::KeyedClasses& classes, cpu::Machine& machine,
+                          std::uint64_t table_bytes) {
+  const kernel::ClassPlan& plan = classes.plan();
+  ordered_json out = {{"name", plan.classes.name},
+                      {"source", plan.classes.source},
+                      {"unprotected", plan.unprotected}};
+  if (!plan.unprotected) {
+    out["budget"] = plan.assignment.budget;
+    out["strategy"] = pkrs::name_of(plan.assignment.strategy);
+  }
+  out["classes"] = ordered_json::array();
+  for (std::size_t i = 0; i < plan.classes.classes.size(); ++i) {
+    const kernel::ProtectedClass& c = plan.classes.classes[i];
+    out["classes"].push_back({{"name", c.name},
+                              {"bytes", c.page_tables ? table_bytes : c.bytes()},
+                              {"secret", c.secret},
+                              {"key", classes.key(i).value}});
+  }
+  out["contexts"] = ordered_json::array();
+  const auto uses = classes.uses(machine);
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    out["contexts"].push_back(
+        {{"name", plan.classes.contexts[i].name},
+         {"entries", uses[i].entries},
+         {"cycles", uses[i].millicycles / 1000},
+         {"unneeded_byte_cycles", static_cast<std::uint64_t>(uses[i].over / 1000)}});
+  }
+  out["statistics"] = statistics_json(classes.statistics(), kernel::kClassStatistics);
+  return out;
+}
+
 }  // namespace
 
 const char* version() { return KPKSIM_VERSION; }
@@ -224,6 +257,10 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
     out["phases"].push_back(part);
   }
   out["total"] = part_json(total, all);
+  if (system.classes) {
+    out["classes"] = classes_json(*system.classes, const_cast<cpu::Machine&>(system.machine),
+                                  system.allocator->live() * kPageSize);
+  }
   return out;
 }
 

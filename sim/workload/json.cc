@@ -31,6 +31,7 @@ class Ids {
   std::uint32_t operator[](const std::string& name) {
     return ids_.emplace(name, static_cast<std::uint32_t>(ids_.size() + 1)).first->second;
   }
+  const std::map<std::string, std::uint32_t>& all() const { return ids_; }
 
  private:
   std::map<std::string, std::uint32_t> ids_;
@@ -121,6 +122,8 @@ class Reader {
                                  steps(phase["ops"], fmt::format("/phases/{}/ops", i), 0),
                                  phase.value("also", std::vector<std::string>{})});
     }
+    workload.task_names = task_ids_.all();
+    workload.region_names = region_ids_.all();
     return workload;
   }
 
@@ -756,9 +759,7 @@ class Reader {
 
 }  // namespace
 
-namespace {
-
-Workload read_valid(const JsonFile& file) {
+Workload read_valid_workload(const JsonFile& file) {
   try {
     return Reader(file).read();
   } catch (const InputError& e) {
@@ -766,10 +767,8 @@ Workload read_valid(const JsonFile& file) {
   }
 }
 
-}  // namespace
-
 Workload read_json_workload(const std::string& path, const std::string& schema_text) {
-  return read_valid(read_json_document(path, schema_text));
+  return read_valid_workload(read_json_document(path, schema_text));
 }
 
 Workload read_json_workload(const std::string& path) {
@@ -778,7 +777,7 @@ Workload read_json_workload(const std::string& path) {
 
 Workload read_json_workload(const JsonFile& file) {
   validate(file, kWorkloadSchema);
-  return read_valid(file);
+  return read_valid_workload(file);
 }
 
 }  // namespace kpksim::workload

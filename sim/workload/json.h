@@ -22,4 +22,7 @@ Workload read_json_workload(const std::string& path);
 // Of a file that has been read, in which values may have been set.
 Workload read_json_workload(const JsonFile& file);
 
+// Of one that is valid already, against a schema that has all of the workload's in it.
+Workload read_valid_workload(const JsonFile& file);
+
 }  // namespace kpksim::workload

@@ -159,6 +159,12 @@ struct Workload {
   kernel::ProgramImage program;                           // what spawn and exec load
   std::vector<kernel::MappedProgram> images;              // or what single execs load instead
   std::vector<std::pair<RegionId, Segment>> segments;     // regions that are parts of it
+  kernel::ProgramImage program;                        // what spawn and exec load
+  std::vector<kernel::MappedProgram> images;           // or what single execs load instead
+  std::vector<std::pair<RegionId, Segment>> segments;  // regions that are parts of it
+  // What its file calls them.
+  std::map<std::string, TaskId> task_names = {};
+  std::map<std::string, RegionId> region_names = {};
   std::vector<std::string> assumptions;  // what the source cannot say and a rule filled in
   std::vector<std::pair<std::string, std::uint64_t>> not_understood;  // kind of line, how many
   std::vector<std::string> notes;  // what the source lacks, and how it would be there

@@ -75,6 +75,7 @@ class PageTableAllocator : public SplitTables {
   // The pool that other objects may share (AllocatorInfo::lends).
   virtual KeyedPool* pool() { return nullptr; }
 
+  std::uint64_t live() const { return live_; }  // pages in use
   AllocatorStatistics statistics() const;
 
  protected:

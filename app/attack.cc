@@ -1,0 +1,147 @@
+// kpksim attack: data-only attacks under policies, as a matrix.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/command_line.h"
+#include "app/data.h"
+#include "app/options.h"
+#include "app/output.h"
+#include "app/parallel.h"
+#include "app/progress.h"
+#include "sim/base/error.h"
+#include "sim/base/output_file.h"
+#include "sim/report/attack_table.h"
+#include "sim/workload/size.h"
+
+namespace kpksim::app {
+namespace {
+
+namespace po = boost::program_options;
+using nlohmann::ordered_json;
+
+struct Request {
+  std::vector<std::string> scenarios, policies;
+  std::string core, kernel, memory, output, format;
+  unsigned cores = 2, jobs = 1;
+  bool explain = false, quiet = false;
+};
+
+constexpr const char* kExamples =
+    "  kpksim attack\n"
+    "  kpksim attack dirty-pagetable -p none,buddy,pte -p kpkeys-poe,pba,block --explain\n"
+    "  kpksim attack --core sapphire-rapids -p kpkeys-pks,per-page,pte my-attack.json\n";
+
+const std::vector<std::string> kPolicies = {"none,buddy,pte",
+                                            "kpkeys-poe,per-page,pte",
+                                            "kpkeys-poe,pba,block",
+                                            "kpkeys-poe+lazy,pba,block",
+                                            "kpkeys-poe+lock,per-page,pte",
+                                            "rodata-toggle,per-page,pte",
+                                            "unmap-leaf,per-page,pte",
+                                            "mte,per-page,pte",
+                                            "kpkeys-poe+mte,per-page,pte",
+                                            "hypervisor,per-page,pte",
+                                            "hypervisor-window,per-page,pte"};
+
+bool parse(const std::vector<std::string>& arguments, Request& request) {
+  po::options_description options(
+      "kpksim attack [options] [SCENARIO...|all]\n"
+      "What data-only attacks reach under policies: a row for each scenario, a column for each\n"
+      "policy. SCENARIO is a file of an attack (.json), or a name of kpksim list attacks; all of\n"
+      "them unless told otherwise");
+  options.add_options()("policy,p", texts_option("--policy", request.policies),
+                        "as compare takes it; repeatable; default: eleven that differ")(
+      "core", text_option("--core", request.core)->default_value("neoverse-v2"),
+      "core profile: a JSON file, or a name of kpksim list cores")(
+      "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.12-kpkeys"),
+      "kernel profile: a JSON file, or a name of kpksim list kernels")(
+      "cores", number_option("--cores", request.cores, 2, 256)->default_value("2"),
+      "number of cores: another one may strike")(
+      "memory,m", text_option("--memory", request.memory)->default_value("512M"),
+      "physical memory: bytes, or with K, M, G or T")("jobs,j", jobs_option(request.jobs),
+                                                      "threads (the results do not depend on it)")(
+      "explain", po::bool_switch(&request.explain),
+      "each strike with the fault that it met, and the proof of each success")(
+      "output,o", text_option("--output", request.output),
+      "write the full JSON document to this file")(
+      "format,f", text_option("--format", request.format)->default_value("table"), "table or json")(
+      "quiet,q", po::bool_switch(&request.quiet), "no progress bar");
+  if (!read_command_line(arguments, options, kExamples,
+                         {{"scenario", texts_option("SCENARIO", request.scenarios), -1}}))
+    return false;
+  check_choice("--format", request.format, {"table", "json"});
+  if (request.policies.empty()) request.policies = kPolicies;
+  return true;
+}
+
+}  // namespace
+
+std::string attack_path(const std::string& name) {
+  std::error_code none;
+  if (name.find('/') != std::string::npos || name.ends_with(".json") ||
+      std::filesystem::is_regular_file(name, none)) {
+    return name;
+  }
+  const std::vector<std::string> known = shipped_attacks();
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    throw InputError(fmt::format("'{}' is not an attack{}", name, suggest(name, known)));
+  }
+  return data_path("workloads/attacks/" + name + ".json");
+}
+
+namespace {
+
+std::vector<attack::Scenario> scenarios(const Request& request) {
+  std::vector<std::string> names = request.scenarios;
+  const bool all = names.empty() || std::find(names.begin(), names.end(), "all") != names.end();
+  if (all) names = shipped_attacks();
+  std::vector<attack::Scenario> out;
+  out.reserve(names.size());
+  for (const std::string& name : names) out.push_back(attack::read_scenario(attack_path(name)));
+  return out;
+}
+
+}  // namespace
+
+int attack(const std::vector<std::string>& arguments) {
+  Request request;
+  if (!parse(arguments, request)) return 0;
+  if (!request.output.empty()) check_writable(request.output);
+  const cpu::CoreProfile core = read_core(request.core);
+  const kernel::KernelProfile profile = read_kernel(request.kernel);
+  std::vector<kernel::Config> configs;
+  for (const std::string& text : request.policies) {
+    kernel::Config config;
+    config.policy = kernel::parse_policy(text);
+    config.cores = request.cores;
+    config.memory_bytes = workload::parse_size(request.memory, "--memory");
+    kernel::check(config);
+    configs.push_back(config);
+  }
+  const std::vector<attack::Scenario> all = scenarios(request);
+  std::vector<std::vector<attack::Verdict>> verdicts(all.size());
+  for (auto& row : verdicts) row.resize(configs.size());
+  Progress progress("attacks", all.size() * configs.size(), "fights", request.quiet);
+  parallel_for(all.size() * configs.size(), request.jobs, [&](std::size_t i) {
+    const std::size_t s = i / configs.size(), p = i % configs.size();
+    verdicts[s][p] = attack::fight(all[s], core, profile, configs[p]);
+    progress.add(1);
+  });
+  const ordered_json document =
+      report::attack_document(all, configs, verdicts, core.name, profile.name);
+  if (!request.output.empty()) write_file(request.output, report::document_text(document));
+  if (request.format == "json") {
+    std::cout << report::document_text(document);
+  } else {
+    std::cout << report::attack_table(document, terminal_style());
+    if (request.explain) std::cout << report::attack_explanation(document, terminal_style());
+  }
+  return 0;
+}
+
+}  // namespace kpksim::app

@@ -1,0 +1,162 @@
+// kpksim keys: a workload's protected classes under budgets of keys and strategies.
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <exception>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/command_line.h"
+#include "app/data.h"
+#include "app/options.h"
+#include "app/output.h"
+#include "sim/base/error.h"
+#include "sim/base/output_file.h"
+#include "sim/keys/budgets.h"
+#include "sim/report/keys_table.h"
+#include "sim/workload/size.h"
+
+namespace kpksim::app {
+namespace {
+
+namespace po = boost::program_options;
+using nlohmann::ordered_json;
+
+struct Request {
+  std::vector<std::string> files, strategies;
+  std::string policy, classes, budget, core, kernel, memory, output, format;
+  unsigned cores = 1, hz = 0, jobs = 1;
+  bool quiet = false;
+};
+
+constexpr const char* kExamples =
+    "  kpksim keys --budget 4..16 compile.strace.zst\n"
+    "  kpksim keys --budget 8,16 --strategy virtualised --strategy optimal fork-1g\n"
+    "  kpksim keys --classes my-classes.json -o keys.json my.strace\n";
+
+bool parse(const std::vector<std::string>& arguments, Request& request) {
+  po::options_description options(
+      "kpksim keys [options] WORKLOAD\n"
+      "Protected classes of kernel objects under budgets of keys: what switches, evictions and\n"
+      "sharing cost, and what contexts reach that they do not use. Key 0 is for what is not\n"
+      "protected. WORKLOAD is as compare takes it");
+  options.add_options()("budget,b", text_option("--budget", request.budget)->default_value("4..16"),
+                        "numbers of keys, e.g. 8, 4..16 or 8,16,128 (2 to 128)")(
+      "strategy,s", texts_option("--strategy", request.strategies),
+      "dedicated, shared-graph, shared-balanced, hierarchical, virtualised or optimal; repeatable; "
+      "default: all")("classes", text_option("--classes", request.classes)->default_value("linux"),
+                      "classes and their contexts: a JSON file, or the shipped 'linux'")(
+      "policy,p", text_option("--policy", request.policy)->default_value("kpkeys-poe,pba,block"),
+      "of page tables: kpkeys-poe with any window, allocator and linear map")(
+      "core", text_option("--core", request.core)->default_value("neoverse-v1"),
+      "core profile: a JSON file, or a name of kpksim list cores")(
+      "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.12-kpkeys"),
+      "kernel profile: a JSON file, or a name of kpksim list kernels")(
+      "cores", number_option("--cores", request.cores)->default_value("1"), "number of cores")(
+      "hz", number_option("--hz", request.hz)->default_value("0"),
+      "timer interrupts a second of simulated time; 0: none")(
+      "memory,m", text_option("--memory", request.memory)->default_value("8G"),
+      "physical memory: bytes, or with K, M, G or T")("jobs,j", jobs_option(request.jobs),
+                                                      "threads (the results do not depend on it)")(
+      "output,o", text_option("--output", request.output),
+      "write the full JSON document to this file")(
+      "format,f", text_option("--format", request.format)->default_value("table"), "table or json")(
+      "quiet,q", po::bool_switch(&request.quiet), "no progress bar");
+  if (!read_command_line(arguments, options, kExamples,
+                         {{"file", texts_option("WORKLOAD", request.files), -1}}))
+    return false;
+  if (request.files.empty()) throw InputError("no workload given; see kpksim list workloads");
+  if (request.files.size() > 1) throw InputError("keys takes one workload");
+  check_choice("--format", request.format, {"table", "json"});
+  return true;
+}
+
+unsigned number(std::string_view text) {
+  unsigned n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw InputError(
+        fmt::format("--budget: '{}' is no number of keys; expected e.g. 8, 4..16 or "
+                    "8,16,128",
+                    text));
+  }
+  return n;
+}
+
+std::vector<unsigned> budgets(const std::string& text) {
+  std::vector<unsigned> out;
+  std::string_view rest = text;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view part = rest.substr(0, comma);
+    if (const std::size_t dots = part.find(".."); dots == std::string_view::npos) {
+      out.push_back(number(part));
+    } else {
+      const unsigned first = number(part.substr(0, dots)), last = number(part.substr(dots + 2));
+      if (first > last || last > pkrs::kMostBudget) {
+        throw InputError(fmt::format("--budget: '{}' is no range; expected from {} to {} at most",
+                                     part, pkrs::kLeastBudget, pkrs::kMostBudget));
+      }
+      for (unsigned n = first; n <= last; ++n) out.push_back(n);
+    }
+    if (comma == std::string_view::npos) return out;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+std::vector<pkrs::Strategy> strategies(const Request& request) {
+  std::vector<pkrs::Strategy> out;
+  for (const std::string& name : request.strategies) out.push_back(pkrs::parse_strategy(name));
+  for (std::size_t i = 0; out.size() < pkrs::kStrategies && request.strategies.empty(); ++i) {
+    out.push_back(static_cast<pkrs::Strategy>(i));
+  }
+  return out;
+}
+
+// As other names: what looks like a path is one, the rest ships.
+kernel::Classes classes(const std::string& name) {
+  if (name.find('/') != std::string::npos || name.ends_with(".json")) {
+    return kernel::read_classes(name);
+  }
+  if (name != "linux") {
+    throw InputError(
+        fmt::format("--classes: '{}' is not shipped{}", name, suggest(name, {"linux"})));
+  }
+  kernel::Classes out = kernel::read_classes(data_path("classes/linux.json"));
+  out.source = "shipped:classes/linux.json";  // wherever kpksim is installed
+  return out;
+}
+
+ordered_json simulate(const Request& request) {
+  const cpu::CoreProfile core = read_core(request.core);
+  const kernel::KernelProfile profile = read_kernel(request.kernel);
+  kernel::Config base;
+  base.policy = kernel::parse_policy(request.policy);
+  base.cores = request.cores;
+  base.hz = request.hz;
+  base.memory_bytes = workload::parse_size(request.memory, "--memory");
+  keys::Budgets study(classes(request.classes), base, budgets(request.budget), strategies(request));
+  for (const kernel::Config& config : study.measuring()) kernel::check(config);
+  const workload::Workload workload = read_workload(request.files[0]);
+  const auto measured = run_all(workload, core, profile, study.measuring(),
+                                {"measuring contexts", request.jobs, request.quiet});
+  const std::vector<kernel::Config> trials = study.trials(measured);
+  return study.document(
+      run_all(workload, core, profile, trials, {workload.name, request.jobs, request.quiet}));
+}
+
+}  // namespace
+
+int keys(const std::vector<std::string>& arguments) {
+  Request request;
+  if (!parse(arguments, request)) return 0;
+  if (!request.output.empty()) check_writable(request.output);
+  const ordered_json document = simulate(request);
+  if (!request.output.empty()) write_file(request.output, report::document_text(document));
+  std::cout << (request.format == "json" ? report::document_text(document)
+                                         : report::keys_table(document, terminal_style()));
+  return 0;
+}
+
+}  // namespace kpksim::app

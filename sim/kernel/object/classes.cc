@@ -1,0 +1,183 @@
+#include "sim/kernel/object/classes.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "sim/base/error.h"
+#include "sim/base/json_document.h"
+
+namespace kpksim::kernel {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kPageTables = "page_tables";
+
+class Reader {
+ public:
+  explicit Reader(const std::string& path) : file_(read_json_document(path, kClassesSchema)) {}
+
+  Classes read() {
+    const json& root = file_.root();
+    out_.name = root["name"].get<std::string>();
+    out_.source = file_.path();
+    // Page tables are always there.
+    ProtectedClass tables;
+    tables.name = kPageTables;
+    tables.source = "the first user of kpkeys";
+    tables.page_tables = true;
+    out_.classes.push_back(tables);
+    ClassContext windows;
+    windows.name = kPageTables;
+    windows.source = "windows of the kernel model";
+    windows.writes = {0};
+    out_.contexts.push_back(windows);
+    class_names_ = context_names_ = {kPageTables};
+    for (std::size_t i = 0; i < root["classes"].size(); ++i) {
+      const json& c = root["classes"][i];
+      add_name(class_names_, c, fmt::format("/classes/{}", i));
+      out_.classes.push_back({class_names_.back(), c["source"].get<std::string>(), false,
+                              c["objects"].get<std::uint64_t>(), c["bytes"].get<std::uint64_t>(),
+                              c.value("secret", false)});
+    }
+    const json& contexts = root["contexts"];
+    for (std::size_t i = 0; i < contexts.size(); ++i) {
+      add_name(context_names_, contexts[i], fmt::format("/contexts/{}", i));
+    }
+    for (std::size_t i = 0; i < contexts.size(); ++i) {
+      out_.contexts.push_back(context(contexts[i], fmt::format("/contexts/{}", i)));
+    }
+    for (std::size_t i = 0; i < contexts.size(); ++i) refuse_circle(i);
+    return std::move(out_);
+  }
+
+ private:
+  void add_name(std::vector<std::string>& names, const json& of, const std::string& at) const {
+    const auto name = of["name"].get<std::string>();
+    if (std::find(names.begin(), names.end(), name) != names.end()) {
+      file_.fail(at + "/name", name == kPageTables
+                                   ? fmt::format("'{}' is always there, and not declared", name)
+                                   : fmt::format("the name '{}' is given twice", name));
+    }
+    names.push_back(name);
+  }
+
+  std::size_t index_of(const std::vector<std::string>& names, const std::string& name,
+                       const char* kind, const std::string& at) const {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) {
+      file_.fail(at, fmt::format("'{}' is not a {}{}", name, kind, suggest(name, names)));
+    }
+    return static_cast<std::size_t>(found - names.begin());
+  }
+
+  ClassContext context(const json& c, const std::string& at) const {
+    ClassContext out;
+    out.name = c["name"].get<std::string>();
+    out.source = c["source"].get<std::string>();
+    for (const auto& [key, to] : {std::pair{"writes", &out.writes}, {"reads", &out.reads}}) {
+      if (!c.contains(key)) continue;
+      for (std::size_t i = 0; i < c[key].size(); ++i) {
+        const std::string here = fmt::format("{}/{}/{}", at, key, i);
+        const std::size_t of = index_of(class_names_, c[key][i].get<std::string>(), "class", here);
+        if (out_.classes[of].page_tables) {
+          file_.fail(here, "page tables are written by the kernel model's own windows");
+        }
+        if (to == &out.reads && !out_.classes[of].secret) {
+          file_.fail(here,
+                     fmt::format("'{}' is no secret: everybody reads it", out_.classes[of].name));
+        }
+        to->push_back(of);
+      }
+    }
+    out.stores = c.value("stores", std::uint64_t{1});
+    out.loads = c.value("loads", std::uint64_t{1});
+    out.instructions = c.value("instructions", std::uint64_t{0});
+    out.sleeps = c.value("sleeps", std::uint64_t{0});
+    if (c.contains("inside")) {
+      out.inside =
+          index_of(context_names_, c["inside"].get<std::string>(), "context", at + "/inside");
+      if (out.inside == 0) file_.fail(at + "/inside", "windows of page tables do not sleep");
+    }
+    const std::vector<std::string> triggers(kTriggers.begin(), kTriggers.end());
+    const json calls = c.value("calls", json::object());
+    for (const auto& [name, rate] : calls.items()) {
+      const std::size_t trigger =
+          index_of(triggers, name, "call", fmt::format("{}/calls/{}", at, pointer_part(name)));
+      out.milli_entries[trigger] =
+          static_cast<std::uint64_t>(std::llround(rate.get<double>() * 1000));
+    }
+    if (out.inside != ClassContext::kNowhere && !calls.empty()) {
+      file_.fail(at + "/calls", "a context inside another is entered from there");
+    }
+    return out;
+  }
+
+  void refuse_circle(std::size_t i) const {
+    std::size_t steps = 0;
+    for (std::size_t at = i + 1; at != ClassContext::kNowhere; at = out_.contexts[at].inside) {
+      if (++steps > out_.contexts.size()) {
+        file_.fail(fmt::format("/contexts/{}/inside", i), "contexts lie inside one another");
+      }
+    }
+  }
+
+  const JsonFile file_;
+  Classes out_;
+  std::vector<std::string> class_names_, context_names_;
+};
+
+}  // namespace
+
+Classes read_classes(const std::string& path) { return Reader(path).read(); }
+
+pkrs::Demand demand_of(const Classes& classes, const std::vector<std::uint64_t>& weights,
+                       std::uint64_t table_bytes) {
+  pkrs::Demand out;
+  for (const ProtectedClass& c : classes.classes) {
+    out.classes.push_back(
+        {c.name, c.page_tables ? table_bytes : c.bytes(), c.secret, c.page_tables});
+  }
+  for (std::size_t i = 0; i < classes.contexts.size(); ++i) {
+    const ClassContext& c = classes.contexts[i];
+    pkrs::ContextDemand demand{c.name, std::vector<bool>(classes.classes.size()), weights[i]};
+    for (const std::size_t of : c.writes) demand.uses[of] = true;
+    for (const std::size_t of : c.reads) demand.uses[of] = true;
+    out.contexts.push_back(std::move(demand));
+  }
+  return out;
+}
+
+pkrs::KeyRegister ClassPlan::at_rest() const {
+  pkrs::KeyRegister out = pkrs::KeyRegister().with(PkeyIndex(0), pkrs::Rights::kAll);
+  for (std::size_t i = 0; i < classes.classes.size(); ++i) {
+    if (!classes.classes[i].secret) out = out.with(assignment.key[i], pkrs::Rights::kRead);
+  }
+  // Keys that go from class to class go among their kind: what is no secret is read everywhere.
+  if (assignment.virtualised) {
+    for (unsigned k = assignment.first_free.value; k < assignment.first_secret.value; ++k) {
+      out = out.with(PkeyIndex(static_cast<std::uint8_t>(k)), pkrs::Rights::kRead);
+    }
+  }
+  return out;
+}
+
+// What it uses comes last: a class beside it that shares the key has no say.
+pkrs::KeyRegister ClassPlan::in_context(std::size_t context,
+                                        const std::vector<PkeyIndex>& keys) const {
+  pkrs::KeyRegister out = at_rest();
+  const ClassContext& c = classes.contexts[context];
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!assignment.reaches[context][i]) continue;
+    const bool secret = classes.classes[i].secret;
+    out = out.with(keys[i], secret ? pkrs::Rights::kRead : pkrs::Rights::kReadWrite);
+  }
+  for (const std::size_t i : c.reads) out = out.with(keys[i], pkrs::Rights::kRead);
+  for (const std::size_t i : c.writes) out = out.with(keys[i], pkrs::Rights::kReadWrite);
+  return out;
+}
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,113 @@
+#pragma once
+// Protected classes at work: their objects lie in pages with keys, and each call, fault or switch
+// that a class's contexts name enters those contexts, whose loads and stores go through the MMU
+// under the register that the context's constant has set.
+//
+// Contexts nest (`inside`), the task may sleep in one (its register is saved, another thread runs
+// with the register at rest), and interrupts that come in one find the register at rest. A
+// virtualised context first brings its classes in: each that has no key takes the free one, or
+// the one whose class was used longest ago. That class is parked. Both are set_memory_pkey() of all
+// their pages, with its splits and TLBIs, as nobody can split with a spinlock held: a context that
+// may find its class parked is one that may sleep.
+//
+// Which words are accessed is drawn from a seed. How often is the file's: an assumption of its own.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "sim/base/statistic.h"
+#include "sim/kernel/object/class_pages.h"
+#include "sim/kernel/object/classes.h"
+#include "sim/kernel/pgtable.h"
+#include "sim/kernel/protect/key_contexts.h"
+
+namespace kpksim::kernel {
+
+struct ClassStatistics {
+  std::uint64_t entries = 0, switches = 0, loads = 0, stores = 0, sleeps = 0;
+  std::uint64_t evictions = 0, brought = 0, keyed_pages = 0;
+};
+inline constexpr std::array<Statistic<ClassStatistics>, 8> kClassStatistics = {{
+    {"entries", "entries", "contexts entered", &ClassStatistics::entries},
+    {"switches", "writes", "writes of the key register for them", &ClassStatistics::switches},
+    {"loads", "loads", "loads of objects in them", &ClassStatistics::loads},
+    {"stores", "stores", "stores to objects in them", &ClassStatistics::stores},
+    {"sleeps", "sleeps", "times that a task slept in one", &ClassStatistics::sleeps},
+    {"evictions", "classes", "classes parked, as another needed their key",
+     &ClassStatistics::evictions},
+    {"brought", "classes", "classes that were given a key", &ClassStatistics::brought},
+    {"keyed_pages", "pages", "pages keyed for both", &ClassStatistics::keyed_pages},
+}};
+
+class KeyedClasses {
+ public:
+  using Sleep = std::function<void(cpu::Core&)>;  // another thread runs, and the task again
+
+  // `contexts`: of the plan; nullptr: it is unprotected. `guard`: instructions of a section.
+  KeyedClasses(const ClassPlan& plan, Buddy& buddy, LinearMap& map, KeyContexts* contexts,
+               std::uint64_t guard, cpu::Core& boot);
+  void set_sleep(Sleep sleep) { sleep_ = std::move(sleep); }
+  // How many bytes page tables have now.
+  void set_table_bytes(std::function<std::uint64_t()> bytes) { table_bytes_ = std::move(bytes); }
+
+  void use(cpu::Core& core, Trigger trigger);
+
+  const ClassStatistics& statistics() const { return statistics_; }
+  // By context: entries, and the millicycles spent in it.
+  struct Use {
+    std::uint64_t entries = 0, millicycles = 0;
+    pkrs::Cost over = 0;  // byte-millicycles that it could write (of secrets: read) without need
+  };
+  // Of page tables' windows, which are the kernel model's own: how long they were open so far.
+  std::vector<Use> uses(cpu::Machine& machine) const;
+  const ClassPlan& plan() const { return plan_; }
+  const ClassPages& pages(std::size_t of) const { return *pages_[of]; }
+  PkeyIndex key(std::size_t of) const { return keys_[of]; }
+  // Bytes that a context reaches and does not use, with keys as they are.
+  std::uint64_t unneeded_bytes(std::size_t context) const;
+  // Around the time that a context's own accesses take, as a test of what else could be written.
+  void at_each_entry(std::function<void(cpu::Core&, std::size_t)> hook) { hook_ = std::move(hook); }
+
+ private:
+  static constexpr std::size_t kNobody = ~std::size_t{0};
+
+  void enter(cpu::Core& core, std::size_t context);
+  void work(cpu::Core& core, std::size_t context);
+  // The register of context `to` is in force from now on, or the one at rest.
+  void switched(const cpu::Core& core, std::size_t to);
+  std::uint64_t set_register(cpu::Core& core, const pkrs::KeyRegister& value, std::size_t to);
+  void put_back(cpu::Core& core, std::uint64_t before, std::size_t to);
+  void bring(cpu::Core& core, std::size_t context);
+  void give_key(cpu::Core& core, std::size_t of, PkeyIndex key);
+  PkeyIndex parked_key(std::size_t of) const;
+  void access(cpu::Core& core, std::size_t context);
+
+  const ClassPlan plan_;
+  LinearMap& map_;
+  KeyContexts* const contexts_;
+  const std::uint64_t guard_;
+  Sleep sleep_;
+  std::function<std::uint64_t()> table_bytes_ = [] { return std::uint64_t{0}; };
+  std::vector<std::unique_ptr<ClassPages>> pages_;  // none of page tables
+  std::vector<PkeyIndex> keys_;                     // as they are
+  std::vector<std::size_t> holder_;                 // by key: whose it is now
+  std::vector<std::uint64_t> used_at_;              // by key: virtualised ones
+  std::uint64_t clock_ = 0, windows_at_boot_ = 0;
+  std::vector<unsigned> in_use_;              // by class: contexts that are in it
+  std::vector<pkrs::KeyRegister> constants_;  // by context
+  std::vector<std::uint64_t> millis_;         // by context and trigger: the rest of a rate
+  std::vector<std::vector<std::size_t>> by_trigger_, nested_;
+  std::vector<Use> uses_;
+  std::size_t in_force_ = kNobody;  // context whose register is
+  std::uint64_t since_ = 0;
+  std::function<void(cpu::Core&, std::size_t)> hook_;
+  std::mt19937_64 random_{1};
+  ClassStatistics statistics_;
+};
+
+}  // namespace kpksim::kernel

@@ -1,0 +1,151 @@
+// Verdicts of the shipped attacks: each is what the mechanism does, for without it the same strikes
+// succeed.
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "sim/attack/battle.h"
+#include "sim/base/error.h"
+#include "tests/kernel/fixture.h"
+#include "tests/place.h"
+
+namespace kpksim::attack {
+namespace {
+
+Verdict fight_of(const std::string& scenario, const std::string& policy) {
+  kernel::Config config;
+  config.policy = kernel::parse_policy(policy);
+  config.memory_bytes = 512ull << 20;
+  config.cores = 2;
+  return fight(read_scenario(test::source_path("workloads/attacks/" + scenario + ".json")),
+               kernel::mte_core_profile(), kernel::kernel_profile(), config);
+}
+
+// The fault that stopped it.
+mmu::Fault stopping(const Verdict& verdict) {
+  EXPECT_EQ(verdict.outcome, Outcome::kStoppedByFault) << text_of(verdict);
+  for (const Blow& blow : verdict.blows) {
+    if (blow.fault) return blow.fault;
+  }
+  return {};
+}
+
+TEST(Attack, WithoutProtectionAFreedPageComesBackAsATableAndIsForged) {
+  for (const char* scenario : {"dirty-pagetable", "cross-cache", "dirty-pagetable-user",
+                               "dirty-pagedirectory", "top-level-table"}) {
+    const Verdict v = fight_of(scenario, "none,buddy,pte");
+    EXPECT_EQ(v.outcome, Outcome::kSucceeded) << scenario;
+    EXPECT_NE(v.proof.find("EL0 of 'attacker' writes"), std::string::npos) << v.proof;
+  }
+}
+
+// What the key stops and what the allocator stops are told apart.
+TEST(Attack, TheKeyStopsTheStoreAndThePoolKeepsThePageFromBecomingATable) {
+  const Verdict keyed = fight_of("dirty-pagetable", "kpkeys-poe,per-page,pte");
+  EXPECT_TRUE(stopping(keyed).overlay);
+  EXPECT_TRUE(keyed.blows.back().on_table);
+  const Verdict pooled = fight_of("dirty-pagetable", "kpkeys-poe,pba,block");
+  EXPECT_EQ(pooled.outcome, Outcome::kStoppedByAllocator);
+  EXPECT_FALSE(pooled.blows.back().on_table);
+  EXPECT_FALSE(pooled.blows.back().fault);
+}
+
+// The attacker's own mapping has no key: only where the page never becomes a table it is harmless.
+TEST(Attack, AKeyOnTheLinearMapSaysNothingOfAUserMappingThatDangles) {
+  for (const char* scenario : {"dirty-pagetable-user", "dirty-pagedirectory"}) {
+    EXPECT_EQ(fight_of(scenario, "kpkeys-poe,per-page,pte").outcome, Outcome::kSucceeded);
+    EXPECT_NE(fight_of(scenario, "kpkeys-poe,pba,block").outcome, Outcome::kSucceeded);
+  }
+}
+
+TEST(Attack, AWindowOfARegisterIsOneCoresAndOneOfAPageIsEverybodys) {
+  EXPECT_TRUE(stopping(fight_of("window-other-core", "kpkeys-poe,per-page,pte")).overlay);
+  EXPECT_EQ(fight_of("window-other-core", "rodata-toggle,per-page,pte").outcome,
+            Outcome::kSucceeded);
+}
+
+TEST(Attack, AnExceptionClosesAWindowOfARegisterAndNoneOfAPage) {
+  EXPECT_TRUE(stopping(fight_of("window-interrupt", "kpkeys-poe,per-page,pte")).overlay);
+  EXPECT_EQ(fight_of("window-interrupt", "rodata-toggle,per-page,pte").outcome,
+            Outcome::kSucceeded);
+}
+
+TEST(Attack, AKeyGuardsAMappingAndStage2GuardsAllOfThem) {
+  EXPECT_EQ(fight_of("kernel-alias", "kpkeys-poe,per-page,pte").outcome, Outcome::kSucceeded);
+  EXPECT_TRUE(stopping(fight_of("kernel-alias", "hypervisor,per-page,pte")).stage2);
+}
+
+TEST(Attack, AForgedRootInOrdinaryMemoryIsNobodysTable) {
+  for (const char* policy : {"none,buddy,pte", "kpkeys-poe,per-page,pte", "kpkeys-poe,pba,block",
+                             "hypervisor,per-page,pte"}) {
+    EXPECT_EQ(fight_of("forged-root", policy).outcome, Outcome::kSucceeded) << policy;
+  }
+}
+
+TEST(Attack, ARegisterThatIsSavedInMemoryIsTheSchemesAssumption) {
+  EXPECT_EQ(fight_of("saved-register", "kpkeys-poe,per-page,pte").outcome, Outcome::kSucceeded);
+  // No register opens stage 2.
+  EXPECT_TRUE(stopping(fight_of("saved-register", "hypervisor,per-page,pte")).stage2);
+}
+
+TEST(Attack, AMisdirectedCopyToUserFailsWithoutAnyProtection) {
+  EXPECT_FALSE(stopping(fight_of("copy-to-user", "none,buddy,pte")).overlay);
+}
+
+TEST(Attack, ATagIsGuessedByOneOfThoseInUse) {
+  const Verdict v = fight_of("kunit-user-pte", "mte,per-page,pte");
+  EXPECT_EQ(v.draws, 14u);
+  EXPECT_EQ(v.successes, 1u);
+  EXPECT_EQ(text_of(v), "detected, p = 13/14");
+  // The key has no luck to lose.
+  EXPECT_EQ(fight_of("kunit-user-pte", "kpkeys-poe+mte,per-page,pte").successes, 0u);
+}
+
+TEST(Attack, StoresOfTheSeriesOwnTestsFaultByTheKey) {
+  for (const char* scenario :
+       {"kunit-user-pte", "kunit-user-pmd", "kunit-linear-pte", "kunit-vmalloc-pte"}) {
+    for (const char* policy : {"kpkeys-poe,per-page,pte", "kpkeys-poe,pba,block"}) {
+      EXPECT_TRUE(stopping(fight_of(scenario, policy)).overlay) << scenario << " " << policy;
+    }
+    EXPECT_EQ(fight_of(scenario, "none,buddy,pte").outcome, Outcome::kSucceeded) << scenario;
+  }
+}
+
+TEST(Attack, BesideTheMmuNothingStopsAWrite) {
+  for (const char* scenario : {"dma", "bit-flip", "page-cache"}) {
+    for (const char* policy : {"kpkeys-poe,pba,block", "hypervisor,per-page,pte"}) {
+      EXPECT_EQ(fight_of(scenario, policy).outcome, Outcome::kSucceeded) << scenario << policy;
+    }
+  }
+}
+
+std::string error_of(const std::string& strikes, const std::string& goal) {
+  const std::string path = ::testing::TempDir() + "attack.json";
+  std::ofstream(path) << R"({"name": "n", "description": "d", "source": "s", "phases": [)"
+                      << R"({"name": "all", "ops": [{"op": "spawn", "task": "t"}]}],)"
+                      << "\n\"strikes\": [" << strikes << "],\n\"goal\": " << goal << "}";
+  try {
+    read_scenario(path);
+  } catch (const InputError& e) {
+    return test::without_place(e.what(), path);
+  }
+  return "";
+}
+
+TEST(AttackFile, MistakesAreToldWithWhatIsValid) {
+  const std::string goal = R"({"change": true, "page": {"root_of": "t"}})";
+  EXPECT_NE(error_of(R"({"after": "all", "do": "wirte", "page": {"root_of": "t"}})", goal)
+                .find("did you mean 'write'"),
+            std::string::npos);
+  EXPECT_EQ(error_of(R"({"after": "al", "do": "dma", "page": {"root_of": "t"}})", goal),
+            "/strikes/0/after: 'al' is not a phase of the workload; did you mean 'all'?");
+  EXPECT_EQ(error_of(R"({"after": "all", "do": "dma", "page": "object"})", goal),
+            "/strikes/0/page: no take before this has a page 'object'");
+  EXPECT_EQ(error_of(R"({"after": "all", "do": "dma"})", goal), "/strikes/0: missing key 'page'");
+  EXPECT_EQ(error_of(R"({"during": "all", "do": "dma", "page": {"root_of": "t"}})", goal),
+            "/strikes/0: 'when' belongs to 'during'");
+}
+
+}  // namespace
+}  // namespace kpksim::attack
