@@ -11,10 +11,10 @@
 #include "app/data.h"
 #include "app/options.h"
 #include "app/output.h"
-#include "app/parallel.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
+#include "sim/base/parallel.h"
 #include "sim/report/attack_table.h"
 #include "sim/workload/size.h"
 
