@@ -159,9 +159,6 @@ struct Workload {
   kernel::ProgramImage program;                           // what spawn and exec load
   std::vector<kernel::MappedProgram> images;              // or what single execs load instead
   std::vector<std::pair<RegionId, Segment>> segments;     // regions that are parts of it
-  kernel::ProgramImage program;                        // what spawn and exec load
-  std::vector<kernel::MappedProgram> images;           // or what single execs load instead
-  std::vector<std::pair<RegionId, Segment>> segments;  // regions that are parts of it
   // What its file calls them.
   std::map<std::string, TaskId> task_names = {};
   std::map<std::string, RegionId> region_names = {};
