@@ -92,8 +92,8 @@ def made():
                  if s == "dedicated" and "refused" not in r)
     text = (f"A compilation with the proposed users of kpkeys needs {enough} keys to give nothing "
             f"away; with POE's eight, sharing costs it no cycles and lets a context reach "
-            f"{shared['unneeded_bytes']:,} bytes that it does not use, and taking keys from one "
-            f"class for another costs {virtual['overhead_percent'] - own['overhead_percent']:.2f} % "
+            f"{shared['unneeded_bytes']:,} bytes that it does not use, averaged over its time, and "
+            f"taking keys from one class for another costs {virtual['overhead_percent'] - own['overhead_percent']:.2f} % "
             f"of its cycles and reaches none.\n\n")
     text += "### The compilation, by budget\n\n"
     budgets = (4, 6, 8, 10, 11, 12, 16)

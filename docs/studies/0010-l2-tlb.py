@@ -27,7 +27,7 @@ def made():
     points = sorted((int(s) * int(w), s, w) for s in SETS for w in WAYS)
     entries = [n for n, s, w in points if saved(s, w) >= MATTERS]
     least, most = points[0], points[-1]
-    text = (f"A linear map of blocks saves fork and exec {saved(*least[1:]):.1f} % of their table "
+    text = (f"A linear map of blocks saves the recorded compilation {saved(*least[1:]):.1f} % of its table "
             f"walks with an L2 TLB of {least[0]:,} entries and {saved(*most[1:]):.1f} % with "
             f"{most[0]:,}; from {max(entries) + 1 if entries else least[0]:,} entries on it is less "
             f"than {MATTERS:.0f} % in each geometry that was tried.\n\n")
