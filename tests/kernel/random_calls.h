@@ -179,7 +179,8 @@ class World {
     k_.clock().wait_for_rcu();
     RC_ASSERT(free_pages() == free_);
     const auto& creds = k_.system().creds;
-    RC_ASSERT(!creds || creds->statistics().live == 0u);
+    const std::uint64_t live = creds ? creds->statistics().live : 0;
+    RC_ASSERT(live == 0u);
   }
   Kernel& kernel() { return k_; }
 
