@@ -13,12 +13,11 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "tools"))
-import output_file  # noqa: E402
+sys.path.insert(0, str(HERE / "studies"))
+import made_text  # noqa: E402
 
 KPKSIM = pathlib.Path(os.environ.get("KPKSIM", ROOT / "build" / "release" / "kpksim"))
 TEXT = HERE / "threat-model.md"
-BEGIN, END = "<!-- made by the script -->\n", "<!-- end -->\n"
 
 
 def short(verdict):
@@ -41,15 +40,4 @@ def made():
     return text + "\n"
 
 
-def main():
-    whole = TEXT.read_text()
-    start, end = whole.index(BEGIN) + len(BEGIN), whole.index(END)
-    text = made()
-    if "--check" in sys.argv[1:]:
-        if text != whole[start:end]:
-            sys.exit(f"{TEXT.name} does not say what the simulator gives:\n{text}")
-        return
-    output_file.write(TEXT, whole[:start] + text + whole[end:])
-
-
-main()
+made_text.main(TEXT, made)

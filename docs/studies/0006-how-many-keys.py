@@ -14,12 +14,11 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "tools"))
-import output_file  # noqa: E402
+sys.path.insert(0, str(HERE))
+import made_text  # noqa: E402
 
 KPKSIM = pathlib.Path(os.environ.get("KPKSIM", ROOT / "build" / "release" / "kpksim"))
 TEXT = HERE / "0006-how-many-keys.md"
-BEGIN, END = "<!-- made by the script -->\n", "<!-- end -->\n"
 
 BUDGETS = (4, 8, 16, 32)
 CLASSES = (1, 4, 7, 8, 12, 16)  # beside page tables
@@ -123,15 +122,4 @@ def made():
     return text + "\n"
 
 
-def main():
-    whole = TEXT.read_text()
-    start, end = whole.index(BEGIN) + len(BEGIN), whole.index(END)
-    text = made()
-    if "--check" in sys.argv[1:]:
-        if text != whole[start:end]:
-            sys.exit(f"{TEXT.name} does not say what the simulator gives:\n{text}")
-        return
-    output_file.write(TEXT, whole[:start] + text + whole[end:])
-
-
-main()
+made_text.main(TEXT, made)

@@ -6,6 +6,7 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import made_text  # noqa: E402
 import sweeps  # noqa: E402
 
 CORES = ("1", "8", "64")
@@ -38,4 +39,4 @@ def made():
     return text + "\n"
 
 
-sweeps.main(pathlib.Path(__file__).with_suffix(".md"), made)
+made_text.main(pathlib.Path(__file__).with_suffix(".md"), made)

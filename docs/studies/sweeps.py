@@ -25,18 +25,3 @@ def table(head, columns, cells):
     """A Markdown table. `cells`: by name of the row, one for each column."""
     text = f"| {head} | " + " | ".join(columns) + " |\n|---|" + "---:|" * len(columns) + "\n"
     return text + "".join(f"| {name} | " + " | ".join(row) + " |\n" for name, row in cells.items())
-
-
-def main(path, made):
-    """Writes what `made` says into the study at `path`, or with --check compares."""
-    import sys
-    sys.path.insert(0, str(ROOT / "tools"))
-    import output_file
-    begin, end = "<!-- made by the script -->\n", "<!-- end -->\n"
-    whole = path.read_text()
-    start, stop = whole.index(begin) + len(begin), whole.index(end)
-    text = made()
-    if "--check" not in sys.argv[1:]:
-        output_file.write(path, whole[:start] + text + whole[stop:])
-    elif text != whole[start:stop]:
-        sys.exit(f"{path.name} does not say what the simulator gives:\n{text}")
