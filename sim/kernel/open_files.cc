@@ -10,7 +10,8 @@ OpenFile open_file(Creds& creds, cpu::Core& core, LiveCred opener) {
 }
 
 void put_file(Creds& creds, cpu::Core& core, OpenFile file) {
-  if (file.use_count() == 1) creds.put(core, *file);
+  const OpenFile user = std::move(file);  // who gives it up has it no longer
+  if (user.use_count() == 1) creds.put(core, *user);
 }
 
 void OpenFiles::use(cpu::Core& core, const DescriptorUse& use, LiveCred by) {

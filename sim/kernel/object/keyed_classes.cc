@@ -95,7 +95,7 @@ void KeyedClasses::switched(const cpu::Core& core, std::size_t to) {
 std::uint64_t KeyedClasses::set_register(cpu::Core& core, const pkrs::KeyRegister& value,
                                          std::size_t to) {
   const std::uint64_t written = writes_of_register(core);
-  const std::uint64_t before = contexts_->enter(core, value);
+  const std::uint64_t before = contexts_->enter_context(core, value);
   statistics_.switches += writes_of_register(core) - written;
   switched(core, to);
   return before;

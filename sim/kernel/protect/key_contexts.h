@@ -25,7 +25,9 @@ class KeyContexts final : public KeyedTables {
   }
 
   // The register gets this value; leave() gets what this gave, and puts back what was.
-  std::uint64_t enter(cpu::Core& core, const pkrs::KeyRegister& value) { return push(core, value); }
+  std::uint64_t enter_context(cpu::Core& core, const pkrs::KeyRegister& value) {
+    return push(core, value);
+  }
   void leave(cpu::Core& core, std::uint64_t before) override { close(core, {}, before, false); }
   const pkrs::KeyRegister& at_rest() const { return rest_; }
 
