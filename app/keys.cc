@@ -31,7 +31,7 @@ struct Request {
 };
 
 constexpr const char* kExamples =
-    "  kpksim keys --budget 4..16 compile.strace.zst\n"
+    "  kpksim keys --budget 4..16 compile\n"
     "  kpksim keys --budget 8,16 --strategy virtualised --strategy optimal fork-1g\n"
     "  kpksim keys --classes my-classes.json -o keys.json my.strace\n";
 

@@ -126,6 +126,9 @@ class Reader {
     } else if (key == "linear_table_of") {
       out.kind = PageRef::Kind::kLinear;
       out.name = of.get<std::string>();
+      if (!taken_.contains(out.name)) {
+        file_.fail(here, fmt::format("no take before this has a page '{}'", out.name));
+      }
     } else {
       out.kind = key == "table_of"   ? PageRef::Kind::kTable
                  : key == "frame_of" ? PageRef::Kind::kFrame
@@ -185,16 +188,33 @@ class Reader {
     if (out.primitive == Primitive::kTake) {
       if (!s.contains("page") || !s["page"].is_string()) file_.fail(at, "a take names its page");
       out.page.name = s["page"].get<std::string>();
+      if (out.page.name == "marked") file_.fail(at + "/page", "'marked' is the page being marked");
       taken_.insert(out.page.name);
+      freed_.erase(out.page.name);
+      if (out.when != When::kAtRest) file_.fail(at, "a take comes after a phase");
       return out;
     }
     const bool by_mapping = out.primitive == Primitive::kUserWrite ||
                             out.primitive == Primitive::kMapUser ||
                             out.primitive == Primitive::kSetRoot;
     if (by_mapping && out.task == 0) file_.fail(at, "missing key 'task'");
+    if (by_mapping && out.when != When::kAtRest) {
+      file_.fail(at, fmt::format("a {} comes after a phase", s["do"].get<std::string>()));
+    }
     const bool needs_page = out.primitive != Primitive::kUserWrite && !saved;
     if (needs_page && !s.contains("page")) file_.fail(at, "missing key 'page'");
     if (s.contains("page")) out.page = page(s["page"], at + "/page");
+    const bool marked = out.page.kind == PageRef::Kind::kMarked;
+    if (marked && out.when != When::kMarking && out.when != When::kUnmarking) {
+      file_.fail(at + "/page", "'marked' is a page during marking and unmarking alone");
+    }
+    if (out.primitive == Primitive::kFree) {
+      if (out.page.kind != PageRef::Kind::kNamed) file_.fail(at, "only what was taken is freed");
+      if (!freed_.insert(out.page.name).second) {
+        file_.fail(
+            at, fmt::format("'{}' is free already; a double free is not modelled", out.page.name));
+      }
+    }
     if (s.contains("value")) out.value = forged(s["value"], at + "/value");
     if (out.offset % 8 != 0) file_.fail(at + "/offset", "no multiple of 8: a store has 8 bytes");
     return out;
@@ -221,7 +241,7 @@ class Reader {
 
   const JsonFile file_;
   const workload::Workload* workload_ = nullptr;
-  std::set<std::string> taken_;
+  std::set<std::string> taken_, freed_;
 };
 
 }  // namespace

@@ -44,7 +44,8 @@ const json& schema_at(const json& schema, const json& root, const std::vector<st
       node = &node->at("items");
     } else {
       *value = &(*value)->at(part);
-      node = &node->at("properties").at(part);
+      const bool named = node->contains("properties") && node->at("properties").contains(part);
+      node = named ? &node->at("properties").at(part) : &node->at("additionalProperties");
     }
     node = resolve(node, **value);
   }

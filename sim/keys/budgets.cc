@@ -188,18 +188,21 @@ ordered_json Budgets::document(const std::vector<ordered_json>& runs) const {
 std::string finding(const ordered_json& document) {
   // The least budget with a row that neither gives anything away, in any context that there may be,
   // nor takes keys from a class.
-  std::optional<unsigned> enough, most;
+  std::optional<unsigned> enough, least, most;
   std::string how;
+  double price = 0;
   const ordered_json* cheapest = nullptr;  // of the largest budget below
   for (const ordered_json& row : document["rows"]) {
     const auto budget = row["budget"].get<unsigned>();
     most = std::max(most.value_or(0), budget);
-    const bool clean =
-        !row.contains("refused") && row["reaches_more"] == 0 && row["evictions"] == 0;
-    if (clean && (!enough || budget < *enough)) {
-      enough = budget;
-      how = row["strategy"].get<std::string>();
-    }
+    least = std::min(least.value_or(budget), budget);
+    if (row.contains("refused") || row["reaches_more"] != 0 || row["evictions"] != 0) continue;
+    const auto overhead = row["overhead_percent"].get<double>();
+    const bool better = !enough || budget < *enough || (budget == *enough && overhead < price);
+    if (!better) continue;
+    enough = budget;
+    price = overhead;
+    how = row["strategy"].get<std::string>();
   }
   if (!most) return "No budget was asked about.";
   for (const ordered_json& row : document["rows"]) {
@@ -207,15 +210,16 @@ std::string finding(const ordered_json& document) {
     if (row["strategy"] != "optimal" && row["strategy"] != "shared-balanced") continue;
     if (cheapest == nullptr || row["budget"] > (*cheapest)["budget"]) cheapest = &row;
   }
+  const std::string with = fmt::format(
+      "with '{}' no context reaches what it does not use, and no class waits for a key.", how);
   std::string text =
-      enough ? fmt::format(
-                   "From {} keys on nothing is gained: with '{}' no context reaches what it "
-                   "does not use, and no class waits for a key.",
-                   *enough, how)
-             : fmt::format(
-                   "{} keys are not enough: each assignment gives rights away or takes "
-                   "keys from classes.",
-                   *most);
+      !enough ? fmt::format(
+                    "{} keys are not enough for the strategies asked for: each assignment "
+                    "gives rights away or takes keys from classes.",
+                    *most)
+      : *enough == *least
+          ? fmt::format("{} keys, the least asked for, are enough: {}", *enough, with)
+          : fmt::format("From {} keys on nothing is gained: {}", *enough, with);
   if (cheapest != nullptr) {
     std::vector<std::string> groups;
     for (const ordered_json& group : (*cheapest)["shared"]) {

@@ -221,7 +221,10 @@ Needs needs_of(const Demand& demand, bool secret) {
   for (std::size_t i = 0; i < demand.classes.size(); ++i) out.all += counts(i);
   for (const ContextDemand& c : demand.contexts) {
     unsigned uses = 0;
-    for (std::size_t i = 0; i < c.uses.size(); ++i) uses += c.uses[i] && counts(i);
+    for (std::size_t i = 0; i < c.uses.size(); ++i) {
+      const bool held = c.uses[i] || (!c.around.empty() && c.around[i]);
+      uses += held && counts(i) ? 1 : 0;
+    }
     out.at_once = std::max(out.at_once, uses);
   }
   return out;

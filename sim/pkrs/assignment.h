@@ -26,6 +26,8 @@ struct ContextDemand {
   std::string name;
   std::vector<bool> uses;    // by class: it writes it, or of a secret reads it
   std::uint64_t weight = 1;  // of its time
+  // By class: a context around it uses it, which needs its key meanwhile. Empty: there is none.
+  std::vector<bool> around = {};
 };
 struct Demand {
   std::vector<ClassDemand> classes;

@@ -30,10 +30,11 @@ std::string groups(const ordered_json& shared) {
 std::string keys_table(const ordered_json& document, const TableStyle& style) {
   const ordered_json& configuration = document["configuration"];
   std::string out = wrapped(
-      fmt::format("{}: {} classes of {}, {} on {} cores of {}, {}",
+      fmt::format("{}: {} classes of {}, {} on {} core{} of {}, {}",
                   document["workload"]["name"].get<std::string>(), document["classes"].size(),
                   document["classes_file"].get<std::string>(), policy_name(document),
-                  configuration["cores"].get<unsigned>(), configuration["core"].get<std::string>(),
+                  configuration["cores"].get<unsigned>(), configuration["cores"] == 1 ? "" : "s",
+                  configuration["core"].get<std::string>(),
                   memory_size(configuration["memory_bytes"].get<std::uint64_t>())),
       style);
   Table table({{"", "overhead"},
@@ -66,7 +67,7 @@ std::string keys_table(const ordered_json& document, const TableStyle& style) {
     }
   }
   out += "\n" + table.print(style);
-  out += "\nwhat shares a key, and why there is no assignment\n";
+  if (!notes.empty()) out += "\nwhat shares a key, and why there is no assignment\n";
   for (const std::string& note : notes) out += wrapped("  " + note, style);
   out += "\n" + wrapped(document["finding"].get<std::string>(), style);
   return out;

@@ -145,6 +145,14 @@ TEST(AttackFile, MistakesAreToldWithWhatIsValid) {
   EXPECT_EQ(error_of(R"({"after": "all", "do": "dma"})", goal), "/strikes/0: missing key 'page'");
   EXPECT_EQ(error_of(R"({"during": "all", "do": "dma", "page": {"root_of": "t"}})", goal),
             "/strikes/0: 'when' belongs to 'during'");
+  const std::string take = R"({"after": "all", "do": "take", "page": "a"},)";
+  const std::string free = R"({"after": "all", "do": "free", "page": "a"})";
+  EXPECT_EQ(error_of(take + free + "," + free, goal),
+            "/strikes/2: 'a' is free already; a double free is not modelled");
+  EXPECT_EQ(error_of(R"({"after": "all", "do": "dma", "page": {"linear_table_of": "a"}})", goal),
+            "/strikes/0/page/linear_table_of: no take before this has a page 'a'");
+  EXPECT_EQ(error_of(R"({"during": "all", "when": "window", "do": "dma", "page": "marked"})", goal),
+            "/strikes/0/page: 'marked' is a page during marking and unmarking alone");
 }
 
 }  // namespace

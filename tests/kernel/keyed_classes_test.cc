@@ -281,6 +281,27 @@ TEST(ClassesFile, MistakesAreToldWithLineAndTheNearestName) {
             "2:74: /contexts/0/inside: contexts lie inside one another");
 }
 
+TEST(ClassesFile, ARateThatIsNoneIsAViolationAndNoDefect) {
+  const std::string text =
+      R"({"name": "n", "classes": [{"name": "alpha", "source": "s", "objects": 1, "bytes": 64}],)"
+      R"("contexts": [{"name": "c", "source": "s", "writes": ["alpha"], "calls": {"open": "1"}}]})";
+  EXPECT_NE(error_of(text).find("/contexts/0/calls/open: expected number"), std::string::npos)
+      << error_of(text);
+}
+
+// Each holds its class while the next is entered within it.
+TEST(KeyedClasses, NestedContextsNeedTheirVirtualKeysAtOnce) {
+  Classes classes = page_tables_alone();
+  for (std::size_t i = 1; i <= 4; ++i) {
+    classes.classes.push_back(protected_class("class" + std::to_string(i), 1, false));
+    classes.contexts.push_back(context("context" + std::to_string(i), {i}));
+    if (i > 1) classes.contexts[i].inside = i - 1;
+  }
+  // Key 0, page tables, the parked, and four.
+  EXPECT_NE(with(classes, pkrs::Strategy::kVirtualised, 6).classes->assignment.refusal, "");
+  EXPECT_EQ(with(classes, pkrs::Strategy::kVirtualised, 7).classes->assignment.refusal, "");
+}
+
 TEST(ClassesFile, TheShippedOneHasTheProposedUsers) {
   const Classes linux = read_classes(kpksim::test::source_path("classes/linux.json"));
   EXPECT_EQ(linux.classes.size(), 10u);

@@ -146,6 +146,12 @@ pkrs::Demand demand_of(const Classes& classes, const std::vector<std::uint64_t>&
     pkrs::ContextDemand demand{c.name, std::vector<bool>(classes.classes.size()), weights[i]};
     for (const std::size_t of : c.writes) demand.uses[of] = true;
     for (const std::size_t of : c.reads) demand.uses[of] = true;
+    demand.around.resize(classes.classes.size());
+    for (std::size_t at = c.inside; at != ClassContext::kNowhere;
+         at = classes.contexts[at].inside) {
+      for (const std::size_t of : classes.contexts[at].writes) demand.around[of] = true;
+      for (const std::size_t of : classes.contexts[at].reads) demand.around[of] = true;
+    }
     out.contexts.push_back(std::move(demand));
   }
   return out;
