@@ -361,7 +361,6 @@ class Battle {
   }
 
   // --- the verdict -----------------------------------------------------------------------------
-  void judge() { verdict_.outcome = outcome(); }
   Outcome outcome() {
     if (const auto proof = reached()) {
       verdict_.proof = *proof;

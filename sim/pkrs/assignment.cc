@@ -303,10 +303,6 @@ bool may_share(const Demand& demand, std::size_t a, std::size_t b) {
   return demand.classes[a].secret == demand.classes[b].secret;
 }
 
-Cost cost_of_sharing(const Demand& demand, std::size_t a, std::size_t b) {
-  return cost_of(demand, {a, b});
-}
-
 Cost cost_of(const Demand& demand, const Group& group) {
   Cost sum = 0;
   for (const ContextDemand& c : demand.contexts) {

@@ -11,8 +11,6 @@ namespace kpksim::pkrs {
 
 using Group = std::vector<std::size_t>;  // of classes
 
-// Weight × bytes that sharing of the two adds: for each context that uses one and not the other.
-Cost cost_of_sharing(const Demand& demand, std::size_t a, std::size_t b);
 // What a group costs in all: a context that uses one of it reaches all of it.
 Cost cost_of(const Demand& demand, const Group& group);
 bool may_share(const Demand& demand, std::size_t a, std::size_t b);

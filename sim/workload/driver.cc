@@ -48,9 +48,6 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     result.rcu_before = system.rcu.pending();
     result.rcu_added = system.rcu.tables();
     result.tasks_before = kernel_.task_count();
-    if (result.creds) {
-      result.creds = since(*result.creds, system.creds->statistics(), kernel::kCredStatistics);
-    }
     result.forced_flushes = system.forced_flushes;
     const kernel::AllocatorStatistics allocator = system.allocator->statistics();
     if (system.creds) result.creds = system.creds->statistics();
