@@ -3,6 +3,7 @@
 #include <map>
 
 #include "sim/kernel/x86_tlb.h"
+#include "sim/mmu/regime.h"
 #include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
@@ -19,6 +20,15 @@ mmu::Descriptor whole_run(const mmu::PhysicalMemory& memory, const mmu::WalkResu
     if (is_dirty(d)) run = run.with(mmu::field::kAp2, 0);
   }
   return run;
+}
+
+// A clean entry of a page that another core has marked dirty since: a write through it makes a
+// walk, which finds the page dirty, and nobody has to invalidate it.
+bool hardware_dirties(const mmu::Registers& regs, const mmu::TlbEntry& entry,
+                      const mmu::WalkResult& now) {
+  const mmu::Descriptor cached = entry.leaf.descriptor;
+  return mmu::permission_controls(regs).hw_dirty && is_writable(cached) && !is_dirty(cached) &&
+         is_dirty(now.descriptor);
 }
 
 // The walker's cache of stage 2: what it holds finds its way into the TLBs with the next walks.
@@ -107,9 +117,11 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
             !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==
                               now.base + (offset & ((1ull << now.page_bits) - 1));
         // Also an entry that allows less than the tables is wrong: the access would fault for ever.
-        const bool same_rights =
-            ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & kCachedRights) == 0 &&
-            now.stage2_rights == entry.leaf.stage2_rights;
+        const std::uint64_t rights = hardware_dirties(regs, entry, now)
+                                         ? kCachedRights & ~mmu::field::kAp2.mask()
+                                         : kCachedRights;
+        const bool same_rights = ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & rights) == 0 &&
+                                 now.stage2_rights == entry.leaf.stage2_rights;
         // A block entry over a table: break-before-make was not kept. The linear map's blocks are
         // split in place (FEAT_BBM level 2).
         const bool same_size =
