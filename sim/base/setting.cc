@@ -35,6 +35,19 @@ Setting parse_setting_key(const std::string& key, const std::string& place) {
   return setting;
 }
 
+namespace {
+
+// JSON is UTF-8: a text in another encoding cannot be part of a document.
+std::string text_as_json(const std::string& value, const std::string& place) {
+  try {
+    return dump(json(value));
+  } catch (const json::type_error&) {
+    throw InputError(place + ": the value is not UTF-8");
+  }
+}
+
+}  // namespace
+
 Setting parse_setting(const std::string& text) {
   const std::string place = "--set " + text;
   const std::size_t equals = text.find('=');
@@ -43,7 +56,7 @@ Setting parse_setting(const std::string& text) {
   }
   Setting setting = parse_setting_key(text.substr(0, equals), place);
   const std::string value = text.substr(equals + 1);
-  setting.value = json::accept(value) ? value : dump(json(value));
+  setting.value = json::accept(value) ? value : text_as_json(value, place);
   return setting;
 }
 
