@@ -92,20 +92,6 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   set_ptes(entry - ((va - base) >> kPageShift) * 8, base, d, pages, core);
 }
 
-// alloc_anon_folio(): the largest size that is allowed, fits into the VMA and finds no entry in its
-// way; 0: a page.
-unsigned Mm::folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core) {
-  for (unsigned order = kPmdShift - kPageShift - 1; order >= 2; --order) {
-    if (!folio_allowed(vma, va, order)) continue;
-    const unsigned pages = 1u << order;
-    const PhysAddr first = entry - ((va - align_down(va, pages * kPageSize)) >> kPageShift) * 8;
-    unsigned empty = 0;
-    while (empty < pages && is_none(read(core, first + empty * 8))) ++empty;
-    if (empty == pages) return order;
-  }
-  return 0;
-}
-
 // expand_stack(): down to `va`, if the limit allows it.
 bool Mm::grow_stack(std::uint64_t va, cpu::Core& core) {
   const auto above = vmas_.first_above(va);

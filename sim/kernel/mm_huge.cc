@@ -22,17 +22,32 @@ Pfn Mm::withdraw_table() {
 // thp_vma_allowable_order() and thp_vma_suitable_order()
 bool Mm::folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const {
   if (vma.file || vma.special || vma.grows_down) return false;
-  const std::uint64_t size = kPageSize << order, base = align_down(va, size);
-  if (base < vma.start || base + size > vma.end) return false;
   switch (vma.huge) {
     case HugeAdvice::kNoHugepage:
       return false;
     case HugeAdvice::kHugepage:
-      return system_.huge_pages(order) != HugePages::kNever;
+      if (system_.huge_pages(order) == HugePages::kNever) return false;
+      break;
     case HugeAdvice::kDefault:
-      return system_.huge_pages(order) == HugePages::kAlways;
+      if (system_.huge_pages(order) != HugePages::kAlways) return false;
+      break;
   }
-  return false;
+  const std::uint64_t size = kPageSize << order, base = align_down(va, size);
+  return base >= vma.start && base + size <= vma.end;
+}
+
+// alloc_anon_folio(): the largest size that is allowed, fits into the VMA and finds no entry in its
+// way; 0: a page.
+unsigned Mm::folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core) {
+  for (unsigned order = kPmdShift - kPageShift - 1; order >= 2; --order) {
+    if (!folio_allowed(vma, va, order)) continue;
+    const unsigned pages = 1u << order;
+    const PhysAddr first = entry - ((va - align_down(va, pages * kPageSize)) >> kPageShift) * 8;
+    unsigned empty = 0;
+    while (empty < pages && is_none(read(core, first + empty * 8))) ++empty;
+    if (empty == pages) return order;
+  }
+  return 0;
 }
 
 // do_huge_pmd_anonymous_page(); false: with small pages, then.

@@ -12,6 +12,7 @@ constexpr unsigned kSoftirqPasses = 10;     // MAX_SOFTIRQ_RESTART
 
 template <typename Container>
 void append(Container& to, Container& from) {
+  if (from.empty()) return;
   if (to.empty()) return std::swap(to, from);
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   from.clear();

@@ -260,6 +260,7 @@ void System::check_broken(const AddressSpace& space, VirtAddr start, VirtAddr en
 }
 
 void System::free_tables(cpu::Core& core, const std::vector<Pfn>& freed) {
+  if (freed.empty()) return;  // as after most calls and faults
   const InterruptContext softirq(tables);
   for (const Pfn table : freed) free_table(core, table);
 }

@@ -58,15 +58,7 @@ std::uint64_t por_with(const PermissionControls& c, bool as_user, unsigned index
   return index < kFieldsOfPor ? c.por_el1 : c.more_por_el1[index / kFieldsOfPor - 1];
 }
 
-}  // namespace
-
-Rights overlay_rights(std::uint64_t por, unsigned index) {
-  const std::uint64_t f = (por >> (4 * index)) & 0xf;
-  if (f & 8) return {};  // reserved: none
-  return {(f & 1) != 0, (f & 4) != 0, (f & 2) != 0};
-}
-
-Composition compose(const LeafPermission& leaf, const PermissionControls& c) {
+inline Composition composition_of(const LeafPermission& leaf, const PermissionControls& c) {
   Composition out;
   const std::uint64_t d = leaf.descriptor;
   if (c.pie) {
@@ -95,8 +87,20 @@ Composition compose(const LeafPermission& leaf, const PermissionControls& c) {
   return out;
 }
 
+}  // namespace
+
+Rights overlay_rights(std::uint64_t por, unsigned index) {
+  const std::uint64_t f = (por >> (4 * index)) & 0xf;
+  if (f & 8) return {};  // reserved: none
+  return {(f & 1) != 0, (f & 4) != 0, (f & 2) != 0};
+}
+
+Composition compose(const LeafPermission& leaf, const PermissionControls& controls) {
+  return composition_of(leaf, controls);
+}
+
 Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Access& access) {
-  const Composition composition = compose(leaf, c);
+  const Composition composition = composition_of(leaf, c);
   const bool as_user = access.el == 0 || access.unprivileged;
   Base base = as_user ? composition.unprivileged : composition.privileged;
   const bool fetch = access.kind == AccessKind::kExecute;
@@ -146,7 +150,7 @@ Verdict check(const LeafPermission& leaf, const PermissionControls& c, const Acc
 }
 
 FastRights fast_rights(const LeafPermission& leaf, const PermissionControls& c) {
-  const Composition composition = compose(leaf, c);
+  const Composition composition = composition_of(leaf, c);
   const bool clean = bit(leaf.descriptor, kNDirtyBit) && (c.pie || c.hw_dirty);
   const auto bits = [&](const Base& base) {
     Rights r = base.rights;
