@@ -40,6 +40,8 @@ constexpr const char* kUsage =
     "  attack [SCENARIO...]  what data-only attacks reach under policies\n"
     "  explain RESULT [PHASE]\n"
     "                        where the cycles of the differences between policies went\n"
+    "  report RESULT... -o report.html\n"
+    "                        results as one HTML file: findings, charts, tables\n"
     "  list policies|cores|kernels|workloads|attacks\n"
     "                        what there is to name\n"
     "  conform FILE...       replay vectors of the architecture (JSON lines, plain, .gz, .zst)\n"
@@ -63,10 +65,11 @@ struct Command {
   int (*run)(const Arguments&);
 };
 constexpr Command kCommands[] = {
-    {"compare", app::compare}, {"run", app::run},         {"sweep", app::sweep},
-    {"diff", app::diff},       {"config", app::config},   {"keys", app::keys},
-    {"attack", app::attack},   {"explain", app::explain}, {"validate", app::validate},
-    {"list", app::list},       {"conform", app::conform}, {"translate", app::translate}};
+    {"compare", app::compare},    {"run", app::run},         {"sweep", app::sweep},
+    {"diff", app::diff},          {"config", app::config},   {"keys", app::keys},
+    {"attack", app::attack},      {"explain", app::explain}, {"validate", app::validate},
+    {"report", app::report},      {"list", app::list},       {"conform", app::conform},
+    {"translate", app::translate}};
 
 const Command& command_named(const std::string& name) {
   Arguments known;

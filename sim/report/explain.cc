@@ -3,14 +3,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
+#include "sim/report/costs.h"
 #include "sim/report/text_table.h"
 
 namespace kpksim::report {
@@ -18,91 +17,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// The kinds of cost, and the events of the document that each is made of: those that a paragraph
-// counts, and further ones. A name that ends with _ is the beginning of several. What no kind names
-// is "other".
-using Names = std::vector<std::string_view>;
-struct Kind {
-  const char* name;
-  Names counted, further;
-};
-const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> all = {
-      {"ISB", {"isb"}, {"in_flight"}},
-      {"MSR and MRS of the key register", {"msr_por_el1", "mrs_por_el1"}, {}},
-      {"MOV to and from CR0", {"mov_to_cr0", "mov_from_cr0"}, {}},
-      {"TLB invalidation and waiting for it",
-       {"tlbi_"},
-       {"dsb_ish", "dsb_nsh", "dsb_osh", "dvm_", "ipi", "ipi_more"}},
-      {"ordering of table writes", {"dsb_ishst", "store_drain"}, {}},
-      {"loads and stores of tables", {"load", "store"}, {"atomic"}},
-      {"cache misses", {"cache_"}, {}},
-      {"TLB misses and walks", {"walk"}, {"walk_read", "l2_tlb_hit", "hardware_update"}},
-      {"zeroing and copying pages", {"page_"}, {}},
-      {"instructions of kernel paths", {"instruction", "loop_instruction"}, {"code_line"}},
-      {"the program's own instructions", {"user_instruction"}, {"user_access"}},
-      {"exceptions", {"exception_", "hvc"}, {"eret"}},
-      {"other", {}, {}}};
-  return all;
-}
-
-bool among(const Names& names, std::string_view event) {
-  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
-    return name.ends_with('_') ? event.starts_with(name) : event == name;
-  });
-}
-
-const Kind& kind_of(std::string_view event) {
-  for (const Kind& kind : kinds()) {
-    if (among(kind.counted, event) || among(kind.further, event)) return kind;
-  }
-  return kinds().back();
-}
-
-using Sums = std::map<std::string, std::int64_t>;
-
-// What one run or phase spent, by kind of cost, and how often the events happened.
-struct Spent {
-  std::int64_t total = 0;
-  Sums by_kind, by_cause, events;
-};
-
-Spent spent(const ordered_json& part) {
-  Spent out;
-  out.total = part["cycles"]["total"].get<std::int64_t>();
-  for (const auto& [event, n] : part["cycles"]["by_event"].items()) {
-    out.by_kind[kind_of(event).name] += n.get<std::int64_t>();
-  }
-  for (const auto& [cause, n] : part["cycles"]["by_cause"].items()) {
-    out.by_cause[cause] += n.get<std::int64_t>();
-  }
-  for (const auto& [event, e] : part["events"].items()) {
-    out.events[event] = e["total"].get<std::int64_t>();
-  }
-  return out;
-}
-
-Sums operator-(const Sums& a, const Sums& b) {
-  Sums out = a;
-  for (const auto& [name, n] : b) out[name] -= n;
-  return out;
-}
-Spent operator-(const Spent& a, const Spent& b) {
-  return {a.total - b.total, a.by_kind - b.by_kind, a.by_cause - b.by_cause, a.events - b.events};
-}
-
 std::string signed_number(std::int64_t n) {
   if (n == 0) return "0";
   return (n > 0 ? "+" : "-") + grouped(static_cast<std::uint64_t>(n > 0 ? n : -n));
-}
-
-// Descending by size of the contribution; equal ones by name.
-std::vector<std::pair<std::string, std::int64_t>> ranked(const Sums& sums) {
-  std::vector<std::pair<std::string, std::int64_t>> out(sums.begin(), sums.end());
-  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
-    return std::abs(a.second) > std::abs(b.second);
-  });
-  return out;
 }
 
 const ordered_json& part_of(const ordered_json& run, const std::string& phase) {
@@ -129,21 +46,21 @@ const ordered_json& run_of(const std::vector<const ordered_json*>& runs,
 }
 
 // "47 % ISB (2,106,510 more)", or without "more" of what one run alone spent.
-std::string share(const std::string& kind, std::int64_t cycles, const Spent& difference,
-                  bool alone = false) {
-  std::int64_t counted = 0;
-  for (const auto& [event, n] : difference.events) {
-    const Kind& of = kind_of(event);
-    if (of.name == kind && among(of.counted, event)) counted += n;
-  }
-  const double percent = 100 * static_cast<double>(cycles) / static_cast<double>(difference.total);
+std::string text_of(const Share& share, bool alone) {
   const std::string count =
-      counted == 0 ? ""
-                   : fmt::format(" ({}{})", grouped(static_cast<std::uint64_t>(std::abs(counted))),
-                                 alone         ? ""
-                                 : counted > 0 ? " more"
-                                               : " fewer");
-  return fmt::format("{:.0f} % {}{}", percent, kind, count);
+      share.counted == 0
+          ? ""
+          : fmt::format(" ({}{})", grouped(static_cast<std::uint64_t>(std::abs(share.counted))),
+                        alone               ? ""
+                        : share.counted > 0 ? " more"
+                                            : " fewer");
+  return fmt::format("{:.0f} % {}{}", 100 * share.part, share.kind, count);
+}
+
+std::string list_of(const std::vector<Share>& shares, bool alone = false) {
+  std::string text;
+  for (const Share& share : shares) text += (text.empty() ? "" : ", ") + text_of(share, alone);
+  return text;
 }
 
 std::string paragraph(const std::string& policy, const std::string& base_policy, const Spent& base,
@@ -159,18 +76,9 @@ std::string paragraph(const std::string& policy, const std::string& base_policy,
     text += fmt::format(" ({:+.2f} %)", 100 * static_cast<double>(difference.total) /
                                             static_cast<double>(base.total));
   }
-  // The kinds that make up all but a twentieth of it, then what works against it.
-  std::string mainly, against;
-  double explained = 0;
-  for (const auto& [kind, cycles] : ranked(difference.by_kind)) {
-    const double part = static_cast<double>(cycles) / static_cast<double>(difference.total);
-    if (part <= -0.01) against += (against.empty() ? "" : ", ") + share(kind, cycles, difference);
-    if (part < 0.01 || explained > 0.95) continue;
-    explained += part;
-    mainly += (mainly.empty() ? "" : ", ") + share(kind, cycles, difference);
-  }
-  text += ". Of the difference: " + mainly;
-  if (!against.empty()) text += "; against it: " + against;
+  const Shares shares = shares_of(difference);
+  text += ". Of the difference: " + list_of(shares.mainly);
+  if (!shares.against.empty()) text += "; against it: " + list_of(shares.against);
   const auto causes = ranked(difference.by_cause);
   if (!causes.empty()) {
     text += fmt::format(
@@ -186,15 +94,7 @@ std::string paragraph_alone(const std::string& policy, const Spent& all) {
   std::string text =
       fmt::format("{}: {} cycles", policy, grouped(static_cast<std::uint64_t>(all.total)));
   if (all.total == 0) return text + ".";
-  std::string mainly;
-  double explained = 0;
-  for (const auto& [kind, cycles] : ranked(all.by_kind)) {
-    const double part = static_cast<double>(cycles) / static_cast<double>(all.total);
-    if (part < 0.01 || explained > 0.95) continue;
-    explained += part;
-    mainly += (mainly.empty() ? "" : ", ") + share(kind, cycles, all, true);
-  }
-  return text + ". Of them: " + mainly + ".";
+  return text + ". Of them: " + list_of(shares_of(all).mainly, true) + ".";
 }
 
 // The rows of `names` that are not 0 everywhere.
@@ -264,11 +164,9 @@ std::string explain_workload(const std::vector<const ordered_json*>& runs,
                           style);
   }
   Table table(labels);
-  std::vector<std::string_view> kind_names;
-  for (const Kind& kind : kinds()) kind_names.push_back(kind.name);
   const std::string cycles = alone ? "Cycles" : "More cycles";
   table.section(cycles + ", by kind of cost");
-  rows(table, kind_names, differences, number,
+  rows(table, cost_kinds(), differences, number,
        [](const Spent& s) -> const Sums& { return s.by_kind; });
   table.row(total);
   table.section(cycles + ", by what the kernel was doing");

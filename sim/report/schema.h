@@ -1,8 +1,10 @@
 #pragma once
+// JSON Schemas (draft 7) of the documents that kpksim writes, the same texts as in docs/.
 
 namespace kpksim::report {
 
-// JSON Schema (draft 7) of a result document, the same text as docs/result.schema.json.
-extern const char* const kResultSchema;
+extern const char* const kResultSchema;        // docs/result.schema.json: run, compare
+extern const char* const kAttackResultSchema;  // docs/attack.schema.json
+extern const char* const kKeysSchema;          // docs/keys.schema.json
 
 }  // namespace kpksim::report

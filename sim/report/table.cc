@@ -8,13 +8,8 @@
 #include <vector>
 
 #include "sim/base/printable.h"
-#include "sim/cpu/statistics.h"
 #include "sim/kernel/cause.h"
-#include "sim/kernel/kernel_data.h"
-#include "sim/kernel/linear_map.h"
-#include "sim/kernel/object/cred.h"
-#include "sim/kernel/pgalloc/allocator.h"
-#include "sim/report/event_labels.h"
+#include "sim/report/quantities.h"
 #include "sim/report/text_table.h"
 
 namespace kpksim::report {
@@ -22,11 +17,6 @@ namespace kpksim::report {
 using nlohmann::ordered_json;
 
 namespace {
-
-std::uint64_t event(const ordered_json& part, std::string_view name) {
-  const auto it = part["events"].find(std::string(name));
-  return it == part["events"].end() ? 0 : (*it)["total"].get<std::uint64_t>();
-}
 
 std::uint64_t cycles_of(const ordered_json& part) {
   return part["cycles"]["total"].get<std::uint64_t>();
@@ -38,147 +28,32 @@ std::string overhead(std::uint64_t cycles, std::uint64_t base) {
                      (static_cast<double>(cycles) / static_cast<double>(base) - 1) * 100);
 }
 
+using Parts = std::vector<const ordered_json*>;
 using Value = std::function<std::uint64_t(const ordered_json&)>;
 
-// Fills the sections that comparison and single run share. `parts`: one for each column.
-class Counts {
- public:
-  // x86: of runs on an x86-64 core.
-  Counts(Table& table, const std::vector<const ordered_json*>& parts, bool x86)
-      : table_(table), parts_(parts), x86_(x86) {}
+// A row, unless all of it is zero and it need not be shown then.
+void count_row(Table& table, const Parts& parts, std::string name, const Value& value,
+               bool always = false) {
+  Row row{std::move(name), {}};
+  bool any = always;
+  for (const ordered_json* part : parts) {
+    const std::uint64_t n = value(*part);
+    any |= n != 0;
+    row.cells.push_back(grouped(n));
+  }
+  if (any) table.row(std::move(row));
+}
 
-  // A row, unless all of it is zero and it need not be shown then.
-  void row(std::string name, const Value& value, bool always = false) {
-    Row row{std::move(name), {}};
-    bool any = always;
-    for (const ordered_json* part : parts_) {
-      const std::uint64_t n = value(*part);
-      any |= n != 0;
-      row.cells.push_back(grouped(n));
-    }
-    if (any) table_.row(std::move(row));
+// The sections that comparison and single run share. `parts`: one for each column.
+void count_rows(Table& table, const Parts& parts, bool x86) {
+  std::string section;
+  for (const Quantity& q : quantities(parts, x86)) {
+    if (q.section != section) table.section(section = q.section);
+    count_row(
+        table, parts, q.name, [&](const ordered_json& part) { return q.read(part).value; },
+        q.always);
   }
-  void events(std::initializer_list<cpu::Event> list) {
-    for (const cpu::Event e : list) {
-      const std::string name(cpu::kEventInfo[static_cast<std::size_t>(e)].name);
-      row(
-          std::string(event_label(e, x86_)),
-          [&](const ordered_json& part) { return event(part, name); }, e == cpu::Event::kMsrPor);
-    }
-  }
-  template <class S, std::size_t N>
-  void statistics(const std::string& group, const std::array<Statistic<S>, N>& list) {
-    for (const Statistic<S>& s : list) {
-      row(std::string(s.description), [&](const ordered_json& part) {
-        const auto it = part.find(group);  // some only a policy with this part has
-        return it == part.end() ? 0 : (*it)[std::string(s.name)].template get<std::uint64_t>();
-      });
-    }
-  }
-
-  // What only some allocators count, by its name.
-  void own_statistics() {
-    std::vector<std::string> known;
-    known.reserve(kernel::kAllocatorStatistics.size());
-    for (const auto& s : kernel::kAllocatorStatistics) known.emplace_back(s.name);
-    for (const ordered_json* part : parts_) {
-      for (const auto& [key, value] : (*part)["allocator"].items()) {
-        const std::string name = key;
-        if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-        known.push_back(name);
-        std::string label = name;
-        std::replace(label.begin(), label.end(), '_', ' ');
-        row(label,
-            [&](const ordered_json& p) { return p["allocator"].value(name, std::uint64_t{0}); });
-      }
-    }
-  }
-
-  void all() {
-    using cpu::Event;
-    table_.section("TLB invalidations, by operation");
-    for (std::size_t e = 0; e <= static_cast<std::size_t>(Event::kTlbiLast); ++e) {
-      events({static_cast<Event>(e)});
-    }
-    table_.section("TLB invalidations, by reason");
-    for (const std::string_view cause : kernel::kCauseNames) {
-      row(std::string(cause), [&](const ordered_json& part) {
-        std::uint64_t sum = 0;
-        for (const auto& [name, e] : part["events"].items()) {
-          if (!name.starts_with("tlbi_")) continue;
-          sum += e["by_cause"].value(std::string(cause), std::uint64_t{0});
-        }
-        return sum;
-      });
-    }
-    if (x86_) {
-      table_.section("The key register and other cores");
-      events({Event::kMsrPor, Event::kMrsPor, Event::kMovToCr0, Event::kMovFromCr0, Event::kMsrTtbr,
-              Event::kIpi, Event::kIpiMore, Event::kDsbIsh});
-    } else {
-      table_.section("Barriers and the key register");
-      events({Event::kMsrPor, Event::kMrsPor, Event::kMovToCr0, Event::kMovFromCr0, Event::kIsb,
-              Event::kDsbIsh, Event::kDsbIshst, Event::kDsbNsh});
-    }
-    table_.section("Faults and exceptions");
-    events({Event::kFaultTranslation, Event::kFaultAccessFlag, Event::kFaultPermission,
-            Event::kFaultOverlay, Event::kFaultAddressSize, Event::kExceptionEl0,
-            Event::kExceptionEl1, Event::kHvc});
-    table_.section("Memory accesses");
-    events({Event::kUserAccess, Event::kLoad, Event::kStore, Event::kL2TlbHit, Event::kWalk,
-            Event::kPageZero, Event::kPageCopy});
-    table_.section("Page tables");
-    row(
-        "page-table entries written",
-        [](const ordered_json& p) { return p["page_table_writes"].get<std::uint64_t>(); }, true);
-    statistics("allocator", kernel::kAllocatorStatistics);
-    own_statistics();
-    table_.section("Linear map");
-    statistics("linear_map", kernel::kLinearMapStatistics);
-    table_.section("Credentials");
-    statistics("credentials", kernel::kCredStatistics);
-    table_.section("The kernel's own data in the TLBs");
-    statistics("kernel_data", kernel::kKernelDataStatistics);
-    exposure();
-  }
-
-  // Bytes on average over the time of all cores, and windows.
-  void exposure() {
-    table_.section("Page tables that a stray store could have written: bytes, on average");
-    constexpr std::array<std::array<const char*, 2>, 3> kOwners = {
-        {{"own", "of the process itself"}, {"kernel", "of the kernel"}, {"other", "of others"}}};
-    for (const char* when : {"at_rest", "in_windows"}) {
-      for (const auto& [key, text] : kOwners) {
-        const std::string owner = key;
-        row(fmt::format("{}, {}", when[0] == 'a' ? "at rest" : "in windows", text),
-            [&, owner](const ordered_json& p) {
-              const std::uint64_t cycles = cycles_of(p);
-              const auto sum = p["exposure"][when][owner].get<std::uint64_t>();
-              return cycles == 0 ? 0
-                                 : static_cast<std::uint64_t>(static_cast<double>(sum) * 1000 /
-                                                              static_cast<double>(cycles));
-            });
-      }
-    }
-    table_.section("Windows");
-    const auto figure = [&](const char* label, const char* key) {
-      row(label, [key](const ordered_json& p) { return p["exposure"][key].get<std::uint64_t>(); });
-    };
-    figure("windows", "windows");
-    row("cycles of one, on average", [](const ordered_json& p) {
-      const ordered_json& e = p["exposure"];
-      const auto n = e["windows"].get<std::uint64_t>();
-      return n == 0 ? 0 : e["window_cycles"].get<std::uint64_t>() / n;
-    });
-    figure("stores in the largest", "largest_window_stores");
-    figure("cycles of the longest", "largest_window_cycles");
-  }
-
- private:
-  Table& table_;
-  const std::vector<const ordered_json*>& parts_;
-  bool x86_;
-};
+}
 
 bool is_x86(const ordered_json& run) { return run["configuration"].contains("architecture"); }
 
@@ -311,7 +186,7 @@ std::string compare_table(const ordered_json& document, const TableStyle& style)
     labels.push_back(policy_label(run));
   }
   Table table(labels);
-  Counts(table, totals, is_x86(*runs[0])).all();
+  count_rows(table, totals, is_x86(*runs[0]));
   const auto cycles = [&](const std::string& name, const Value& value) {
     const std::uint64_t base = value(*runs[0]);
     Row row{name, {grouped(base)}};
@@ -357,19 +232,17 @@ std::string policies_table(const ordered_json& document, const TableStyle& style
   const std::uint64_t base = cycles_of((*runs[0])["total"]);
   for (const ordered_json* run : runs) {
     const ordered_json& total = (*run)["total"];
-    std::uint64_t tlbis = 0;
-    for (const auto& [name, e] : total["events"].items()) {
-      if (name.starts_with("tlbi_")) tlbis += e["total"].get<std::uint64_t>();
-    }
-    table.row({policy_name(*run),
-               {run == runs[0] ? grouped(base) : overhead(cycles_of(total), base), grouped(tlbis),
-                grouped(event(total, "msr_por_el1") + event(total, "mov_to_cr0")),
-                grouped(sum(total["linear_map"], {"set_memory_pkey", "set_memory"})),
-                grouped(sum(total["linear_map"],
-                            {"split_pud", "split_contpmd", "split_pmd", "split_contpte"})),
-                grouped(sum(total["allocator"], {"cached"})), grouped(exposed(total, "at_rest")),
-                grouped(exposed(total, "in_windows")),
-                grouped(total["exposure"]["largest_window_cycles"].get<std::uint64_t>())}});
+    table.row(
+        {policy_name(*run),
+         {run == runs[0] ? grouped(base) : overhead(cycles_of(total), base),
+          grouped(tlb_invalidations(total).value),
+          grouped(event_count(total, "msr_por_el1").value + event_count(total, "mov_to_cr0").value),
+          grouped(sum(total["linear_map"], {"set_memory_pkey", "set_memory"})),
+          grouped(sum(total["linear_map"],
+                      {"split_pud", "split_contpmd", "split_pmd", "split_contpte"})),
+          grouped(sum(total["allocator"], {"cached"})), grouped(exposed(total, "at_rest")),
+          grouped(exposed(total, "in_windows")),
+          grouped(total["exposure"]["largest_window_cycles"].get<std::uint64_t>())}});
   }
   return title(*runs[0]) + table.print(style) +
          wrapped(
@@ -390,15 +263,14 @@ std::string run_table(const ordered_json& run, const TableStyle& style) {
   parts.push_back(&run["total"]);
   labels.push_back({"total"});
   Table table(labels);
-  Counts counts(table, parts, is_x86(run));
-  counts.all();
+  count_rows(table, parts, is_x86(run));
   table.section("Cycles, by cause");
   for (const std::string_view cause : kernel::kCauseNames) {
-    counts.row(std::string(cause), [&](const ordered_json& part) {
+    count_row(table, parts, std::string(cause), [&](const ordered_json& part) {
       return part["cycles"]["by_cause"].value(std::string(cause), std::uint64_t{0});
     });
   }
-  counts.row("all", cycles_of, true);
+  count_row(table, parts, "all", cycles_of, true);
   return title(run) + line("policy: " + policy_name(run)) + table.print(style) +
          remarks({&run}, style);
 }

@@ -1,0 +1,21 @@
+#pragma once
+// What other commands wrote, as checked JSON: for commands that show it to people.
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace kpksim::app {
+
+enum class DocumentKind : std::uint8_t { kResult, kAttack, kKeys, kSweep };
+
+struct Document {
+  DocumentKind kind = DocumentKind::kResult;
+  nlohmann::ordered_json content;
+};
+
+// Of run, compare, attack or keys (-o), or the store of a sweep, whose rows become an array.
+// InputError with the place: not such a document, or of another version.
+Document read_document(const std::string& path);
+
+}  // namespace kpksim::app
