@@ -26,13 +26,15 @@ struct Kind {
   unsigned version;
   const char* schema;
 };
-const std::array<Kind, 3>& kinds() {
-  static const std::array<Kind, 3> all = {
+const std::array<Kind, 4>& kinds() {
+  static const std::array<Kind, 4> all = {
       {{DocumentKind::kResult, "runs", "a result (run -o, compare -o)", report::kSchemaVersion,
         report::kResultSchema},
        {DocumentKind::kAttack, "scenarios", "verdicts of attacks (attack -o)", 1,
         report::kAttackResultSchema},
-       {DocumentKind::kKeys, "rows", "budgets of keys (keys -o)", 1, report::kKeysSchema}}};
+       {DocumentKind::kKeys, "rows", "budgets of keys (keys -o)", 1, report::kKeysSchema},
+       {DocumentKind::kValidation, "counts", "a validation (validate kernel -o)", 1,
+        report::kValidationSchema}}};
   return all;
 }
 

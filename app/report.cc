@@ -34,7 +34,8 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "kpksim report [options] RESULT... -o report.html\n"
       "One HTML file that opens offline: findings in words, charts and tables, in which each "
       "number\n"
-      "leads to its place in the document. RESULT is what run, compare, keys, attack or validate\n"
+      "leads to its place in the document. RESULT is what run, compare, keys, attack or validate "
+      "kernel\n"
       "wrote with -o, or a sweep's store");
   options.add_options()("output,o", text_option("--output", request.output),
                         "the HTML file to write")("title", text_option("--title", request.title),
@@ -69,6 +70,8 @@ std::vector<page::Chapter> chapters_of(const Document& document) {
       return {page::attack_chapter(document.content)};
     case DocumentKind::kKeys:
       return {page::keys_chapter(document.content)};
+    case DocumentKind::kValidation:
+      return {page::validation_chapter(document.content)};
     case DocumentKind::kSweep:
       return {page::sweep_chapter(document.content)};
   }

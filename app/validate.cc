@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "app/command_line.h"
@@ -14,8 +15,10 @@
 #include "app/options.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
+#include "sim/base/output_file.h"
 #include "sim/base/parallel.h"
 #include "sim/base/printable.h"
+#include "sim/report/result.h"
 #include "sim/validate/kernel_run.h"
 #include "sim/validate/reasons.h"
 #include "sim/workload/json.h"
@@ -28,7 +31,7 @@ using validate::Measurement;
 
 struct Request : CountsRequest {
   std::vector<std::string> files;
-  std::string phase, variant;
+  std::string phase, variant, output;
 };
 
 bool parse(const std::vector<std::string>& arguments, Request& request) {
@@ -37,7 +40,9 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "Holds the kernel model to what a real kernel executed, phase by phase; without FILE to the\n"
       "shipped measurements. Exit status 1 if a count is off");
   options.add_options()("phase", text_option("--phase", request.phase), "this phase alone")(
-      "variant", text_option("--variant", request.variant), "this variant alone");
+      "variant", text_option("--variant", request.variant), "this variant alone")(
+      "output,o", text_option("--output", request.output),
+      "write each count to this file (JSON), for kpksim report");
   add_counts_options(options, request);
   constexpr const char* kExamples =
       "  kpksim validate kernel\n"
@@ -117,6 +122,38 @@ std::string rows(const validate::PhaseCheck& check, validate::Reasons& reasons, 
   return text.empty() ? text : heading(*check.measurement) + "\n" + text;
 }
 
+// All counts as docs/validation.schema.json has them.
+nlohmann::ordered_json document_of(const std::vector<validate::PhaseCheck>& checks,
+                                   validate::Reasons& reasons) {
+  constexpr std::string_view kNames[] = {"exact", "within", "off"};
+  nlohmann::ordered_json out = {{"schema", 1},
+                                {"version", report::version()},
+                                {"validated", "kernel"},
+                                {"both_zero", validate::tally_of(checks).both_zero},
+                                {"counts", nlohmann::ordered_json::array()}};
+  for (const validate::PhaseCheck& check : checks) {
+    const Measurement& m = *check.measurement;
+    for (const validate::Row& row : check.rows) {
+      if (validate::both_zero(row)) continue;
+      nlohmann::ordered_json count = {{"phase", m.phase},
+                                      {"cpu", m.cpu},
+                                      {"variant", m.variant},
+                                      {"kernel", m.kernel},
+                                      {"counter", row.counter},
+                                      {"real", row.real},
+                                      {"model", row.model},
+                                      {"verdict", kNames[static_cast<unsigned>(row.verdict)]},
+                                      {"rule", validate::name_of(row.rule)}};
+      if (row.verdict == validate::Verdict::kOff) {
+        const std::string reason = reasons.of(row.counter, m.phase);
+        if (!reason.empty()) count["reason"] = reason;
+      }
+      out["counts"].push_back(std::move(count));
+    }
+  }
+  return out;
+}
+
 // The TLBI counts whose rule gives room that is more than a tenth of the real count: "within" says
 // little of these.
 std::string far_tlbi_counts(const std::vector<validate::PhaseCheck>& checks, std::size_t& far) {
@@ -179,6 +216,7 @@ std::set<const Measurement*> select(const Request& request,
 int validate_kernel(const std::vector<std::string>& arguments) {
   Request request;
   if (!parse(arguments, request)) return 0;
+  if (!request.output.empty()) check_writable(request.output);
   const bool shipped = request.files.empty();
   if (shipped) request.files = shipped_counts();
   std::vector<validate::CountsFile> files;
@@ -203,6 +241,8 @@ int validate_kernel(const std::vector<std::string>& arguments) {
     progress.add(1);
   });
   const std::vector<validate::PhaseCheck> checks = validate::check(files, runs, outcomes, cores);
+  if (!request.output.empty())
+    write_file(request.output, report::document_text(document_of(checks, reasons)));
   std::size_t unexplained = 0, far = 0;
   for (const validate::PhaseCheck& check : checks) {
     std::cout << rows(check, reasons, request.all, unexplained);

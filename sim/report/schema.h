@@ -6,5 +6,6 @@ namespace kpksim::report {
 extern const char* const kResultSchema;        // docs/result.schema.json: run, compare
 extern const char* const kAttackResultSchema;  // docs/attack.schema.json
 extern const char* const kKeysSchema;          // docs/keys.schema.json
+extern const char* const kValidationSchema;    // docs/validation.schema.json
 
 }  // namespace kpksim::report

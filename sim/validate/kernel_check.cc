@@ -166,11 +166,15 @@ bool is_far(const Row& row) {
                                              100 * row.model < (100 - kFar) * low(row.real));
 }
 
+bool both_zero(const Row& row) {
+  return row.verdict != Verdict::kOff && row.model == 0 && high(row.real) == 0;
+}
+
 Tally tally_of(const std::vector<PhaseCheck>& checks) {
   Tally tally;
   for (const PhaseCheck& check : checks) {
     for (const Row& row : check.rows) {
-      const bool zero = row.verdict != Verdict::kOff && row.model == 0 && high(row.real) == 0;
+      const bool zero = both_zero(row);
       ++(zero                              ? tally.both_zero
          : row.verdict == Verdict::kExact  ? tally.exact
          : row.verdict == Verdict::kWithin ? tally.within

@@ -52,6 +52,9 @@ struct PhaseCheck {
   std::vector<Row> rows;
 };
 
+// It agrees by being 0 on both sides.
+bool both_zero(const Row& row);
+
 // Rows by verdict. A count that is 0 on both sides says little and is counted apart.
 struct Tally {
   std::size_t exact = 0, within = 0, off = 0, both_zero = 0;
