@@ -429,7 +429,7 @@ class Workload {
       const auto add = [&](const Reading& r) {
         row.cells.push_back(figure(r.value, below(part.at, r.at), r.how));
       };
-      const auto sum = [&](std::vector<Reading> readings) {
+      const auto sum = [&](const std::vector<Reading>& readings) {
         Reading all;
         for (const Reading& r : readings) {
           all.value += r.value;
@@ -451,7 +451,7 @@ class Workload {
         if (name.starts_with("split_"))
           splits.push_back({n.get<std::uint64_t>(), {"/linear_map/" + name}});
       }
-      sum(std::move(splits));
+      sum(splits);
       for (const char* when : {"at_rest", "in_windows"}) {
         const Reading r = writable(part, when);
         row.cells.push_back(figure(r.value, r.at, r.how));

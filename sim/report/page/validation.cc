@@ -111,7 +111,7 @@ Chapter validation_chapter(const Json& document) {
   chapter.findings.push_back(s.say(" more are 0 on both sides.").json("main"));
   Sentence reasons;
   reasons.number(unexplained, at, "number of counts that are off without a reason");
-  reasons.say(" of those that are off are so for no known reason.");
+  reasons.say(" of those that are off have no known reason.");
   chapter.findings.push_back(reasons.json(unexplained == 0 ? "plain" : "warning"));
   chapter.blocks.push_back(verdicts_chart(counts, "counter"));
   chapter.blocks.push_back(verdicts_chart(counts, "variant"));
