@@ -98,4 +98,10 @@ TEST_F(Install, ValidatesAgainstTheCountsThatItShips) {
   EXPECT_EQ(run("validate apps --program shell_loop --max-off 1000"), 0) << output();
 }
 
+TEST_F(Install, ReportsAreMadeOfTheInstalledTemplateAndLibrary) {
+  ASSERT_EQ(run("run -q -p none,buddy,pte -o result.json thp"), 0) << output();
+  ASSERT_EQ(run("report result.json -o report.html"), 0) << output();
+  EXPECT_NE(read(folder_ / "elsewhere/report.html").find("plotly.js (basic"), std::string::npos);
+}
+
 }  // namespace
