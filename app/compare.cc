@@ -1,6 +1,7 @@
 // kpksim run and kpksim compare: one workload under one or several policies.
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <exception>
@@ -36,7 +37,8 @@ void refuse_input_as_output(const Request& request) {
   }
 }
 
-bool is_stale(const ordered_json& run) {
+bool is_wrong(const ordered_json& run) {
+  if (run.contains("check") && !run["check"]["findings"].empty()) return true;
   const ordered_json& audit = run["total"]["audit"];
   return audit["stale_leaves"] != 0 || audit["stale_tables"] != 0;
 }
@@ -46,7 +48,8 @@ ordered_json simulate(const Request& request, bool single, std::string& text) {
   const ProfileReader core_profile = core_of(request);
   const cpu::CoreProfile core = cpu::read_core_profile(core_profile);
   const kernel::KernelProfile kernel = kernel::read_kernel_profile(kernel_of(request));
-  const std::vector<kernel::Config> configs = configurations(request, core);
+  std::vector<kernel::Config> configs = configurations(request, core);
+  for (kernel::Config& config : configs) config.watched = request.check;
   // All input is read before the first simulation starts: a mistake in the last file costs nothing.
   std::vector<workload::Workload> workloads = workloads_of(request);
   if (!request.kernel_data.empty()) {
@@ -101,9 +104,9 @@ int execute(const std::vector<std::string>& arguments, bool single) {
   try {
     document = simulate(request, single, text);
   } catch (const kernel::KernelOops& e) {
-    if (request.machine.left_out == "none") throw;
-    complain(fmt::format("the simulated kernel died of the flush left out ({}): {}",
-                         request.machine.left_out, e.what()));
+    if (request.machine.inject.empty()) throw;
+    complain(fmt::format("the simulated kernel died of the fault injected ({}): {}",
+                         fmt::join(request.machine.inject, ", "), e.what()));
     return 1;
   }
   // The file first: whoever reads standard output may go away. And what cannot be kept is shown.
@@ -117,7 +120,7 @@ int execute(const std::vector<std::string>& arguments, bool single) {
   }
   std::cout << text;
   if (unwritten) std::rethrow_exception(unwritten);
-  return std::any_of(document["runs"].begin(), document["runs"].end(), is_stale) ? 1 : 0;
+  return std::any_of(document["runs"].begin(), document["runs"].end(), is_wrong) ? 1 : 0;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "sim/attack/scenario.h"
 #include "sim/base/error.h"
 #include "sim/base/printable.h"
+#include "sim/kernel/fault_site.h"
 
 namespace kpksim::app {
 namespace {
@@ -91,9 +92,15 @@ void policies(bool verbose) {
          "part, as "
          "pba:reserve=8:orders=9/4/2. compare shows by default\n";
   for (const std::string& p : default_policies()) std::cout << "  " << p << "\n";
-  std::cout << "--leave-out-tlbi takes\n ";
-  for (const std::string_view site : kernel::kFlushSiteNames) std::cout << " " << site;
-  std::cout << "\n";
+}
+
+// What --inject can break, and how.
+void sites() {
+  for (const kernel::FaultSiteInfo& site : kernel::fault_sites()) {
+    std::cout << fmt::format("  {} {} {}\n", pad_right(site.name, 26),
+                             site.moves ? "skip, delay, swap" : "skip             ",
+                             printable(site.description));
+  }
 }
 
 // Every number of a profile: what it is, how far it may lie off, and who says so.
@@ -139,7 +146,7 @@ int list(const std::vector<std::string>& arguments) {
   std::string what;
   bool verbose = false;
   po::options_description options(
-      "kpksim list [--verbose] policies|cores|kernels|workloads|attacks\n"
+      "kpksim list [--verbose] policies|cores|kernels|workloads|attacks|sites\n"
       "What there is to name in other commands");
   options.add_options()(
       "verbose,v", po::bool_switch(&verbose),
@@ -160,8 +167,11 @@ int list(const std::vector<std::string>& arguments) {
     workloads();
   } else if (what == "attacks") {
     attacks();
+  } else if (what == "sites") {
+    sites();
   } else {
-    const std::vector<std::string> known = {"policies", "cores", "kernels", "workloads", "attacks"};
+    const std::vector<std::string> known = {"policies",  "cores",   "kernels",
+                                            "workloads", "attacks", "sites"};
     throw InputError(
         what.empty() ? fmt::format("list: say what{}", suggest(what, known))
                      : fmt::format("list: '{}' cannot be listed{}", what, suggest(what, known)));

@@ -52,7 +52,7 @@ constexpr const char* kUsage =
     "Exit status:\n"
     "  0  done\n"
     "  1  the check failed: counts or vectors disagree (validate, conform), a stale translation\n"
-    "     was found or the simulated kernel died of a flush left out (run, compare)\n"
+    "     was found or the simulated kernel died of an injected fault (run, compare)\n"
     "  2  bad input or usage\n"
     "  3  output that cannot be written, no memory, or a defect of kpksim\n"
     "A reader of the output that goes away (head) ends it by SIGPIPE, without a message.\n"

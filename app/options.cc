@@ -8,12 +8,15 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/data.h"
 #include "app/progress.h"
 #include "sim/base/error.h"
 #include "sim/base/json_file.h"
 #include "sim/base/parallel.h"
+#include "sim/check/sanitizer.h"
+#include "sim/report/check_text.h"
 #include "sim/workload/driver.h"
 #include "sim/workload/json.h"
 #include "sim/workload/strace.h"
@@ -181,9 +184,20 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
     kernel::Kernel kernel(core, profile, configs[i]);
     workload::Driver driver(kernel);
     driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
-    const auto phases = driver.run(workload);
-    documents[i] =
-        report::run_document(workload, kernel, phases, driver.ignored(), driver.beyond_memory());
+    std::optional<check::Sanitizer> sanitizer;
+    if (configs[i].watched) {
+      sanitizer.emplace(kernel);
+      driver.before_phase([&](const std::string& phase) { sanitizer->at(phase); });
+    }
+    try {
+      const auto phases = driver.run(workload);
+      documents[i] =
+          report::run_document(workload, kernel, phases, driver.ignored(), driver.beyond_memory(),
+                               sanitizer ? &sanitizer->report() : nullptr);
+    } catch (const kernel::KernelOops& e) {
+      if (!sanitizer) throw;
+      throw kernel::KernelOops(report::with_findings(e.what(), sanitizer->report()), e.fault);
+    }
   });
   return documents;
 }

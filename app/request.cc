@@ -28,7 +28,7 @@ constexpr int kConfigurationSchema = 1;
 constexpr const char* kRunExamples =
     "  kpksim run -p kpkeys-poe,per-page,pte thp\n"
     "  kpksim run --memory 4GiB --cores 4 -f csv my.json\n"
-    "  kpksim run --leave-out-tlbi unmap munmap-1g\n";
+    "  kpksim run --check --inject skip:tlbi.unmap munmap-1g\n";
 constexpr const char* kCompareExamples =
     "  kpksim compare -p none,buddy,pte -p kpkeys-poe+lazy,pba,block fork-1g\n"
     "  kpksim compare --policies all fork-1g\n"
@@ -53,9 +53,8 @@ constexpr const char* kConfigHelp =
     "All that a run of WORKLOAD depends on, and where each value is from, as a document\n"
     "that run --config runs to the same bytes";
 // What a configuration says, and so may not be said beside it.
-constexpr const char* kInConfiguration[] = {
-    "policy", "core",  "kernel",         "cores",         "hz",
-    "memory", "sizes", "leave-out-tlbi", "pressure-every"};
+constexpr const char* kInConfiguration[] = {"policy", "core",  "kernel", "cores",         "hz",
+                                            "memory", "sizes", "inject", "pressure-every"};
 
 using Options = po::options_description;
 
@@ -136,11 +135,13 @@ void add_output_options(Command command, Options& options, Request& request) {
                           "print what the recording cannot say and a rule has filled in");
   }
   options.add_options()(
-      "leave-out-tlbi",
-      text_option("--leave-out-tlbi", request.machine.left_out)->default_value("none"),
-      "fault injection: the kernel forgets the TLB invalidations of this place, e.g. unmap; exit "
-      "status 1 if a stale translation is found");
+      "inject", texts_option("--inject", request.machine.inject),
+      "fault injection: skip:SITE, delay:SITE or swap:SITE, and :N for the Nth time alone (kpksim "
+      "list sites; docs/checking.md); exit status 1 if what follows is found");
   if (command != Command::kConfig) {
+    options.add_options()("check", po::bool_switch(&request.check),
+                          "watch each page-table write, TLB fill, invalidation and barrier; exit "
+                          "status 1 if a rule is broken (docs/checking.md)");
     options.add_options()("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
   }
 }
@@ -315,13 +316,21 @@ void set_machine(Machine& machine, const Setting& setting) {
   } else if (name == "memory") {
     workload::parse_size(text, setting.origin);
     machine.memory = text;
-  } else if (name == "left_out_tlbi") {
-    kernel::parse_flush_site(text);
-    machine.left_out = text;
+  } else if (name == "inject") {
+    const auto refuse = [&] {
+      throw InputError(fmt::format("{}: expected a fault as 'skip:tlbi.unmap', or a list of them",
+                                   setting.origin));
+    };
+    machine.inject.clear();
+    for (const json& fault : value.is_array() ? value : json::array({value})) {
+      if (!fault.is_string()) refuse();
+      machine.inject.push_back(fault.get<std::string>());
+      kernel::parse_injection(machine.inject.back());
+    }
   } else {
     throw InputError(
         fmt::format("{}: a machine has no '/{}'{}", setting.origin, name,
-                    suggest(name, {"cores", "hz", "memory", "left_out_tlbi", "pressure_every"})));
+                    suggest(name, {"cores", "hz", "memory", "inject", "pressure_every"})));
   }
 }
 
@@ -329,7 +338,7 @@ ordered_json Machine::json() const {
   return {{"cores", cores},
           {"memory", memory},
           {"hz", hz},
-          {"left_out_tlbi", left_out},
+          {"inject", inject},
           {"pressure_every", pressure_every}};
 }
 
@@ -338,7 +347,9 @@ void Machine::put(kernel::Config& config) const {
   config.hz = hz;
   config.pressure_every = pressure_every;
   config.memory_bytes = workload::parse_size(memory, "--memory");
-  config.left_out_tlbi = kernel::parse_flush_site(left_out);
+  for (const std::string& fault : inject) {
+    config.injections.push_back(kernel::parse_injection(fault));
+  }
 }
 
 namespace {
@@ -429,7 +440,7 @@ ordered_json origins_json(const Request& request, const kernel::Policy& policy,
   for (const auto& [member, name] : {std::pair{"cores", "cores"},
                                      {"memory", "memory"},
                                      {"hz", "hz"},
-                                     {"left_out_tlbi", "leave-out-tlbi"},
+                                     {"inject", "inject"},
                                      {"pressure_every", "pressure-every"}}) {
     out[fmt::format("/machine/{}", member)] = option(name);
   }

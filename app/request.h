@@ -20,7 +20,8 @@ namespace kpksim::app {
 // What a run's machine has besides its core.
 struct Machine {
   unsigned cores = 1, hz = 0, pressure_every = 0;
-  std::string memory = "8G", left_out = "none";
+  std::string memory = "8G";
+  std::vector<std::string> inject;  // faults, as --inject takes them
 
   void put(kernel::Config& config) const;
   nlohmann::ordered_json json() const;
@@ -40,6 +41,7 @@ struct Request {
   unsigned jobs = 1, draws = 0;
   std::uint64_t seed = 1;
   bool quiet = false;
+  bool check = false;
   std::string kernel_data;  // of --kernel-data, a size; empty: what the workload says
   Overrides overrides;
   std::set<std::string> given;            // the options that were there

@@ -72,7 +72,7 @@ TEST_F(CommandLine, CsvHasOneLineForEachFigure) {
   EXPECT_TRUE(
       text.starts_with("workload,policy,phase,quantity,cause,value,core,kernel,cores,hz,"
                        "memory_bytes,protection,window,allocator,linear_map,"
-                       "reach,left_out_tlbi,version,source\n"));
+                       "reach,inject,version,source\n"));
   EXPECT_NE(text.find("\nsmall,\"none,buddy,pte\",all,tlbi_aside1,fork,1,neoverse-v1,"
                       "linux-6.12-kpkeys,1,0,1073741824,none,none,buddy,pte,broadcast,none,"),
             std::string::npos)
@@ -88,11 +88,44 @@ TEST_F(CommandLine, AForgottenTlbInvalidationIsReportedAsStaleTranslations) {
   ASSERT_EQ(run("run --memory 1G " + workload), 0) << message_;
   EXPECT_EQ(read(file("out")).find("STALE"), std::string::npos);
   for (const char* command : {"run", "compare -p kpkeys-poe,per-page,pte"}) {
-    const std::string options = " --memory 1G --leave-out-tlbi fork-parent ";
+    const std::string options = " --memory 1G --inject skip:tlbi.fork-parent ";
     EXPECT_EQ(run(command + options + workload), 1) << message_;
     EXPECT_NE(read(file("out")).find("STALE TRANSLATIONS"), std::string::npos);
     EXPECT_EQ(run(command + options + "-f csv " + workload), 1) << "whatever is printed";
   }
+}
+
+// With its history, on the terminal and in the document; without a fault there is nothing.
+TEST_F(CommandLine, TheSanitizersFindingsAreShownAndEndWithStatus1) {
+  const std::string workload = write("w.json", R"({"name":"w","phases":[{"name":"p","ops":[
+      {"op":"spawn","task":"a"},
+      {"op":"mmap","task":"a","region":"h","size":"64K"},
+      {"op":"touch","task":"a","region":"h","access":"write"},
+      {"op":"munmap","task":"a","region":"h"},
+      {"op":"syscall","task":"a"}]}]})");
+  ASSERT_EQ(run("run --check --memory 1G " + workload), 0) << message_;
+  EXPECT_NE(read(file("out")).find("checked: nothing is wrong"), std::string::npos);
+  const std::string document = file("result.json");
+  ASSERT_EQ(run("run --check --inject skip:tlbi.unmap --memory 1G -o " + document + " " + workload),
+            1)
+      << message_;
+  const std::string text = read(file("out"));
+  EXPECT_NE(text.find("injected: skip:tlbi.unmap, "), std::string::npos) << text;
+  EXPECT_NE(text.find("page-freed: a page is freed"), std::string::npos) << text;
+  EXPECT_NE(text.find("munmap: flush 'unmap' begins"), std::string::npos) << text;
+  const std::string json = read(document);
+  for (const char* part : {"\"rule\": \"page-freed\"", "\"history\": [", "\"occurrences\": "}) {
+    EXPECT_NE(json.find(part), std::string::npos) << part;
+  }
+}
+
+TEST_F(CommandLine, AKernelThatDiesOfAnInjectedFaultTellsWhatWasFoundBefore) {
+  const std::string workload = write("w.json", kSmall);
+  EXPECT_EQ(run("run --check --inject skip:open.lazy -p kpkeys-poe+lazy,per-page,pte --memory 1G " +
+                workload),
+            1);
+  EXPECT_NE(message_.find("died of the fault injected (skip:open.lazy)"), std::string::npos)
+      << message_;
 }
 
 // Each ends with one message and status 2, and leaves no output file, not even a temporary one.

@@ -48,6 +48,7 @@ class Struck final : public kernel::Protection {
   std::uint64_t enter(cpu::Core& core, PkeyIndex key) override { return inner_->enter(core, key); }
   void leave(cpu::Core& core, std::uint64_t before) override { inner_->leave(core, before); }
   std::uint64_t window_bits() const override { return inner_->window_bits(); }
+  bool is_context(std::uint64_t por) const override { return inner_->is_context(por); }
   void save(cpu::Core& core) override { inner_->save(core); }
   std::uint64_t exception_entry(cpu::Core& core) override { return inner_->exception_entry(core); }
   void exception_return(cpu::Core& core, std::uint64_t saved) override {

@@ -147,6 +147,7 @@ LoadResult Core::ldg(VirtAddr va) {
 void Core::msr_por_el1(std::uint64_t value) {
   count(Event::kMsrPor);
   por_el1_written_ = value;
+  if (observer_ != nullptr) observer_->register_written();
   if (x86_) synchronise();
 }
 
@@ -166,6 +167,7 @@ void Core::mov_to_cr0(std::uint64_t value) {
   count(Event::kMovToCr0);
   mmu_.set_cr0(value);
   wp_changed_ = (mmu::cr0::kWp.get(value) != 0) != wp_at_rest_;
+  if (observer_ != nullptr) observer_->register_written();
   synchronise();
 }
 
@@ -222,6 +224,7 @@ void Core::synchronise() {
 void Core::isb() {
   if (x86_) return;
   count(Event::kIsb);
+  if (observer_ != nullptr) observer_->before_barrier(Barrier::kIsb);
   count(Event::kInFlight, std::min(in_flight_, machine_.profile().window));
   synchronise();
 }
@@ -296,24 +299,34 @@ void Core::complete_tlbis(mmu::Domain reach) {
 void Core::dsb_ish() {
   if (x86_) return;
   count(Event::kDsbIsh);
-  complete_tlbis(mmu::Domain::kInner);
+  wait_for_tlbis(Barrier::kDsbIsh, mmu::Domain::kInner);
 }
 
 void Core::dsb_ishst() {
   ledger_.not_plain();
-  if (!x86_) count(Event::kDsbIshst);
+  if (x86_) return;
+  count(Event::kDsbIshst);
+  if (observer_ == nullptr) return;
+  observer_->before_barrier(Barrier::kDsbIshst);
+  observer_->after_barrier(Barrier::kDsbIshst);
+}
+
+void Core::wait_for_tlbis(Barrier barrier, mmu::Domain reach) {
+  if (observer_ != nullptr) observer_->before_barrier(barrier);
+  complete_tlbis(reach);
+  if (observer_ != nullptr) observer_->after_barrier(barrier);
 }
 
 void Core::dsb_nsh() {
   if (x86_) return;
   count(Event::kDsbNsh);
-  complete_tlbis(mmu::Domain::kLocal);
+  wait_for_tlbis(Barrier::kDsbNsh, mmu::Domain::kLocal);
 }
 
 void Core::dsb_osh() {
   if (x86_) return;
   count(Event::kDsbOsh);
-  complete_tlbis(mmu::Domain::kOuter);
+  wait_for_tlbis(Barrier::kDsbOsh, mmu::Domain::kOuter);
 }
 
 void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt, const CoreSet* only) {
@@ -321,6 +334,7 @@ void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt, const CoreSet* only) {
   count(tlbi_event(op.kind));
   mmu::TlbiEffect effect = mmu::decode(op.kind, xt);
   if (mmu::tcr::kAs.get(mmu_.registers().tcr) == 0) effect.asid.value &= 0xff;  // 8-bit ASIDs
+  if (observer_ != nullptr) observer_->tlbi(op, effect, only);
   if (x86_) {
     mmu_.invalidate(effect);
   } else {
@@ -335,25 +349,28 @@ void Core::invlpgb(mmu::TlbiKind kind, const std::vector<mmu::TlbiEffect>& effec
   ledger_.not_plain();
   count(tlbi_event(kind));
   for (const mmu::TlbiEffect& effect : effects) {
+    if (observer_ != nullptr) observer_->tlbi({kind, mmu::Domain::kInner}, effect, nullptr);
     outstanding_.push_back({effect, mmu::Domain::kInner, {}});
   }
 }
 
 void Core::tlbsync() {
   count(Event::kDsbIsh);
-  complete_tlbis(mmu::Domain::kInner);
+  wait_for_tlbis(Barrier::kDsbIsh, mmu::Domain::kInner);
 }
 
 void Core::at(mmu::AtOp op, VirtAddr va) { par_el1_ = mmu::par_of(mmu_, op, va, pan_); }
 
 void Core::take_exception() {
   count(el_ == 0 ? Event::kExceptionEl0 : Event::kExceptionEl1);
+  if (observer_ != nullptr) observer_->exception(el_);
   el_ = 1;
   synchronise();
 }
 
 void Core::eret(unsigned to_el) {
   count(Event::kEret);
+  if (observer_ != nullptr) observer_->eret(to_el);
   el_ = to_el;
   synchronise();
 }

@@ -16,6 +16,7 @@
 #include "sim/cpu/caches.h"
 #include "sim/cpu/core_set.h"
 #include "sim/cpu/ledger.h"
+#include "sim/cpu/observer.h"
 #include "sim/cpu/profile.h"
 #include "sim/cpu/statistics.h"
 #include "sim/mmu/at.h"
@@ -58,6 +59,10 @@ class Core {
   Counters counters() const { return ledger_.counters(); }
   // How often `event` has happened.
   std::uint64_t happened(Event event) const { return ledger_.happened(event); }
+  void set_observer(Observer* observer) {
+    observer_ = observer;
+    mmu_.set_observer(observer);
+  }
   mmu::Mmu& mmu() { return mmu_; }
   const mmu::Mmu& mmu() const { return mmu_; }
 
@@ -115,6 +120,9 @@ class Core {
   // IA32_PKRS, which acts on the accesses after it; the rights keep the layout of POR_EL1.
   void msr_por_el1(std::uint64_t value);
   std::uint64_t mrs_por_el1();
+  // What the last write gave, whether it is in force or not; and is CR0.WP not as at rest?
+  std::uint64_t written_por_el1() const { return por_el1_written_; }
+  bool wp_is_open() const { return wp_changed_; }
   // The same of the registers that more than 16 keys need; `which`: 0 has keys 16 to 31.
   void msr_more_por_el1(std::size_t which, std::uint64_t value);
   std::uint64_t mrs_more_por_el1(std::size_t which);
@@ -136,7 +144,9 @@ class Core {
   }
   void dsb_ishst();  // orders stores; the model's stores are visible at once
   void dsb_nsh();    // completes this core's local TLBIs
-  void dsb_osh();    // as dsb_ish, and the outer-shareable TLBIs too
+  // How many TLBIs no DSB has completed yet.
+  std::size_t outstanding_tlbis() const { return outstanding_.size(); }
+  void dsb_osh();  // as dsb_ish, and the outer-shareable TLBIs too
   // On x86-64 INVLPG, INVPCID or a write of CR3: of this core alone, and complete at once.
   // `only`: a broadcast reaches these cores alone (FEAT_TLBID), and this one.
   void tlbi(mmu::TlbiOp op, std::uint64_t xt, const CoreSet* only = nullptr);
@@ -234,6 +244,7 @@ class Core {
   // Completes the outstanding TLBIs of the domains up to `reach`, and waits for the other cores if
   // one of them was broadcast.
   void complete_tlbis(mmu::Domain reach);
+  void wait_for_tlbis(Barrier barrier, mmu::Domain reach);
   void expire(std::uint64_t beyond);
   void expire_clock();
   mmu::Side privileged() const { return pan_ ? mmu::Side::kPrivilegedPan : mmu::Side::kPrivileged; }
@@ -255,6 +266,7 @@ class Core {
 
   Machine& machine_;
   mmu::PhysicalMemory& memory_;
+  Observer* observer_ = nullptr;
   const unsigned id_;
   const bool x86_;
   mmu::Mmu mmu_;

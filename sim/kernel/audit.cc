@@ -1,8 +1,6 @@
 #include "sim/kernel/audit.h"
 
-#include <map>
-
-#include "sim/kernel/x86_tlb.h"
+#include "sim/kernel/tlb_owners.h"
 #include "sim/mmu/regime.h"
 #include "sim/mmu/walker.h"
 
@@ -45,54 +43,37 @@ void audit_stage2(const mmu::PhysicalMemory& memory, const mmu::Stage2& stage2,
   }
 }
 
-// Whose entries a core holds under an ASID, and which of them it may use.
-class Owners {
- public:
-  struct Owner {
-    const Mm* mm = nullptr;
-    bool leaves = true, tables = true;
-  };
-
-  Owners(const System& system, const Tasks& tasks, const AsidAllocator& asids)
-      : x86_(system.flush.x86()) {
-    for (const Mm* mm : tasks.spaces()) {
-      if (x86_ == nullptr && asids.valid(mm->space)) by_number_[mm->space.asid.value] = mm;
-      if (x86_ != nullptr && mm->space.context != 0) by_number_[mm->space.context] = mm;
-    }
-  }
-
-  // Of user addresses.
-  Owner of(unsigned core, Asid asid) const {
-    if (x86_ == nullptr) {
-      const Mm* const mm = find(asid.value);
-      return {mm, mm != nullptr};  // its entries can be hit by nobody, but its tables are walked
-    }
-    const Mm* const mm = find(x86_->context_under(core, asid));
-    const X86Tlb::Use use = x86_->use_of(core, asid, mm == nullptr ? nullptr : &mm->space);
-    return {mm, mm != nullptr && use == X86Tlb::Use::kAll, use != X86Tlb::Use::kNothing};
-  }
-
- private:
-  const Mm* find(std::uint64_t number) const {
-    const auto it = by_number_.find(number);
-    return it == by_number_.end() ? nullptr : it->second;
-  }
-
-  const X86Tlb* x86_;
-  std::map<std::uint64_t, const Mm*> by_number_;  // ASIDs, or contexts of x86-64
-};
-
 }  // namespace
 
-AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
-                  const KernelMemory& memory) {
+bool agrees(const mmu::PhysicalMemory& memory, const mmu::Registers& regs,
+            const mmu::TlbEntry& entry) {
   constexpr std::uint64_t kCachedRights = mmu::field::kAp1.mask() | mmu::field::kAp2.mask() |
                                           mmu::field::kUxn.mask() | mmu::field::kPxn.mask() |
                                           mmu::field::kAccessFlag.mask() |
                                           poe::overlay_index_bits((1u << poe::kMostIndexBits) - 1);
+  mmu::WalkResult now = mmu::walk(memory, regs, entry.va());
+  if (now.descriptor.contiguous()) now.descriptor = whole_run(memory, now);
+  const std::uint64_t offset = entry.va().value;
+  const bool same_page =
+      !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==
+                        now.base + (offset & ((1ull << now.page_bits) - 1));
+  // Also an entry that allows less than the tables is wrong: the access would fault for ever.
+  const std::uint64_t rights =
+      hardware_dirties(regs, entry, now) ? kCachedRights & ~mmu::field::kAp2.mask() : kCachedRights;
+  const bool same_rights = ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & rights) == 0 &&
+                           now.stage2_rights == entry.leaf.stage2_rights;
+  // A block entry over a table: break-before-make was not kept. The linear map's blocks are
+  // split in place (FEAT_BBM level 2).
+  const bool same_size =
+      mmu::upper_half(entry.va()) || entry.leaf.stage1_bits() == now.stage1_bits();
+  return same_page && same_rights && same_size;
+}
+
+AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
+                  const KernelMemory& memory) {
   AuditResult result;
   result.bbm_violations = system.bbm_violations() + system.protection->bbm_violations();
-  const Owners owners(system, tasks, asids);
+  const TlbOwners owners(system, tasks, asids);
   auto& machine = const_cast<cpu::Machine&>(system.machine);
   for (unsigned c = 0; c < machine.core_count(); ++c) {
     const mmu::Mmu& mmu = machine.core(c).mmu();
@@ -100,8 +81,8 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
     if (mmu.empty()) continue;
     mmu::Registers regs = mmu.registers();
     const auto owner_of = [&](VirtAddr va, Asid asid) {
-      if (mmu::upper_half(va)) return Owners::Owner();
-      const Owners::Owner owner = owners.of(c, asid);
+      if (mmu::upper_half(va)) return TlbOwners::Owner();
+      const TlbOwners::Owner owner = owners.of(c, asid);
       if (owner.mm != nullptr) regs.ttbr0 = address_of(owner.mm->root()).value;
       return owner;
     };
@@ -110,28 +91,12 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
         if (!entry.valid || asids.flush_pending(c) || memory.waiting(entry.va())) continue;
         if (!owner_of(entry.va(), entry.asid).leaves) continue;
         ++result.checked;
-        mmu::WalkResult now = mmu::walk(machine.memory(), regs, entry.va());
-        if (now.descriptor.contiguous()) now.descriptor = whole_run(machine.memory(), now);
-        const std::uint64_t offset = entry.va().value;
-        const bool same_page =
-            !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==
-                              now.base + (offset & ((1ull << now.page_bits) - 1));
-        // Also an entry that allows less than the tables is wrong: the access would fault for ever.
-        const std::uint64_t rights = hardware_dirties(regs, entry, now)
-                                         ? kCachedRights & ~mmu::field::kAp2.mask()
-                                         : kCachedRights;
-        const bool same_rights = ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & rights) == 0 &&
-                                 now.stage2_rights == entry.leaf.stage2_rights;
-        // A block entry over a table: break-before-make was not kept. The linear map's blocks are
-        // split in place (FEAT_BBM level 2).
-        const bool same_size =
-            mmu::upper_half(entry.va()) || entry.leaf.stage1_bits() == now.stage1_bits();
-        if (!same_page || !same_rights || !same_size) ++result.stale_leaves;
+        if (!agrees(machine.memory(), regs, entry)) ++result.stale_leaves;
       }
     }
     for (const mmu::WalkCache::Entry& entry : mmu.walk_cache().entries()) {
       if (!entry.valid || asids.flush_pending(c)) continue;
-      const Owners::Owner owner = owner_of(entry.va(), entry.asid);
+      const TlbOwners::Owner owner = owner_of(entry.va(), entry.asid);
       if (!owner.tables) continue;
       ++result.checked;
       if (owner.mm == nullptr && !mmu::upper_half(entry.va())) {

@@ -15,6 +15,10 @@ struct AuditResult {
   std::uint64_t bbm_violations = 0;  // since boot: see System::check_broken()
 };
 
+// Does a fresh walk with these registers find what `entry` holds?
+bool agrees(const mmu::PhysicalMemory& memory, const mmu::Registers& regs,
+            const mmu::TlbEntry& entry);
+
 // Holds every cached translation against a fresh walk of the tables of its address space.
 AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
                   const KernelMemory& memory);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/base/error.h"
+#include "sim/kernel/observer.h"
 
 namespace kpksim::kernel {
 
@@ -174,6 +175,7 @@ std::optional<Pfn> Buddy::allocate_contiguous(unsigned order) {
 }
 
 void Buddy::free(Pfn pfn, unsigned order) {
+  if (observer_ != nullptr) observer_->frames_freed(pfn, order);
   std::uint64_t i = pfn - first_;
   const bool fresh = i >= fresh_ && i < fresh_end_;
   if (i >= count_ || fresh || nodes_[i].free()) throw ModelError("a free page is freed again");

@@ -25,6 +25,8 @@ inline constexpr unsigned kMaxOrder = 10;
 
 enum class Mobility : std::uint8_t { kMovable, kUnmovable, kPageTable };
 
+class Observer;
+
 class Buddy {
  public:
   // All frames of [first, first + count) start free, and movable; then the first `taken` of them
@@ -34,6 +36,8 @@ class Buddy {
   // A naturally aligned run of 2^order frames, or nullopt.
   std::optional<Pfn> allocate(unsigned order, Mobility mobility);
   void free(Pfn pfn, unsigned order);
+  // Hears of each run before it is free.
+  void set_observer(Observer* observer) { observer_ = observer; }
   // Any run of allocated frames, in naturally aligned runs.
   void free_range(Pfn first, std::uint64_t count);
   // A naturally aligned run of 2^order frames, of an order beyond kMaxOrder, all of it free
@@ -98,6 +102,7 @@ class Buddy {
   // Untouched runs below `end` become listed ones, where they are: at the tail of their list.
   void list_fresh(std::uint64_t end);
 
+  Observer* observer_ = nullptr;
   Pfn first_;
   std::uint64_t count_;
   std::uint64_t free_pages_;

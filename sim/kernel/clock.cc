@@ -33,9 +33,10 @@ void Clock::interrupt(cpu::Core& core) {
   core.take_exception();
   std::uint64_t saved = 0;
   if (user) {
-    entered_from_user(core, system_.machine.profile());
+    entered_from_user(core, system_.machine.profile(), system_.taps.injector);
   } else {
     saved = system_.protection->exception_entry(core);
+    if (system_.taps.observer != nullptr) system_.taps.observer->handling(core);
   }
   core.execute(system_.path().timer);
   scheduler_.read_clock(core, system_.profile.timer_milli_isb);

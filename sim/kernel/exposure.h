@@ -56,6 +56,12 @@ class Exposure final : public LinearMapObserver {
   void runs(unsigned core);
   void switch_to(unsigned core, Pfn root);
 
+  // Could a stray store of `core` write this page with the registers as they are at rest?
+  bool writable_at_rest(const cpu::Core& core, Pfn table) const {
+    const std::uint64_t raw = attributes_of(table);
+    return raw != 0 && writable(core, raw, core.at_rest());
+  }
+
   ExposureSums sums();
   // From now on the largest windows are those that come.
   void forget_largest();

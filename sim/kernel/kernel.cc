@@ -39,7 +39,10 @@ void Kernel::spawn(std::uint32_t id) {
 void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
   Syscall call(*this, parent, Trigger::kFork);
   const Because because(call.core(), Cause::kFork);
-  if (system_.profile.switch_reads_register) system_.protection->save(call.core());
+  if (system_.profile.switch_reads_register) {
+    system_.taps.injector.at(call.core(), FaultSite::kSaveFork,
+                             [this](cpu::Core& on) { system_.protection->save(on); });
+  }
   const std::uint64_t stack = memory_.allocate_stack(call.core());
   std::vector<Pfn> slab = process_pages();
   auto mm = std::make_shared<Mm>(system_, files_.cache(), call.core());
@@ -73,7 +76,10 @@ void Kernel::share_mm(std::uint32_t parent, std::uint32_t child, bool thread) {
   Syscall call(*this, parent, Trigger::kThread);
   const Because because(call.core(), Cause::kFork);
   call.core().execute(system_.path().thread);
-  if (system_.profile.switch_reads_register) system_.protection->save(call.core());
+  if (system_.profile.switch_reads_register) {
+    system_.taps.injector.at(call.core(), FaultSite::kSaveFork,
+                             [this](cpu::Core& on) { system_.protection->save(on); });
+  }
   const std::uint64_t stack = memory_.allocate_stack(call.core());
   ++call.mm().users;
   Task& c = tasks_.add(child, call.task().mm, next_cpu());
@@ -133,7 +139,9 @@ void Kernel::exit(std::uint32_t id) {
   system_.rcu.call(call.core(), 2);  // delayed_put_pid(), radix_tree_node_rcu_free()
   // proc_flush_pid(): of the folder and one entry in it: dentry, inode, what security has of it
   if (t.in_proc) system_.rcu.call(call.core(), 2 * 3);
-  for (unsigned i = 0; i < system_.profile.task_isb; ++i) call.core().isb();
+  for (unsigned i = 0; i < system_.profile.task_isb; ++i) {
+    system_.taps.injector.at(call.core(), FaultSite::kIsbExit, [](cpu::Core& on) { on.isb(); });
+  }
   call.does_not_return();
 }
 

@@ -33,6 +33,7 @@ class Kernel {
   const System& system() const { return system_; }
 
   KernelMemory& memory() { return memory_; }
+  const KernelMemory& memory() const { return memory_; }
   Clock& clock() { return clock_; }
 
   // From now on system calls access the kernel's data. Null: they do not.
@@ -132,6 +133,9 @@ class Kernel {
   }
   std::uint64_t segv_count() const { return access_.segv_count(); }
 
+  // For onlookers.
+  const Tasks& tasks() const { return tasks_; }
+  const AsidAllocator& asids() const { return scheduler_.asids(); }
   // Holds every cached translation against a fresh walk of the tables of its address space.
   AuditResult audit() const { return kernel::audit(system_, tasks_, scheduler_.asids(), memory_); }
 

@@ -13,10 +13,10 @@ class Kernel::Syscall {
  public:
   Syscall(Kernel& kernel, std::uint32_t id, Trigger trigger)
       : kernel_(kernel), task_(kernel.tasks_.get(id)), core_(kernel.scheduler_.run_on(task_)) {
-    const System& system = kernel.system_;
+    System& system = kernel.system_;
     kernel.access_.begin(task_, core_);
     const Because because(core_, Cause::kSyscall);
-    enter_kernel(core_, system.machine.profile());
+    enter_kernel(core_, system.machine.profile(), system.taps.injector);
     core_.execute(system.path().syscall);
     // fp_user_discard(): a call may lose what of the registers SVE alone has.
     if (task_.sve) core_.execute(system.path().sve_discard);

@@ -106,6 +106,7 @@ LinearMap::Entry LinearMap::leaf_of(cpu::Core& core, VirtAddr va) const {
 void LinearMap::split_block(cpu::Core& core, const Entry& block) {
   const Pfn table = table_source_->allocate_for_split(core);
   if (observer_ != nullptr) observer_->split(table);
+  if (Observer* const watching = tables_.taps().observer) watching->table_taken(core, table, root_);
   const unsigned level = block.level + 1;
   const std::uint64_t size = 1ull << mmu::level_shift(level);
   const bool contiguous = rules_ == Rules::kArm64;
@@ -114,7 +115,8 @@ void LinearMap::split_block(cpu::Core& core, const Entry& block) {
     d.raw = (d.raw & ~kAttributes) | (block.descriptor.raw & kAttributes);
     tables_.update(core, address_of(table) + i * 8, d);
   }
-  core.dsb_ishst();
+  tables_.taps().injector.at(core, FaultSite::kDsbSplitBlock,
+                             [](cpu::Core& on) { on.dsb_ishst(); });
   tables_.set_table(core, block.address, table_descriptor(table), block.level);
 }
 

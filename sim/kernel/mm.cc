@@ -61,6 +61,7 @@ void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
 
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
     : system_(system), cache_(cache), root_(system.allocator->allocate(core, TableKind::kUser)) {
+  if (system.taps.observer != nullptr) system.taps.observer->table_taken(core, root_, root_);
   system.exposure.add(root_, root_);
   system_.hugetlb.spaces.push_back(this);
 }

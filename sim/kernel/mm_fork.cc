@@ -40,7 +40,9 @@ void Mm::fork_into(Mm& child, cpu::Core& core) {
     if (vma.dont_fork) child.maple_.store(child.vmas_, start, vma.end);
   }
   child.forked_vmas_ = child.anon_vmas();
-  for (std::uint64_t n = system_.vma_slabs.take(child.forked_vmas_); n != 0; --n) core.isb();
+  for (std::uint64_t n = system_.vma_slabs.take(child.forked_vmas_); n != 0; --n) {
+    system_.taps.injector.at(core, FaultSite::kIsbFork, [](cpu::Core& on) { on.isb(); });
+  }
   system_.flush.mm(core, FlushSite::kForkParent, space);
 }
 

@@ -47,6 +47,8 @@ std::uint64_t PageTables::read_hidden(cpu::Core& core, PhysAddr entry) {
 }
 
 inline void PageTables::store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
+  if (taps_.observer != nullptr) [[unlikely]]
+    taps_.observer->writing(core, entry, value);
   const mmu::Fault fault = core.store64(pointer_to(core, entry), value);
   core.touch_line(entry);
   if (atomic) core.atomic(entry);
@@ -68,6 +70,7 @@ bool PageTables::let_pass(cpu::Core& core, const mmu::Fault& fault) {
   core.continue_at(1);
   core.take_exception();
   const std::uint64_t saved = protection_.exception_entry(core);
+  if (taps_.observer != nullptr) taps_.observer->handling(core);
   {
     const InterruptContext handler(*this);
     soft_->let_pass(core, fault);
@@ -89,48 +92,58 @@ inline void PageTables::execute_guard(cpu::Core& core, bool opens) const {
   if (opens) core.execute_guard(handles_fault ? options_.fault_section : options_.section);
 }
 
-void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
+void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value, GuardSite guard,
+                       bool atomic) {
   if (!window_) return store(core, entry, value, atomic);
   const bool opens = !is_open(frame_of(entry));
   execute_guard(core, opens);
   if (!opens) return store(core, entry, value, atomic);
   const Target table(frame_of(entry));
-  const std::uint64_t before = begin(core, table);
+  const bool begins = !taps_.injector.skips(open_of(guard));
+  const std::uint64_t before = begins ? begin(core, table) : 0;
   store(core, entry, value, atomic);
-  end(core, table, before, false);
+  close(core, {table, before, guard, begins}, false);
 }
 
-void PageTables::barriers(cpu::Core& core) {
+// What was never opened has nothing to put back.
+void PageTables::close_broken(cpu::Core& core, const Open& window, bool synchronised) {
+  if (!window.opened) return;
+  taps_.injector.at(core, close_of(window.guard), [this, window, synchronised](cpu::Core& on) {
+    end(on, window.target, window.before, synchronised);
+  });
+}
+
+void PageTables::barriers(cpu::Core& core, FaultSite dsb, FaultSite isb) {
   if (lazy_ && options_.lazy_barriers) {
     barriers_pending_ = true;
     return;
   }
-  core.dsb_ishst();
-  core.isb();
+  taps_.injector.at(core, dsb, [](cpu::Core& on) { on.dsb_ishst(); });
+  taps_.injector.at(core, isb, [](cpu::Core& on) { on.isb(); });
 }
 
 void PageTables::set_pte(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, bool kernel_mapping) {
-  write(core, entry, d.raw);
-  if (kernel_mapping && d.valid()) barriers(core);
+  write(core, entry, d.raw, GuardSite::kSetPte);
+  if (kernel_mapping && d.valid()) barriers(core, FaultSite::kDsbSetPte, FaultSite::kIsbSetPte);
 }
 
 void PageTables::set_table(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, unsigned level) {
-  write(core, entry, d.raw);
-  if (d.valid() || level == 0) barriers(core);
+  write(core, entry, d.raw, GuardSite::kSetTable);
+  if (d.valid() || level == 0) barriers(core, FaultSite::kDsbSetTable, FaultSite::kIsbSetTable);
 }
 
 mmu::Descriptor PageTables::get_and_clear(cpu::Core& core, PhysAddr entry) {
   const mmu::Descriptor old{read(core, entry)};
-  write(core, entry, 0, true);  // xchg
+  write(core, entry, 0, GuardSite::kGetAndClear, true);  // xchg
   return old;
 }
 
 void PageTables::exchange(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
-  write(core, entry, d.raw, true);  // cmpxchg
+  write(core, entry, d.raw, GuardSite::kExchange, true);  // cmpxchg
 }
 
 void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
-  write(core, entry, d.raw);
+  write(core, entry, d.raw, GuardSite::kUpdate);
 }
 
 void PageTables::enter_lazy(cpu::Core& core, const Target& target,
@@ -139,7 +152,7 @@ void PageTables::enter_lazy(cpu::Core& core, const Target& target,
   if (lazy_) throw ModelError("lazy MMU sections do not nest");
   if (window_ == WindowScope::kLazy) {
     core.execute(options_.lazy_section);
-    open(core, target);
+    open(core, target, GuardSite::kLazy);
   }
   lazy_ = true;
   look(instructions);
@@ -148,9 +161,13 @@ void PageTables::enter_lazy(cpu::Core& core, const Target& target,
 void PageTables::leave_lazy(cpu::Core& core) {
   if (interrupt_) return;
   lazy_ = false;
-  if (barriers_pending_) core.dsb_ishst();
+  if (barriers_pending_) {
+    taps_.injector.at(core, FaultSite::kDsbLazyEnd, [](cpu::Core& on) { on.dsb_ishst(); });
+  }
   if (window_ == WindowScope::kLazy) close(core, barriers_pending_);
-  if (barriers_pending_) core.isb();
+  if (barriers_pending_) {
+    taps_.injector.at(core, FaultSite::kIsbLazyEnd, [](cpu::Core& on) { on.isb(); });
+  }
   barriers_pending_ = false;
 }
 

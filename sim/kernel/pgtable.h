@@ -10,6 +10,7 @@
 
 #include "sim/cpu/core.h"
 #include "sim/kernel/protect/protection.h"
+#include "sim/kernel/taps.h"
 #include "sim/mmu/descriptor.h"
 
 namespace kpksim::kernel {
@@ -45,8 +46,9 @@ class PageTables {
   };
   // `window`: none if the protection has none.
   PageTables(Protection& protection, const ProtectionInfo& info, std::optional<WindowScope> window,
-             const Options& options)
+             const Options& options, Taps& taps)
       : protection_(protection),
+        taps_(taps),
         options_(options),
         window_(window),
         opens_all_(info.opens_all),
@@ -80,22 +82,23 @@ class PageTables {
   void leave_lazy(cpu::Core& core);
   // From taking a page-table lock to dropping it. The lock itself is not modelled.
   void lock(cpu::Core& core, const Target& target) {
-    if (window_ == WindowScope::kLock) open(core, target);
+    if (window_ == WindowScope::kLock) open(core, target, GuardSite::kLock);
   }
   void unlock(cpu::Core& core) {
     if (window_ == WindowScope::kLock) close(core, false);
   }
 
   // A window, inside others or not.
-  void open(cpu::Core& core, const Target& target) {
-    open_.push_back({target, begin(core, target)});
+  void open(cpu::Core& core, const Target& target, GuardSite guard = GuardSite::kOther) {
+    const bool opens = !taps_.injector.skips(open_of(guard));
+    open_.push_back({target, opens ? begin(core, target) : 0, guard, opens});
     all_open_ = opens_all_;
   }
   void close(cpu::Core& core, bool synchronised) {
     const Open window = open_.back();
     open_.pop_back();
     all_open_ = opens_all_ && open_.size() > interrupted_;
-    end(core, window.target, window.before, synchronised);
+    close(core, window, synchronised);
   }
 
   // In interrupts lazy MMU sections do nothing, and what was open is closed. They nest: the end of
@@ -124,11 +127,14 @@ class PageTables {
   bool let_pass(cpu::Core& core, const mmu::Fault& fault);
 
   std::uint64_t writes() const { return writes_; }
+  Taps& taps() const { return taps_; }
 
  private:
   struct Open {
     Target target;
     std::uint64_t before;  // what the protection gave, to be put back
+    GuardSite guard = GuardSite::kOther;
+    bool opened = true;  // unless a fault was injected
   };
 
   std::uint64_t begin(cpu::Core& core, const Target& target) {
@@ -141,12 +147,19 @@ class PageTables {
   std::uint64_t begin_paused(cpu::Core& core, const Target& target);
   void end_paused(cpu::Core& core, const Target& target, std::uint64_t before, bool synchronised);
   std::uint64_t read_hidden(cpu::Core& core, PhysAddr entry);
+  void close(cpu::Core& core, const Open& window, bool synchronised) {
+    if (taps_.injector.active()) [[unlikely]]
+      return close_broken(core, window, synchronised);
+    end(core, window.target, window.before, synchronised);
+  }
+  void close_broken(cpu::Core& core, const Open& window, bool synchronised);
   // `atomic`: the store is that of a read-modify-write.
-  void write(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic = false);
+  void write(cpu::Core& core, PhysAddr entry, std::uint64_t value, GuardSite guard,
+             bool atomic = false);
   void store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic);
   void refused(cpu::Core& core, PhysAddr entry, std::uint64_t value, const mmu::Fault& fault);
   void execute_guard(cpu::Core& core, bool opens) const;
-  void barriers(cpu::Core& core);
+  void barriers(cpu::Core& core, FaultSite dsb, FaultSite isb);
   // Does an open window let `table` be written?
   bool is_open(Pfn table) const {
     if (opens_all_) return all_open_;
@@ -157,6 +170,7 @@ class PageTables {
   }
 
   Protection& protection_;
+  Taps& taps_;
   const Options options_;
   const std::optional<WindowScope> window_;
   const bool opens_all_, hides_, own_pointers_;

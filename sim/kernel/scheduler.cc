@@ -16,6 +16,7 @@ Scheduler::Scheduler(System& system)
       asids_(system.machine.profile().asid_bits, system.config.cores) {}
 
 cpu::Core& Scheduler::run_on(Task& t) {
+  system_.taps.injector.catch_up();
   cpu::Core& core = system_.machine.core(t.cpu);
   system_.exposure.runs(t.cpu);
   if (current_[t.cpu] != &t) {
@@ -59,9 +60,16 @@ void Scheduler::migrate(Task& t, unsigned cpu) {
 // __switch_to(): the thread may go on elsewhere, and has keys of its own for pointer
 // authentication.
 void Scheduler::thread_switch(cpu::Core& core, std::uint64_t milli_isb) {
-  if (system_.profile.switch_reads_register) system_.protection->save(core);
-  core.dsb_ish();
-  if (system_.machine.profile().pauth) core.isb();
+  Taps& taps = system_.taps;
+  if (taps.observer != nullptr) taps.observer->switching(core);
+  if (system_.profile.switch_reads_register) {
+    taps.injector.at(core, FaultSite::kSaveSwitch,
+                     [this](cpu::Core& on) { system_.protection->save(on); });
+  }
+  taps.injector.at(core, FaultSite::kDsbSwitch, [](cpu::Core& on) { on.dsb_ish(); });
+  if (system_.machine.profile().pauth) {
+    taps.injector.at(core, FaultSite::kIsbSwitch, [](cpu::Core& on) { on.isb(); });
+  }
   read_clock(core, milli_isb);
 }
 
@@ -74,12 +82,17 @@ void Scheduler::switch_mm(Mm& mm, cpu::Core& core) {
     return;
   }
   const AsidAllocator::Switch now = asids_.switch_to(mm.space, core.id());
-  if (now.flush) system_.flush.local_all(core, FlushSite::kAsidRollover);
+  if (now.flush) {
+    system_.flush.local_all(core, FlushSite::kAsidRollover);
+    if (system_.taps.observer != nullptr) system_.taps.observer->generation_flushed(core);
+  }
   if (now.alone) system_.flush.alone_changed(core);
   const std::uint64_t ttbr1 =
       mmu::ttbr::kAsid.set(address_of(system_.linear_map.root()).value, mm.space.asid.value);
   core.msr_ttbr(address_of(mm.root()).value, ttbr1);
-  for (unsigned i = 0; i < system_.profile.switch_mm_isb; ++i) core.isb();
+  for (unsigned i = 0; i < system_.profile.switch_mm_isb; ++i) {
+    system_.taps.injector.at(core, FaultSite::kIsbSwitchMm, [](cpu::Core& on) { on.isb(); });
+  }
   mm_on_[core.id()] = &mm;
   system_.exposure.switch_to(core.id(), mm.root());
 }
@@ -108,22 +121,29 @@ void Scheduler::run_kernel_threads(cpu::Core& core, unsigned runs) {
   const bool was_lazy = x86 != nullptr && x86->is_lazy(core.id());
   enter_lazy(core);
   // ptrauth_thread_switch_user(): a kernel thread has no user keys enabled in SCTLR_EL1.
-  if (pauth) core.isb();
+  if (pauth) isb_of_keys(core);
   for (; runs != 0; --runs) {
     read_clock(core, profile.wake_milli_isb);
     thread_switch(core, profile.thread_switch_milli_isb);
     core.execute(system_.path().kernel_thread);
   }
   thread_switch(core, profile.thread_switch_milli_isb);
-  if (pauth) core.isb();
+  if (pauth) isb_of_keys(core);
   // Back to the task, unless that has given its address space up (exit, exec).
   if (x86 == nullptr || was_lazy || !x86->is_lazy(core.id())) return;
   const Task* const current = current_[core.id()];
   if (current != nullptr && current->mm) switch_mm(*current->mm, core);
 }
 
+// ptrauth_thread_switch_user()
+void Scheduler::isb_of_keys(cpu::Core& core) {
+  system_.taps.injector.at(core, FaultSite::kIsbKernelThread, [](cpu::Core& on) { on.isb(); });
+}
+
 void Scheduler::read_clock(cpu::Core& core, std::uint64_t milli_isb) {
-  for (clock_millis_ += milli_isb; clock_millis_ >= 1000; clock_millis_ -= 1000) core.isb();
+  for (clock_millis_ += milli_isb; clock_millis_ >= 1000; clock_millis_ -= 1000) {
+    system_.taps.injector.at(core, FaultSite::kIsbClock, [](cpu::Core& on) { on.isb(); });
+  }
 }
 
 }  // namespace kpksim::kernel

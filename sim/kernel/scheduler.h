@@ -38,6 +38,7 @@ class Scheduler {
 
  private:
   void thread_switch(cpu::Core& core, std::uint64_t milli_isb);
+  void isb_of_keys(cpu::Core& core);
 
   System& system_;
   std::vector<Task*> current_;           // on each core; nullptr: none

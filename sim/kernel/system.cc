@@ -10,6 +10,7 @@
 #include "sim/kernel/object/cred_policy.h"
 #include "sim/kernel/object/keyed_classes.h"
 #include "sim/kernel/prot.h"
+#include "sim/kernel/protect/tapped.h"
 #include "sim/kernel/x86_tlb.h"
 #include "sim/mmu/walker.h"
 
@@ -36,13 +37,6 @@ mmu::Registers boot_registers(const Protection& protection, Pfn swapper,
 
 }  // namespace
 
-FlushSite parse_flush_site(const std::string& name) {
-  const auto at = std::find(kFlushSiteNames.begin(), kFlushSiteNames.end(), name);
-  if (at != kFlushSiteNames.end()) return static_cast<FlushSite>(at - kFlushSiteNames.begin());
-  throw InputError(fmt::format("'{}' is not a place of TLB flushes{}", name,
-                               suggest(name, {kFlushSiteNames.begin(), kFlushSiteNames.end()})));
-}
-
 void check(const Config& config) {
   check(config.policy);
   if (config.memory_bytes < 64ull << 20 || config.memory_bytes > 64ull << 40 ||
@@ -59,30 +53,45 @@ void check(const Config& config) {
 
 namespace {
 
+// What other cores do when they are interrupted cannot come at another time.
+void check_injections(const Config& config, bool x86) {
+  if (!x86 && config.policy.reach != Reach::kIpi) return;
+  for (const Injection& fault : config.injections) {
+    if (fault.action == FaultAction::kSkip || fault.site >= dsb_before(FlushSite::kNone)) continue;
+    throw InputError(fmt::format("{}: TLBIs {} can be skipped, not delayed or swapped",
+                                 text_of(fault), x86 ? "of x86-64" : "by interrupts (reach ipi)"));
+  }
+}
+
 // A core that can run the policy.
-const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Policy& policy) {
-  if (const auto reason = reason_against(policy, core)) throw InputError(*reason);
+const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Config& config) {
+  if (const auto reason = reason_against(config.policy, core)) throw InputError(*reason);
+  check_injections(config, core.architecture == cpu::Architecture::kX86);
   return core;
 }
 
 std::unique_ptr<Protection> make_protection(const ProtectionInfo& info, const Config& config,
-                                            const ProtectionContext& context) {
+                                            const ProtectionContext& context, Taps& taps) {
   if (config.classes && !config.classes->unprotected) {
     return std::make_unique<KeyContexts>(context, *config.classes);
   }
   const Part& part = config.policy.protection;
   auto protection = info.make(context, Parameters(part.name, info.parameters, part.parameters));
-  return config.around ? config.around(std::move(protection)) : std::move(protection);
+  if (config.around) protection = config.around(std::move(protection));
+  if (config.watched || !config.injections.empty()) {
+    protection = std::make_unique<Tapped>(std::move(protection), taps);
+  }
+  return protection;
 }
 
 ProtectionContext protection_context(cpu::Machine& machine, LinearMap& linear_map, TlbFlush& flush,
-                                     const Config& config) {
+                                     Taps& taps, const Config& config) {
   const Pfn first = frame_of(PhysAddr(kPhysOffset));
   const std::uint64_t frames = config.memory_bytes >> kPageShift;
   const Pfn map = first + frames;  // the memory map, and what is free behind it
   const Pfn beyond =
       frame_of(PhysAddr(align_up(address_of(map).value + frames * kStructPageBytes, kPageSize)));
-  return {machine, linear_map, flush, first, frames, beyond};
+  return {machine, linear_map, flush, taps.injector, first, frames, beyond};
 }
 
 std::unique_ptr<PageTableAllocator> make_allocator(const Policy& policy,
@@ -103,18 +112,21 @@ EarlyTables early_tables(const Policy& policy) {
 System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const Config& cfg)
     : config(cfg),
       profile(kernel),
-      machine(fitting(core, cfg.policy), cfg.cores),
+      machine(fitting(core, cfg), cfg.cores),
+      taps{Injector(cfg.injections)},
       protection_info(Protections::find(cfg.policy.protection.name, "protection")),
       protection(make_protection(protection_info, cfg,
-                                 protection_context(machine, linear_map, flush, cfg))),
+                                 protection_context(machine, linear_map, flush, taps, cfg), taps)),
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift,
             LinearMap::boot_pages(cfg.policy.linear_map, early_tables(cfg.policy),
                                   cfg.memory_bytes >> kPageShift)),
       tables(*protection, protection_info, window_of(cfg.policy),
              {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
-              kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open}),
+              kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open},
+             taps),
       flush({core.architecture == cpu::Architecture::kX86 ? cfg.cores : 0, core.tlb_range,
-             core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.policy.reach, cfg.left_out_tlbi}),
+             core.repeat_tlbi, kernel.kernel_range_tlbi, cfg.policy.reach},
+            taps),
       linear_map(core.architecture == cpu::Architecture::kX86 ? LinearMap::Rules::kX86
                                                               : LinearMap::Rules::kArm64,
                  cfg.policy.linear_map, early_tables(cfg.policy), tables, flush,
@@ -158,11 +170,13 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
 
 Pfn System::allocate_table(cpu::Core& core, Pfn root, TableKind kind) {
   const Pfn table = allocator->allocate(core, kind);
+  if (taps.observer != nullptr) taps.observer->table_taken(core, table, root);
   exposure.add(table, root);
   return table;
 }
 
 void System::free_table(cpu::Core& core, Pfn table) {
+  if (taps.observer != nullptr) taps.observer->table_freed(core, table);
   exposure.remove(table);
   allocator->free(core, table);
 }

@@ -49,13 +49,14 @@ struct Config {
   std::shared_ptr<const ClassPlan> classes = {};
   // What stands around the protection, and sees what it does (sim/attack).
   std::function<std::unique_ptr<Protection>(std::unique_ptr<Protection>)> around = {};
-  // Fault injection: the TLBIs of this site are not executed (their barriers are).
-  FlushSite left_out_tlbi = FlushSite::kNone;
+  // Fault injection: what is broken (injector.h).
+  std::vector<Injection> injections = {};
+  // Somebody will watch (sim/check).
+  bool watched = false;
 };
 
 // InputError with the reason if the combination makes no sense.
 void check(const Config& config);
-FlushSite parse_flush_site(const std::string& name);
 
 inline constexpr std::uint64_t kStructPageBytes = 64;
 
@@ -80,6 +81,7 @@ class System {
   const Config config;
   const KernelProfile profile;
   cpu::Machine machine;
+  Taps taps;
   const ProtectionInfo& protection_info;
   std::unique_ptr<Protection> protection;
   Buddy buddy;
@@ -126,6 +128,11 @@ class System {
   // A folio of 2^order frames for users: nullopt, or InputError when memory is exhausted.
   std::optional<Pfn> try_allocate_folio(unsigned order);
   Pfn allocate_page();
+  // Who watches from now on; null: nobody.
+  void set_observer(Observer* observer) {
+    taps.observer = observer;
+    buddy.set_observer(observer);
+  }
   // The folio of 512 zeroed pages that read faults of huge pages map; nullopt: no memory for it.
   std::optional<Pfn> huge_zero_folio(cpu::Core& core);
   // `count` references less; the last one frees the folio.

@@ -15,36 +15,66 @@ constexpr std::uint64_t kMaxRangePages = 1ull << 21;  // MAX_TLBI_RANGE_PAGES
 
 }  // namespace
 
-TlbFlush::TlbFlush(const FlushOptions& options) : options_(options) {
+TlbFlush::TlbFlush(const FlushOptions& options, Taps& taps) : options_(options), taps_(taps) {
   if (options.x86_cores == 0) return;
-  x86_ = std::make_unique<X86Tlb>(options.x86_cores, options.reach == Reach::kInvlpgb,
-                                  options.left_out);
+  x86_ =
+      std::make_unique<X86Tlb>(options.x86_cores, options.reach == Reach::kInvlpgb, taps.injector);
 }
 TlbFlush::~TlbFlush() = default;
 
+// On x86-64 there is one operation for all of a flush, which can be skipped.
+X86Tlb& TlbFlush::x86_of(FlushSite site) {
+  x86_->leave_out(taps_.injector.skips(tlbi_of(site)));
+  return *x86_;
+}
+
+TlbFlush::Flush TlbFlush::make(cpu::Core& core, FlushSite site) {
+  if (taps_.observer != nullptr) taps_.observer->flushing(core, site);
+  return {site, taps_.injector.next(tlbi_of(site))};
+}
+
+void TlbFlush::publish(cpu::Core& core, FlushSite site) {
+  taps_.injector.at(core, dsb_before(site), [](cpu::Core& on) { on.dsb_ishst(); });
+}
+
+void TlbFlush::wait(cpu::Core& core, FlushSite site, void (cpu::Core::*dsb)()) {
+  taps_.injector.at(core, dsb_after(site), [dsb](cpu::Core& on) { (on.*dsb)(); });
+}
+
 TlbFlush::Flush TlbFlush::begin(cpu::Core& core, FlushSite site, const AddressSpace& space) {
-  Flush flush{site};
+  Flush flush = make(core, site);
   if (options_.reach == Reach::kLocalIfAlone && space.alone_on == core.id()) {
     flush.domain = Domain::kLocal;
-    core.dsb_ish_after_stores();
+    taps_.injector.at(core, dsb_before(site), [](cpu::Core& on) { on.dsb_ish_after_stores(); });
     return flush;
   }
-  core.dsb_ishst();
+  publish(core, site);
   if (options_.reach == Reach::kDomain) flush.cores = &space.ran_on;
   if (options_.reach == Reach::kIpi) interrupted_.add(space.ran_on);
   return flush;
 }
 
 TlbFlush::Flush TlbFlush::begin_kernel(cpu::Core& core, FlushSite site) {
-  core.dsb_ishst();
+  const Flush flush = make(core, site);
+  publish(core, site);
   if (options_.reach == Reach::kIpi) {
     for (unsigned c = 0; c < core.machine().core_count(); ++c) interrupted_.add(c);
   }
-  return {site};
+  return flush;
 }
 
 void TlbFlush::issue(cpu::Core& core, const Flush& flush, TlbiKind kind, std::uint64_t operand) {
-  if (flush.site == options_.left_out) return;
+  if (flush.fault == FaultAction::kNone) [[likely]]
+    return execute(core, flush, kind, operand);
+  const mmu::TlbiOp op{kind, flush.domain};
+  const cpu::CoreSet only = flush.cores == nullptr ? cpu::CoreSet() : *flush.cores;
+  const bool all = flush.cores == nullptr;
+  taps_.injector.put_off(core, flush.fault, [op, operand, only, all](cpu::Core& on) {
+    on.tlbi(op, operand, all ? nullptr : &only);
+  });
+}
+
+void TlbFlush::execute(cpu::Core& core, const Flush& flush, TlbiKind kind, std::uint64_t operand) {
   if (options_.reach == Reach::kIpi) {
     noted_.push_back({kind, operand});
   } else {
@@ -54,8 +84,8 @@ void TlbFlush::issue(cpu::Core& core, const Flush& flush, TlbiKind kind, std::ui
 
 void TlbFlush::sync(cpu::Core& core, const Flush& flush) {
   if (options_.reach == Reach::kIpi) return interrupt(core);
-  if (flush.domain == Domain::kLocal) return core.dsb_nsh();
-  core.dsb_ish();
+  if (flush.domain == Domain::kLocal) return wait(core, flush.site, &cpu::Core::dsb_nsh);
+  wait(core, flush.site, &cpu::Core::dsb_ish);
   if (!options_.repeat) return;
   issue(core, flush, TlbiKind::kVale1, 0);
   core.dsb_ish();
@@ -76,28 +106,28 @@ void TlbFlush::interrupt(cpu::Core& core) {
 }
 
 void TlbFlush::mm(cpu::Core& core, FlushSite site, AddressSpace& space) {
-  if (x86_) return x86_->flush_mm(core, site, space);
+  if (x86_) return x86_of(site).flush_mm(core, space);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kAside1, mmu::encode_va(VirtAddr(0), space.asid, 0));
   sync(core, flush);
 }
 
 void TlbFlush::page(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va) {
-  if (x86_) return x86_->flush_range(core, site, space, va, va + kPageSize, kPageSize, false);
+  if (x86_) return x86_of(site).flush_range(core, space, va, va + kPageSize, kPageSize, false);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
   sync(core, flush);
 }
 
 void TlbFlush::page_pending(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va) {
-  if (x86_) return x86_->add_pending(site, space);
+  if (x86_) return x86_of(site).add_pending(space);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
 }
 
 // A DSB ISH waits for local operations too.
 void TlbFlush::pending_done(cpu::Core& core, FlushSite site) {
-  if (x86_) return x86_->flush_pending(core, site);
+  if (x86_) return x86_of(site).flush_pending(core);
   sync(core, {site});
 }
 
@@ -133,7 +163,7 @@ bool TlbFlush::excess(std::uint64_t bytes, std::uint64_t stride) const {
 
 void TlbFlush::range(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr start,
                      VirtAddr end, std::uint64_t stride, bool last_level, unsigned level) {
-  if (x86_) return x86_->flush_range(core, site, space, start, end, stride, !last_level);
+  if (x86_) return x86_of(site).flush_range(core, space, start, end, stride, !last_level);
   const VirtAddr from(align_down(start.value, stride));
   const std::uint64_t bytes = align_up(end.value, stride) - from.value;
   const std::uint64_t pages = bytes >> kPageShift;
@@ -150,7 +180,7 @@ void TlbFlush::range(cpu::Core& core, FlushSite site, AddressSpace& space, VirtA
 }
 
 void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
-  if (x86_) return x86_->flush_kernel_range(core, site, start, end);
+  if (x86_) return x86_of(site).flush_kernel_range(core, start, end);
   const std::uint64_t pages = (end - start) >> kPageShift;
   const Flush flush = begin_kernel(core, site);
   if (options_.kernel_range ? excess(end - start, kPageSize) : pages > kMaxDvmOps) {
@@ -164,38 +194,50 @@ void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, Vir
     }
   }
   sync(core, flush);
-  core.isb();
+  taps_.injector.at(core, FaultSite::kIsbKernelRange, [](cpu::Core& on) { on.isb(); });
 }
 
-void TlbFlush::all(cpu::Core& core, FlushSite site) { x86_->flush_all(core, site); }
+void TlbFlush::all(cpu::Core& core, FlushSite site) { x86_of(site).flush_all(core); }
 
 void TlbFlush::linear_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
-  x86_->flush_pages(core, site, start, end);
+  x86_of(site).flush_pages(core, start, end);
 }
 
 void TlbFlush::local_all(cpu::Core& core, FlushSite site) {
-  if (site != options_.left_out) core.tlbi({TlbiKind::kVmalle1, Domain::kLocal}, 0);
-  core.dsb_nsh();
-  core.isb();
+  Flush flush = make(core, site);
+  flush.domain = Domain::kLocal;
+  if (flush.fault == FaultAction::kNone) {
+    core.tlbi({TlbiKind::kVmalle1, Domain::kLocal}, 0);
+  } else {
+    issue(core, flush, TlbiKind::kVmalle1, 0);
+  }
+  wait(core, site, &cpu::Core::dsb_nsh);
+  taps_.injector.at(core, FaultSite::kIsbAsidRollover, [](cpu::Core& on) { on.isb(); });
 }
 
-void TlbFlush::broadcast(cpu::Core& core, FlushSite site, TlbiKind kind,
-                         std::uint64_t operand) const {
-  if (site != options_.left_out) core.tlbi({kind, Domain::kInner}, operand);
-  core.dsb_ish();
+void TlbFlush::broadcast(cpu::Core& core, const Flush& flush, TlbiKind kind,
+                         std::uint64_t operand) {
+  if (flush.fault == FaultAction::kNone) {
+    core.tlbi({kind, Domain::kInner}, operand);
+  } else {
+    issue(core, flush, kind, operand);
+  }
+  wait(core, flush.site, &cpu::Core::dsb_ish);
 }
 
-void TlbFlush::stage2_page(cpu::Core& core, FlushSite site, PhysAddr ipa) const {
-  core.dsb_ishst();
-  broadcast(core, site, TlbiKind::kIpas2e1, mmu::encode_va(VirtAddr(ipa.value), Asid(0), 0));
-  broadcast(core, site, TlbiKind::kVmalle1, 0);
-  core.isb();
+void TlbFlush::stage2_page(cpu::Core& core, FlushSite site, PhysAddr ipa) {
+  const Flush flush = make(core, site);
+  publish(core, site);
+  broadcast(core, flush, TlbiKind::kIpas2e1, mmu::encode_va(VirtAddr(ipa.value), Asid(0), 0));
+  broadcast(core, flush, TlbiKind::kVmalle1, 0);
+  taps_.injector.at(core, FaultSite::kIsbStage2, [](cpu::Core& on) { on.isb(); });
 }
 
-void TlbFlush::stage2_all(cpu::Core& core, FlushSite site) const {
-  core.dsb_ishst();
-  broadcast(core, site, TlbiKind::kVmalls12e1, 0);
-  core.isb();
+void TlbFlush::stage2_all(cpu::Core& core, FlushSite site) {
+  const Flush flush = make(core, site);
+  publish(core, site);
+  broadcast(core, flush, TlbiKind::kVmalls12e1, 0);
+  taps_.injector.at(core, FaultSite::kIsbStage2, [](cpu::Core& on) { on.isb(); });
 }
 
 }  // namespace kpksim::kernel

@@ -21,23 +21,23 @@
 #include "sim/kernel/address_space.h"
 #include "sim/kernel/flush_site.h"
 #include "sim/kernel/policy.h"
+#include "sim/kernel/taps.h"
 
 namespace kpksim::kernel {
 
 class X86Tlb;
 
 struct FlushOptions {
-  unsigned x86_cores = 0;                 // of a machine of x86-64; 0: it is AArch64
-  bool range_operations = true;           // the core has FEAT_TLBIRANGE
-  bool repeat = false;                    // ARM64_WORKAROUND_REPEAT_TLBI
-  bool kernel_range = false;              // kernel ranges have operations and limits of user ones
-  Reach reach = Reach::kBroadcast;        // of flushes of user memory
-  FlushSite left_out = FlushSite::kNone;  // fault injection: its TLBIs are not executed
+  unsigned x86_cores = 0;           // of a machine of x86-64; 0: it is AArch64
+  bool range_operations = true;     // the core has FEAT_TLBIRANGE
+  bool repeat = false;              // ARM64_WORKAROUND_REPEAT_TLBI
+  bool kernel_range = false;        // kernel ranges have operations and limits of user ones
+  Reach reach = Reach::kBroadcast;  // of flushes of user memory
 };
 
 class TlbFlush {
  public:
-  explicit TlbFlush(const FlushOptions& options);
+  TlbFlush(const FlushOptions& options, Taps& taps);
   ~TlbFlush();
 
   // What x86-64 knows of its cores' TLBs; null on AArch64.
@@ -64,21 +64,23 @@ class TlbFlush {
   // local_flush_tlb_all(): this core alone.
   void local_all(cpu::Core& core, FlushSite site);
   // A switch to an address space has changed which core alone runs it.
-  void alone_changed(cpu::Core& core) const {
-    if (options_.reach == Reach::kLocalIfAlone) core.dsb_ishst();
+  void alone_changed(cpu::Core& core) {
+    if (options_.reach != Reach::kLocalIfAlone) return;
+    taps_.injector.at(core, FaultSite::kDsbAlone, [](cpu::Core& on) { on.dsb_ishst(); });
   }
 
   // Those of a hypervisor for its virtual machine, at EL2, which always reach all cores. One
   // mapping of stage 2, as __kvm_tlb_flush_vmid_ipa(): entries that hold both stages are not found
   // by their IPA, so that all of stage 1 goes with it.
-  void stage2_page(cpu::Core& core, FlushSite site, PhysAddr ipa) const;
+  void stage2_page(cpu::Core& core, FlushSite site, PhysAddr ipa);
   // Several, as __kvm_tlb_flush_vmid(): all of both stages.
-  void stage2_all(cpu::Core& core, FlushSite site) const;
+  void stage2_all(cpu::Core& core, FlushSite site);
 
  private:
   // The operations of one flush, or of several that are waited for once.
   struct Flush {
     FlushSite site;
+    FaultAction fault = FaultAction::kNone;
     mmu::Domain domain = mmu::Domain::kInner;
     const cpu::CoreSet* cores = nullptr;  // broadcast to these alone
   };
@@ -87,6 +89,11 @@ class TlbFlush {
     std::uint64_t operand;
   };
 
+  // Also for an onlooker, and whatever a fault is injected into.
+  Flush make(cpu::Core& core, FlushSite site);
+  void publish(cpu::Core& core, FlushSite site);
+  X86Tlb& x86_of(FlushSite site);
+  void execute(cpu::Core& core, const Flush& flush, mmu::TlbiKind kind, std::uint64_t operand);
   // Publishes the stores to the tables, and says where the operations go.
   Flush begin(cpu::Core& core, FlushSite site, const AddressSpace& space);
   Flush begin_kernel(cpu::Core& core, FlushSite site);
@@ -97,12 +104,14 @@ class TlbFlush {
   bool excess(std::uint64_t bytes, std::uint64_t stride) const;
   void sync(cpu::Core& core, const Flush& flush);  // __tlbi_sync_s1ish()
   void interrupt(cpu::Core& core);
-  void broadcast(cpu::Core& core, FlushSite site, mmu::TlbiKind kind, std::uint64_t operand) const;
+  void wait(cpu::Core& core, FlushSite site, void (cpu::Core::*dsb)());
+  void broadcast(cpu::Core& core, const Flush& flush, mmu::TlbiKind kind, std::uint64_t operand);
 
   // Of reach ipi: what the cores that are interrupted will execute.
   std::vector<Operation> noted_;
   cpu::CoreSet interrupted_;
   FlushOptions options_;
+  Taps& taps_;
   std::unique_ptr<X86Tlb> x86_;
 };
 

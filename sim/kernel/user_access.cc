@@ -23,7 +23,7 @@ void UserAccess::begin(Task& t, cpu::Core& core) {
     t.sve_trap = false;
     t.sve = true;
     const Because because(core, Cause::kExec);
-    enter_kernel(core, system_.machine.profile());
+    enter_kernel(core, system_.machine.profile(), system_.taps.injector);
     core.execute(system_.path().syscall);
     leave_kernel(core);
   }
@@ -45,7 +45,7 @@ bool UserAccess::by_program(Task& t, std::uint64_t address, poe::AccessKind kind
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (!core.user_access(VirtAddr(address), kind)) return true;
     const Because because(core, Cause::kFault);
-    enter_kernel(core, system_.machine.profile());
+    enter_kernel(core, system_.machine.profile(), system_.taps.injector);
     const FaultResult result = fault(t, address, kind, core);
     leave_kernel(core);
     if (result == FaultResult::kSegv) break;
@@ -60,6 +60,7 @@ bool UserAccess::in_call(Task& t, std::uint64_t address, poe::AccessKind kind, c
     const Because because(core, Cause::kFault);
     core.take_exception();
     const std::uint64_t saved = system_.protection->exception_entry(core);
+    if (system_.taps.observer != nullptr) system_.taps.observer->handling(core);
     const FaultResult result = fault(t, address, kind, core);
     system_.protection->exception_return(core, saved);
     core.eret(1);

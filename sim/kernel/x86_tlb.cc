@@ -16,8 +16,8 @@ PhysAddr tables_of(std::uint64_t ttbr) { return PhysAddr(ttbr & mmu::ttbr::kBadd
 
 }  // namespace
 
-X86Tlb::X86Tlb(unsigned cores, bool broadcasts, FlushSite left_out)
-    : cores_(cores), broadcasts_(broadcasts), left_out_(left_out) {
+X86Tlb::X86Tlb(unsigned cores, bool broadcasts, Injector& injector)
+    : cores_(cores), broadcasts_(broadcasts), injector_(injector) {
   init_.context = kInitContext;
   for (PerCore& on : cores_) {
     on.loaded = &init_;
@@ -36,7 +36,8 @@ void X86Tlb::load(cpu::Core& core, AddressSpace& space, PhysAddr root, unsigned 
   on.loaded = &space;
   on.context = space.context;
   on.slot = slot;
-  core.mov_to_cr3(root, loaded_pcid(on), !flush || left_out_ == FlushSite::kPcidSwitch);
+  core.mov_to_cr3(root, loaded_pcid(on),
+                  !flush || injector_.skips(tlbi_of(FlushSite::kPcidSwitch)));
 }
 
 // choose_new_asid(). Global PCIDs are up to date on every core.
@@ -69,23 +70,23 @@ void X86Tlb::enter_lazy(unsigned core) {
   on.lazy = on.context != kInitContext;
 }
 
-void X86Tlb::flush_range(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr start,
-                         VirtAddr end, std::uint64_t stride, bool freed_tables) {
+void X86Tlb::flush_range(cpu::Core& core, AddressSpace& space, VirtAddr start, VirtAddr end,
+                         std::uint64_t stride, bool freed_tables) {
   const VirtAddr from(align_down(start.value, stride));
   const VirtAddr to(align_up(end.value, stride));
   const bool all = (to - from) / stride > kCeiling;
-  request(core, {site, &space, from, to, all ? 0 : stride, freed_tables});
+  request(core, {&space, from, to, all ? 0 : stride, freed_tables});
 }
 
 // As the macro flush_tlb_mm() has it, whatever may have been freed.
-void X86Tlb::flush_mm(cpu::Core& core, FlushSite site, AddressSpace& space) {
-  request(core, {.site = site, .space = &space, .freed_tables = true});
+void X86Tlb::flush_mm(cpu::Core& core, AddressSpace& space) {
+  request(core, {.space = &space, .freed_tables = true});
 }
 
 void X86Tlb::request(cpu::Core& core, Request request) {
   AddressSpace& space = *request.space;
   // Left out: there is no new generation either, so that no core catches up with it later.
-  if (request.site != left_out_) ++space.tlb_generation;
+  if (!left_out_) ++space.tlb_generation;
   request.generation = space.tlb_generation;
   if (space.global_pcid.value != 0) return broadcast(core, request);
   cpu::CoreSet cores;  // mm_cpumask()
@@ -107,7 +108,7 @@ void X86Tlb::request(cpu::Core& core, Request request) {
 // flush_tlb_func()
 void X86Tlb::catch_up(cpu::Core& on, const Request& request, bool local) {
   PerCore& state = cores_[on.id()];
-  if (request.site == left_out_) return;
+  if (left_out_) return;
   if (!local && request.space != nullptr && !has_loaded(on.id(), *request.space)) return;
   if (state.context == kInitContext) return;
   if (state.lazy) {
@@ -132,25 +133,24 @@ void X86Tlb::catch_up(cpu::Core& on, const Request& request, bool local) {
   generation = newest;
 }
 
-void X86Tlb::add_pending(FlushSite site, AddressSpace& space) {
-  if (site != left_out_) ++space.tlb_generation;
+void X86Tlb::add_pending(AddressSpace& space) {
+  if (!left_out_) ++space.tlb_generation;
   for (unsigned c = 0; c < cores_.size(); ++c) {
     if (has_loaded(c, space)) pending_.add(c);
   }
 }
 
-void X86Tlb::flush_pending(cpu::Core& core, FlushSite site) {
+void X86Tlb::flush_pending(cpu::Core& core) {
   const cpu::CoreSet cores = std::exchange(pending_, {});
   if (broadcasts_) {
-    if (site != left_out_) core.invlpgb(TlbiKind::kVmalle1, {mmu::all_but_global()});
+    if (!left_out_) core.invlpgb(TlbiKind::kVmalle1, {mmu::all_but_global()});
     return core.tlbsync();
   }
   cpu::CoreSet interrupted;
   cores.for_each([&](unsigned c) {
     if (!cores_[c].lazy) interrupted.add(c);
   });
-  on_each(core, interrupted,
-          [&](cpu::Core& on) { catch_up(on, {.site = site}, on.id() == core.id()); });
+  on_each(core, interrupted, [&](cpu::Core& on) { catch_up(on, {}, on.id() == core.id()); });
 }
 
 template <class Execute>
@@ -168,32 +168,32 @@ cpu::CoreSet X86Tlb::all_cores() const {
   return all;
 }
 
-void X86Tlb::flush_all(cpu::Core& core, FlushSite site) {
+void X86Tlb::flush_all(cpu::Core& core) {
   if (broadcasts_) {
-    if (site != left_out_) core.invlpgb(TlbiKind::kVmalle1, {mmu::decode(TlbiKind::kVmalle1, 0)});
+    if (!left_out_) core.invlpgb(TlbiKind::kVmalle1, {mmu::decode(TlbiKind::kVmalle1, 0)});
     return core.tlbsync();
   }
   on_each(core, all_cores(), [&](cpu::Core& on) {  // INVPCID of all, global entries too
-    if (site != left_out_) on.tlbi({TlbiKind::kVmalle1, Domain::kLocal}, 0);
+    if (!left_out_) on.tlbi({TlbiKind::kVmalle1, Domain::kLocal}, 0);
   });
 }
 
 // INVLPG also finds the global entries of its address under any PCID.
-void X86Tlb::flush_pages(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
-  if ((end - start) >> kPageShift > kCeiling) return flush_all(core, site);
+void X86Tlb::flush_pages(cpu::Core& core, VirtAddr start, VirtAddr end) {
+  if ((end - start) >> kPageShift > kCeiling) return flush_all(core);
   on_each(core, all_cores(), [&](cpu::Core& on) {
-    if (site == left_out_) return;
+    if (left_out_) return;
     for (VirtAddr va = start; va < end; va += kPageSize) {
       on.tlbi({TlbiKind::kVaae1, Domain::kLocal}, mmu::encode_va(va, Asid(0), 0));
     }
   });
 }
 
-void X86Tlb::flush_kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
+void X86Tlb::flush_kernel_range(cpu::Core& core, VirtAddr start, VirtAddr end) {
   if (!broadcasts_ || (end - start) >> kPageShift > kCeiling) {
-    return flush_pages(core, site, start, end);
+    return flush_pages(core, start, end);
   }
-  if (site != left_out_) {
+  if (!left_out_) {
     broadcast_pages(core, TlbiKind::kVaae1, Asid(0), start, end, kPageSize);
   }
   core.tlbsync();
@@ -229,7 +229,7 @@ void X86Tlb::broadcast_pages(cpu::Core& core, TlbiKind kind, Asid pcid, VirtAddr
 // interrupted, and leave it (finish_asid_transition()).
 void X86Tlb::broadcast(cpu::Core& core, const Request& request) {
   const Asid pcid = request.space->global_pcid;
-  if (request.site == left_out_) return core.tlbsync();
+  if (left_out_) return core.tlbsync();
   if (request.stride == 0) {
     core.invlpgb(TlbiKind::kAside1,
                  {mmu::decode(TlbiKind::kAside1, mmu::encode_va(VirtAddr(0), pcid, 0))});

@@ -26,7 +26,7 @@
 #include "sim/cpu/core.h"
 #include "sim/cpu/core_set.h"
 #include "sim/kernel/address_space.h"
-#include "sim/kernel/flush_site.h"
+#include "sim/kernel/injector.h"
 
 namespace kpksim::kernel {
 
@@ -38,8 +38,10 @@ class X86Tlb {
   static constexpr std::size_t kActiveCores = 3;    // more get a global PCID
   static constexpr std::uint64_t kInitContext = 1;  // init_mm: no task's
 
-  // left_out: fault injection, as in FlushOptions.
-  X86Tlb(unsigned cores, bool broadcasts, FlushSite left_out);
+  X86Tlb(unsigned cores, bool broadcasts, Injector& injector);
+
+  // Fault injection: is the next flush, with all that belongs to it, left out?
+  void leave_out(bool flush) { left_out_ = flush; }
 
   // switch_mm_irqs_off(): `root` are the tables of `next`.
   void switch_mm(cpu::Core& core, AddressSpace& next, Pfn root);
@@ -48,19 +50,19 @@ class X86Tlb {
   bool is_lazy(unsigned core) const { return cores_[core].lazy; }
 
   // flush_tlb_mm_range(); all of it where there are too many entries.
-  void flush_range(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr start,
-                   VirtAddr end, std::uint64_t stride, bool freed_tables);
-  void flush_mm(cpu::Core& core, FlushSite site, AddressSpace& space);
+  void flush_range(cpu::Core& core, AddressSpace& space, VirtAddr start, VirtAddr end,
+                   std::uint64_t stride, bool freed_tables);
+  void flush_mm(cpu::Core& core, AddressSpace& space);
   // arch_tlbbatch_add_pending(): the generation is new at once, and who has the address space is
   // noted; arch_tlbbatch_flush(): these cores are interrupted once, and each is brought up to date.
-  void add_pending(FlushSite site, AddressSpace& space);
-  void flush_pending(cpu::Core& core, FlushSite site);
+  void add_pending(AddressSpace& space);
+  void flush_pending(cpu::Core& core);
   // flush_tlb_kernel_range(), and flush_tlb_all(): on every core.
-  void flush_kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
-  void flush_all(cpu::Core& core, FlushSite site);
+  void flush_kernel_range(cpu::Core& core, VirtAddr start, VirtAddr end);
+  void flush_all(cpu::Core& core);
   // What changes of the linear map end with (cpa_flush()): pages are flushed by interrupts whatever
   // the reach is.
-  void flush_pages(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
+  void flush_pages(cpu::Core& core, VirtAddr start, VirtAddr end);
 
   // For onlookers. Has a core the address space loaded, lazily or not (mm_cpumask)?
   bool has_loaded(unsigned core, const AddressSpace& space) const {
@@ -88,8 +90,7 @@ class X86Tlb {
     unsigned next = 1;  // slot to be given out
     std::array<Slot, kSlots> slots{};
   };
-  struct Request {  // flush_tlb_info
-    FlushSite site;
+  struct Request {                  // flush_tlb_info
     AddressSpace* space = nullptr;  // null: a batch of several
     VirtAddr start{}, end{};
     std::uint64_t stride = 0;  // 0: all
@@ -120,8 +121,9 @@ class X86Tlb {
   std::uint64_t last_context_ = kInitContext;
   std::vector<std::uint64_t> globals_;  // contexts that have the PCIDs above those of the slots
   const bool broadcasts_;
-  const FlushSite left_out_;
-  cpu::CoreSet pending_;  // of a batch
+  Injector& injector_;
+  bool left_out_ = false;  // the flush that is executed
+  cpu::CoreSet pending_;   // of a batch
 };
 
 }  // namespace kpksim::kernel

@@ -131,6 +131,8 @@ Translation Mmu::judge(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1
   result.fault = address_fault(regime_, va, access);
   if (result.fault) return result;
   const Leaf& leaf = l1[i].leaf;
+  if (observer_ != nullptr) [[unlikely]]
+    observer_->judged(va, leaf, access);
   const poe::Verdict verdict = check(leaf, access, pan);
   // A clean entry does not satisfy a write: the walk that marks the page dirty is made.
   if (verdict.update_descriptor) {
@@ -169,6 +171,8 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
     void operator()(const Stage2Step& step) { mmu.walk_path_[reads++] = step.address; }
     void operator()(const WalkState& next) {
       mmu.walk_cache_.fill(va, mmu.asid_, *half.granule, next);
+      if (mmu.observer_ != nullptr) [[unlikely]]
+        mmu.observer_->table_cached(mmu.walk_path_[reads - 1], va, mmu.asid_, next);
       mmu.presence_.add_table(va, mmu.asid_);
     }
   } see{*this, va, half};
@@ -215,7 +219,13 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   l2_.fill(va, asid_, leaf, fast);
   presence_.add_leaf(va, asid_, leaf.global, leaf.stage1_bits());
   l1_filled_ = true;
+  if (observer_ != nullptr) [[unlikely]]
+    observer_->leaf_cached(found.address, va, asid_, leaf);
   return result;
+}
+
+void Mmu::watch(VirtAddr va, Asid asid) {
+  for (Tlb* tlb : {&l1d_, &l2_, &l1i_}) tlb->slow_down(TlbTag::probe(va, asid));
 }
 
 Fault Mmu::update_descriptor(const WalkResult& found, const poe::Verdict& verdict, VirtAddr va,
@@ -227,6 +237,8 @@ Fault Mmu::update_descriptor(const WalkResult& found, const poe::Verdict& verdic
     fault_ipa_ = found.ipa;
     return stage2_fault(FaultKind::kPermission, found.address_level, va, true, true);
   }
+  if (observer_ != nullptr) [[unlikely]]
+    observer_->updating(found.address, raw);
   memory_.write64(found.address, raw);
   leaf.descriptor.raw = raw;
   return {};

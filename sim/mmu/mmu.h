@@ -10,6 +10,7 @@
 
 #include "sim/mmu/fast_leaf.h"
 #include "sim/mmu/fault.h"
+#include "sim/mmu/observer.h"
 #include "sim/mmu/physical_memory.h"
 #include "sim/mmu/presence.h"
 #include "sim/mmu/regime.h"
@@ -97,6 +98,10 @@ class Mmu {
   void set_stage2_checked(bool checked) { stage2_checked_ = checked; }
   bool stage2_checked() const { return stage2_checked_; }
 
+  void set_observer(Observer* observer) { observer_ = observer; }
+  // Accesses that hit what the TLBs hold for `va` under `asid` come to the observer from now on.
+  void watch(VirtAddr va, Asid asid);
+
   // Every register write goes through here, because the decoded copies follow.
   void set_registers(const Registers& regs);
   void set_por_el1(std::uint64_t value) {
@@ -128,6 +133,8 @@ class Mmu {
   unsigned count_cached(Asid asid, VirtAddr start, VirtAddr end) const;
   // How many entries, of the TLBs and of the cache of stage 2, hold a part of these IPAs.
   unsigned count_cached_ipa(PhysAddr start, PhysAddr end) const;
+  // May it hold an entry that `effect` drops? False is certain.
+  bool may_hold(const TlbiEffect& effect) const { return presence_.may_hold(effect); }
   // Does it certainly hold nothing at all?
   bool empty() const { return presence_.empty(); }
 
@@ -136,6 +143,14 @@ class Mmu {
   const Tlb& l2() const { return l2_; }
   const WalkCache& walk_cache() const { return walk_cache_; }
   const Stage2* stage2() const { return stage2_.get(); }  // null: off
+  // Calls `visit(entry)` for each TLB's entry of `va` under `asid`.
+  template <class Visit>
+  void each_cached(VirtAddr va, Asid asid, Visit&& visit) const {
+    const std::uint64_t probe = TlbTag::probe(va, asid);
+    for (const Tlb* tlb : {&l1d_, &l2_, &l1i_}) {
+      if (const std::uint32_t i = tlb->locate(probe); i != Tlb::kMiss) visit((*tlb)[i]);
+    }
+  }
 
  private:
   std::uint64_t probe_of(VirtAddr va) const { return TlbTag::kVa.get(va.value >> 12) | probe_; }
@@ -159,6 +174,7 @@ class Mmu {
   poe::Verdict check(const Leaf& leaf, const poe::Access& access, bool pan);
 
   PhysicalMemory& memory_;
+  Observer* observer_ = nullptr;
   Registers regs_;
   Regime regime_;
   poe::PermissionControls controls_{};

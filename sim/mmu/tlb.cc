@@ -102,6 +102,13 @@ void Tlb::remove(std::uint32_t i) {
   entries_[i].valid = false;
 }
 
+void Tlb::slow_down(std::uint64_t probe) {
+  const std::uint32_t i = locate(probe);
+  if (i == kMiss) return;
+  forget_recent(i);
+  fast_[i].rights = {};
+}
+
 void Tlb::forget_recent(std::uint32_t i) {
   const std::uint64_t first = page_of(entries_[i].start);
   const std::uint64_t pages = 1ull << (entries_[i].leaf.page_bits - kPageShift);

@@ -118,6 +118,9 @@ class Tlb {
       if (entries_[i].valid) fast_[i] = make(entries_[i]);
     }
   }
+  // Takes its fast rights from what maps the probe's address: each access needs thought from now
+  // on.
+  void slow_down(std::uint64_t probe);
   // Drops what maps the probe's address for its ASID.
   void drop(std::uint64_t probe);
   void invalidate(const TlbiEffect& effect);

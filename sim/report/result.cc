@@ -106,6 +106,31 @@ ordered_json part_json(const kernel::Part& part, const std::vector<ParameterInfo
   return out;
 }
 
+ordered_json findings_json(const std::vector<check::Finding>& findings) {
+  ordered_json out = ordered_json::array();
+  for (const check::Finding& f : findings) {
+    ordered_json finding = {{"rule", check::info(f.rule).name},
+                            {"text", f.text},
+                            {"phase", f.place},
+                            {"core", f.core},
+                            {"cause", kernel::kCauseNames[f.cause]},
+                            {"count", f.count}};
+    if (!f.history.empty()) finding["history"] = f.history;
+    out.push_back(finding);
+  }
+  return out;
+}
+
+ordered_json injections_json(const kernel::Injector& injector) {
+  ordered_json out = ordered_json::array();
+  for (const kernel::Injector::Done& d : injector.done()) {
+    out.push_back({{"fault", kernel::text_of(d.injection)},
+                   {"occurrences", d.occurrences},
+                   {"injected", d.broken}});
+  }
+  return out;
+}
+
 // Of soft mode, since boot.
 ordered_json violations_json(const kernel::ProtectionStatistics& s) {
   ordered_json out = {{"count", s.violations}};
@@ -176,11 +201,15 @@ const char* version() { return KPKSIM_VERSION; }
 
 ordered_json run_document(const workload::Workload& workload, const kernel::Kernel& kernel,
                           const std::vector<workload::PhaseResult>& phases, std::uint64_t ignored,
-                          std::uint64_t beyond_memory) {
+                          std::uint64_t beyond_memory, const check::Report* checked) {
   const kernel::System& system = kernel.system();
   const kernel::Config& config = system.config;
   const kernel::Policy& policy = config.policy;
   const auto window = kernel::window_of(policy);
+  ordered_json injections = ordered_json::array();
+  for (const kernel::Injection& fault : config.injections) {
+    injections.push_back(kernel::text_of(fault));
+  }
   ordered_json out;
   out["schema"] = kSchemaVersion;
   out["version"] = version();
@@ -211,7 +240,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
                  kernel::Allocators::find(policy.allocator.name, "allocator").parameters)},
       {"linear_map", kernel::name_of(policy.linear_map)},
       {"reach", kernel::name_of(policy.reach)},
-      {"left_out_tlbi", kernel::kFlushSiteNames[static_cast<unsigned>(config.left_out_tlbi)]},
+      {"inject", injections},
       {"memory_bytes", config.memory_bytes},
       {"cores", config.cores},
       {"hz", config.hz},
@@ -222,6 +251,11 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   }
   if (config.pressure_every != 0) {
     out["configuration"]["pressure_every"] = config.pressure_every;
+  }
+  if (!config.injections.empty()) out["injections"] = injections_json(system.taps.injector);
+  if (checked != nullptr) {
+    out["check"] = {{"findings", findings_json(checked->findings())},
+                    {"hints", findings_json(checked->hints())}};
   }
   if (system.soft) out["violations"] = violations_json(system.protection->statistics());
   cpu::Counters all;

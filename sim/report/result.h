@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/check/report.h"
 #include "sim/workload/driver.h"
 
 namespace kpksim::report {
@@ -18,7 +19,8 @@ inline constexpr int kSchemaVersion = 2;
 nlohmann::ordered_json run_document(const workload::Workload& workload,
                                     const kernel::Kernel& kernel,
                                     const std::vector<workload::PhaseResult>& phases,
-                                    std::uint64_t ignored, std::uint64_t beyond_memory = 0);
+                                    std::uint64_t ignored, std::uint64_t beyond_memory = 0,
+                                    const check::Report* checked = nullptr);
 
 // A document as it is written to a file or printed. ASCII alone: what names hold beyond it is
 // escaped, bytes that are no UTF-8 are replaced.

@@ -9,6 +9,7 @@
 
 #include "sim/base/printable.h"
 #include "sim/kernel/cause.h"
+#include "sim/report/check_text.h"
 #include "sim/report/quantities.h"
 #include "sim/report/text_table.h"
 
@@ -137,6 +138,7 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
                    style);
   }
   for (const ordered_json* run : runs) out += violations(*run, style);
+  for (const ordered_json* run : runs) out += check_text(*run, policy_name(*run), style);
   for (const ordered_json* run : runs) {
     const ordered_json& audit = (*run)["total"]["audit"];
     const auto stale =
@@ -160,15 +162,25 @@ std::string csv_field(const std::string& text) {
 }
 
 // What a run was of, behind the figures: each row can be told from those of any other run.
-constexpr const char* kCsvConfiguration[] = {
-    "core",   "kernel",    "cores",      "hz",    "memory_bytes", "protection",
-    "window", "allocator", "linear_map", "reach", "left_out_tlbi"};
+constexpr const char* kCsvConfiguration[] = {"core",         "kernel",     "cores",  "hz",
+                                             "memory_bytes", "protection", "window", "allocator",
+                                             "linear_map",   "reach",      "inject"};
+
+// "none" or "skip:tlbi.unmap skip:dsb.switch"
+std::string list_text(const ordered_json& list) {
+  std::string out;
+  for (const ordered_json& item : list) {
+    out += (out.empty() ? "" : " ") + item.get<std::string>();
+  }
+  return out.empty() ? "none" : out;
+}
 
 std::string csv_configuration(const ordered_json& run) {
   std::string out;
   for (const char* name : kCsvConfiguration) {
     const ordered_json& value = run["configuration"][name];
     out += ',' + csv_field(value.is_string()   ? value.get<std::string>()
+                           : value.is_array()  ? list_text(value)
                            : value.is_object() ? part_text(value)
                                                : value.dump());
   }

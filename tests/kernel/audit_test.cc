@@ -26,7 +26,7 @@ class ReadByTwo {
  private:
   static Config with(FlushSite left_out) {
     Config c = config("none", false, "buddy", Granularity::kPte, 2);
-    c.left_out_tlbi = left_out;
+    c.injections = without_tlbis(left_out);
     return c;
   }
 };

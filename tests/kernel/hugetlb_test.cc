@@ -409,7 +409,7 @@ TEST_P(EachSize, NeedsItsFlushes) {
   for (const FlushSite site : {FlushSite::kContpte, FlushSite::kCowBreak, FlushSite::kUnmap}) {
     if (site == FlushSite::kContpte && !run()) continue;
     Config c = kPlain;
-    c.left_out_tlbi = site;
+    c.injections = without_tlbis(site);
     Process p(size(), 1, c);
     std::uint64_t stale = 0;
     const auto audit = [&] {

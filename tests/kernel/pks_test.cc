@@ -82,7 +82,7 @@ TEST(Pks, KeyingReachesEveryCore) {
 
 TEST(Pks, AForgottenFlushLeavesStaleEntries) {
   Config cfg = pks(false, 2);
-  cfg.left_out_tlbi = FlushSite::kUnmap;
+  cfg.injections = without_tlbis(FlushSite::kUnmap);
   Kernel k(x86_core_profile(), kernel_profile(), cfg);
   k.spawn(1);
   const std::uint64_t at = map_and_write(k, 1);

@@ -74,7 +74,7 @@ class Machine {
     c.policy = parse_policy(policy);
     c.memory_bytes = 512ull << 20;
     c.cores = cores;
-    c.left_out_tlbi = left_out;
+    c.injections = without_tlbis(left_out);
     return c;
   }
   Counts counts(Event event) {

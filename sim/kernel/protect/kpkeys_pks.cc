@@ -16,6 +16,10 @@ class KpkeysPks final : public KeyedTables {
     regs.tcr2 = mmu::tcr2::kPoe.set(regs.tcr2, 1);  // CR4.PKS
     regs.por_el1 = kContextDefault.por();
   }
+  bool is_context(std::uint64_t por) const override {
+    return por == kContextDefault.por() ||
+           por == context_writing(kContextDefault, kPkeyPgtables).por();
+  }
   std::uint64_t open(cpu::Core& core, const Target&) override {
     const std::uint64_t before = core.mmu().registers().por_el1;
     const std::uint64_t pkrs = context_writing(pkrs::Context(before), kPkeyPgtables).por();

@@ -3,6 +3,7 @@
 // kpkeys_restore_pkey_reg(); from v7 on kpkeys_enter_context() and kpkeys_leave_context()). With
 // credentials (cred=on) there are two keys, and a value that would stay is not written.
 
+#include "sim/kernel/injector.h"
 #include "sim/kernel/object/cred_policy.h"
 #include "sim/kernel/protect/kpkeys.h"
 
@@ -13,6 +14,7 @@ class KpkeysPoe final : public KeyedTables {
  public:
   KpkeysPoe(const ProtectionContext& context, const Parameters& parameters)
       : KeyedTables(context),
+        injector_(context.injector),
         cred_(parameters.is_on("cred")),
         keys_(cred_ ? pkrs::ManagedKeys{kPkeyPgtables, kPkeyCred}
                     : pkrs::ManagedKeys{kPkeyPgtables}),
@@ -27,28 +29,33 @@ class KpkeysPoe final : public KeyedTables {
     const auto all = pkrs::Context(~0ull);
     return cred_ ? ~all.with(kPkeyPgtables, pkrs::Rights::kNone).por() : ~0ull;
   }
+  bool is_context(std::uint64_t por) const override {
+    const pkrs::Context rest(rest_);
+    if (por == rest_ || por == keys_.writing(rest, kPkeyPgtables).por()) return true;
+    return cred_ && por == keys_.writing(rest, kPkeyCred).por();
+  }
   std::uint64_t open(cpu::Core& core, const Target&) override { return enter(core, kPkeyPgtables); }
   std::uint64_t enter(cpu::Core& core, PkeyIndex key) override {
     const std::uint64_t before = core.mrs_por_el1();
     const std::uint64_t por = keys_.writing(pkrs::Context(before), key).por();
     if (skips_ && por == before) return kUnchanged;
     core.msr_por_el1(por);
-    core.isb();
+    injector_.at(core, FaultSite::kIsbWindowOpen, [](cpu::Core& on) { on.isb(); });
     return before;
   }
   void close(cpu::Core& core, const Target&, std::uint64_t before, bool synchronised) override {
     if (before == kUnchanged) return;
     core.msr_por_el1(before);
-    if (!synchronised) core.isb();
+    if (synchronised) return;
+    injector_.at(core, FaultSite::kIsbWindowClose, [](cpu::Core& on) { on.isb(); });
   }
   void leave(cpu::Core& core, std::uint64_t before) override { close(core, {}, before, false); }
   void save(cpu::Core& core) override { core.mrs_por_el1(); }
   std::uint64_t exception_entry(cpu::Core& core) override {
     const std::uint64_t por = core.mrs_por_el1();
-    if (por != rest_) {
-      core.msr_por_el1(rest_);
-      core.isb();
-    }
+    if (por == rest_ || injector_.skips(FaultSite::kResetException)) return por;
+    core.msr_por_el1(rest_);
+    injector_.at(core, FaultSite::kIsbException, [](cpu::Core& on) { on.isb(); });
     return por;
   }
   void exception_return(cpu::Core& core, std::uint64_t por) override {
@@ -58,6 +65,7 @@ class KpkeysPoe final : public KeyedTables {
  private:
   static constexpr std::uint64_t kUnchanged = 0;  // of no context: key 0 has rights in each
 
+  Injector& injector_;
   const bool cred_;
   const pkrs::ManagedKeys keys_;
   const std::uint64_t rest_;

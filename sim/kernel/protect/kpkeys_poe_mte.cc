@@ -42,6 +42,7 @@ class KpkeysPoeMte final : public Protection {
              bool synchronised) override {
     keys_->close(core, target, before, synchronised);
   }
+  bool is_context(std::uint64_t por) const override { return keys_->is_context(por); }
   void save(cpu::Core& core) override { keys_->save(core); }
   std::uint64_t exception_entry(cpu::Core& core) override { return keys_->exception_entry(core); }
   void exception_return(cpu::Core& core, std::uint64_t before) override {

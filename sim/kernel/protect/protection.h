@@ -19,6 +19,7 @@
 
 namespace kpksim::kernel {
 
+class Injector;
 class LinearMap;
 class TlbFlush;
 struct AllocatorInfo;
@@ -55,6 +56,7 @@ struct ProtectionContext {
   cpu::Machine& machine;
   LinearMap& linear_map;
   TlbFlush& flush;
+  Injector& injector;
   // The kernel's memory, and where frames start that the kernel does not know of.
   Pfn memory;
   std::uint64_t frames;
@@ -100,6 +102,8 @@ class Protection {
   virtual void leave(cpu::Core&, std::uint64_t /*before*/) {}
   // The bits of the key register that let page tables be written: a change of others is no window.
   virtual std::uint64_t window_bits() const { return ~0ull; }
+  // Is this value of the key register one of the mechanism's contexts?
+  virtual bool is_context(std::uint64_t /*por*/) const { return true; }
   // The register is saved for a thread that stops, or copied for one that is created.
   virtual void save(cpu::Core&) {}
   // Around an exception taken from EL1: the register is saved, and has its value at rest meanwhile.

@@ -89,8 +89,8 @@ class Workload {
                       {"memory", memory_size(c["memory_bytes"].get<std::uint64_t>())}};
     if (c.value("hz", 0u) != 0)
       chapter_.facts.emplace_back("timer", fmt::format("{} Hz", c["hz"].get<unsigned>()));
-    if (c["left_out_tlbi"] != "none")
-      chapter_.facts.emplace_back("TLBI left out", c["left_out_tlbi"].get<std::string>());
+    for (const auto& fault : c["inject"])
+      chapter_.facts.emplace_back("fault injected", fault.get<std::string>());
     if (runs_.size() == 1) chapter_.facts.emplace_back("policy", runs_[0].policy);
     chapter_.facts.emplace_back("made by", "kpksim " + run["version"].get<std::string>());
   }

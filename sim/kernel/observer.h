@@ -1,0 +1,38 @@
+#pragma once
+// Who watches the kernel's page tables (sim/check): what is written to them, and where their pages
+// come from and go to. A kernel without one tests a pointer at each of these places.
+
+#include <cstdint>
+
+#include "sim/base/types.h"
+#include "sim/kernel/flush_site.h"
+
+namespace kpksim::cpu {
+class Core;
+}
+
+namespace kpksim::kernel {
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // A helper is about to store `now` to the descriptor at `entry`.
+  virtual void writing(cpu::Core& core, PhysAddr entry, std::uint64_t now) = 0;
+  // `table`, which the tree below `root` will use, has been taken; or is about to be given back.
+  virtual void table_taken(cpu::Core& core, Pfn table, Pfn root) = 0;
+  virtual void table_freed(cpu::Core& core, Pfn table) = 0;
+  // 2^order frames are about to be free.
+  virtual void frames_freed(Pfn first, unsigned order) = 0;
+  // Pages have become page tables, or are about to be ordinary ones.
+  virtual void marked(cpu::Core& core, Pfn first, std::uint64_t count) = 0;
+  virtual void unmarking(cpu::Core& core, Pfn first, std::uint64_t count) = 0;
+  // A flush begins.
+  virtual void flushing(cpu::Core& core, FlushSite site) = 0;
+  // The handler of an exception from EL1 begins; another thread does.
+  virtual void handling(cpu::Core& core) = 0;
+  virtual void switching(cpu::Core& core) = 0;
+  // This core has no entry of an older generation of ASIDs from here on.
+  virtual void generation_flushed(cpu::Core& core) = 0;
+};
+
+}  // namespace kpksim::kernel
