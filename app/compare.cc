@@ -17,7 +17,6 @@
 #include "sim/kernel/pgtable.h"
 #include "sim/report/table.h"
 #include "sim/report/uncertainty.h"
-#include "sim/workload/size.h"
 
 namespace kpksim::app {
 namespace {
@@ -51,14 +50,7 @@ ordered_json simulate(const Request& request, bool single, std::string& text) {
   std::vector<kernel::Config> configs = configurations(request, core);
   for (kernel::Config& config : configs) config.watched = request.check;
   // All input is read before the first simulation starts: a mistake in the last file costs nothing.
-  std::vector<workload::Workload> workloads = workloads_of(request);
-  if (!request.kernel_data.empty()) {
-    const std::uint64_t size = workload::parse_size(request.kernel_data, "--kernel-data");
-    for (workload::Workload& w : workloads) {
-      if (!w.kernel_data) w.kernel_data.emplace();
-      w.kernel_data->working_set = size;
-    }
-  }
+  const std::vector<workload::Workload> workloads = workloads_of(request);
   if (single && workloads.size() > 1)
     throw InputError("run takes one workload; compare takes several");
   report::TableStyle style = terminal_style();

@@ -18,15 +18,32 @@ namespace {
 
 namespace po = boost::program_options;
 
-// A result document, or a configuration.
+// Documents that can be compared, in words: one is told apart by a member that it alone has.
+struct Kind {
+  const char* member;
+  const char* name;
+  const char* schema;  // none: a configuration is read by those who run it
+};
+constexpr const char* kExpected =
+    "expected a result (run -o, compare -o), one of keys (keys -o) or a configuration (config)";
+
+const Kind& kind_of(const JsonFile& file) {
+  static const Kind all[] = {{"configuration", "configuration", nullptr},
+                             {"rows", "document of keys", report::kKeysSchema},
+                             {"runs", "result", report::kResultSchema}};
+  // A document of keys says its configuration too.
+  const auto has = [&](const char* member) {
+    return file.root().is_object() && file.root().contains(member);
+  };
+  if (has("rows")) return all[1];
+  if (has("runs")) return all[2];
+  if (has("configuration")) return all[0];
+  file.fail("", kExpected);
+}
+
 JsonFile read(const std::string& path) {
   JsonFile file(path);
-  const bool object = file.root().is_object();
-  if (object && file.root().contains("configuration")) return file;
-  if (!object || !file.root().contains("runs")) {
-    file.fail("", "expected a result (run -o, compare -o) or a configuration (config)");
-  }
-  validate(file, report::kResultSchema);
+  if (const Kind& kind = kind_of(file); kind.schema != nullptr) validate(file, kind.schema);
   return file;
 }
 
@@ -37,18 +54,20 @@ int diff(const std::vector<std::string>& arguments) {
   bool phases = false;
   po::options_description options(
       "kpksim diff [options] A.json B.json\n"
-      "Two results (run -o, compare -o), or two configurations (config), side by side: what\n"
-      "changed in the configuration and in the numbers, A's value, B's, and by how much");
-  options.add_options()("phases", po::bool_switch(&phases), "the numbers of phases and cores too");
+      "Two results (run -o, compare -o), two documents of keys (keys -o) or two configurations\n"
+      "(config), side by side: what changed in the configuration and in the numbers, A's value,\n"
+      "B's, and by how much");
+  options.add_options()("phases", po::bool_switch(&phases),
+                        "the numbers of phases and cores, or of contexts, too");
   if (!read_command_line(arguments, options, "  kpksim diff before.json after.json\n",
                          {{"file", texts_option("FILE", files), -1}}))
     return 0;
   if (files.size() != 2)
     throw InputError(fmt::format("expected two files, found {}", files.size()));
   const JsonFile a = read(files[0]), b = read(files[1]);
-  if (a.root().contains("runs") != b.root().contains("runs")) {
-    throw InputError(
-        fmt::format("{} and {}: one is a result, the other a configuration", files[0], files[1]));
+  if (&kind_of(a) != &kind_of(b)) {
+    throw InputError(fmt::format("{} and {}: one is a {}, the other a {}", files[0], files[1],
+                                 kind_of(a).name, kind_of(b).name));
   }
   const auto ordered = [](const JsonFile& file) {
     return nlohmann::ordered_json::parse(file.root().dump());

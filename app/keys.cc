@@ -8,12 +8,14 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
-#include "app/data.h"
 #include "app/options.h"
 #include "app/output.h"
+#include "app/request.h"
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
+#include "sim/kernel/policy_file.h"
 #include "sim/keys/budgets.h"
+#include "sim/keys/choice.h"
 #include "sim/report/keys_table.h"
 #include "sim/workload/size.h"
 
@@ -23,19 +25,21 @@ namespace {
 namespace po = boost::program_options;
 using nlohmann::ordered_json;
 
-struct Request {
-  std::vector<std::string> files, strategies;
+struct KeysRequest {
+  std::vector<std::string> files, strategies, set;
   std::string policy, classes, budget, core, kernel, memory, output, format;
   unsigned cores = 1, hz = 0, jobs = 1;
   bool quiet = false;
+  Overrides overrides;
 };
 
 constexpr const char* kExamples =
     "  kpksim keys --budget 4..16 compile\n"
     "  kpksim keys --budget 8,16 --strategy virtualised --strategy optimal fork-1g\n"
+    "  kpksim keys --set keys:/rate=10 --set classes:/classes/0/objects=4096 compile\n"
     "  kpksim keys --classes my-classes.json -o keys.json my.strace\n";
 
-bool parse(const std::vector<std::string>& arguments, Request& request) {
+bool parse(const std::vector<std::string>& arguments, KeysRequest& request) {
   po::options_description options(
       "kpksim keys [options] WORKLOAD\n"
       "Protected classes of kernel objects under budgets of keys: what switches, evictions and\n"
@@ -59,8 +63,10 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "memory,m", text_option("--memory", request.memory)->default_value("8G"),
       "physical memory: bytes, or with K, M, G or T")("jobs,j", jobs_option(request.jobs),
                                                       "threads (the results do not depend on it)")(
-      "output,o", text_option("--output", request.output),
-      "write the full JSON document to this file")(
+      "set", texts_option("--set", request.set),
+      "DOCUMENT:/POINTER=VALUE of policy, core, kernel, workload, machine, classes or keys; "
+      "repeatable (docs/sweeps.md)")("output,o", text_option("--output", request.output),
+                                     "write the full JSON document to this file")(
       "format,f", text_option("--format", request.format)->default_value("table"), "table or json")(
       "quiet,q", po::bool_switch(&request.quiet), "no progress bar");
   if (!read_command_line(arguments, options, kExamples,
@@ -69,6 +75,9 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
   if (request.files.empty()) throw InputError("no workload given; see kpksim list workloads");
   if (request.files.size() > 1) throw InputError("keys takes one workload");
   check_choice("--format", request.format, {"table", "json"});
+  for (const std::string& text : request.set) {
+    request.overrides.settings.push_back(parse_setting(text));
+  }
   return true;
 }
 
@@ -105,7 +114,7 @@ std::vector<unsigned> budgets(const std::string& text) {
   }
 }
 
-std::vector<pkrs::Strategy> strategies(const Request& request) {
+std::vector<pkrs::Strategy> strategies(const KeysRequest& request) {
   std::vector<pkrs::Strategy> out;
   for (const std::string& name : request.strategies) out.push_back(pkrs::parse_strategy(name));
   for (std::size_t i = 0; out.size() < pkrs::kStrategies && request.strategies.empty(); ++i) {
@@ -114,31 +123,30 @@ std::vector<pkrs::Strategy> strategies(const Request& request) {
   return out;
 }
 
-// As other names: what looks like a path is one, the rest ships.
-kernel::Classes classes(const std::string& name) {
-  if (name.find('/') != std::string::npos || name.ends_with(".json")) {
-    return kernel::read_classes(name);
-  }
-  if (name != "linux") {
-    throw InputError(
-        fmt::format("--classes: '{}' is not shipped{}", name, suggest(name, {"linux"})));
-  }
-  kernel::Classes out = kernel::read_classes(data_path("classes/linux.json"));
-  out.source = "shipped:classes/linux.json";  // wherever kpksim is installed
-  return out;
-}
-
-ordered_json simulate(const Request& request) {
-  const cpu::CoreProfile core = read_core(request.core);
-  const kernel::KernelProfile profile = read_kernel(request.kernel);
+ordered_json simulate(const KeysRequest& request) {
+  const auto of = [&](const char* document) {
+    return settings_of(request.overrides.settings, document);
+  };
+  ProfileReader core_in = open_core(request.core), kernel_in = open_kernel(request.kernel);
+  core_in.set(of("core"), false);
+  kernel_in.set(of("kernel"), false);
+  const cpu::CoreProfile core = cpu::read_core_profile(std::move(core_in));
+  const kernel::KernelProfile profile = kernel::read_kernel_profile(std::move(kernel_in));
+  Machine machine;
+  machine.cores = request.cores;
+  machine.hz = request.hz;
+  machine.memory = request.memory;
+  for (const Setting& s : of("machine")) set_machine(machine, s);
   kernel::Config base;
-  base.policy = kernel::parse_policy(request.policy);
-  base.cores = request.cores;
-  base.hz = request.hz;
-  base.memory_bytes = workload::parse_size(request.memory, "--memory");
-  keys::Budgets study(classes(request.classes), base, budgets(request.budget), strategies(request));
+  base.policy = kernel::with_settings(kernel::parse_policy(request.policy), of("policy"));
+  machine.put(base);
+  keys::Choice choice;
+  for (const Setting& s : of("keys")) keys::set(choice, s);
+  keys::Budgets study(classes_of(open_classes(request.classes), of("classes"), choice.variation),
+                      base, choice.budget ? std::vector{*choice.budget} : budgets(request.budget),
+                      choice.strategy ? std::vector{*choice.strategy} : strategies(request));
   for (const kernel::Config& config : study.measuring()) kernel::check(config);
-  const workload::Workload workload = read_workload(request.files[0]);
+  const workload::Workload workload = read_workload(request.files[0], {}, of("workload"));
   const auto measured = run_all(workload, core, profile, study.measuring(),
                                 {"measuring contexts", request.jobs, request.quiet});
   const std::vector<kernel::Config> trials = study.trials(measured);
@@ -149,7 +157,7 @@ ordered_json simulate(const Request& request) {
 }  // namespace
 
 int keys(const std::vector<std::string>& arguments) {
-  Request request;
+  KeysRequest request;
   if (!parse(arguments, request)) return 0;
   if (!request.output.empty()) check_writable(request.output);
   const ordered_json document = simulate(request);

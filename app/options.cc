@@ -30,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr const char* kTraceEnding = ".strace.zst";
 constexpr const char* kCores = "profiles/cores";
 constexpr const char* kKernels = "profiles/kernels";
+constexpr const char* kClasses = "classes";
 
 // Names of the files in `folder` that end so, without the ending, sorted.
 std::vector<std::string> names_in(const std::string& folder, const std::string& ending) {
@@ -52,20 +53,16 @@ bool is_path(const std::string& name) {
 }
 
 // Where the profile that an option names lies.
-std::string profile_path(const std::string& name, const char* option, const char* kind,
+std::string profile_path(const std::string& name, const std::string& who, const char* kind,
                          const std::string& folder) {
   if (is_path(name)) return name;
   std::error_code none;
   std::string path = data_path(folder + "/" + name + ".json");
   if (!fs::exists(path, none)) {
-    throw InputError(fmt::format("{}: '{}' is neither a file nor a {} profile{}", option, name,
-                                 kind, suggest(name, names_in(folder, ".json"))));
+    throw InputError(fmt::format("{}'{}' is neither a file nor a {} profile{}", who, name, kind,
+                                 suggest(name, names_in(folder, ".json"))));
   }
   return path;
-}
-
-std::string core_path(const std::string& name) {
-  return profile_path(name, "--core", "core", kCores);
 }
 
 }  // namespace
@@ -86,19 +83,38 @@ std::vector<std::string> shipped_workloads() {
 std::vector<std::string> shipped_attacks() { return names_in("workloads/attacks", ".json"); }
 
 std::vector<std::string> shipped_kernels() { return names_in(kKernels, ".json"); }
+std::vector<std::string> shipped_classes() { return names_in(kClasses, ".json"); }
 std::vector<std::string> shipped_cores() { return names_in(kCores, ".json"); }
 
-ProfileReader open_core(const std::string& name) {
-  return ProfileReader(core_path(name), cpu::kCoreRanges);
+ProfileReader open_core(const std::string& name, const std::string& who) {
+  return ProfileReader(profile_path(name, who, "core", kCores), cpu::kCoreRanges);
 }
 
-ProfileReader open_kernel(const std::string& name) {
-  return ProfileReader(profile_path(name, "--kernel", "kernel", kKernels),
+ProfileReader open_kernel(const std::string& name, const std::string& who) {
+  return ProfileReader(profile_path(name, who, "kernel", kKernels),
                        ProfileReader::Ranges::kOptional, data_path(kKernels));
+}
+
+ClassesFile open_classes(const std::string& name, const std::string& who) {
+  if (is_path(name)) return {JsonFile(name), name};
+  const std::string shipped = fmt::format("{}/{}.json", kClasses, name);
+  std::error_code none;
+  if (!fs::exists(data_path(shipped), none)) {
+    throw InputError(fmt::format("{}'{}' is neither a file nor shipped classes{}", who, name,
+                                 suggest(name, shipped_classes())));
+  }
+  return {JsonFile(data_path(shipped)), "shipped:" + shipped};  // wherever kpksim is installed
 }
 
 cpu::CoreProfile read_core(const std::string& name) {
   return cpu::read_core_profile(open_core(name));
+}
+
+kernel::Classes classes_of(const ClassesFile& in, const std::vector<Setting>& settings,
+                           const kernel::Variation& variation) {
+  kernel::Classes out = kernel::read_classes(in.file.with(settings));
+  out.source = in.source;
+  return kernel::varied(std::move(out), variation);
 }
 
 std::vector<cpu::CoreProfile> draw_cores(const ProfileReader& core, unsigned n,

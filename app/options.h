@@ -4,8 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/json_file.h"
 #include "sim/base/profile_reader.h"
 #include "sim/base/setting.h"
+#include "sim/kernel/object/classes.h"
 #include "sim/kernel/system.h"
 #include "sim/report/result.h"
 #include "sim/report/table.h"
@@ -21,6 +23,7 @@ std::vector<std::string> shipped_workloads();
 std::vector<std::string> shipped_attacks();
 std::vector<std::string> shipped_cores();
 std::vector<std::string> shipped_kernels();
+std::vector<std::string> shipped_classes();
 
 // Names of profiles and workloads. What has a '/', ends in ".json" or is a file (in the current
 // folder) is a path; everything else is the name of what ships. So a file wins over a shipped name,
@@ -33,8 +36,17 @@ struct Overrides {
 };
 
 // Profiles that are opened, not read yet: numbers may still be set in them.
-ProfileReader open_core(const std::string& name);
-ProfileReader open_kernel(const std::string& name);
+// `who` begins messages about the name.
+ProfileReader open_core(const std::string& name, const std::string& who = "--core: ");
+ProfileReader open_kernel(const std::string& name, const std::string& who = "--kernel: ");
+// Protected classes: a JSON file, or the name of what ships.
+struct ClassesFile {
+  JsonFile file;
+  std::string source;  // in documents
+};
+ClassesFile open_classes(const std::string& name, const std::string& who = "--classes: ");
+kernel::Classes classes_of(const ClassesFile& in, const std::vector<Setting>& settings,
+                           const kernel::Variation& variation);
 cpu::CoreProfile read_core(const std::string& name);
 // `n` draws of an opened profile's estimated numbers from their ranges.
 std::vector<cpu::CoreProfile> draw_cores(const ProfileReader& core, unsigned n, std::uint64_t seed);

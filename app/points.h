@@ -9,7 +9,9 @@
 
 #include "app/options.h"
 #include "app/recent.h"
+#include "app/request.h"
 #include "sim/base/json_file.h"
+#include "sim/keys/choice.h"
 #include "sim/sweep/spec.h"
 #include "sim/sweep/store.h"
 
@@ -29,19 +31,30 @@ class Points {
  private:
   struct Prepared;
 
+  void read_inputs();
   void refuse_if_nothing_matches();
   void prepare(const std::vector<sweep::Assignment>& assignments, Prepared& out);
+  void prepare_classes(const std::string& name, const std::vector<Setting>& settings,
+                       Prepared& out);
+  nlohmann::ordered_json run(const Prepared& prepared, const kernel::Config& config) const;
+  nlohmann::ordered_json totals(const Prepared& prepared);
+  nlohmann::ordered_json totals_of_keys(const Prepared& prepared);
   std::shared_ptr<const workload::Workload> read(const std::string& name,
-                                                 const std::vector<Setting>& settings);
+                                                 const std::vector<Setting>& settings,
+                                                 const Machine& machine);
 
   const sweep::Spec& spec_;
   std::map<std::string, std::string> inputs_;  // "core:neoverse-v1" -> its text
   std::map<std::string, std::string> hashes_;  // of these
   std::map<std::string, ProfileReader> cores_, kernels_;
   std::map<std::string, std::shared_ptr<const JsonFile>> documents_;  // of workloads
+  std::map<std::string, ClassesFile> classes_;
   Recent<cpu::CoreProfile> read_cores_;
   Recent<kernel::KernelProfile> read_kernels_;
   Recent<workload::Workload> read_workloads_;
+  Recent<kernel::Classes> read_classes_;
+  // What points with protected classes measure first, whatever their budgets and strategies.
+  Recent<std::vector<nlohmann::ordered_json>> measured_;
 };
 
 }  // namespace kpksim::app

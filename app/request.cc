@@ -53,8 +53,8 @@ constexpr const char* kConfigHelp =
     "All that a run of WORKLOAD depends on, and where each value is from, as a document\n"
     "that run --config runs to the same bytes";
 // What a configuration says, and so may not be said beside it.
-constexpr const char* kInConfiguration[] = {"policy", "core",  "kernel", "cores",         "hz",
-                                            "memory", "sizes", "inject", "pressure-every"};
+constexpr const char* kInConfiguration[] = {
+    "core", "kernel", "cores", "hz", "memory", "sizes", "inject", "pressure-every", "kernel-data"};
 
 using Options = po::options_description;
 
@@ -95,12 +95,19 @@ void add_model_options(Command command, Options& options, Request& request) {
       "one value of a document in the place of what it has: DOCUMENT:/POINTER=VALUE, where "
       "DOCUMENT is policy, core, kernel, workload or machine; repeatable (docs/sweeps.md)")(
       "beyond-ranges", po::bool_switch(&request.overrides.beyond_ranges),
-      "--set may give a number of a profile a value outside its range");
-  if (single) {
-    options.add_options()("config", text_option("--config", request.config),
-                          "everything from this file, which kpksim config wrote; --set goes on "
-                          "top");
-  }
+      "--set may give a number of a profile a value outside its range")(
+      "kernel-data",
+      text_option("--kernel-data", request.machine.kernel_data)
+          ->default_value(Machine::kOfWorkload)
+          ->implicit_value("64M")
+          ->value_name("SIZE"),
+      "system calls access objects in slabs of SIZE through the linear map (64M without '=SIZE'); "
+      "by default what the workload says");
+  options.add_options()("config", text_option("--config", request.config),
+                        single ? "everything from this file, which kpksim config wrote; --set goes "
+                                 "on top"
+                               : "everything from this file, which kpksim config wrote, but for "
+                                 "policies that are given here; --set goes on top");
 }
 
 void add_run_options(Options& options, Request& request) {
@@ -112,10 +119,7 @@ void add_run_options(Options& options, Request& request) {
           ->value_name("N"),
       "medians and 90 % intervals over N draws of the core's estimated numbers from their ranges")(
       "seed", number_option("--seed", request.seed, 0, kMaxSeed)->default_value("1"),
-      "of those draws")(
-      "kernel-data",
-      text_option("--kernel-data", request.kernel_data)->implicit_value("64M")->value_name("SIZE"),
-      "system calls access objects in slabs of SIZE through the linear map (64M); off by default");
+      "of those draws");
 }
 
 void add_output_options(Command command, Options& options, Request& request) {
@@ -155,8 +159,11 @@ const char* examples_of(Command command) {
   return command == Command::kCompare ? kCompareExamples : kConfigExamples;
 }
 
-// A configuration says all that options would.
-void read_configuration(Request& request) {
+// A configuration says all that options would; but compare may be given other policies.
+void read_configuration(Command command, Request& request) {
+  if (command != Command::kCompare && request.given.contains("policy")) {
+    throw InputError("--policy: a configuration says that already; --set changes it");
+  }
   for (const char* option : kInConfiguration) {
     if (request.given.contains(option)) {
       throw InputError(
@@ -210,6 +217,9 @@ void read_configuration(Request& request) {
   // A parameter that is not given has its default, which may not be what it was.
   if (json::parse(kernel::parameters_json(policy).dump()) != root["parameters"]) {
     file.fail("/parameters", "not what these parts of a policy have in this version of kpksim");
+  }
+  if (command == Command::kCompare && (!request.policies.empty() || !request.policy_set.empty())) {
+    return;
   }
   request.policies = {kernel::text_of(policy)};
 }
@@ -276,9 +286,12 @@ bool parse_request(const std::vector<std::string>& arguments, Command command, R
     return false;
   request.overrides.settings.reserve(request.set.size());
   for (const std::string& text : request.set) {
-    request.overrides.settings.push_back(parse_setting(text));
+    const Setting& s = request.overrides.settings.emplace_back(parse_setting(text));
+    if (s.document == "classes" || s.document == "keys") {
+      throw InputError(s.origin + ": protected classes are of kpksim keys, and of sweeps");
+    }
   }
-  if (!request.config.empty()) read_configuration(request);
+  if (!request.config.empty()) read_configuration(command, request);
   set_machine(request);
   if (request.policies.empty() && request.policy_set.empty()) request.policies = default_policies();
   if (request.files.empty() && !request.configuration) {
@@ -327,10 +340,13 @@ void set_machine(Machine& machine, const Setting& setting) {
       machine.inject.push_back(fault.get<std::string>());
       kernel::parse_injection(machine.inject.back());
     }
+  } else if (name == "kernel_data") {
+    if (text != Machine::kOfWorkload) workload::parse_size(text, setting.origin);
+    machine.kernel_data = text;
   } else {
-    throw InputError(
-        fmt::format("{}: a machine has no '/{}'{}", setting.origin, name,
-                    suggest(name, {"cores", "hz", "memory", "inject", "pressure_every"})));
+    throw InputError(fmt::format(
+        "{}: a machine has no '/{}'{}", setting.origin, name,
+        suggest(name, {"cores", "hz", "memory", "inject", "pressure_every", "kernel_data"})));
   }
 }
 
@@ -339,7 +355,8 @@ ordered_json Machine::json() const {
           {"memory", memory},
           {"hz", hz},
           {"inject", inject},
-          {"pressure_every", pressure_every}};
+          {"pressure_every", pressure_every},
+          {"kernel_data", kernel_data}};
 }
 
 void Machine::put(kernel::Config& config) const {
@@ -350,6 +367,12 @@ void Machine::put(kernel::Config& config) const {
   for (const std::string& fault : inject) {
     config.injections.push_back(kernel::parse_injection(fault));
   }
+}
+
+void Machine::put(workload::Workload& workload) const {
+  if (!changes_workloads()) return;
+  if (!workload.kernel_data) workload.kernel_data.emplace();
+  workload.kernel_data->working_set = workload::parse_size(kernel_data, "--kernel-data");
 }
 
 namespace {
@@ -379,11 +402,15 @@ ProfileReader kernel_of(const Request& request) {
 
 std::vector<workload::Workload> workloads_of(const Request& request) {
   const std::vector<Setting> settings = settings_of(request.overrides.settings, "workload");
-  if (!request.files.empty()) return read_workloads(request.files, request.sizes, settings);
-  const JsonFile& file = *request.configuration;
   std::vector<workload::Workload> out;
-  out.push_back(workload::read_json_workload(file.part("/workload/document").with(settings)));
-  out[0].source = file.root()["workload"]["source"].get<std::string>();
+  if (!request.files.empty()) {
+    out = read_workloads(request.files, request.sizes, settings);
+  } else {
+    const JsonFile& file = *request.configuration;
+    out.push_back(workload::read_json_workload(file.part("/workload/document").with(settings)));
+    out[0].source = file.root()["workload"]["source"].get<std::string>();
+  }
+  for (workload::Workload& workload : out) request.machine.put(workload);
   return out;
 }
 
@@ -441,7 +468,8 @@ ordered_json origins_json(const Request& request, const kernel::Policy& policy,
                                      {"memory", "memory"},
                                      {"hz", "hz"},
                                      {"inject", "inject"},
-                                     {"pressure_every", "pressure-every"}}) {
+                                     {"pressure_every", "pressure-every"},
+                                     {"kernel_data", "kernel-data"}}) {
     out[fmt::format("/machine/{}", member)] = option(name);
   }
   out["/core"] = option("core") + "; each number names its source";

@@ -21,9 +21,14 @@ namespace kpksim::app {
 struct Machine {
   unsigned cores = 1, hz = 0, pressure_every = 0;
   std::string memory = "8G";
-  std::vector<std::string> inject;  // faults, as --inject takes them
+  std::vector<std::string> inject;        // faults, as --inject takes them
+  std::string kernel_data = kOfWorkload;  // a size, or what the workload says
+
+  static constexpr const char* kOfWorkload = "workload";
 
   void put(kernel::Config& config) const;
+  bool changes_workloads() const { return kernel_data != kOfWorkload; }
+  void put(workload::Workload& workload) const;
   nlohmann::ordered_json json() const;
 };
 // InputError with the nearest name: a machine has nothing that is called so.
@@ -42,7 +47,6 @@ struct Request {
   std::uint64_t seed = 1;
   bool quiet = false;
   bool check = false;
-  std::string kernel_data;  // of --kernel-data, a size; empty: what the workload says
   Overrides overrides;
   std::set<std::string> given;            // the options that were there
   std::optional<JsonFile> configuration;  // --config

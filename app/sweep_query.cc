@@ -82,7 +82,10 @@ void export_csv(sweep::Store& store) {
     const auto values = sweep::flat(row.totals);
     for (const std::string& name : totals) {
       const auto value = values.find(name);
-      std::cout << "," << (row.failed() ? "" : value == values.end() ? "0" : value->second);
+      std::cout << ","
+                << (row.failed()            ? ""
+                    : value == values.end() ? "0"
+                                            : csv_text(value->second));
     }
     std::cout << "\n";
   });
@@ -104,6 +107,16 @@ struct Condition {
 
   bool holds(const std::string& given) const {
     const auto a = sweep::number(given), b = sweep::number(value);
+    if (relation != "=" && relation != "!=") {
+      // Texts have no order that anybody would mean.
+      const auto check = [&](const std::string& text, const std::optional<double>& n) {
+        if (n) return;
+        throw InputError(
+            fmt::format("--keep {}{}{}: '{}' is no number", name, relation, value, text));
+      };
+      check(value, b);
+      check(given, a);
+    }
     const int order = a && b ? (*a < *b ? -1 : *a > *b ? 1 : 0) : given.compare(value);
     if (relation == "<=") return order <= 0;
     if (relation == ">=") return order >= 0;

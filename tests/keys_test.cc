@@ -64,7 +64,8 @@ TEST_F(Keys, MistakesAreToldWithWhatIsExpected) {
   says("--budget many w.json", "--budget: 'many' is no number of keys");
   says("--budget 1 w.json", "a budget of 1 keys: expected 2 to 128");
   says("--strategy optmal w.json", "'optmal' is not a strategy; did you mean 'optimal'?");
-  says("--classes linus w.json", "--classes: 'linus' is not shipped; did you mean 'linux'?");
+  says("--classes linus w.json",
+       "--classes: 'linus' is neither a file nor shipped classes; did you mean 'linux'?");
   says("-p none,buddy,pte w.json", "protected classes need 'kpkeys-poe'");
   says("--budget 8", "no workload given");
 }

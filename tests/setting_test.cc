@@ -133,6 +133,37 @@ TEST_F(Settings, AreNotDrawn) {
   }
 }
 
+TEST_F(Settings, KernelDataIsPartOfAConfiguration) {
+  ASSERT_EQ(run("config --kernel-data=1M -o c.json small.json"), 0) << message_;
+  EXPECT_EQ(json::parse(read(file("c.json")))["machine"]["kernel_data"], "1M");
+  EXPECT_EQ(document("--config c.json"), document("--kernel-data=1M small.json"));
+  EXPECT_EQ(document("--set machine:/kernel_data=1M small.json"),
+            document("--kernel-data=1M small.json"));
+  EXPECT_EQ(document("--config c.json --set machine:/kernel_data=workload"),
+            document("small.json"));
+  EXPECT_NE(total("small.json"), total("--kernel-data=1M small.json"));
+  EXPECT_NE(refusal("--set machine:/kernel_data=many").find("machine:/kernel_data=many"),
+            std::string::npos);
+}
+
+TEST_F(Settings, CompareRunsAConfigurationUnderOtherPolicies) {
+  ASSERT_EQ(run("config -p kpkeys-poe,pba,block --set core:/cycles/isb=30 --memory 1G -o c.json "
+                "small.json"),
+            0)
+      << message_;
+  const auto compared = [&](const std::string& options) {
+    EXPECT_EQ(run("compare -q -f json " + options), 0) << message_;
+    return json::parse(printed());
+  };
+  const std::string same = "--set core:/cycles/isb=30 --memory 1G small.json";
+  EXPECT_EQ(compared("--config c.json"), compared("-p kpkeys-poe,pba,block " + same));
+  const std::string two = "-p none,buddy,pte -p kpkeys-poe+lazy,pba,block ";
+  EXPECT_EQ(compared(two + "--config c.json"), compared(two + same));
+  EXPECT_EQ(run("run -q -p none,buddy,pte --config c.json"), 2);
+  EXPECT_NE(message_.find("--policy: a configuration says that already"), std::string::npos);
+  EXPECT_EQ(run("compare -q --cores 2 --config c.json"), 2);
+}
+
 TEST_F(Settings, OfARecordingAreRefused) {
   EXPECT_EQ(run("run -q --set workload:/seed=2 compile"), 2);
   EXPECT_NE(message_.find("which has no settings"), std::string::npos) << message_;

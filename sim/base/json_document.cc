@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
 #include <valijson/schema_parser.hpp>
@@ -57,6 +59,53 @@ std::vector<std::string> strings(const json& array) {
   return array.get<std::vector<std::string>>();
 }
 
+// What the schema says of a size or a number, if it is another one: "expected 1 to 3 parts".
+std::optional<std::string> against_range(const json& node, const std::string& kind, const json& is,
+                                         const char* unit) {
+  const char* const of = kind.c_str();
+  const std::string least = kind.empty() ? "minimum" : fmt::format("min{}", of),
+                    most = kind.empty() ? "maximum" : fmt::format("max{}", of);
+  const bool has_least = node.contains(least), has_most = node.contains(most);
+  const bool low = has_least && is < node[least], high = has_most && is > node[most];
+  if (!low && !high) return std::nullopt;
+  const std::string range = !has_most ? fmt::format("at least {}", node[least].dump())
+                            : !has_least
+                                ? fmt::format("at most {}", node[most].dump())
+                                : fmt::format("{} to {}", node[least].dump(), node[most].dump());
+  const bool one = !has_most && node[least] == 1;
+  const std::string what = *unit == '\0' ? "" : fmt::format(" {}{}", unit, one ? "" : "s");
+  return fmt::format("expected {}{}{}, found {}", *unit == '\0' ? "a number: " : "", range, what,
+                     is.dump());
+}
+
+// What is wrong with a value of the right type, if it is its size or its form.
+std::optional<std::string> against_limits(const json& node, const json& value) {
+  if (node.contains("const")) {
+    return fmt::format("expected {}, found {}", node["const"].dump(), value.dump().substr(0, 40));
+  }
+  if (value.is_number()) return against_range(node, "", value, "");
+  if (value.is_object()) return against_range(node, "Properties", value.size(), "key");
+  if (value.is_array()) {
+    if (auto said = against_range(node, "Items", value.size(), "part")) return said;
+    for (std::size_t i = 0; node.value("uniqueItems", false) && i < value.size(); ++i) {
+      if (std::find(value.begin(), value.begin() + static_cast<std::ptrdiff_t>(i), value[i]) !=
+          value.begin() + static_cast<std::ptrdiff_t>(i)) {
+        return fmt::format("{} is there twice", value[i].dump());
+      }
+    }
+  }
+  if (!value.is_string()) return std::nullopt;
+  const auto text = value.get<std::string>();
+  if (node.contains("minLength") && text.empty()) return "expected a text that is not empty";
+  if (auto said = against_range(node, "Length", text.size(), "character")) return said;
+  if (!node.contains("pattern")) return std::nullopt;
+  // "form" says in words what "pattern" does.
+  const std::string form = node.contains("form")
+                               ? node["form"].get<std::string>()
+                               : "a text like " + node["pattern"].get<std::string>();
+  return fmt::format("expected {}, found '{}'", form, text);
+}
+
 // One violation in the words of the format rather than of JSON Schema. `pointer` is that of the
 // value, and becomes that of a key that should not be there.
 std::string explain(const json& node, const json& value, const std::string& description,
@@ -93,7 +142,16 @@ std::string explain(const json& node, const json& value, const std::string& desc
     return fmt::format("expected {}, found {}", fmt::join(strings(node["type"]), " or "),
                        value.dump().substr(0, 40));
   }
-  return description;
+  if (node.contains("anyOf")) {
+    std::vector<std::string> one_of;
+    for (const json& option : node["anyOf"]) {
+      for (const json& key : option.value("required", json::array())) {
+        one_of.push_back(fmt::format("'{}'", key.get<std::string>()));
+      }
+    }
+    if (!one_of.empty()) return fmt::format("missing key {}", fmt::join(one_of, " or "));
+  }
+  return against_limits(node, value).value_or(description);
 }
 
 // A schema as text, and as what it was made into. A sweep checks thousands of documents against

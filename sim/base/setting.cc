@@ -14,7 +14,8 @@ namespace kpksim {
 using nlohmann::json;
 
 const std::vector<std::string>& setting_documents() {
-  static const std::vector<std::string> all = {"policy", "core", "kernel", "workload", "machine"};
+  static const std::vector<std::string> all = {"policy",  "core",    "kernel", "workload",
+                                               "machine", "classes", "keys"};
   return all;
 }
 

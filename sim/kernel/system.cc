@@ -37,6 +37,33 @@ mmu::Registers boot_registers(const Protection& protection, Pfn swapper,
 
 }  // namespace
 
+namespace {
+
+// Protected classes have keys, in contexts of the protection's register.
+void check_classes(const Part& protection) {
+  const ProtectionInfo& info = Protections::find(protection.name, "protection");
+  if (!info.any_classes) {
+    std::string those;
+    for (const ProtectionInfo* other : Protections::all()) {
+      if (other->any_classes)
+        those += fmt::format("{}'{}'", those.empty() ? "" : " or ", other->name);
+    }
+    throw InputError(fmt::format("protected classes need {}, not '{}'", those, protection.name));
+  }
+  const Parameters given(protection.name, info.parameters, protection.parameters);
+  for (const ParameterInfo& parameter : info.parameters) {
+    const bool takes_keys = std::find(info.no_classes_with.begin(), info.no_classes_with.end(),
+                                      parameter.name) != info.no_classes_with.end();
+    if (takes_keys && given.choice(parameter.name) != parameter.usual) {
+      throw InputError(
+          fmt::format("protected classes need '{}' without '{}={}', whose keys are others'",
+                      info.name, parameter.name, given.choice(parameter.name)));
+    }
+  }
+}
+
+}  // namespace
+
 void check(const Config& config) {
   check(config.policy);
   if (config.memory_bytes < 64ull << 20 || config.memory_bytes > 64ull << 40 ||
@@ -45,10 +72,7 @@ void check(const Config& config) {
   }
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
   if (config.hz > 1000) throw InputError("hz must be at most 1000 (0: no timer interrupts)");
-  if (config.classes && (config.policy.protection.name != "kpkeys-poe" ||
-                         config.policy.protection.parameters.count("cred") != 0)) {
-    throw InputError("protected classes need 'kpkeys-poe', without credentials of its own");
-  }
+  if (config.classes) check_classes(config.policy.protection);
 }
 
 namespace {

@@ -21,7 +21,7 @@ constexpr std::array<Named, kStrategies> kNamed = {{
     {"shared-balanced", "the pair of keys that costs the least is merged until the budget holds"},
     {"hierarchical", "keys are levels: a context can write its own level and all below"},
     {"virtualised", "a context whose class has no key takes the one least recently used"},
-    {"optimal", "the least over-privilege that there is, found by a solver (16 classes at most)"},
+    {"optimal", "the least over-privilege that there is (16 classes at most)"},
 }};
 
 unsigned keys_of(unsigned budget) { return budget - 1; }
@@ -267,14 +267,10 @@ Assignment virtualised(const Demand& demand, unsigned budget) {
 Assignment optimal(const Demand& demand, unsigned budget) {
   if (demand.classes.size() > kMostClassesOfOptimal) {
     return refused(Strategy::kOptimal, budget,
-                   fmt::format("{} classes; the solver is asked about {} at most",
+                   fmt::format("{} classes; the optimum is known for {} at most",
                                demand.classes.size(), kMostClassesOfOptimal));
   }
-  auto [groups, over] = optimal_groups(demand, keys_of(budget));
-  if (!over) {
-    return refused(Strategy::kOptimal, budget,
-                   "the solver's search is not over: shared-balanced is the best that is known");
-  }
+  auto groups = optimal_groups(demand, keys_of(budget));
   if (!groups) {
     return refused(Strategy::kOptimal, budget, "secrets and what everybody reads need a key each");
   }

@@ -40,7 +40,7 @@ enum class Strategy : std::uint8_t {
   kSharedBalanced,  // pairs are merged, the cheapest first, until the keys suffice
   kHierarchical,    // keys are levels: a context can write its own and all below
   kVirtualised,     // keys go from class to class: what a context does not find is keyed anew
-  kOptimal,         // the least over-privilege that there is, by a solver
+  kOptimal,         // the least over-privilege that there is
 };
 inline constexpr std::size_t kStrategies = 6;
 inline constexpr std::size_t kMostClassesOfOptimal = 17;  // 16 beside page tables

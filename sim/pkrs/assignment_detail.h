@@ -21,12 +21,7 @@ Assignment from_groups(const Demand& demand, Strategy strategy, unsigned budget,
                        std::vector<Group> groups);
 Assignment refused(Strategy strategy, unsigned budget, const std::string& why);
 
-// By Gecode's branch and bound. No groups: there is no legal assignment, or the search was not over
-// when it had seen as many nodes as it may.
-struct Optimum {
-  std::optional<std::vector<Group>> groups = {};
-  bool over = true;
-};
-Optimum optimal_groups(const Demand& demand, unsigned keys);
+// No groups: there is no legal assignment.
+std::optional<std::vector<Group>> optimal_groups(const Demand& demand, unsigned keys);
 
 }  // namespace kpksim::pkrs

@@ -1,107 +1,102 @@
-// The assignment with the least over-privilege, as a constraint problem for Gecode.
+// The assignment with the least over-privilege, exactly: dynamic programming over sets of classes.
+//
+// The group of the first class that has no key yet is any set that has it, and what is left is a
+// smaller problem of the same kind. Each group takes at least the first class there is, so that
+// with j groups made only sets of the classes from the j-th on are left: of n classes about
+// 3^(n-1) / 2 pairs of a set and its group are looked at, whatever the number of keys. (A search by
+// Gecode, which tests hold this against, does not end on sixteen classes that are alike.)
 
-#include <gecode/int.hh>
-#include <gecode/minimodel.hh>
-#include <gecode/search.hh>
-#include <memory>
-#include <numeric>
+#include <algorithm>
+#include <limits>
 
 #include "sim/pkrs/assignment_detail.h"
 
 namespace kpksim::pkrs {
 namespace {
 
-// Gecode's integers have 32 bits. Larger costs are divided: then what is found is the least to
-// within one part in 2^30 for each context and class.
-constexpr Cost kMostCost = Cost{1} << 30;
-// Some seconds of a search.
-constexpr unsigned long long kMostNodes = 1'000'000;
+using Set = std::uint32_t;  // of classes, a bit for each
 
-class Keys final : public Gecode::IntMinimizeSpace {
+constexpr Cost kForbidden = std::numeric_limits<Cost>::max();
+
+Group members(Set set) {
+  Group out;
+  for (std::size_t i = 0; set >> i != 0; ++i) {
+    if ((set >> i & 1) != 0) out.push_back(i);
+  }
+  return out;
+}
+
+class Partition {
  public:
-  Keys(const Demand& demand, int keys, Cost unit)
-      : keys_(*this, static_cast<int>(demand.classes.size()), 0, keys - 1),
-        cost_(*this, 0, static_cast<int>(kMostCost)) {
-    const auto n = static_cast<int>(demand.classes.size());
-    // Keys are alike: a class takes a used one, or the next.
-    Gecode::precede(*this, keys_, Gecode::IntArgs::create(keys, 0));
-    Gecode::BoolVarArgs same(n * n);
-    for (int a = 0; a < n; ++a) {
-      for (int b = 0; b < a; ++b) {
-        const bool may =
-            may_share(demand, static_cast<std::size_t>(a), static_cast<std::size_t>(b));
-        same[a * n + b] = same[b * n + a] = Gecode::BoolVar(*this, 0, may ? 1 : 0);
-        Gecode::rel(*this, keys_[a], Gecode::IRT_EQ, keys_[b], same[a * n + b]);
+  Partition(const Demand& demand, std::size_t keys)
+      : classes_(demand.classes.size()),
+        keys_(std::min(keys, classes_)),
+        cost_(std::size_t{1} << classes_) {
+    for (Set set = 1; set < cost_.size(); ++set) cost_[set] = cost_of_set(demand, set);
+    least_.resize(keys_);
+    for (std::size_t made = keys_; made-- > 1;) {
+      least_[made].resize(cost_.size() >> made);
+      for (Set rest = 0; rest < least_[made].size(); ++rest) {
+        Set group = 0;
+        least_[made][rest] = best(made, rest << made, group);
       }
     }
-    Gecode::IntArgs costs;
-    Gecode::BoolVarArgs reached;
-    for (const ContextDemand& context : demand.contexts) {
-      for (int i = 0; i < n; ++i) {
-        const auto of = static_cast<std::size_t>(i);
-        const Cost cost = Cost{context.weight} * demand.classes[of].bytes / unit;
-        if (context.uses[of] || cost == 0) continue;
-        Gecode::BoolVarArgs with;
-        for (int j = 0; j < n; ++j) {
-          if (context.uses[static_cast<std::size_t>(j)]) with << same[i * n + j];
-        }
-        if (with.size() == 0) continue;
-        const Gecode::BoolVar reaches(*this, 0, 1);
-        Gecode::rel(*this, Gecode::BOT_OR, with, reaches);
-        reached << reaches;
-        costs << static_cast<int>(cost);
-      }
-    }
-    Gecode::linear(*this, costs, reached, Gecode::IRT_EQ, cost_);
-    Gecode::branch(*this, keys_, Gecode::INT_VAR_DEGREE_SIZE_MAX(), Gecode::INT_VAL_MIN());
-    // What nobody decided costs nothing.
-    Gecode::branch(*this, cost_, Gecode::INT_VAL_MIN());
   }
-  Keys(Keys& other) : Gecode::IntMinimizeSpace(other) {
-    keys_.update(*this, other.keys_);
-    cost_.update(*this, other.cost_);
-  }
-  Gecode::Space* copy() override { return new Keys(*this); }
-  Gecode::IntVar cost() const override { return cost_; }
-  void costs_at_most(int most) { Gecode::rel(*this, cost_, Gecode::IRT_LQ, most); }
 
-  std::vector<Group> groups() const {
+  // No groups: kinds that cannot share need more keys.
+  std::optional<std::vector<Group>> groups() const {
     std::vector<Group> out;
-    for (int i = 0; i < keys_.size(); ++i) {
-      const auto key = static_cast<std::size_t>(keys_[i].val());
-      if (out.size() <= key) out.resize(key + 1);
-      out[key].push_back(static_cast<std::size_t>(i));
+    Set rest = static_cast<Set>(cost_.size() - 1);
+    for (std::size_t made = 0; rest != 0; ++made) {
+      Set group = 0;
+      if (best(made, rest, group) == kForbidden) return std::nullopt;
+      out.push_back(members(group));
+      rest &= ~group;
     }
     return out;
   }
 
  private:
-  Gecode::IntVarArray keys_;
-  Gecode::IntVar cost_;
+  static Cost cost_of_set(const Demand& demand, Set set) {
+    const Group group = members(set);
+    for (const std::size_t i : group) {
+      if (!may_share(demand, i, group[0])) return kForbidden;
+    }
+    return cost_of(demand, group);
+  }
+
+  // What `rest`, of classes from the `made`-th on, costs at least with the keys that are left; and
+  // the group of its first class. Of equal ones the smallest: nothing is shared without need.
+  Cost best(std::size_t made, Set rest, Set& group) const {
+    group = rest;
+    if (rest == 0) return 0;
+    if (made + 1 == keys_) return cost_[rest];
+    const Set first = rest & (~rest + 1), others = rest & ~first;
+    Cost least = kForbidden;
+    Set with = 0;  // each set of the others, upwards
+    do {
+      const Cost own = cost_[first | with];
+      if (own < least) {
+        const Cost behind = least_[made + 1][(others & ~with) >> (made + 1)];
+        if (behind != kForbidden && own + behind < least) {
+          least = own + behind;
+          group = first | with;
+        }
+      }
+      with = (with - others) & others;
+    } while (with != 0);
+    return least;
+  }
+
+  const std::size_t classes_, keys_;
+  std::vector<Cost> cost_;                // by set: as one group
+  std::vector<std::vector<Cost>> least_;  // by groups made, and by set of what is left
 };
 
 }  // namespace
 
-Optimum optimal_groups(const Demand& demand, unsigned keys) {
-  const Assignment start = assign(demand, Strategy::kSharedBalanced, keys + 1);
-  if (!start.refusal.empty()) return {};
-  Group all(demand.classes.size());
-  std::iota(all.begin(), all.end(), 0);
-  const Cost unit = cost_of(demand, all) / kMostCost + 1;
-  const auto most = static_cast<int>(keys < demand.classes.size() ? keys : demand.classes.size());
-  Keys root(demand, most, unit);
-  root.costs_at_most(static_cast<int>(over_privilege(demand, start) / unit));
-  // Counted in nodes, not in time: the same answer everywhere.
-  Gecode::Search::NodeStop limit(kMostNodes);
-  Gecode::Search::Options options;
-  options.stop = &limit;
-  Gecode::BAB<Keys> search(&root, options);
-  std::optional<std::vector<Group>> best;
-  for (std::unique_ptr<const Keys> found(search.next()); found; found.reset(search.next())) {
-    best = found->groups();
-  }
-  if (search.stopped()) return {.over = false};
-  return {.groups = best};
+std::optional<std::vector<Group>> optimal_groups(const Demand& demand, unsigned keys) {
+  return Partition(demand, keys).groups();
 }
 
 }  // namespace kpksim::pkrs

@@ -111,10 +111,68 @@ std::string run_title(const ordered_json& runs, std::size_t i) {
       fmt::format("{}, {}", runs[i]["workload"]["name"].get<std::string>(), policy_name(runs[i])));
 }
 
+// "8 keys, dedicated"
+std::string row_title(const ordered_json& row) {
+  return fmt::format("{} keys, {}", row["budget"].get<unsigned>(),
+                     row["strategy"].get<std::string>());
+}
+
+// A row's numbers. Lists of classes under one key are texts.
+Leaves row_leaves(const ordered_json& row, bool contexts) {
+  ordered_json numbers = row;
+  for (const char* key : {"budget", "strategy"}) numbers.erase(key);
+  if (!contexts) numbers.erase("contexts");
+  if (numbers.contains("shared")) {
+    std::string text;
+    for (const ordered_json& group : numbers["shared"]) {
+      for (std::size_t i = 0; i < group.size(); ++i) {
+        text += (i > 0 ? " + " : text.empty() ? "" : ", ") + group[i].get<std::string>();
+      }
+    }
+    numbers["shared"] = text.empty() ? "nothing" : text;
+  }
+  Leaves out;
+  add(numbers, "", out);
+  return out;
+}
+
+std::string differences_of_keys(const ordered_json& a, const ordered_json& b, bool contexts) {
+  const std::vector<std::string> setting = {"version", "workload", "configuration", "classes_file",
+                                            "classes"};
+  std::string out;
+  print("Configuration", changed(leaves(a, setting), leaves(b, setting)), out);
+  const std::vector<std::string> whole = {"unprotected_cycles"};
+  print("Without keys for classes", changed(leaves(a, whole), leaves(b, whole)), out);
+  const auto row_of = [](const ordered_json& document, const std::string& title) {
+    const ordered_json& rows = document["rows"];
+    const auto found = std::find_if(
+        rows.begin(), rows.end(), [&](const ordered_json& row) { return row_title(row) == title; });
+    return found == rows.end() ? nullptr : &*found;
+  };
+  for (const ordered_json& row : a["rows"]) {
+    const std::string title = row_title(row);
+    const ordered_json* const other = row_of(b, title);
+    if (other == nullptr) {
+      out += title + ": only in the first\n";
+    } else {
+      print(title, changed(row_leaves(row, contexts), row_leaves(*other, contexts)), out);
+    }
+  }
+  for (const ordered_json& row : b["rows"]) {
+    if (row_of(a, row_title(row)) == nullptr) out += row_title(row) + ": only in the second\n";
+  }
+  if (a["finding"] != b["finding"]) {
+    out += fmt::format("Finding\n  {}\n  {}\n", printable(a["finding"].get<std::string>()),
+                       printable(b["finding"].get<std::string>()));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string differences(const ordered_json& a, const ordered_json& b, bool phases) {
   std::string out;
+  if (a.contains("rows")) return differences_of_keys(a, b, phases);
   if (!a.contains("runs")) {
     Leaves one, other;
     add(a, "", one);

@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr Point kMaxPoints = Point{1} << 40;
-const std::vector<std::string> kDocuments = {"workload", "policy", "core", "kernel"};
+const std::vector<std::string> kDocuments = {"workload", "policy", "core", "kernel", "classes"};
 const std::vector<std::string> kKinds = {"grid", "zip", "random", "latin_hypercube"};
 
 bool is_document(std::string_view key) {
@@ -109,7 +109,9 @@ Spec::Spec(const std::string& path)
 void Spec::read_base() {
   const json& base = file_->root()["base"];
   for (const std::string& key : kDocuments) {
-    if (base.contains(key)) base_.push_back({key, dump(base[key])});
+    if (!base.contains(key)) continue;
+    base_.push_back({key, dump(base[key])});
+    places_.emplace_back(key, "/base/" + key);
   }
   if (!base.contains("set")) return;
   for (const auto& [key, value] : base["set"].items()) {
@@ -221,14 +223,63 @@ std::vector<std::string> Spec::names_of(std::string_view key) const {
   return texts;
 }
 
-void Spec::refuse(const std::vector<Assignment>& settings, const std::string& what) const {
-  for (const Assignment& a : settings) {
-    if (what.find(a.key + "=" + a.value) == std::string::npos) continue;
-    for (const auto& [key, pointer] : places_) {
-      if (key == a.key) file_->fail(pointer, what);
+std::vector<Spec::Listed> Spec::listed_texts(Point most) const {
+  constexpr Point kLookedAt = 4096;
+  std::vector<Listed> out;
+  for (const Assignment& a : base_) {
+    const bool varies = std::find(varied_.begin(), varied_.end(), a.key) != varied_.end();
+    if (varies || !a.value.starts_with('"')) continue;
+    out.push_back({a, {}});
+    for (Point p = 0; p < std::min(most, points_); ++p) out.back().points.push_back(p);
+  }
+  Point behind = points_;  // points that differ in dimensions behind this one alone
+  for (const auto& dimension : dimensions_) {
+    const Point size = dimension->size();
+    behind /= size;
+    for (Point index = 0; index < std::min(size, kLookedAt); ++index) {
+      std::vector<Assignment> own;
+      dimension->assign(index, own);
+      for (const Assignment& a : own) {
+        if (!a.value.starts_with('"')) continue;
+        auto listed =
+            std::find_if(out.begin(), out.end(), [&](const Listed& l) { return l.what == a; });
+        if (listed == out.end()) listed = out.insert(out.end(), {a, {}});
+        for (Point n = 0; n < points_ / size && listed->points.size() < most; ++n) {
+          listed->points.push_back((n / behind * size + index) * behind + n % behind);
+        }
+      }
     }
   }
-  file_->fail("", what);
+  return out;
 }
+
+std::string Spec::pointer_of(const std::string& key) const {
+  std::string pointer;
+  for (const auto& [known, at] : places_) {
+    if (known == key) pointer = at;  // what varies stands behind the base
+  }
+  return pointer;
+}
+
+std::string Spec::pointer_of(const Assignment& setting) const {
+  const std::string pointer = pointer_of(setting.key);
+  if (pointer.empty()) return pointer;
+  const json& values = file_->root().at(json::json_pointer(pointer));
+  for (std::size_t i = 0; values.is_array() && i < values.size(); ++i) {
+    if (dump(values[i]) == setting.value) return fmt::format("{}/{}", pointer, i);
+  }
+  return pointer;
+}
+
+void Spec::refuse_key(const std::vector<Assignment>& settings, const std::string& what) const {
+  for (const Assignment& a : settings) {
+    if (what.find(a.key + "=" + a.value) != std::string::npos) file_->fail(pointer_of(a.key), what);
+  }
+}
+
+void Spec::refuse(const Assignment& setting, const std::string& what) const {
+  file_->fail(pointer_of(setting), what);
+}
+void Spec::refuse(const std::string& what) const { file_->fail("", what); }
 
 }  // namespace kpksim::sweep

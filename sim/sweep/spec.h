@@ -44,13 +44,26 @@ class Spec {
   // All values of a setting that stands for a file ("core"), as texts.
   std::vector<std::string> names_of(std::string_view key) const;
 
-  // InputError: `what` is wrong with one of these settings, which the message names by its
-  // "key=value"; told at its place in the file.
-  [[noreturn]] void refuse(const std::vector<Assignment>& settings, const std::string& what) const;
+  // A text as a value, which may be a name, with some of the points that have it.
+  struct Listed {
+    Assignment what;
+    std::vector<Point> points;
+  };
+  // Each with up to `most` points. Of very long lists the first ones alone.
+  std::vector<Listed> listed_texts(Point most) const;
+
+  // InputError: `what` is wrong with the name of one of these settings, as the message names it by
+  // its "key=value"; told at its place in the file. Returns if it names none.
+  void refuse_key(const std::vector<Assignment>& settings, const std::string& what) const;
+  // InputError: `what` is wrong with this value, or with the file.
+  [[noreturn]] void refuse(const Assignment& setting, const std::string& what) const;
+  [[noreturn]] void refuse(const std::string& what) const;
 
  private:
   void read_base();
   void read_part(std::size_t i);
+  std::string pointer_of(const std::string& key) const;
+  std::string pointer_of(const Assignment& setting) const;  // of its value, if the file lists it
   // A name is one of a document or of a value in it, and is there once.
   void add_key(const std::string& key, const std::string& pointer);
   void add_dimension(std::shared_ptr<const Dimension> dimension, const std::string& pointer);

@@ -123,8 +123,8 @@ Classes random_classes(std::size_t most) {
     if (nested) {
       c.inside = *rc::gen::inRange<std::size_t>(1, out.contexts.size());
     } else {
-      c.milli_entries[static_cast<std::size_t>(Trigger::kOpen)] =
-          *rc::gen::inRange<std::uint64_t>(200, 2000);
+      c.micro_entries[static_cast<std::size_t>(Trigger::kOpen)] =
+          *rc::gen::inRange<std::uint64_t>(200'000, 2'000'000);
     }
     out.contexts.push_back(c);
   }
@@ -160,7 +160,7 @@ TEST(KeyedClasses, AnInterruptInAContextFindsTheRegisterAtRest) {
   classes.classes.push_back(protected_class("state", 10, false));
   classes.contexts.push_back(context("update", {1}));
   classes.contexts[1].instructions = 1000;
-  classes.contexts[1].milli_entries[static_cast<std::size_t>(Trigger::kOpen)] = 1000;
+  classes.contexts[1].micro_entries[static_cast<std::size_t>(Trigger::kOpen)] = 1'000'000;
   Kernel k(core_profile(), kernel_profile(), with(classes, pkrs::Strategy::kDedicated, 8));
   k.spawn(kTask);
   cpu::Core& core = k.system().machine.core(0);
@@ -190,7 +190,7 @@ TEST(KeyedClasses, AVirtualKeyIsTakenFromTheClassThatWasUsedLongestAgo) {
   for (std::size_t i = 1; i <= 3; ++i) {
     classes.classes.push_back(protected_class("class" + std::to_string(i), 100, false));
     classes.contexts.push_back(context("context" + std::to_string(i), {i}));
-    classes.contexts[i].milli_entries[static_cast<std::size_t>(triggers[i - 1])] = 1000;
+    classes.contexts[i].micro_entries[static_cast<std::size_t>(triggers[i - 1])] = 1'000'000;
   }
   // Key 0, page tables, the parked, and two that go around.
   Kernel k(core_profile(), kernel_profile(), with(classes, pkrs::Strategy::kVirtualised, 5));
@@ -218,7 +218,7 @@ TEST(KeyedClasses, UnneededBytesAreThoseOfTheClassesThatShare) {
   classes.contexts.push_back(context("of_a", {1}));
   classes.contexts.push_back(context("of_b", {2}));
   for (std::size_t i = 1; i <= 2; ++i) {
-    classes.contexts[i].milli_entries[static_cast<std::size_t>(Trigger::kOpen)] = 1000;
+    classes.contexts[i].micro_entries[static_cast<std::size_t>(Trigger::kOpen)] = 1'000'000;
   }
   const auto over = [&](unsigned budget) {
     Kernel k(core_profile(), kernel_profile(),
@@ -241,7 +241,7 @@ TEST(KeyedClasses, AKeyBeyondSixteenNeedsAFurtherRegisterAndIsNoOther) {
     classes.classes.push_back(protected_class("class" + std::to_string(i), 1, false));
   }
   classes.contexts.push_back(context("of_40", {40}));
-  classes.contexts[1].milli_entries[static_cast<std::size_t>(Trigger::kOpen)] = 1000;
+  classes.contexts[1].micro_entries[static_cast<std::size_t>(Trigger::kOpen)] = 1'000'000;
   Kernel k(core_profile(), kernel_profile(), with(classes, pkrs::Strategy::kDedicated, 64));
   k.spawn(kTask);
   int seen = 0;

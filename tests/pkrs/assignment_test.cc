@@ -1,4 +1,5 @@
-// Assignment of keys to classes, on random demands: always legal, never better than the solver's.
+// Assignment of keys to classes, on random demands: always legal, never better than the
+// optimum, which is an established solver's.
 
 #include "sim/pkrs/assignment.h"
 
@@ -9,6 +10,7 @@
 
 #include "sim/base/error.h"
 #include "sim/pkrs/register.h"
+#include "tests/pkrs/gecode_optimum.h"
 
 namespace kpksim::pkrs {
 namespace {
@@ -124,8 +126,38 @@ TEST(Assignment, EachIsLegalAndNoneIsBetterThanTheOptimum) {
   });
 }
 
-// The solver against every partition there is.
-TEST(Assignment, TheSolversIsTheBestOfAllPartitions) {
+TEST(Assignment, TheOptimumIsTheSolvers) {
+  rc::check([] {
+    const Demand d = random_demand(9);
+    const auto keys = *rc::gen::inRange(1u, 10u);
+    const std::optional<Cost> least = test::least_by_gecode(d, keys);
+    const Assignment found = assign(d, Strategy::kOptimal, keys + 1);
+    RC_ASSERT(least.has_value() == found.refusal.empty());
+    if (least) RC_ASSERT(over_privilege(d, found) == *least);
+  });
+}
+
+// However alike classes are.
+TEST(Assignment, SixteenClassesBesidePageTablesHaveAnOptimumUnderEachBudget) {
+  Demand d = demand(kMostClassesOfOptimal);
+  for (std::size_t i = 0; i < d.classes.size(); ++i) {
+    d.classes[i].bytes = 64;
+    add_context(d, 1, {i});
+  }
+  for (unsigned budget = 2; budget < 20; ++budget) {
+    const Assignment best = assign(d, Strategy::kOptimal, budget);
+    ASSERT_EQ(best.refusal, "");
+    // Groups as even as can be: one of n classes costs n × (n - 1) × 64.
+    const std::size_t keys = budget - 1, n = d.classes.size(), small = n / keys, large = n % keys;
+    EXPECT_EQ(over_privilege(d, best),
+              Cost{64} * (large * (small + 1) * small + (keys - large) * small * (small - 1)))
+        << budget;
+  }
+  EXPECT_NE(assign(demand(kMostClassesOfOptimal + 1), Strategy::kOptimal, 8).refusal, "");
+}
+
+// The optimum against every partition there is.
+TEST(Assignment, TheOptimumIsTheBestOfAllPartitions) {
   rc::check([] {
     const Demand d = random_demand(5);
     const std::size_t n = d.classes.size();

@@ -53,6 +53,31 @@ TEST_F(Diff, OfConfigurationsShowsSettings) {
   EXPECT_FALSE(shows("l2_ways")) << printed();
 }
 
+TEST_F(Diff, OfKeysComparesRowsByBudgetAndStrategy) {
+  const std::string keys = "keys -q -m 1G -s dedicated -s shared-balanced ";
+  ASSERT_EQ(run(keys + "-b 6,12 -o k.json small.json"), 0) << message_;
+  ASSERT_EQ(run(keys + "-b 12,8,6 --set keys:/rate=4 -o l.json small.json"), 0) << message_;
+  ASSERT_EQ(run("diff k.json k.json"), 0) << message_;
+  EXPECT_EQ(printed(), "no difference\n");
+  ASSERT_EQ(run("diff k.json l.json"), 0) << message_;
+  const std::string text = printed();
+  EXPECT_TRUE(shows("12 keys, dedicated\n")) << text;
+  EXPECT_TRUE(shows("6 keys, shared-balanced\n")) << text;
+  EXPECT_TRUE(shows("8 keys, dedicated: only in the second")) << text;
+  EXPECT_FALSE(shows("6 keys, dedicated")) << text;  // refused in both
+  EXPECT_TRUE(shows("  entries  ")) << text;
+  EXPECT_FALSE(shows("contexts.")) << text;
+  EXPECT_FALSE(shows("rows.")) << text;
+  ASSERT_EQ(run("diff --phases k.json l.json"), 0) << message_;
+  EXPECT_TRUE(shows("contexts.credentials.entries")) << printed();
+  ASSERT_EQ(run(keys + "-b 6,12 --set classes:/classes/0/objects=9 -o m.json small.json"), 0)
+      << message_;
+  ASSERT_EQ(run("diff k.json m.json"), 0) << message_;
+  EXPECT_TRUE(shows("classes.cred.bytes  393,216  1,728")) << printed();
+  EXPECT_EQ(run("diff k.json a.json"), 2);
+  EXPECT_NE(message_.find("one is a document of keys, the other a result"), std::string::npos);
+}
+
 TEST_F(Diff, RefusesWhatIsNeither) {
   EXPECT_EQ(run("diff a.json small.json"), 2);
   EXPECT_NE(message_.find("small.json:1:1"), std::string::npos) << message_;

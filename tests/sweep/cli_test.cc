@@ -97,6 +97,106 @@ TEST_F(Sweep, ANameThatMatchesNothingIsRefusedWithTheNearest) {
   EXPECT_EQ(run("sweep -q bad.json"), 2);
 }
 
+TEST_F(Sweep, ANameInAGridThatNoPointTakesIsToldAtItsPlace) {
+  const auto refusal = [&](const std::string& space) {
+    write("bad.json", R"({"name":"bad","base":{"workload":"small.json"},
+"space":[)" + space + "]}");
+    EXPECT_EQ(run("sweep -q bad.json"), 2) << space;
+    return message_;
+  };
+  const auto expect = [&](const std::string& space, const std::string& message) {
+    const std::string said = refusal(space);
+    EXPECT_NE(said.find(message), std::string::npos) << said;
+  };
+  expect(R"({"grid":{"policy":["none,buddy,pte","kpkeys-poee,per-page,pte"]}})",
+         "bad.json:2:46: /space/0/grid/policy/1: ");
+  expect(R"({"grid":{"policy":["none,buddy,pte","kpkeys-poee,per-page,pte"]}})",
+         "did you mean 'kpkeys-poe'?");
+  expect(R"({"grid":{"core":["neoverse-v1","neoverse-v9"]}})",
+         "/space/0/grid/core/1: 'neoverse-v9' is neither a file nor a core profile");
+  expect(R"({"grid":{"kernel":["linux-6.13-kpkeys"]}})",
+         "/space/0/grid/kernel/0: 'linux-6.13-kpkeys' is neither a file nor a kernel profile; did");
+  expect(R"({"grid":{"workload":["small.json","for-1g"]}})", "/space/0/grid/workload/1: 'for-1g'");
+  expect(R"({"grid":{"machine:/inject":["skip:tlbi.unmap","skip:tlbi.unmmap"]}})",
+         "/space/0/grid/machine:~1inject/1: ");
+  expect(R"({"random":{"policy:/window":["entry","lasy"]},"points":9})",
+         "/space/0/random/policy:~1window/1: ");
+  expect(R"({"zip":{"machine:/cores":[1,2],"policy:/linear_map":["pte","blok"]}})",
+         "/space/0/zip/policy:~1linear_map/1: ");
+  // Of what other names do not allow with it, the rest is no mistake.
+  write("ok.json", R"({"name":"ok","base":{"workload":"small.json"},"space":[
+    {"grid":{"policy":["none,buddy,pte","kpkeys-poe+lazy,pba,block"],"policy:/allocator":["buddy","pba"]}}]})");
+  EXPECT_EQ(run("sweep -q ok.json"), 0) << message_;
+}
+
+TEST_F(Sweep, APointWithKeysIsARowOfKpksimKeys) {
+  write("k.json", R"({"name":"k","base":{"workload":"small.json","policy":"kpkeys-poe,pba,block",
+      "classes":"linux","set":{"machine:/memory":"1G","keys:/rate":3}},"space":[
+    {"grid":{"keys:/budget":[7,12]}},{"grid":{"keys:/strategy":["dedicated","optimal","virtualised"]}}]})");
+  ASSERT_EQ(run("sweep -q -j2 k.json"), 0) << message_;
+  const auto all = rows("k.sqlite");
+  ASSERT_EQ(all.size(), 6u);
+  EXPECT_EQ(all[0]["error"].get<std::string>().find("refused: 10 classes, 6 keys for them"), 0u);
+  ASSERT_EQ(run("keys -q -m 1G --set keys:/rate=3 -b 7,12 -s dedicated -s optimal -s virtualised "
+                "-f json small.json"),
+            0)
+      << message_;
+  const json keys = json::parse(printed());
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    const json& row = keys["rows"][i];
+    EXPECT_EQ(all[i]["totals"]["cycles"]["total"], row["cycles"]) << i;
+    for (const char* name :
+         {"overhead_percent", "evictions", "switches", "unneeded_bytes", "tlbi"}) {
+      EXPECT_EQ(all[i]["totals"]["keys"][name], row[name]) << i << " " << name;
+    }
+  }
+  EXPECT_NE(all[2]["totals"], all[5]["totals"]);
+  // Rate and number of classes are settings as others are.
+  ASSERT_EQ(run("keys -q -m 1G -b 7,12 -s dedicated -f json small.json"), 0) << message_;
+  EXPECT_LT(json::parse(printed())["rows"][1]["entries"], keys["rows"][3]["entries"]);
+  ASSERT_EQ(run("keys -q -m 1G --set keys:/first_classes=2 -b 4 -s dedicated -f json small.json"),
+            0);
+  EXPECT_EQ(json::parse(printed())["classes"].size(), 3u);
+}
+
+TEST_F(Sweep, WhatIsWrongWithKeysIsTold) {
+  const auto refusal = [&](const std::string& base, const std::string& space) {
+    write("bad.json", R"({"name":"bad","base":{"workload":"small.json",)" + base +
+                          R"("policy":"kpkeys-poe,pba,block"},"space":[)" + space + "]}");
+    EXPECT_EQ(run("sweep -q bad.json"), 2) << space;
+    return message_;
+  };
+  const auto expect = [&](const std::string& base, const std::string& space,
+                          const std::string& message) {
+    const std::string said = refusal(base, space);
+    EXPECT_NE(said.find(message), std::string::npos) << said;
+  };
+  const std::string classes = R"("classes":"linux",)";
+  expect(classes, R"({"grid":{"keys:/budget":[8],"keys:/strategy":["optimal","optimall"]}})",
+         "/space/0/grid/keys:~1strategy/1: keys:/strategy=\"optimall\": 'optimall' is not a "
+         "strategy; did you mean 'optimal'?");
+  expect(classes, R"({"grid":{"keys:/budget":[8]}})", "\"classes\" without keys:/strategy");
+  expect("", R"({"grid":{"keys:/budget":[8]}})", "the point has no \"classes\"");
+  expect(classes, R"({"grid":{"keys:/buget":[8]}})", "did you mean 'budget'?");
+  expect(R"("classes":"linus",)", R"({"grid":{"keys:/budget":[8]}})",
+         "/base/classes: 'linus' is neither a file nor shipped classes; did you mean 'linux'?");
+  expect(classes, R"({"grid":{"keys:/budget":[8],"keys:/strategy":["optimal"],
+      "classes:/classes/0/object":[1]}})",
+         "did you mean 'objects'?");
+  EXPECT_EQ(run("run --set keys:/budget=8 small.json"), 2);
+  EXPECT_TRUE(says("protected classes are of kpksim keys, and of sweeps")) << message_;
+}
+
+TEST_F(Sweep, KernelDataIsASettingOfTheMachine) {
+  write("d.json", R"({"name":"d","base":{"workload":"small.json"},
+    "space":[{"grid":{"machine:/kernel_data":["workload","1M"]}}]})");
+  ASSERT_EQ(run("sweep -q d.json"), 0) << message_;
+  const auto all = rows("d.sqlite");
+  ASSERT_EQ(run("run -q --kernel-data=1M -f json small.json"), 0) << message_;
+  EXPECT_EQ(json::parse(printed())["runs"][0]["total"], all[1]["totals"]);
+  EXPECT_NE(all[0]["totals"], all[1]["totals"]);
+}
+
 TEST_F(Sweep, APointThatFailsIsARowWithItsError) {
   write("f.json",
         R"({"name":"f","base":{"workload":"small.json","policy":"kpkeys-poe+lazy,pba,block"},
@@ -166,6 +266,10 @@ TEST_F(Sweep, TheBestAreThoseThatNothingIsBetterThan) {
   ASSERT_EQ(run("sweep best --by cycles.total --keep policy=kpkeys-poe,per-page,pte s.sqlite"), 0);
   EXPECT_EQ(printed().find("none,buddy"), std::string::npos) << printed();
   EXPECT_NE(printed().find("per-page"), std::string::npos) << printed();
+  EXPECT_EQ(run("sweep best --by cycles.total --keep 'cycles.total<=many' s.sqlite"), 2);
+  EXPECT_TRUE(says("--keep cycles.total<=many: 'many' is no number")) << message_;
+  EXPECT_EQ(run("sweep best --by cycles.total --keep 'policy<=3' s.sqlite"), 2);
+  EXPECT_TRUE(says("--keep policy<=3: 'none,buddy,pte' is no number")) << message_;
   ASSERT_EQ(run("sweep best --by cycles.total --keep exposure.at_rest.kernel s.sqlite"), 0);
   EXPECT_NE(printed().find("pba,block"), std::string::npos) << printed();
   EXPECT_EQ(run("sweep best --by cycles.totl s.sqlite"), 2);

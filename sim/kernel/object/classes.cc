@@ -18,7 +18,7 @@ constexpr const char* kPageTables = "page_tables";
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) : file_(read_json_document(path, kClassesSchema)) {}
+  explicit Reader(JsonFile file) : file_(std::move(file)) { validate(file_, kClassesSchema); }
 
   Classes read() {
     const json& root = file_.root();
@@ -107,8 +107,8 @@ class Reader {
     for (const auto& [name, rate] : calls.items()) {
       const std::size_t trigger =
           index_of(triggers, name, "call", fmt::format("{}/calls/{}", at, pointer_part(name)));
-      out.milli_entries[trigger] =
-          static_cast<std::uint64_t>(std::llround(rate.get<double>() * 1000));
+      out.micro_entries[trigger] =
+          static_cast<std::uint64_t>(std::llround(rate.get<double>() * 1e6));
     }
     if (out.inside != ClassContext::kNowhere && !calls.empty()) {
       file_.fail(at + "/calls", "a context inside another is entered from there");
@@ -132,7 +132,58 @@ class Reader {
 
 }  // namespace
 
-Classes read_classes(const std::string& path) { return Reader(path).read(); }
+Classes read_classes(const std::string& path) { return read_classes(JsonFile(path)); }
+Classes read_classes(const JsonFile& file) { return Reader(file).read(); }
+
+namespace {
+
+// The contexts that use one of the first `count` classes, and these uses of theirs.
+void keep_first(Classes& all, std::size_t count) {
+  all.classes.resize(count);
+  std::vector<bool> stays;
+  for (ClassContext& c : all.contexts) {
+    for (std::vector<std::size_t>* uses : {&c.writes, &c.reads}) {
+      std::erase_if(*uses, [&](std::size_t of) { return of >= count; });
+    }
+    stays.push_back(!c.writes.empty() || !c.reads.empty());
+  }
+  std::vector<std::size_t> now(all.contexts.size(), ClassContext::kNowhere);
+  std::vector<ClassContext> kept;
+  for (std::size_t i = 0; i < all.contexts.size(); ++i) {
+    if (!stays[i]) continue;
+    ClassContext c = all.contexts[i];
+    while (c.inside != ClassContext::kNowhere && !stays[c.inside]) {
+      c.micro_entries = all.contexts[c.inside].micro_entries;
+      c.inside = all.contexts[c.inside].inside;
+    }
+    now[i] = kept.size();
+    kept.push_back(std::move(c));
+  }
+  for (ClassContext& c : kept) {
+    if (c.inside != ClassContext::kNowhere) c.inside = now[c.inside];
+  }
+  all.contexts = std::move(kept);
+}
+
+}  // namespace
+
+Classes varied(Classes classes, const Variation& variation) {
+  if (variation.first) {
+    const std::size_t there = classes.classes.size() - 1;
+    if (*variation.first < 1 || *variation.first > there) {
+      throw InputError(fmt::format("the first {} classes: '{}' has 1 to {}", *variation.first,
+                                   classes.name, there));
+    }
+    keep_first(classes, *variation.first + 1);
+  }
+  for (ClassContext& c : classes.contexts) {
+    for (std::uint64_t& entries : c.micro_entries) {
+      entries =
+          static_cast<std::uint64_t>(std::llround(static_cast<double>(entries) * variation.rate));
+    }
+  }
+  return classes;
+}
 
 pkrs::Demand demand_of(const Classes& classes, const std::vector<std::uint64_t>& weights,
                        std::uint64_t table_bytes) {

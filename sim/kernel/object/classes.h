@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sim/base/json_file.h"
 #include "sim/kernel/object/trigger.h"
 #include "sim/pkrs/assignment.h"
 #include "sim/pkrs/register.h"
@@ -33,8 +35,8 @@ struct ClassContext {
   std::uint64_t instructions = 0;          // beside them; an interrupt may come here
   std::size_t inside = kNowhere;           // it is only entered from within that context
   std::uint64_t sleeps = 0;                // every so many entries the task sleeps in it; 0: never
-  // Entries in a thousand of each trigger.
-  std::array<std::uint64_t, static_cast<std::size_t>(Trigger::kCount)> milli_entries{};
+  // Entries in a million of each trigger.
+  std::array<std::uint64_t, static_cast<std::size_t>(Trigger::kCount)> micro_entries{};
 };
 
 struct Classes {
@@ -46,6 +48,16 @@ struct Classes {
 // InputError with file, line and column: what the schema does not allow, a name that is not there
 // or is there twice, contexts inside one another in a circle.
 Classes read_classes(const std::string& path);
+Classes read_classes(const JsonFile& file);
+
+// What is asked with a file of classes beside what it says.
+struct Variation {
+  double rate = 1;                     // of entries, against the file's
+  std::optional<std::size_t> first{};  // so many classes of the file are there, beside page tables
+};
+// Contexts that use none of the classes are gone; those inside of one that is gone are entered when
+// it was.
+Classes varied(Classes classes, const Variation& variation);
 
 // What an assignment is asked for. `weights`: of contexts; `table_bytes`: of page tables.
 pkrs::Demand demand_of(const Classes& classes, const std::vector<std::uint64_t>& weights,

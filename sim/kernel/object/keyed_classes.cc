@@ -10,6 +10,8 @@
 namespace kpksim::kernel {
 namespace {
 
+constexpr std::uint64_t kMicro = 1'000'000;
+
 std::uint64_t time_of(const cpu::Core& core) {
   const cpu::Core::Elapsed e = core.elapsed();
   return e.rest + e.open;
@@ -46,10 +48,10 @@ KeyedClasses::KeyedClasses(const ClassPlan& plan, Buddy& buddy, LinearMap& map,
     const ClassContext& c = all.contexts[i];
     if (c.inside != ClassContext::kNowhere) nested_[c.inside].push_back(i);
     for (std::size_t t = 0; t < kTriggers.size(); ++t) {
-      if (c.milli_entries[t] != 0) by_trigger_[t].push_back(i);
+      if (c.micro_entries[t] != 0) by_trigger_[t].push_back(i);
     }
   }
-  millis_.resize(all.contexts.size() * kTriggers.size());
+  micros_.resize(all.contexts.size() * kTriggers.size());
   if (contexts_ == nullptr) return;
   const pkrs::Assignment& a = plan_.assignment;
   keys_ = a.key;
@@ -72,8 +74,8 @@ KeyedClasses::KeyedClasses(const ClassPlan& plan, Buddy& buddy, LinearMap& map,
 void KeyedClasses::use(cpu::Core& core, Trigger trigger) {
   const auto t = static_cast<std::size_t>(trigger);
   for (const std::size_t i : by_trigger_[t]) {
-    std::uint64_t& rest = millis_[i * kTriggers.size() + t];
-    for (rest += plan_.classes.contexts[i].milli_entries[t]; rest >= 1000; rest -= 1000) {
+    std::uint64_t& rest = micros_[i * kTriggers.size() + t];
+    for (rest += plan_.classes.contexts[i].micro_entries[t]; rest >= kMicro; rest -= kMicro) {
       enter(core, i);
     }
   }

@@ -100,7 +100,7 @@ class KeyedClasses {
   std::uint64_t clock_ = 0, windows_at_boot_ = 0;
   std::vector<unsigned> in_use_;              // by class: contexts that are in it
   std::vector<pkrs::KeyRegister> constants_;  // by context
-  std::vector<std::uint64_t> millis_;         // by context and trigger: the rest of a rate
+  std::vector<std::uint64_t> micros_;         // by context and trigger: the rest of a rate
   std::vector<std::vector<std::size_t>> by_trigger_, nested_;
   std::vector<Use> uses_;
   std::size_t in_force_ = kNobody;  // context whose register is

@@ -90,6 +90,8 @@ const Protections::Entry registered{{
     .marks = "a key",
     .refuses = {{.overlay = true}},
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
+    .any_classes = true,
+    .no_classes_with = {"cred"},
     .parameters = parameters(),
     .against = against,
     .make = make_protection_of<KpkeysPoe>,

@@ -163,6 +163,10 @@ struct ProtectionInfo {
   bool opens_all = true;
   // Outside windows tables cannot be read either.
   bool hides = false;
+  // Contexts of any protected classes (kpksim keys) can have keys of its register, unless one of
+  // these parameters gives its keys to users of their own.
+  bool any_classes = false;
+  std::vector<std::string_view> no_classes_with = {};
   // Its pointers to page tables are not plain ones of the linear map.
   bool own_pointers = false;
   std::vector<ParameterInfo> parameters = {};
