@@ -137,6 +137,19 @@ TEST_F(Sweep, APointWithKeysIsARowOfKpksimKeys) {
   const auto all = rows("k.sqlite");
   ASSERT_EQ(all.size(), 6u);
   EXPECT_EQ(all[0]["error"].get<std::string>().find("refused: 10 classes, 6 keys for them"), 0u);
+  // Who shares a key is a list with commas; in CSV it is one column.
+  ASSERT_EQ(run("sweep export k.sqlite"), 0) << message_;
+  std::istringstream csv(printed());
+  const auto columns = [](const std::string& line) {
+    bool quoted = false;
+    return std::count_if(line.begin(), line.end(), [&](char c) {
+      quoted ^= c == '"';
+      return c == ',' && !quoted;
+    });
+  };
+  std::string head, line;
+  ASSERT_TRUE(std::getline(csv, head));
+  while (std::getline(csv, line)) EXPECT_EQ(columns(line), columns(head)) << line;
   ASSERT_EQ(run("keys -q -m 1G --set keys:/rate=3 -b 7,12 -s dedicated -s optimal -s virtualised "
                 "-f json small.json"),
             0)
