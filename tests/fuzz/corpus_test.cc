@@ -30,14 +30,10 @@ TEST(Fuzz, WhatWasAFindingOnceIsReadOrRefused) {
 // The seeds of scripts/fuzz: what ships is read.
 TEST(Fuzz, EveryTargetReadsAFileOfItsKind) {
   const std::pair<std::string_view, const char*> files[] = {
-      {"workload", "workloads/mixed.json"},
-      {"strace", "traces/compile.strace.zst"},
-      {"vectors", "tests/golden/walks.jsonl.gz"},
-      {"core", "profiles/cores/neoverse-v1.json"},
-      {"kernel", "profiles/kernels/linux-6.12.json"},
-      {"classes", "classes/linux.json"},
-      {"attack", "workloads/attacks/bit-flip.json"},
-      {"sweep", "sweeps/tlb.json"},
+      {"workload", "workloads/mixed.json"},           {"strace", "traces/compile.strace.zst"},
+      {"vectors", "tests/golden/walks.jsonl.gz"},     {"core", "profiles/cores/neoverse-v1.json"},
+      {"kernel", "profiles/kernels/linux-6.12.json"}, {"classes", "classes/linux.json"},
+      {"attack", "workloads/attacks/bit-flip.json"},  {"sweep", "sweeps/tlb.json"},
   };
   for (const auto& [name, file] : files) {
     const auto target = std::find_if(fuzz_targets().begin(), fuzz_targets().end(),
