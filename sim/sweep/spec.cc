@@ -262,7 +262,7 @@ std::string Spec::pointer_of(const std::string& key) const {
 }
 
 std::string Spec::pointer_of(const Assignment& setting) const {
-  const std::string pointer = pointer_of(setting.key);
+  std::string pointer = pointer_of(setting.key);
   if (pointer.empty()) return pointer;
   const json& values = file_->root().at(json::json_pointer(pointer));
   for (std::size_t i = 0; values.is_array() && i < values.size(); ++i) {
