@@ -3,8 +3,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "app/configuration.h"
 #include "app/options.h"
-#include "app/request.h"
 #include "sim/base/output_file.h"
 #include "sim/report/result.h"
 

@@ -67,8 +67,4 @@ std::vector<workload::Workload> workloads_of(const Request& request);
 // One for each policy.
 std::vector<kernel::Config> configurations(const Request& request, const cpu::CoreProfile& core);
 
-// What --config reads and `kpksim config` prints: everything that the run depends on, and where it
-// is from.
-nlohmann::ordered_json configuration_document(const Request& request);
-
 }  // namespace kpksim::app

@@ -51,6 +51,11 @@ TEST_F(CommandLine, KernelDataIsInTheDocumentIfAskedForAndOnlyThen) {
   EXPECT_EQ(violation(with, read(kpksim::test::source_path("docs/result.schema.json"))), "");
   EXPECT_NE(with.find("\"kernel_data\""), std::string::npos);
   EXPECT_NE(with.find("16384 KB of slab objects"), std::string::npos) << "it is an assumption";
+  ASSERT_EQ(run(options + " --kernel-data 16M"), 0) << message_;
+  EXPECT_EQ(read(file("out")), with);
+  // Without a size it would take the workload's name for one.
+  EXPECT_EQ(run("run --kernel-data " + workload), 2);
+  EXPECT_NE(message_.find("--kernel-data: "), std::string::npos) << message_;
 }
 
 TEST_F(CommandLine, UncertaintyIsPartOfTheDocumentAndDependsOnTheSeedOnly) {

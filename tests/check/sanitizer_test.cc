@@ -199,28 +199,14 @@ TEST(Sanitizer, KnowsThatEntriesMayGainRightsLazily) {
   core.hafdbs = false;
   for (const bool lazy : {false, true}) {
     Watched w("skip:tlbi.write-reuse", "none,buddy,pte", core, {.gains_are_lazy = lazy});
-    w.k.clone_thread(1, 2);
-    w.k.migrate(1, 0);
-    w.k.migrate(2, 1);
-    kernel::Vma vma = kernel::rw();
-    vma.shared = true;
-    const std::uint64_t at = w.k.mmap(1, vma, kPageSize, 0);
-    w.k.touch(1, at, kRead);
-    w.k.touch(2, at, kRead);
-    w.k.touch(2, at, kWrite);
+    w.k.touch(2, kernel::page_read_by_two(w.k), kWrite);
     EXPECT_EQ(w.find(Rule::kStaleEntry) == nullptr, lazy);
   }
 }
 
 TEST(Sanitizer, KnowsThatHardwareDirtiesPagesWithoutTellingOtherCores) {
   Watched w("", "none,buddy,pte");
-  w.k.clone_thread(1, 2);
-  w.k.migrate(1, 0);
-  w.k.migrate(2, 1);
-  kernel::Vma vma = kernel::rw();
-  vma.shared = true;
-  const std::uint64_t at = w.k.mmap(1, vma, kPageSize, 0);
-  for (const std::uint32_t task : {1u, 2u}) w.k.touch(task, at, kRead);
+  const std::uint64_t at = kernel::page_read_by_two(w.k);
   w.k.touch(2, at, kWrite);
   w.k.touch(1, at, kWrite);
   EXPECT_TRUE(w.sanitizer.report().findings().empty());

@@ -11,14 +11,7 @@ class ReadByTwo {
   explicit ReadByTwo(const cpu::CoreProfile& core, FlushSite left_out = FlushSite::kNone)
       : k(core, kernel_profile(), with(left_out)) {
     k.spawn(1);
-    k.clone_thread(1, 2);
-    k.migrate(1, 0);
-    k.migrate(2, 1);
-    Vma vma = rw();
-    vma.shared = true;
-    at = k.mmap(1, vma, kPageSize, 0);
-    EXPECT_TRUE(k.touch(1, at, poe::AccessKind::kRead));
-    EXPECT_TRUE(k.touch(2, at, poe::AccessKind::kRead));
+    at = page_read_by_two(k);
   }
   Kernel k;
   std::uint64_t at = 0;

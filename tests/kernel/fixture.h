@@ -75,4 +75,16 @@ inline std::uint64_t map_and_write(Kernel& k, std::uint32_t task, std::uint64_t 
   return at;
 }
 
+// Task 1 and a thread of it, 2, on two cores, have both read a page of shared memory: its address.
+inline std::uint64_t page_read_by_two(Kernel& k) {
+  k.clone_thread(1, 2);
+  k.migrate(1, 0);
+  k.migrate(2, 1);
+  Vma vma = rw();
+  vma.shared = true;
+  const std::uint64_t at = k.mmap(1, vma, kPageSize, 0);
+  for (const std::uint32_t task : {1u, 2u}) EXPECT_TRUE(k.touch(task, at, poe::AccessKind::kRead));
+  return at;
+}
+
 }  // namespace kpksim::kernel

@@ -120,22 +120,42 @@ TEST_F(Report, HasTheSameBytesEachTime) {
   EXPECT_EQ(read(file("report.html")), first);
 }
 
-TEST_F(Report, SaysInWordsWhatDiffersAndWhy) {
-  write("small.json", test::kSmallWorkload);
-  ASSERT_EQ(
-      run("compare -q -o result.json -p none,buddy,pte -p kpkeys-poe,per-page,pte small.json"), 0);
+// The findings of the first chapter, a line each.
+std::string findings_of(const json& page) {
   std::string text;
-  const json page = report("result.json");
   for (const json& finding : page["chapters"][0]["findings"]) {
     for (const json& part : finding["text"]) {
       text += part.is_string() ? part.get<std::string>() : part.value("t", part.value("name", ""));
     }
     text += "\n";
   }
+  return text;
+}
+
+TEST_F(Report, SaysInWordsWhatDiffersAndWhy) {
+  write("small.json", test::kSmallWorkload);
+  ASSERT_EQ(
+      run("compare -q -o result.json -p none,buddy,pte -p kpkeys-poe,per-page,pte small.json"), 0);
+  const std::string text = findings_of(report("result.json"));
   EXPECT_NE(text.find("kpkeys-poe,per-page,pte takes "), std::string::npos) << text;
   EXPECT_NE(text.find(" cycles more than none,buddy,pte: +"), std::string::npos) << text;
   EXPECT_NE(text.find(" % ISB ("), std::string::npos) << text;
   EXPECT_NE(text.find("No translation was stale: "), std::string::npos) << text;
+}
+
+TEST_F(Report, WhatTheSanitizerFoundStandsFirst) {
+  write("small.json", test::kSmallWorkload);
+  ASSERT_EQ(run("run -q --check --inject skip:tlbi.fork-parent -p none,buddy,pte -o result.json "
+                "small.json"),
+            1)
+      << message_;
+  const json page = report("result.json");
+  const json finding = json::parse(read(file("result.json")))["runs"][0]["check"]["findings"][0];
+  EXPECT_EQ(findings_of(page).find("The sanitizer found under none,buddy,pte, " +
+                                   finding["rule"].get<std::string>() + ": "),
+            0u)
+      << findings_of(page);
+  EXPECT_EQ(page["chapters"][0]["findings"][0]["weight"], "warning");
 }
 
 TEST_F(Report, WhatIsNoDocumentIsRefusedWithWhatWasExpected) {

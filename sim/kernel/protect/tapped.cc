@@ -6,7 +6,7 @@ void Tapped::mark(cpu::Core& core, Pfn first, std::uint64_t count, TableKind kin
   for (std::uint64_t i = 0; i < count; ++i) kinds_[first + i] = kind;
   const FaultSite site = plus(FaultSite::kMark, static_cast<unsigned>(kind));
   taps_.injector.at(core, site, [this, first, count, kind](cpu::Core& on) {
-    inner_->mark(on, first, count, kind);
+    Wrapped::mark(on, first, count, kind);
     if (taps_.observer != nullptr) taps_.observer->marked(on, first, count);
   });
 }
@@ -18,19 +18,19 @@ void Tapped::unmark(cpu::Core& core, Pfn first, std::uint64_t count) {
   if (taps_.observer != nullptr) taps_.observer->unmarking(core, first, count);
   const FaultSite site = plus(FaultSite::kUnmark, static_cast<unsigned>(of));
   taps_.injector.at(core, site,
-                    [this, first, count](cpu::Core& on) { inner_->unmark(on, first, count); });
+                    [this, first, count](cpu::Core& on) { Wrapped::unmark(on, first, count); });
 }
 
 // Skipped, pt_regs keep what was there; what the handler runs with is the inner one's.
 std::uint64_t Tapped::exception_entry(cpu::Core& core) {
-  const std::uint64_t now = inner_->exception_entry(core);
+  const std::uint64_t now = Wrapped::exception_entry(core);
   if (!taps_.injector.skips(FaultSite::kSaveException)) saved_ = now;
   return saved_;
 }
 
 void Tapped::exception_return(cpu::Core& core, std::uint64_t saved) {
   taps_.injector.at(core, FaultSite::kRestoreException,
-                    [this, saved](cpu::Core& on) { inner_->exception_return(on, saved); });
+                    [this, saved](cpu::Core& on) { Wrapped::exception_return(on, saved); });
 }
 
 }  // namespace kpksim::kernel
