@@ -12,6 +12,7 @@
 #include "app/options.h"
 #include "app/output.h"
 #include "app/progress.h"
+#include "sim/attack/battle.h"
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
 #include "sim/base/parallel.h"
@@ -27,13 +28,14 @@ using nlohmann::ordered_json;
 struct Request {
   std::vector<std::string> scenarios, policies;
   std::string core, kernel, memory, output, format;
-  unsigned cores = 2, jobs = 1;
+  unsigned cores = 2, jobs = 1, draws = 100, seed = 1;
   bool explain = false, quiet = false;
 };
 
 constexpr const char* kExamples =
     "  kpksim attack\n"
     "  kpksim attack dirty-pagetable -p none,buddy,pte -p kpkeys-poe,pba,block --explain\n"
+    "  kpksim attack --draws 1000 cross-cache -p mte,per-page,pte\n"
     "  kpksim attack --core sapphire-rapids -p kpkeys-pks,per-page,pte my-attack.json\n";
 
 const std::vector<std::string> kPolicies = {"none,buddy,pte",
@@ -46,7 +48,8 @@ const std::vector<std::string> kPolicies = {"none,buddy,pte",
                                             "mte,per-page,pte",
                                             "kpkeys-poe+mte,per-page,pte",
                                             "hypervisor,per-page,pte",
-                                            "hypervisor-window,per-page,pte"};
+                                            "hypervisor-window,per-page,pte",
+                                            "kpkeys-poe:cred=on,pba,block"};
 
 bool parse(const std::vector<std::string>& arguments, Request& request) {
   po::options_description options(
@@ -55,7 +58,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "policy. SCENARIO is a file of an attack (.json), or a name of kpksim list attacks; all of\n"
       "them unless told otherwise");
   options.add_options()("policy,p", texts_option("--policy", request.policies),
-                        "as compare takes it; repeatable; default: eleven that differ")(
+                        "as compare takes it; repeatable; default: twelve that differ")(
       "core", text_option("--core", request.core)->default_value("neoverse-v2"),
       "core profile: a JSON file, or a name of kpksim list cores")(
       "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.12-kpkeys"),
@@ -65,10 +68,13 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "memory,m", text_option("--memory", request.memory)->default_value("512M"),
       "physical memory: bytes, or with K, M, G or T")("jobs,j", jobs_option(request.jobs),
                                                       "threads (the results do not depend on it)")(
+      "draws", number_option("--draws", request.draws, 1, 1000000)->default_value("100"),
+      "of policies with tags: how often tags are drawn anew")(
+      "seed", number_option("--seed", request.seed)->default_value("1"), "of these draws")(
       "explain", po::bool_switch(&request.explain),
-      "each strike with the fault that it met, and the proof of each success")(
-      "output,o", text_option("--output", request.output),
-      "write the full JSON document to this file")(
+      "each strike: its fault, the walk and the registers; proofs; where it first goes another\n"
+      "way than without protection")("output,o", text_option("--output", request.output),
+                                     "write the full JSON document to this file")(
       "format,f", text_option("--format", request.format)->default_value("table"), "table or json")(
       "quiet,q", po::bool_switch(&request.quiet), "no progress bar");
   if (!read_command_line(arguments, options, kExamples,
@@ -101,8 +107,24 @@ std::vector<attack::Scenario> scenarios(const Request& request) {
   const bool all = names.empty() || std::find(names.begin(), names.end(), "all") != names.end();
   if (all) names = shipped_attacks();
   std::vector<attack::Scenario> out;
-  out.reserve(names.size());
-  for (const std::string& name : names) out.push_back(attack::read_scenario(attack_path(name)));
+  std::vector<std::string> paths;
+  for (const std::string& name : names) {
+    const std::string path = attack_path(name);
+    if (std::find(paths.begin(), paths.end(), path) != paths.end()) {
+      std::cerr << fmt::format("kpksim: '{}' is given twice: it runs once\n", name);
+      continue;
+    }
+    paths.push_back(path);
+    out.push_back(attack::read_scenario(path));
+  }
+  return out;
+}
+
+// The same machine and linear map with nothing that protects page tables.
+kernel::Config unprotected(const kernel::Config& config) {
+  kernel::Config out = config;
+  out.policy = kernel::parse_policy("none,buddy,pte");
+  out.policy.linear_map = config.policy.linear_map;
   return out;
 }
 
@@ -124,12 +146,17 @@ int attack(const std::vector<std::string>& arguments) {
     configs.push_back(config);
   }
   const std::vector<attack::Scenario> all = scenarios(request);
-  std::vector<std::vector<attack::Verdict>> verdicts(all.size());
+  std::vector<std::vector<report::Fought>> verdicts(all.size());
   for (auto& row : verdicts) row.resize(configs.size());
   Progress progress("attacks", all.size() * configs.size(), "fights", request.quiet);
   parallel_for(all.size() * configs.size(), request.jobs, [&](std::size_t i) {
     const std::size_t s = i / configs.size(), p = i % configs.size();
-    verdicts[s][p] = attack::fight(all[s], core, profile, configs[p]);
+    const attack::Draws draws{request.draws, request.seed};
+    report::Fought& cell = verdicts[s][p];
+    cell.under = attack::fight(all[s], core, profile, configs[p], draws);
+    if (request.explain) {
+      cell.without = attack::fight(all[s], core, profile, unprotected(configs[p]));
+    }
     progress.add(1);
   });
   const ordered_json document =

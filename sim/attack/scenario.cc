@@ -2,37 +2,70 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
+#include "sim/attack/page_reader.h"
 #include "sim/base/error.h"
 #include "sim/base/json_document.h"
 #include "sim/workload/json.h"
 #include "sim/workload/schema.h"
-#include "sim/workload/size.h"
 
 namespace kpksim::attack {
 namespace {
 
 using nlohmann::json;
 
-const std::map<std::string, Primitive> kPrimitives = {{"take", Primitive::kTake},
-                                                      {"free", Primitive::kFree},
-                                                      {"map_user", Primitive::kMapUser},
-                                                      {"write", Primitive::kWrite},
-                                                      {"read", Primitive::kRead},
-                                                      {"user_write", Primitive::kUserWrite},
-                                                      {"copy_to_user", Primitive::kCopyToUser},
-                                                      {"alias_write", Primitive::kAliasWrite},
-                                                      {"flip", Primitive::kFlip},
-                                                      {"dma", Primitive::kDma},
-                                                      {"set_saved", Primitive::kSetSaved},
-                                                      {"set_root", Primitive::kSetRoot}};
-const std::map<std::string, When> kWhen = {{"window", When::kWindow},
-                                           {"other_core", When::kOtherCore},
-                                           {"marking", When::kMarking},
-                                           {"unmarking", When::kUnmarking}};
+struct PrimitiveInfo {
+  std::string_view name;
+  Primitive primitive;
+  bool after_phase;  // never during one
+};
+constexpr std::array<PrimitiveInfo, 13> kPrimitives = {{
+    {"take", Primitive::kTake, true},
+    {"free", Primitive::kFree, false},
+    {"keep", Primitive::kKeep, true},
+    {"map_user", Primitive::kMapUser, true},
+    {"write", Primitive::kWrite, false},
+    {"read", Primitive::kRead, false},
+    {"user_write", Primitive::kUserWrite, false},
+    {"copy_to_user", Primitive::kCopyToUser, false},
+    {"alias_write", Primitive::kAliasWrite, false},
+    {"flip", Primitive::kFlip, false},
+    {"dma", Primitive::kDma, false},
+    {"set_saved", Primitive::kSetSaved, false},
+    {"set_root", Primitive::kSetRoot, true},
+}};
+const PrimitiveInfo& info_of(Primitive primitive) {
+  return *std::find_if(kPrimitives.begin(), kPrimitives.end(),
+                       [&](const PrimitiveInfo& p) { return p.primitive == primitive; });
+}
+
+struct Occasion {
+  std::string_view name;
+  When when;
+  From from;  // unless it says otherwise
+};
+constexpr std::array<Occasion, 7> kOccasions = {{
+    {"window", When::kWindow, From::kInterrupt},
+    {"store", When::kStore, From::kInterrupt},
+    {"marking", When::kMarking, From::kCode},
+    {"unmarking", When::kUnmarking, From::kCode},
+    {"flush", When::kFlush, From::kOtherCore},
+    {"outstanding", When::kOutstanding, From::kOtherCore},
+    {"context", When::kContext, From::kCode},
+}};
+const std::map<std::string, From> kFrom = {
+    {"code", From::kCode}, {"interrupt", From::kInterrupt}, {"other_core", From::kOtherCore}};
+
+// What page tables weigh against other classes in an assignment (kpksim keys measures it): those
+// of a machine with some hundred processes.
+constexpr std::uint64_t kTableBytes = 16ull << 20;
 
 // One schema of both texts: the workload's definitions are used by the attack's.
 const std::string& whole_schema() {
@@ -56,94 +89,41 @@ class Reader {
     out.source = root["source"].get<std::string>();
     out.workload = workload::read_valid_workload(file_);
     workload_ = &out.workload;
-    std::set<std::pair<std::size_t, int>> occasions;
+    if (root.contains("keys")) out.classes = plan(root["keys"]);
+    pages_.emplace(file_, out.workload, out.classes.get());
     for (std::size_t i = 0; i < root["strikes"].size(); ++i) {
       const std::string at = fmt::format("/strikes/{}", i);
       out.strikes.push_back(strike(root["strikes"][i], at));
-      const Strike& s = out.strikes.back();
-      const int kind = s.primitive == Primitive::kSetSaved ? -1 : static_cast<int>(s.when);
-      if (s.when != When::kAtRest && !occasions.emplace(s.phase, kind).second) {
-        file_.fail(at, "a phase has one strike for each kind of occasion");
-      }
     }
+    check_turns(out.strikes);
     out.goal = goal(root["goal"]);
+    out.credentials = pages_->any_credentials();
     return out;
   }
 
  private:
-  template <class Map>
-  auto named(const Map& ids, const std::string& name, const char* kind,
-             const std::string& at) const {
-    const auto found = ids.find(name);
-    if (found != ids.end()) return found->second;
-    std::vector<std::string> known;
-    known.reserve(ids.size());
-    for (const auto& [other, unused] : ids) known.push_back(other);
-    file_.fail(at, fmt::format("'{}' is not a {}{}", name, kind, suggest(name, known)));
+  std::shared_ptr<const kernel::ClassPlan> plan(const json& keys) const {
+    const auto here = std::filesystem::path(file_.path()).parent_path();
+    kernel::Classes classes =
+        kernel::read_classes((here / keys["classes"].get<std::string>()).string());
+    const std::vector<std::uint64_t> alike(classes.contexts.size(), 1);
+    const pkrs::Strategy strategy = pkrs::parse_strategy(keys["strategy"].get<std::string>());
+    pkrs::Assignment assignment = pkrs::assign(kernel::demand_of(classes, alike, kTableBytes),
+                                               strategy, keys["budget"].get<unsigned>());
+    if (!assignment.refusal.empty()) file_.fail("/keys", assignment.refusal);
+    return std::make_shared<const kernel::ClassPlan>(
+        kernel::ClassPlan{std::move(classes), false, std::move(assignment)});
   }
-  std::uint32_t task(const json& name, const std::string& at) const {
-    return named(workload_->task_names, name.get<std::string>(), "task of the workload", at);
-  }
-  std::uint32_t region(const json& name, const std::string& at) const {
-    return named(workload_->region_names, name.get<std::string>(), "region of the workload", at);
-  }
+
   std::size_t phase(const json& name, const std::string& at) const {
     std::map<std::string, std::size_t> phases;
     for (std::size_t i = 0; i < workload_->phases.size(); ++i) {
       phases.emplace(workload_->phases[i].name, i);
     }
-    return named(phases, name.get<std::string>(), "phase of the workload", at);
-  }
-  std::uint64_t size(const json& object, const char* key, const std::string& at) const {
-    if (!object.contains(key)) return 0;
-    const json& value = object[key];
-    return workload::parse_size(value.is_string() ? value.get<std::string>() : value.dump(),
-                                fmt::format("{}: {}/{}", file_.path(), at, key));
+    return pages_->named(phases, name.get<std::string>(), "phase of the workload", at);
   }
 
-  PageRef page(const json& value, const std::string& at) const {
-    PageRef out;
-    if (value.is_string()) {
-      out.name = value.get<std::string>();
-      if (out.name == "marked") out.kind = PageRef::Kind::kMarked;
-      if (out.name != "marked" && !taken_.contains(out.name)) {
-        file_.fail(
-            at,
-            fmt::format("no take before this has a page '{}'{}", out.name,
-                        taken_.empty() ? "" : suggest(out.name, {taken_.begin(), taken_.end()})));
-      }
-      return out;
-    }
-    if (value.size() != 1) file_.fail(at, "expected one of the ways to say which page it is");
-    const std::string key = value.begin().key();
-    const json& of = value.begin().value();
-    const std::string here = at + "/" + key;
-    if (key == "swapper") {
-      out.kind = PageRef::Kind::kSwapper;
-    } else if (key == "root_of") {
-      out.kind = PageRef::Kind::kRoot;
-      out.task = task(of, here);
-    } else if (key == "linear_table_of") {
-      out.kind = PageRef::Kind::kLinear;
-      out.name = of.get<std::string>();
-      if (!taken_.contains(out.name)) {
-        file_.fail(here, fmt::format("no take before this has a page '{}'", out.name));
-      }
-    } else {
-      out.kind = key == "table_of"   ? PageRef::Kind::kTable
-                 : key == "frame_of" ? PageRef::Kind::kFrame
-                                     : PageRef::Kind::kVmalloc;
-      const bool user = out.kind != PageRef::Kind::kVmalloc;
-      if (user && !of.contains("task")) file_.fail(here, "missing key 'task'");
-      if (user) out.task = task(of["task"], here + "/task");
-      out.region = region(of["region"], here + "/region");
-      out.offset = size(of, "offset", here);
-      out.level = of.value("level", 3u);
-    }
-    return out;
-  }
-
-  Forged forged(const json& value, const std::string& at) const {
+  Forged forged(const json& value, const std::string& at) {
     Forged out;
     if (value.is_string()) {
       const auto text = value.get<std::string>();
@@ -158,71 +138,158 @@ class Reader {
     }
     if (value.size() != 1) file_.fail(at, "expected a leaf or a table");
     out.kind = value.contains("leaf") ? Forged::Kind::kLeaf : Forged::Kind::kTable;
-    out.page = page(value.begin().value(), at + "/" + value.begin().key());
+    out.page = pages_->read(value.begin().value(), at + "/" + value.begin().key());
     return out;
   }
 
-  Strike strike(const json& s, const std::string& at) {
-    Strike out;
-    out.pointer = at;
-    out.primitive = kPrimitives.at(s["do"].get<std::string>());
+  // When it falls, and who strikes then.
+  void moment(const json& s, const std::string& at, Strike& out) const {
     if (s.contains("after") == s.contains("during")) {
       file_.fail(at, "expected 'after' or 'during', and a phase");
     }
     const char* const phase_key = s.contains("after") ? "after" : "during";
     out.phase = phase(s[phase_key], at + "/" + phase_key);
+    const bool during = s.contains("during");
     const bool saved = out.primitive == Primitive::kSetSaved;
-    if (s.contains("during") != (s.contains("when") || saved)) {
-      file_.fail(at, "'when' belongs to 'during'");
+    if (during != (s.contains("when") || saved)) file_.fail(at, "'when' belongs to 'during'");
+    if (!during) {
+      for (const char* key : {"nth", "each", "from", "site", "context"}) {
+        if (s.contains(key)) file_.fail(at + "/" + key, "belongs to 'during'");
+      }
+      if (saved) file_.fail(at, "a set_saved comes during a phase");
+      return;
     }
-    if (s.contains("when")) out.when = kWhen.at(s["when"].get<std::string>());
-    if (saved) out.when = When::kWindow;
+    if (info_of(out.primitive).after_phase) {
+      file_.fail(at, fmt::format("a {} comes after a phase", name_of(out.primitive)));
+    }
+    out.when = When::kException;
+    if (s.contains("when")) {
+      const auto name = s["when"].get<std::string>();
+      const auto* const found = std::find_if(kOccasions.begin(), kOccasions.end(),
+                                             [&](const Occasion& o) { return o.name == name; });
+      out.when = found->when;
+      out.from = found->from;
+    }
+    if (saved && out.when != When::kException && out.when != When::kAsleep) {
+      file_.fail(at + "/when", "a set_saved comes at an exception (without 'when'), or 'asleep'");
+    }
+    if (s.contains("from")) out.from = kFrom.at(s["from"].get<std::string>());
     out.nth = s.value("nth", std::uint64_t{1});
-    if (s.contains("task")) out.task = task(s["task"], at + "/task");
-    if (s.contains("region")) out.region = region(s["region"], at + "/region");
-    out.place = size(s, "place", at);
-    out.offset = size(s, "offset", at);
+    out.each = s.value("each", std::uint64_t{0});
+    if (s.contains("nth") && out.each != 0) file_.fail(at + "/nth", "'each' says which they are");
+    const bool flushes = out.when == When::kFlush || out.when == When::kOutstanding;
+    if (s.contains("site")) {
+      if (!flushes) file_.fail(at + "/site", "belongs to 'flush' and 'outstanding'");
+      out.site = site(s["site"].get<std::string>(), at + "/site");
+    }
+    const bool in_context = out.when == When::kContext || out.when == When::kAsleep;
+    if (in_context != s.contains("context")) {
+      file_.fail(
+          at, in_context ? "missing key 'context'" : "'context' belongs to 'context' and 'asleep'");
+    }
+    if (in_context) out.context = pages_->context(s["context"], at + "/context");
+  }
+  kernel::FlushSite site(const std::string& name, const std::string& at) const {
+    const auto& known = kernel::kFlushSiteNames;
+    const auto* const found = std::find(known.begin() + 1, known.end(), name);
+    if (found == known.end()) {
+      file_.fail(at, fmt::format("'{}' is no place of a flush{}", name,
+                                 suggest(name, {known.begin() + 1, known.end()})));
+    }
+    return static_cast<kernel::FlushSite>(found - known.begin());
+  }
+
+  Strike strike(const json& s, const std::string& at) {
+    Strike out;
+    const auto name = s["do"].get<std::string>();
+    out.primitive =
+        std::find_if(kPrimitives.begin(), kPrimitives.end(), [&](const PrimitiveInfo& p) {
+          return p.name == name;
+        })->primitive;
+    moment(s, at, out);
+    if (s.contains("task")) out.task = pages_->task(s["task"], at + "/task");
+    if (s.contains("region")) out.region = pages_->region(s["region"], at + "/region");
+    out.place = pages_->size(s, "place", at);
+    out.offset = pages_->size(s, "offset", at);
     out.order = s.value("order", 0u);
     out.movable = s.value("movable", false);
+    out.untagged = s.value("untagged", false);
     out.bit = s.value("bit", 0u);
-    if (out.primitive == Primitive::kTake) {
-      if (!s.contains("page") || !s["page"].is_string()) file_.fail(at, "a take names its page");
-      out.page.name = s["page"].get<std::string>();
-      if (out.page.name == "marked") file_.fail(at + "/page", "'marked' is the page being marked");
-      taken_.insert(out.page.name);
-      freed_.erase(out.page.name);
-      if (out.when != When::kAtRest) file_.fail(at, "a take comes after a phase");
-      return out;
-    }
-    const bool by_mapping = out.primitive == Primitive::kUserWrite ||
-                            out.primitive == Primitive::kMapUser ||
-                            out.primitive == Primitive::kSetRoot;
-    if (by_mapping && out.task == 0) file_.fail(at, "missing key 'task'");
-    if (by_mapping && out.when != When::kAtRest) {
-      file_.fail(at, fmt::format("a {} comes after a phase", s["do"].get<std::string>()));
-    }
-    const bool needs_page = out.primitive != Primitive::kUserWrite && !saved;
-    if (needs_page && !s.contains("page")) file_.fail(at, "missing key 'page'");
-    if (s.contains("page")) out.page = page(s["page"], at + "/page");
-    const bool marked = out.page.kind == PageRef::Kind::kMarked;
-    if (marked && out.when != When::kMarking && out.when != When::kUnmarking) {
-      file_.fail(at + "/page", "'marked' is a page during marking and unmarking alone");
-    }
-    if (out.primitive == Primitive::kFree) {
-      if (out.page.kind != PageRef::Kind::kNamed) file_.fail(at, "only what was taken is freed");
-      if (!freed_.insert(out.page.name).second) {
-        file_.fail(
-            at, fmt::format("'{}' is free already; a double free is not modelled", out.page.name));
-      }
+    if (out.offset % 8 != 0) file_.fail(at + "/offset", "no multiple of 8: a store has 8 bytes");
+    if (out.primitive == Primitive::kTake || out.primitive == Primitive::kKeep) {
+      names_page(s, at, out);
+    } else {
+      uses_page(s, at, out);
     }
     if (s.contains("value")) out.value = forged(s["value"], at + "/value");
-    if (out.offset % 8 != 0) file_.fail(at + "/offset", "no multiple of 8: a store has 8 bytes");
+    out.at = fmt::format("{}: {} ({})", file_.place(at), at, out.text);
     return out;
   }
 
-  Goal goal(const json& g) const {
+  // A take or keep.
+  void names_page(const json& s, const std::string& at, Strike& out) {
+    if (out.primitive == Primitive::kKeep) {
+      if (!s.contains("of")) file_.fail(at, "missing key 'of'");
+      out.of = pages_->read(s["of"], at + "/of");
+    }
+    if (!s.contains("page") || !s["page"].is_string()) {
+      file_.fail(at, fmt::format("a {} names its page", name_of(out.primitive)));
+    }
+    out.page.name = s["page"].get<std::string>();
+    if (out.page.name == "marked") file_.fail(at + "/page", "'marked' is the page being marked");
+    pages_->take(out.page.name);
+    if (out.primitive == Primitive::kTake) taken_.insert(out.page.name);
+    out.text = out.primitive == Primitive::kTake
+                   ? fmt::format("take page '{}'", out.page.name)
+                   : fmt::format("keep a pointer '{}' to {}", out.page.name, out.of.text);
+  }
+
+  void uses_page(const json& s, const std::string& at, Strike& out) {
+    const bool by_task = out.primitive == Primitive::kUserWrite ||
+                         out.primitive == Primitive::kMapUser ||
+                         out.primitive == Primitive::kSetRoot;
+    if (by_task && out.task == 0) file_.fail(at, "missing key 'task'");
+    const bool by_region = by_task && out.primitive != Primitive::kSetRoot;
+    if (by_region && out.region == 0) file_.fail(at, "missing key 'region'");
+    const bool needs_page =
+        out.primitive != Primitive::kUserWrite && out.primitive != Primitive::kSetSaved;
+    if (needs_page && !s.contains("page")) file_.fail(at, "missing key 'page'");
+    if (s.contains("page")) out.page = pages_->read(s["page"], at + "/page");
+    const bool marks = out.when == When::kMarking || out.when == When::kUnmarking ||
+                       out.when == When::kFlush || out.when == When::kOutstanding;
+    if (out.page.kind == PageRef::Kind::kMarked && !marks) {
+      file_.fail(at + "/page", "'marked' is a page while one is marked or unmarked, and flushed");
+    }
+    if (out.primitive == Primitive::kFree && !taken_.contains(out.page.name)) {
+      file_.fail(at, "only what was taken is freed");
+    }
+    if (by_region) {
+      out.text = fmt::format("{} at {} of '{}'", name_of(out.primitive),
+                             s["region"].get<std::string>(), s["task"].get<std::string>());
+    } else if (!needs_page) {
+      out.text = fmt::format("{}", name_of(out.primitive));
+    } else {
+      out.text = fmt::format("{} {}", name_of(out.primitive), out.page.text);
+      if (out.offset != 0) out.text += fmt::format(" + {:#x}", out.offset);
+    }
+  }
+
+  void check_turns(const std::vector<Strike>& strikes) const {
+    std::optional<std::size_t> first;
+    for (std::size_t i = 0; i < strikes.size(); ++i) {
+      if (strikes[i].each == 0) continue;
+      if (first) {
+        file_.fail(fmt::format("/strikes/{}/each", i),
+                   fmt::format("/strikes/{} has one already: only one strike takes turns", *first));
+      }
+      first = i;
+    }
+  }
+
+  Goal goal(const json& g) {
     Goal out;
-    out.page = page(g["page"], "/goal/page");
+    out.at = fmt::format("{}: /goal", file_.place("/goal"));
+    out.page = pages_->read(g["page"], "/goal/page");
     if (g.contains("reach") == g.contains("change")) {
       file_.fail("/goal", "expected 'reach' or 'change'");
     }
@@ -232,8 +299,8 @@ class Reader {
     }
     const json& by = g["reach"];
     if (!by.contains("task")) file_.fail("/goal/reach", "missing key 'task'");
-    out.task = task(by["task"], "/goal/reach/task");
-    out.region = region(by["region"], "/goal/reach/region");
+    out.task = pages_->task(by["task"], "/goal/reach/task");
+    out.region = pages_->region(by["region"], "/goal/reach/region");
     out.task_name = by["task"].get<std::string>();
     out.region_name = by["region"].get<std::string>();
     return out;
@@ -241,10 +308,13 @@ class Reader {
 
   const JsonFile file_;
   const workload::Workload* workload_ = nullptr;
-  std::set<std::string> taken_, freed_;
+  std::optional<PageReader> pages_;
+  std::set<std::string> taken_;
 };
 
 }  // namespace
+
+std::string_view name_of(Primitive primitive) { return info_of(primitive).name; }
 
 Scenario read_scenario(const std::string& path) { return Reader(path).read(); }
 

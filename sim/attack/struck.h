@@ -1,7 +1,7 @@
 #pragma once
-// A protection with somebody who strikes between its steps: in a window that it has opened, before
-// a page is marked, after one is unmarked, when an exception has saved the register. All else is
-// the protection's own.
+// A protection with somebody who looks in between its steps: in a window that it has opened, before
+// a page is marked, while it is being marked, after one is unmarked, when an exception's register
+// is about to be restored. All else is the protection's own.
 
 #include <functional>
 #include <memory>
@@ -13,7 +13,9 @@ namespace kpksim::attack {
 
 struct Occasions {
   std::function<void(cpu::Core&, const kernel::Target&)> window_opened;
-  std::function<void(cpu::Core&, Pfn)> before_mark, after_unmark;
+  // `marked`: what is being marked or unmarked; none: nothing any more.
+  std::function<void(std::optional<Pfn> marked)> marking;
+  std::function<void(cpu::Core&)> before_mark, after_unmark;
   // What was saved: may be changed.
   std::function<void(cpu::Core&, std::uint64_t&)> exception_saved;
 };
@@ -25,12 +27,16 @@ class Struck final : public kernel::Wrapped {
       : Wrapped(std::move(inner)), occasions_(occasions) {}
 
   void mark(cpu::Core& core, Pfn first, std::uint64_t count, kernel::TableKind kind) override {
-    if (occasions_.before_mark) occasions_.before_mark(core, first);
+    say(first);
+    if (occasions_.before_mark) occasions_.before_mark(core);
     Wrapped::mark(core, first, count, kind);
+    say({});
   }
   void unmark(cpu::Core& core, Pfn first, std::uint64_t count) override {
+    say(first);
     Wrapped::unmark(core, first, count);
-    if (occasions_.after_unmark) occasions_.after_unmark(core, first);
+    if (occasions_.after_unmark) occasions_.after_unmark(core);
+    say({});
   }
   std::uint64_t open(cpu::Core& core, const kernel::Target& target) override {
     const std::uint64_t before = Wrapped::open(core, target);
@@ -43,6 +49,10 @@ class Struck final : public kernel::Wrapped {
   }
 
  private:
+  void say(std::optional<Pfn> marked) const {
+    if (occasions_.marking) occasions_.marking(marked);
+  }
+
   const Occasions& occasions_;
 };
 

@@ -118,6 +118,16 @@ std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
   return first_ + i;
 }
 
+bool Buddy::is_free(Pfn pfn) const {
+  const std::uint64_t i = pfn - first_;
+  if (i >= fresh_ && i < fresh_end_) return true;
+  for (unsigned order = 0; order <= kMaxOrder; ++order) {
+    const Node& node = nodes_[align_down(i, 1ull << order)];
+    if (node.free() && node.order() >= order) return true;
+  }
+  return false;
+}
+
 std::optional<Pfn> Buddy::claim_block() {
   const auto block = allocate(kBlockOrder, Mobility::kUnmovable);
   if (!block) return std::nullopt;

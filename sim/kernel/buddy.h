@@ -57,6 +57,9 @@ class Buddy {
     return node.free() && node.order() >= kBlockOrder;
   }
 
+  // Is the frame in a free run?
+  bool is_free(Pfn pfn) const;
+
   // Without those of claimed blocks.
   std::uint64_t free_pages() const { return free_pages_; }
   Pfn first() const { return first_; }

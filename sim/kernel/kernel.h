@@ -64,6 +64,8 @@ class Kernel {
   // Its top-level table, and the core that it is on.
   Pfn root_of(std::uint32_t id) { return tasks_.get(id).mm->root(); }
   unsigned cpu_of(std::uint32_t id) { return tasks_.get(id).cpu; }
+  // Its credentials, where the machine keeps any.
+  LiveCred cred_of(std::uint32_t id) { return tasks_.get(id).cred; }
   std::size_t task_count() const { return tasks_.all_alive().size(); }  // alive
   void switch_to(std::uint32_t id) { run_on(id); }
   // sched_setaffinity() of the task itself, to the core of this number modulo the number of cores.

@@ -46,10 +46,15 @@ std::uint64_t PageTables::read_hidden(cpu::Core& core, PhysAddr entry) {
   return read(core, entry);
 }
 
+VirtAddr PageTables::watched_pointer(cpu::Core& core, PhysAddr entry) const {
+  if (store_watcher_) store_watcher_(core, entry);
+  return protection_.pointer_to(core, linear_va(entry));
+}
+
 inline void PageTables::store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
   if (taps_.observer != nullptr) [[unlikely]]
     taps_.observer->writing(core, entry, value);
-  const mmu::Fault fault = core.store64(pointer_to(core, entry), value);
+  const mmu::Fault fault = core.store64(store_pointer(core, entry), value);
   core.touch_line(entry);
   if (atomic) core.atomic(entry);
   ++writes_;

@@ -5,7 +5,9 @@
 // an oops.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "sim/cpu/core.h"
@@ -60,6 +62,11 @@ class PageTables {
     return own_pointers_ ? protection_.pointer_to(core, linear_va(pa)) : linear_va(pa);
   }
   std::uint64_t read(cpu::Core& core, PhysAddr entry);
+  // Who is called before each store of a helper, in its window (sim/attack).
+  void watch_stores(std::function<void(cpu::Core&, PhysAddr)> watcher) {
+    store_watcher_ = std::move(watcher);
+    own_pointers_ = true;
+  }
 
   // set_pte: a valid kernel entry needs DSB ISHST + ISB.
   void set_pte(cpu::Core& core, PhysAddr entry, mmu::Descriptor d, bool kernel_mapping);
@@ -146,6 +153,11 @@ class PageTables {
   }
   std::uint64_t begin_paused(cpu::Core& core, const Target& target);
   void end_paused(cpu::Core& core, const Target& target, std::uint64_t before, bool synchronised);
+  // As pointer_to(): there alone a watcher costs nothing where there is none.
+  VirtAddr store_pointer(cpu::Core& core, PhysAddr entry) const {
+    return own_pointers_ ? watched_pointer(core, entry) : linear_va(entry);
+  }
+  VirtAddr watched_pointer(cpu::Core& core, PhysAddr entry) const;
   std::uint64_t read_hidden(cpu::Core& core, PhysAddr entry);
   void close(cpu::Core& core, const Open& window, bool synchronised) {
     if (taps_.injector.active()) [[unlikely]]
@@ -173,7 +185,9 @@ class PageTables {
   Taps& taps_;
   const Options options_;
   const std::optional<WindowScope> window_;
-  const bool opens_all_, hides_, own_pointers_;
+  const bool opens_all_, hides_;
+  bool own_pointers_;
+  std::function<void(cpu::Core&, PhysAddr)> store_watcher_;
   SoftMode* soft_ = nullptr;
   std::vector<Open> open_;
   bool all_open_ = false;        // one is open that lets every table be written

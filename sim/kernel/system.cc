@@ -72,7 +72,7 @@ void check(const Config& config) {
   }
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
   if (config.hz > 1000) throw InputError("hz must be at most 1000 (0: no timer interrupts)");
-  if (config.classes) check_classes(config.policy.protection);
+  if (config.classes && !config.classes->unprotected) check_classes(config.policy.protection);
 }
 
 namespace {
@@ -176,7 +176,9 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   page(zero_page).reserved = true;
   kernel_data = allocate_page();
   allocator->boot(machine.core(0));
-  if (const auto from = cred_pages_of(protection_info, cfg.policy.protection.parameters)) {
+  auto from = cred_pages_of(protection_info, cfg.policy.protection.parameters);
+  if (!from && cfg.credentials) from = CredPages::kOrdinary;
+  if (from) {
     creds = std::make_unique<Creds>(
         AllocatorContext{buddy, linear_map, tables, machine.memory(), *protection}, *allocator, rcu,
         path().section, *from);

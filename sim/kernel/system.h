@@ -47,6 +47,8 @@ struct Config {
   unsigned pressure_every = 0;
   // Protected classes beside page tables, and who has which key (kpksim keys).
   std::shared_ptr<const ClassPlan> classes = {};
+  // Credentials are objects in memory where the policy has no key for them, too: as a target.
+  bool credentials = false;
   // What stands around the protection, and sees what it does (sim/attack).
   std::function<std::unique_ptr<Protection>(std::unique_ptr<Protection>)> around = {};
   // Fault injection: what is broken (injector.h).

@@ -1,6 +1,7 @@
 #include "sim/kernel/tlbflush.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/kernel/x86_tlb.h"
 
@@ -23,13 +24,15 @@ TlbFlush::TlbFlush(const FlushOptions& options, Taps& taps) : options_(options),
 TlbFlush::~TlbFlush() = default;
 
 // On x86-64 there is one operation for all of a flush, which can be skipped.
-X86Tlb& TlbFlush::x86_of(FlushSite site) {
+X86Tlb& TlbFlush::x86_of(cpu::Core& core, FlushSite site) {
+  see(core, site, FlushMoment::kChanged);
   x86_->leave_out(taps_.injector.skips(tlbi_of(site)));
   return *x86_;
 }
 
 TlbFlush::Flush TlbFlush::make(cpu::Core& core, FlushSite site) {
   if (taps_.observer != nullptr) taps_.observer->flushing(core, site);
+  see(core, site, FlushMoment::kChanged);
   return {site, taps_.injector.next(tlbi_of(site))};
 }
 
@@ -64,6 +67,7 @@ TlbFlush::Flush TlbFlush::begin_kernel(cpu::Core& core, FlushSite site) {
 }
 
 void TlbFlush::issue(cpu::Core& core, const Flush& flush, TlbiKind kind, std::uint64_t operand) {
+  issued_ = true;
   if (flush.fault == FaultAction::kNone) [[likely]]
     return execute(core, flush, kind, operand);
   const mmu::TlbiOp op{kind, flush.domain};
@@ -83,6 +87,7 @@ void TlbFlush::execute(cpu::Core& core, const Flush& flush, TlbiKind kind, std::
 }
 
 void TlbFlush::sync(cpu::Core& core, const Flush& flush) {
+  if (std::exchange(issued_, false)) see(core, flush.site, FlushMoment::kOutstanding);
   if (options_.reach == Reach::kIpi) return interrupt(core);
   if (flush.domain == Domain::kLocal) return wait(core, flush.site, &cpu::Core::dsb_nsh);
   wait(core, flush.site, &cpu::Core::dsb_ish);
@@ -106,28 +111,28 @@ void TlbFlush::interrupt(cpu::Core& core) {
 }
 
 void TlbFlush::mm(cpu::Core& core, FlushSite site, AddressSpace& space) {
-  if (x86_) return x86_of(site).flush_mm(core, space);
+  if (x86_) return x86_of(core, site).flush_mm(core, space);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kAside1, mmu::encode_va(VirtAddr(0), space.asid, 0));
   sync(core, flush);
 }
 
 void TlbFlush::page(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va) {
-  if (x86_) return x86_of(site).flush_range(core, space, va, va + kPageSize, kPageSize, false);
+  if (x86_) return x86_of(core, site).flush_range(core, space, va, va + kPageSize, kPageSize, false);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
   sync(core, flush);
 }
 
 void TlbFlush::page_pending(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va) {
-  if (x86_) return x86_of(site).add_pending(space);
+  if (x86_) return x86_of(core, site).add_pending(space);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
 }
 
 // A DSB ISH waits for local operations too.
 void TlbFlush::pending_done(cpu::Core& core, FlushSite site) {
-  if (x86_) return x86_of(site).flush_pending(core);
+  if (x86_) return x86_of(core, site).flush_pending(core);
   sync(core, {site});
 }
 
@@ -163,7 +168,7 @@ bool TlbFlush::excess(std::uint64_t bytes, std::uint64_t stride) const {
 
 void TlbFlush::range(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr start,
                      VirtAddr end, std::uint64_t stride, bool last_level, unsigned level) {
-  if (x86_) return x86_of(site).flush_range(core, space, start, end, stride, !last_level);
+  if (x86_) return x86_of(core, site).flush_range(core, space, start, end, stride, !last_level);
   const VirtAddr from(align_down(start.value, stride));
   const std::uint64_t bytes = align_up(end.value, stride) - from.value;
   const std::uint64_t pages = bytes >> kPageShift;
@@ -180,7 +185,7 @@ void TlbFlush::range(cpu::Core& core, FlushSite site, AddressSpace& space, VirtA
 }
 
 void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
-  if (x86_) return x86_of(site).flush_kernel_range(core, start, end);
+  if (x86_) return x86_of(core, site).flush_kernel_range(core, start, end);
   const std::uint64_t pages = (end - start) >> kPageShift;
   const Flush flush = begin_kernel(core, site);
   if (options_.kernel_range ? excess(end - start, kPageSize) : pages > kMaxDvmOps) {
@@ -197,10 +202,10 @@ void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, Vir
   taps_.injector.at(core, FaultSite::kIsbKernelRange, [](cpu::Core& on) { on.isb(); });
 }
 
-void TlbFlush::all(cpu::Core& core, FlushSite site) { x86_of(site).flush_all(core); }
+void TlbFlush::all(cpu::Core& core, FlushSite site) { x86_of(core, site).flush_all(core); }
 
 void TlbFlush::linear_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {
-  x86_of(site).flush_pages(core, start, end);
+  x86_of(core, site).flush_pages(core, start, end);
 }
 
 void TlbFlush::local_all(cpu::Core& core, FlushSite site) {
@@ -222,6 +227,7 @@ void TlbFlush::broadcast(cpu::Core& core, const Flush& flush, TlbiKind kind,
   } else {
     issue(core, flush, kind, operand);
   }
+  see(core, flush.site, FlushMoment::kOutstanding);
   wait(core, flush.site, &cpu::Core::dsb_ish);
 }
 

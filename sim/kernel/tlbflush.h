@@ -14,7 +14,9 @@
 //                   be any set of cores here; which ones hardware will have is not known yet.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "sim/cpu/core.h"
@@ -35,6 +37,11 @@ struct FlushOptions {
   Reach reach = Reach::kBroadcast;  // of flushes of user memory
 };
 
+// A flush on its way: entries have changed, and no TLB knows of it; TLBIs are issued, and no DSB
+// has waited for them.
+enum class FlushMoment : std::uint8_t { kChanged, kOutstanding };
+using FlushWatcher = std::function<void(cpu::Core&, FlushSite, FlushMoment)>;
+
 class TlbFlush {
  public:
   TlbFlush(const FlushOptions& options, Taps& taps);
@@ -43,6 +50,10 @@ class TlbFlush {
   // What x86-64 knows of its cores' TLBs; null on AArch64.
   X86Tlb* x86() { return x86_.get(); }
   const X86Tlb* x86() const { return x86_.get(); }
+
+  // Who is called at these moments (sim/attack). On x86-64, whose operations are complete at once,
+  // only the first of them comes.
+  void watch(FlushWatcher watcher) { watcher_ = std::move(watcher); }
 
   // flush_tlb_mm(): one ASIDE1IS.
   void mm(cpu::Core& core, FlushSite site, AddressSpace& space);
@@ -92,7 +103,7 @@ class TlbFlush {
   // Also for an onlooker, and whatever a fault is injected into.
   Flush make(cpu::Core& core, FlushSite site);
   void publish(cpu::Core& core, FlushSite site);
-  X86Tlb& x86_of(FlushSite site);
+  X86Tlb& x86_of(cpu::Core& core, FlushSite site);
   void execute(cpu::Core& core, const Flush& flush, mmu::TlbiKind kind, std::uint64_t operand);
   // Publishes the stores to the tables, and says where the operations go.
   Flush begin(cpu::Core& core, FlushSite site, const AddressSpace& space);
@@ -106,12 +117,17 @@ class TlbFlush {
   void interrupt(cpu::Core& core);
   void wait(cpu::Core& core, FlushSite site, void (cpu::Core::*dsb)());
   void broadcast(cpu::Core& core, const Flush& flush, mmu::TlbiKind kind, std::uint64_t operand);
+  void see(cpu::Core& core, FlushSite site, FlushMoment moment) const {
+    if (watcher_) watcher_(core, site, moment);
+  }
 
   // Of reach ipi: what the cores that are interrupted will execute.
   std::vector<Operation> noted_;
   cpu::CoreSet interrupted_;
+  bool issued_ = false;  // something since the last sync()
   FlushOptions options_;
   Taps& taps_;
+  FlushWatcher watcher_;
   std::unique_ptr<X86Tlb> x86_;
 };
 

@@ -17,6 +17,18 @@ ordered_json blow_json(const attack::Blow& blow) {
   if (!blow.happened) return out;
   out["core"] = blow.core;
   out["hits_table"] = blow.on_table;
+  if (blow.by_mmu) {
+    out["address"] = fmt::format("{:#x}", blow.address.value);
+    out["walk"] = ordered_json::array();
+    for (const mmu::WalkStep& step : blow.walk) {
+      out["walk"].push_back({{"level", step.level},
+                             {"address", fmt::format("{:#x}", step.address.value)},
+                             {"descriptor", fmt::format("{:#x}", step.descriptor.raw)}});
+    }
+    out["from_tlb"] = blow.from_tlb;
+    out["ttbr0_el1"] = fmt::format("{:#x}", blow.ttbr0_el1);
+    if (blow.overlays) out["por_el1"] = fmt::format("{:#x}", blow.por_el1);
+  }
   if (!blow.fault) return out;
   const poe::Access access{blow.fault.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead, 1,
                            false};
@@ -25,6 +37,26 @@ ordered_json blow_json(const attack::Blow& blow) {
                   {"level", blow.fault.level},
                   {"overlay", blow.fault.overlay},
                   {"stage2", blow.fault.stage2}};
+  return out;
+}
+
+ordered_json verdict_json(const attack::Verdict& v, const kernel::Policy& policy) {
+  const bool succeeded = v.outcome == attack::Outcome::kSucceeded;
+  ordered_json out = {{"policy", kernel::text_of(policy)},
+                      {"outcome", attack::name_of(v.outcome)},
+                      {"text", attack::text_of(v)},
+                      {"draws", v.draws},
+                      {"successes", v.draws > 1 ? v.successes
+                                    : succeeded ? 1u
+                                                : 0u}};
+  if (v.draws > 1) {
+    const auto [low, high] = attack::wilson(v.draws - v.successes, v.draws);
+    out["detected"] = {{"low", low}, {"high", high}};
+  }
+  if (v.points != 0) out["points"] = {{"all", v.points}, {"succeeded", v.points_succeeded}};
+  if (!v.proof.empty()) out["proof"] = v.proof;
+  out["strikes"] = ordered_json::array();
+  for (const attack::Blow& blow : v.blows) out["strikes"].push_back(blow_json(blow));
   return out;
 }
 
@@ -46,7 +78,7 @@ std::vector<std::string> lines(const std::string& policy) {
 
 ordered_json attack_document(const std::vector<attack::Scenario>& scenarios,
                              const std::vector<kernel::Config>& configs,
-                             const std::vector<std::vector<attack::Verdict>>& verdicts,
+                             const std::vector<std::vector<Fought>>& verdicts,
                              const std::string& core, const std::string& kernel) {
   ordered_json out = {{"schema", 1}, {"version", version()}, {"core", core}, {"kernel", kernel}};
   out["scenarios"] = ordered_json::array();
@@ -56,17 +88,10 @@ ordered_json attack_document(const std::vector<attack::Scenario>& scenarios,
                              {"source", scenarios[s].source}};
     scenario["verdicts"] = ordered_json::array();
     for (std::size_t p = 0; p < configs.size(); ++p) {
-      const attack::Verdict& v = verdicts[s][p];
-      ordered_json verdict = {{"policy", kernel::text_of(configs[p].policy)},
-                              {"outcome", attack::name_of(v.outcome)},
-                              {"text", attack::text_of(v)},
-                              {"draws", v.draws},
-                              {"successes", v.draws > 1                                ? v.successes
-                                            : v.outcome == attack::Outcome::kSucceeded ? 1u
-                                                                                       : 0u}};
-      if (!v.proof.empty()) verdict["proof"] = v.proof;
-      verdict["strikes"] = ordered_json::array();
-      for (const attack::Blow& blow : v.blows) verdict["strikes"].push_back(blow_json(blow));
+      ordered_json verdict = verdict_json(verdicts[s][p].under, configs[p].policy);
+      if (const auto& without = verdicts[s][p].without) {
+        verdict["difference"] = attack::first_difference(verdicts[s][p].under, *without);
+      }
       scenario["verdicts"].push_back(verdict);
     }
     out["scenarios"].push_back(scenario);
@@ -91,6 +116,41 @@ std::string attack_table(const ordered_json& document, const TableStyle& style) 
   return table.print(style);
 }
 
+namespace {
+
+// What one strike met, in lines.
+std::string explained(std::size_t i, const ordered_json& blow, const TableStyle& style) {
+  std::string text = fmt::format("{}. {}", i + 1, blow["do"].get<std::string>());
+  if (!blow["happened"].get<bool>()) return wrapped(text + ": its occasion never came", style);
+  text += fmt::format(", core {}, {}", blow["core"].get<unsigned>(),
+                      blow["hits_table"].get<bool>() ? "on a page table" : "on no page table");
+  if (blow.contains("fault")) {
+    const ordered_json& fault = blow["fault"];
+    text += fmt::format(": refused (syndrome {})", fault["syndrome"].get<std::string>());
+  } else {
+    text += ": done";
+  }
+  std::string out = wrapped(text, style);
+  if (!blow.contains("walk")) return out;
+  std::string walk =
+      fmt::format("   address {}; the walk reads", blow["address"].get<std::string>());
+  for (const ordered_json& step : blow["walk"]) {
+    walk += fmt::format(" L{} {}", step["level"].get<unsigned>(),
+                        step["descriptor"].get<std::string>());
+  }
+  if (blow.contains("por_el1")) {
+    walk += fmt::format("; POR_EL1 {}", blow["por_el1"].get<std::string>());
+  }
+  out += wrapped(walk, style);
+  if (blow["from_tlb"].get<bool>()) {
+    out +=
+        wrapped("   the TLB holds an older entry than the walk gives, and that one counts", style);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string attack_explanation(const ordered_json& document, const TableStyle& style) {
   std::string out;
   for (const ordered_json& scenario : document["scenarios"]) {
@@ -99,28 +159,19 @@ std::string attack_explanation(const ordered_json& document, const TableStyle& s
                                       scenario["source"].get<std::string>()),
                           style);
     for (const ordered_json& v : scenario["verdicts"]) {
-      out += wrapped(
-          fmt::format("  {}: {}", v["policy"].get<std::string>(), v["text"].get<std::string>()),
-          style);
-      for (const ordered_json& blow : v["strikes"]) {
-        std::string text = "    " + blow["do"].get<std::string>();
-        if (!blow["happened"].get<bool>()) {
-          text += ": its occasion never came";
-        } else {
-          text +=
-              fmt::format(" on core {}, {}", blow["core"].get<unsigned>(),
-                          blow["hits_table"].get<bool>() ? "a page table then" : "no page table");
-          if (blow.contains("fault")) {
-            text += fmt::format(": refused at {} (syndrome {})",
-                                blow["fault"]["address"].get<std::string>(),
-                                blow["fault"]["syndrome"].get<std::string>());
-          } else {
-            text += ": went through";
-          }
-        }
-        out += wrapped(text, style);
+      out += "\n" + wrapped(fmt::format("{}: {}", v["policy"].get<std::string>(),
+                                        v["text"].get<std::string>()),
+                            style);
+      for (std::size_t i = 0; i < v["strikes"].size(); ++i) {
+        out += explained(i, v["strikes"][i], style);
       }
-      if (v.contains("proof")) out += wrapped("    " + v["proof"].get<std::string>(), style);
+      if (v.contains("proof")) out += wrapped("proof: " + v["proof"].get<std::string>(), style);
+      if (v.contains("difference")) {
+        const auto difference = v["difference"].get<std::string>();
+        out += wrapped("against no protection: " +
+                           (difference.empty() ? "nothing goes another way" : difference),
+                       style);
+      }
     }
   }
   return out;

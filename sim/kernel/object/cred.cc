@@ -19,6 +19,7 @@ const std::vector<std::uint64_t>& orders() {
 
 std::unique_ptr<SlabPages> make_pages(CredPages pages, const AllocatorContext& c,
                                       PageTableAllocator& tables, KeyedPool* own) {
+  if (pages == CredPages::kOrdinary) return std::make_unique<OrdinaryPages>(c.buddy);
   if (pages == CredPages::kSingle) {
     return std::make_unique<SinglePages>(c.buddy, c.linear_map, kPkeyCred);
   }
@@ -33,7 +34,8 @@ Creds::Creds(const AllocatorContext& context, PageTableAllocator& tables, Rcu& r
              std::uint64_t guard, CredPages pages)
     : tables_(context.tables),
       rcu_(rcu),
-      key_(context.protection, kPkeyCred, guard),
+      key_(context.protection,
+           pages == CredPages::kOrdinary ? std::nullopt : std::optional(kPkeyCred), guard),
       ordinary_key_(context.protection, std::nullopt, 0),
       ordinary_pages_(context.buddy),
       ordinary_(ordinary_key_, ordinary_pages_, kBytes, kFreePointer),

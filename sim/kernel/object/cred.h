@@ -44,8 +44,8 @@ inline constexpr std::array<Statistic<CredStatistics>, 9> kCredStatistics = {{
 }};
 
 // Where slabs' pages come from: keyed one by one, from a pool of the credentials' own, or from the
-// one that page tables have.
-enum class CredPages : std::uint8_t { kSingle, kPool, kShared };
+// one that page tables have; or they are ordinary memory without a key.
+enum class CredPages : std::uint8_t { kSingle, kPool, kShared, kOrdinary };
 
 // In ordinary memory, before its commit; and after it.
 struct PreparedCred {

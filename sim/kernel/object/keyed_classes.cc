@@ -140,6 +140,9 @@ void KeyedClasses::work(cpu::Core& core, std::size_t context) {
   std::uint64_t stopped = 0;
   if (contexts_ != nullptr) stopped = set_register(core, contexts_->at_rest(), kNobody);
   if (sleep_) sleep_(core);
+  if (sleep_hook_) {
+    sleep_hook_(core, context, contexts_ != nullptr ? &contexts_->saved(core) : nullptr);
+  }
   if (contexts_ != nullptr) put_back(core, stopped, context);
   access(core, context);
 }

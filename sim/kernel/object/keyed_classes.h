@@ -72,6 +72,11 @@ class KeyedClasses {
   std::uint64_t unneeded_bytes(std::size_t context) const;
   // Around the time that a context's own accesses take, as a test of what else could be written.
   void at_each_entry(std::function<void(cpu::Core&, std::size_t)> hook) { hook_ = std::move(hook); }
+  // While the task sleeps in one, and another thread has the core: `saved` is what the task's
+  // register will be, which lies in memory; null where classes have no keys.
+  void at_each_sleep(std::function<void(cpu::Core&, std::size_t, pkrs::KeyRegister* saved)> hook) {
+    sleep_hook_ = std::move(hook);
+  }
 
  private:
   static constexpr std::size_t kNobody = ~std::size_t{0};
@@ -106,6 +111,7 @@ class KeyedClasses {
   std::size_t in_force_ = kNobody;  // context whose register is
   std::uint64_t since_ = 0;
   std::function<void(cpu::Core&, std::size_t)> hook_;
+  std::function<void(cpu::Core&, std::size_t, pkrs::KeyRegister*)> sleep_hook_;
   std::mt19937_64 random_{1};
   ClassStatistics statistics_;
 };

@@ -30,6 +30,8 @@ class KeyContexts final : public KeyedTables {
   }
   void leave(cpu::Core& core, std::uint64_t before) override { close(core, {}, before, false); }
   const pkrs::KeyRegister& at_rest() const { return rest_; }
+  // What the innermost section on this core will put back: it lies in memory.
+  pkrs::KeyRegister& saved(const cpu::Core& core) { return saved_[core.id()].back().before; }
 
  private:
   pkrs::KeyRegister read(cpu::Core& core) const;
