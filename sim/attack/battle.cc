@@ -63,7 +63,7 @@ class Battle {
  public:
   // `tag`: of the attacker's pointers; `point`: which occasion it is for a strike that takes turns.
   Battle(const Scenario& scenario, const cpu::CoreProfile& core,
-         const kernel::KernelProfile& profile, kernel::Config config, std::optional<unsigned> tag,
+         const kernel::KernelProfile& profile, kernel::Config config, PointerTag tag,
          std::uint64_t point)
       : scenario_(scenario), point_(point), has_key_register_(uses_keys(config)) {
     config.credentials = scenario.credentials;
@@ -331,7 +331,7 @@ class Battle {
 // is that of the first point at which it succeeds.
 Verdict every_point(const Scenario& scenario, const cpu::CoreProfile& core,
                     const kernel::KernelProfile& profile, const kernel::Config& config,
-                    std::optional<unsigned> tag) {
+                    PointerTag tag) {
   std::uint64_t points = 1;
   const auto turns = std::find_if(scenario.strikes.begin(), scenario.strikes.end(),
                                   [](const Strike& s) { return s.each != 0; });
@@ -351,7 +351,10 @@ Verdict every_point(const Scenario& scenario, const cpu::CoreProfile& core,
     tag_tried |= one.tag_tried;
     const bool success = one.outcome == Outcome::kSucceeded;
     succeeded += success ? 1 : 0;
-    if (!worst || (success && worst->outcome != Outcome::kSucceeded)) worst = std::move(one);
+    if (!worst || (success && worst->outcome != Outcome::kSucceeded)) {
+      worst = std::move(one);
+      worst->point = point;
+    }
   }
   worst->tag_tried = tag_tried;
   if (takes_turns) {
@@ -373,21 +376,28 @@ Verdict fight(const Scenario& scenario, const cpu::CoreProfile& core,
     return none;
   }
   if (!uses_tags(config)) return every_point(scenario, core, profile, config, {});
+  // Whoever has the right tag gets at least as far as with any other: where that is stopped, no
+  // draw decides anything. Else they are made at the point where it succeeds.
+  const Verdict known =
+      every_point(scenario, core, profile, config, {.kind = PointerTag::Kind::kKnown});
+  if (!known.tag_tried || known.outcome != Outcome::kSucceeded) return known;
   // A dangling pointer has the tag of what it pointed to, a page the one that was drawn for it.
   std::mt19937_64 random(draws.seed);
   std::optional<Verdict> out;
-  unsigned done = 0, successes = 0;
-  while (done < draws.count) {
+  unsigned successes = 0;
+  for (unsigned draw = 0; draw < draws.count; ++draw) {
     config.policy.protection.parameters["seed"] = std::to_string(random() % (1u << 30));
-    const auto tag = static_cast<unsigned>(random() % kAttackersTags);
-    Verdict one = every_point(scenario, core, profile, config, tag);
-    ++done;
+    const mmu::MemoryTag tag(static_cast<std::uint8_t>(random() % kAttackersTags));
+    Verdict one =
+        Battle(scenario, core, profile, config, {PointerTag::Kind::kDrawn, tag}, known.point).run();
     const bool success = one.outcome == Outcome::kSucceeded;
     successes += success ? 1 : 0;
     if (!out || (success && out->outcome != Outcome::kSucceeded)) out = std::move(one);
-    if (!out->tag_tried) break;  // no draw decides anything
   }
-  out->draws = done;
+  out->points = known.points;
+  out->points_succeeded = known.points_succeeded;
+  out->point = known.point;
+  out->draws = draws.count;
   out->successes = successes;
   return std::move(*out);
 }

@@ -51,7 +51,7 @@ struct Occasion {
   When when;
   From from;  // unless it says otherwise
 };
-constexpr std::array<Occasion, 7> kOccasions = {{
+constexpr std::array<Occasion, 8> kOccasions = {{
     {"window", When::kWindow, From::kInterrupt},
     {"store", When::kStore, From::kInterrupt},
     {"marking", When::kMarking, From::kCode},
@@ -59,6 +59,7 @@ constexpr std::array<Occasion, 7> kOccasions = {{
     {"flush", When::kFlush, From::kOtherCore},
     {"outstanding", When::kOutstanding, From::kOtherCore},
     {"context", When::kContext, From::kCode},
+    {"asleep", When::kAsleep, From::kCode},
 }};
 const std::map<std::string, From> kFrom = {
     {"code", From::kCode}, {"interrupt", From::kInterrupt}, {"other_core", From::kOtherCore}};

@@ -43,25 +43,23 @@ VirtAddr Strokes::pointer(const Strike& strike, PhysAddr word) {
                         ref.kind == PageRef::Kind::kCred || ref.kind == PageRef::Kind::kClass;
   const bool valid =
       ordinary || (ref.kind == PageRef::Kind::kNamed && !pages_.is_dangling(ref.name));
-  if (!tag_ || valid || strike.untagged) return va;
+  if (tag_.kind == PointerTag::Kind::kNone || valid || strike.untagged) return va;
   tag_tried_ = true;
-  return mmu::with_logical_tag(va, mmu::MemoryTag(static_cast<std::uint8_t>(*tag_)));
+  return mmu::with_logical_tag(
+      va, tag_.kind == PointerTag::Kind::kKnown ? memory().tags().at(word) : tag_.drawn);
 }
 
-// A page that is freed twice must have been handed out again in between: what the kernel's own
-// lists are like where it was not is not modelled.
-void Strokes::free(const Strike& strike) {
+// False: the page is free at that moment. A page that is freed twice must have been handed out
+// again in between: what the kernel's own lists are like where it was not is not modelled.
+bool Strokes::free(const Strike& strike) {
   kernel::Buddy& buddy = kernel_.system().buddy;
   const Pfn first = pages_.page(strike.page);
   for (std::uint64_t i = 0; i < 1ull << strike.order; ++i) {
-    if (buddy.is_free(first + i)) {
-      throw InputError("page '" + strike.page.name +
-                       "' is free at that moment; a page is freed again only when it is in use "
-                       "again, as what a kernel's lists are like otherwise is not modelled");
-    }
+    if (buddy.is_free(first + i)) return false;
   }
   buddy.free(first, strike.order);
   pages_.dangles(strike.page.name);
+  return true;
 }
 
 void Strokes::map_user(const Strike& strike, cpu::Core& core) {
@@ -170,8 +168,9 @@ std::optional<Blow> Strokes::strike(const Strike& strike, cpu::Core& core) {
       return std::nullopt;
     }
     case Primitive::kFree:
-      free(strike);
-      return std::nullopt;
+      if (free(strike)) return std::nullopt;
+      out.happened = false;
+      return out;
     case Primitive::kKeep:
       pages_.name(strike.page.name, pages_.page(strike.of));
       pages_.dangles(strike.page.name);

@@ -10,10 +10,16 @@
 
 namespace kpksim::attack {
 
+// The tag of an attacker's pointer that dangles or was made up: none, a drawn one, or that of the
+// memory which it points to, as if the attacker had found it out.
+struct PointerTag {
+  enum class Kind : std::uint8_t { kNone, kKnown, kDrawn } kind = Kind::kNone;
+  mmu::MemoryTag drawn = mmu::MemoryTag(0);
+};
+
 class Strokes {
  public:
-  // `tag`: of pointers that dangle or were made up; none: pointers have no tags.
-  Strokes(kernel::Kernel& kernel, Pages& pages, std::optional<unsigned> tag)
+  Strokes(kernel::Kernel& kernel, Pages& pages, PointerTag tag)
       : kernel_(kernel), pages_(pages), tag_(tag) {}
 
   // What the strike does on this core; nothing for the steps that prepare others. InputError,
@@ -33,7 +39,7 @@ class Strokes {
  private:
   std::uint64_t value_of(const Forged& forged) const;
   VirtAddr pointer(const Strike& strike, PhysAddr word);
-  void free(const Strike& strike);
+  bool free(const Strike& strike);
   void map_user(const Strike& strike, cpu::Core& core);
   void note_walk(const cpu::Core& core, VirtAddr va, const poe::Access& access, Blow& out) const;
   // Each sets what the blow met, and returns the word that it hit, if it got so far.
@@ -47,7 +53,7 @@ class Strokes {
 
   kernel::Kernel& kernel_;
   Pages& pages_;
-  const std::optional<unsigned> tag_;
+  const PointerTag tag_;
   std::map<PhysAddr, std::uint64_t> changes_;
   bool tag_tried_ = false, root_forged_ = false;
 };

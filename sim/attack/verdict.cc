@@ -73,6 +73,12 @@ std::string_view name_of(Outcome outcome) {
 }
 
 std::string text_of(const Verdict& verdict) {
+  if (verdict.successes < verdict.draws && verdict.draws > 1) {
+    const unsigned detected = verdict.draws - verdict.successes;
+    const auto [low, high] = wilson(detected, verdict.draws);
+    return fmt::format("detected, p = {:.2f} ({:.2f} to {:.2f})", double(detected) / verdict.draws,
+                       low, high);
+  }
   switch (verdict.outcome) {
     case Outcome::kStoppedByFault:
       return stopped_text(verdict);
@@ -86,12 +92,6 @@ std::string text_of(const Verdict& verdict) {
       return "not modelled";
     case Outcome::kSucceeded:
       break;
-  }
-  if (verdict.successes < verdict.draws && verdict.draws > 1) {
-    const unsigned detected = verdict.draws - verdict.successes;
-    const auto [low, high] = wilson(detected, verdict.draws);
-    return fmt::format("detected, p = {:.2f} ({:.2f} to {:.2f})", double(detected) / verdict.draws,
-                       low, high);
   }
   if (verdict.points != 0) {
     return fmt::format("succeeds, {} of {} points", verdict.points_succeeded, verdict.points);

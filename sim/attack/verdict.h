@@ -46,11 +46,12 @@ struct Verdict {
   std::string proof;       // of a success: address and frame
   bool oops = false;       // the kernel's own code met a fault, the last of `blows`
   bool tag_tried = false;  // a pointer of the attacker's had a tag
-  // Of policies with tags: so many draws of the tags, of which so many succeeded.
+  // Of policies with tags, where the right one succeeds: so many draws of the tags, of which so
+  // many succeeded.
   unsigned draws = 1, successes = 0;
   // Of a strike that takes turns: at so many points it fell, at so many of them it succeeded; the
-  // rest is of the first such point, or of the first point.
-  std::uint64_t points = 0, points_succeeded = 0;
+  // rest is of the first such point, or of the first point: `point`, from 1 on.
+  std::uint64_t points = 0, points_succeeded = 0, point = 1;
 };
 
 // The interval that Wilson's score gives for a share of `hits` in `n` draws, at 95 % (E. B. Wilson,

@@ -118,7 +118,8 @@ void TlbFlush::mm(cpu::Core& core, FlushSite site, AddressSpace& space) {
 }
 
 void TlbFlush::page(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va) {
-  if (x86_) return x86_of(core, site).flush_range(core, space, va, va + kPageSize, kPageSize, false);
+  if (x86_)
+    return x86_of(core, site).flush_range(core, space, va, va + kPageSize, kPageSize, false);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
   sync(core, flush);

@@ -101,8 +101,26 @@ TEST(Attack, ATagIsGuessedByOneOfThoseInUse) {
   EXPECT_LT(low, 13.0 / 14);
   EXPECT_GT(high, 13.0 / 14);
   EXPECT_NE(text_of(v).find("detected, p = 0."), std::string::npos) << text_of(v);
-  // The key has no luck to lose.
-  EXPECT_EQ(fight_of("kunit-user-pte", "kpkeys-poe+mte,per-page,pte").successes, 0u);
+  // Where the right tag is stopped too, by the key, nothing is drawn.
+  const Verdict both = fight_of("kunit-user-pte", "kpkeys-poe+mte,per-page,pte");
+  EXPECT_TRUE(stopping(both).overlay);
+  EXPECT_EQ(both.draws, 1u);
+}
+
+// The draws are made at the first store at which the right tag succeeds.
+TEST(Attack, AStrikeThatTakesTurnsDrawsTagsWhereTheRightOneSucceeds) {
+  const Verdict v = fight_of("fork-stores", "mte,per-page,pte");
+  EXPECT_EQ(v.points, 16u);
+  EXPECT_GT(v.points_succeeded, 0u);
+  EXPECT_GT(v.successes, 0u);
+  EXPECT_LT(v.successes, v.draws);
+}
+
+TEST(Attack, AShareOfDrawsWithoutAnySuccessIsNotCalledCertain) {
+  Verdict none;
+  none.outcome = Outcome::kStoppedByFault;
+  none.draws = 10;
+  EXPECT_EQ(text_of(none), "detected, p = 1.00 (0.72 to 1.00)");
 }
 
 TEST(Attack, StoresOfTheSeriesOwnTestsFaultByTheKey) {
@@ -143,6 +161,23 @@ TEST(Attack, AClassThatSharesTheKeyOfPageTablesLetsItsContextWriteThem) {
   EXPECT_EQ(fight_of("shared-key", "kpkeys-poe,per-page,pte").outcome, Outcome::kSucceeded);
   EXPECT_TRUE(stopping(fight_of("own-key", "kpkeys-poe,per-page,pte")).overlay);
   EXPECT_EQ(fight_of("own-key", "kpkeys-poe+mte,per-page,pte").outcome, Outcome::kNotModelled);
+}
+
+TEST(Attack, AContextIsClosedWhileItsTaskSleepsAndASavedRegisterOpensIt) {
+  EXPECT_TRUE(stopping(fight_of("asleep-object", "kpkeys-poe,per-page,pte")).overlay);
+  EXPECT_EQ(fight_of("asleep-object", "none,buddy,pte").outcome, Outcome::kSucceeded);
+  EXPECT_EQ(fight_of("asleep-register", "kpkeys-poe,per-page,pte").outcome, Outcome::kSucceeded);
+}
+
+// Freed twice, a page is a table and an object at once: the kernel's stores to the object meet the
+// table's key. A pool never hands the page out in between.
+TEST(Attack, APageThatIsFreedTwiceIsATableAndAnObjectAtOnce) {
+  EXPECT_EQ(fight_of("double-free", "none,buddy,pte").outcome, Outcome::kSucceeded);
+  const Verdict keyed = fight_of("double-free", "kpkeys-poe,per-page,pte");
+  EXPECT_TRUE(stopping(keyed).overlay);
+  EXPECT_TRUE(keyed.blows.back().on_table);
+  const Verdict pooled = fight_of("double-free", "kpkeys-poe,pba,block");
+  EXPECT_EQ(pooled.outcome, Outcome::kNoOccasion);
 }
 
 TEST(Attack, AStrikeTakesItsTurnAtEachStoreOfAFork) {
