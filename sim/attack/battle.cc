@@ -378,7 +378,7 @@ Verdict fight(const Scenario& scenario, const cpu::CoreProfile& core,
   if (!uses_tags(config)) return every_point(scenario, core, profile, config, {});
   // Whoever has the right tag gets at least as far as with any other: where that is stopped, no
   // draw decides anything. Else they are made at the point where it succeeds.
-  const Verdict known =
+  Verdict known =
       every_point(scenario, core, profile, config, {.kind = PointerTag::Kind::kKnown});
   if (!known.tag_tried || known.outcome != Outcome::kSucceeded) return known;
   // A dangling pointer has the tag of what it pointed to, a page the one that was drawn for it.
