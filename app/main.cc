@@ -42,6 +42,8 @@ constexpr const char* kUsage =
     "                        where the cycles of the differences between policies went\n"
     "  report RESULT... -o report.html\n"
     "                        results as one HTML file: findings, charts, tables\n"
+    "  plot RESULT... --x NAME --y NAME -o figure.pdf\n"
+    "                        a figure for a paper: bars, lines, points, fronts, heat maps\n"
     "  list policies|cores|kernels|workloads|attacks\n"
     "                        what there is to name\n"
     "  conform FILE...       replay vectors of the architecture (JSON lines, plain, .gz, .zst)\n"
@@ -64,12 +66,13 @@ struct Command {
   const char* name;
   int (*run)(const Arguments&);
 };
-constexpr Command kCommands[] = {
-    {"compare", app::compare},    {"run", app::run},         {"sweep", app::sweep},
-    {"diff", app::diff},          {"config", app::config},   {"keys", app::keys},
-    {"attack", app::attack},      {"explain", app::explain}, {"validate", app::validate},
-    {"report", app::report},      {"list", app::list},       {"conform", app::conform},
-    {"translate", app::translate}};
+constexpr Command kCommands[] = {{"compare", app::compare},   {"run", app::run},
+                                 {"sweep", app::sweep},       {"diff", app::diff},
+                                 {"config", app::config},     {"keys", app::keys},
+                                 {"attack", app::attack},     {"explain", app::explain},
+                                 {"validate", app::validate}, {"report", app::report},
+                                 {"plot", app::plot},         {"list", app::list},
+                                 {"conform", app::conform},   {"translate", app::translate}};
 
 const Command& command_named(const std::string& name) {
   Arguments known;

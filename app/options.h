@@ -102,6 +102,7 @@ int translate(const std::vector<std::string>& arguments);
 int config(const std::vector<std::string>& arguments);
 int sweep(const std::vector<std::string>& arguments);
 int diff(const std::vector<std::string>& arguments);
+int plot(const std::vector<std::string>& arguments);
 int report(const std::vector<std::string>& arguments);
 int list(const std::vector<std::string>& arguments);
 

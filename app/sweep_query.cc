@@ -6,7 +6,6 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 
 #include "app/command_line.h"
@@ -14,6 +13,7 @@
 #include "sim/base/error.h"
 #include "sim/base/json_text.h"
 #include "sim/base/printable.h"
+#include "sim/sweep/condition.h"
 #include "sim/sweep/pareto.h"
 #include "sim/sweep/totals.h"
 
@@ -101,41 +101,6 @@ void export_lines(sweep::Store& store) {
   });
 }
 
-// "NAME<=VALUE".
-struct Condition {
-  std::string name, relation, value;
-
-  bool holds(const std::string& given) const {
-    const auto a = sweep::number(given), b = sweep::number(value);
-    if (relation != "=" && relation != "!=") {
-      // Texts have no order that anybody would mean.
-      const auto check = [&](const std::string& text, const std::optional<double>& n) {
-        if (n) return;
-        throw InputError(
-            fmt::format("--keep {}{}{}: '{}' is no number", name, relation, value, text));
-      };
-      check(value, b);
-      check(given, a);
-    }
-    const int order = a && b ? (*a < *b ? -1 : *a > *b ? 1 : 0) : given.compare(value);
-    if (relation == "<=") return order <= 0;
-    if (relation == ">=") return order >= 0;
-    if (relation == "!=") return order != 0;
-    if (relation == "<") return order < 0;
-    if (relation == ">") return order > 0;
-    return order == 0;
-  }
-};
-
-std::optional<Condition> condition_of(const std::string& text) {
-  for (const char* relation : {"<=", ">=", "!=", "<", ">", "="}) {
-    const std::size_t at = text.find(relation);
-    if (at == std::string::npos) continue;
-    return Condition{text.substr(0, at), relation, text.substr(at + std::string(relation).size())};
-  }
-  return std::nullopt;
-}
-
 // What is to be small, or large ("NAME:max").
 struct Objective {
   std::string name;
@@ -156,7 +121,7 @@ std::map<std::string, std::string> values_of(const sweep::Row& row) {
 }
 
 void best(sweep::Store& store, const std::vector<Objective>& objectives,
-          const std::vector<Condition>& conditions) {
+          const std::vector<sweep::Condition>& conditions) {
   std::set<std::string> known;
   sweep::ParetoFront front;
   store.each([&](const sweep::Row& row) {
@@ -168,8 +133,8 @@ void best(sweep::Store& store, const std::vector<Objective>& objectives,
       const auto found = values.find(name);
       return found == values.end() ? "0" : found->second;
     };
-    for (const Condition& c : conditions) {
-      if (!c.holds(value_of(c.name))) return;
+    for (const sweep::Condition& c : conditions) {
+      if (!c.holds(value_of(c.name), "--keep")) return;
     }
     std::vector<double> numbers;
     numbers.reserve(objectives.size());
@@ -187,7 +152,7 @@ void best(sweep::Store& store, const std::vector<Objective>& objectives,
     }
   };
   for (const Objective& o : objectives) check("--by", o.name);
-  for (const Condition& c : conditions) check("--keep", c.name);
+  for (const sweep::Condition& c : conditions) check("--keep", c.name);
   std::vector<sweep::ParetoFront::Member> members = front.members();
   std::map<sweep::Point, std::string> settings;
   for (const auto& m : members) settings[m.point] = "";
@@ -279,7 +244,7 @@ int sweep_best(const std::vector<std::string>& arguments) {
                         "a total that is to be small, or large with ':max' behind it; repeatable")(
       "keep", texts_option("--keep", query.keep),
       "another total that is to be small, or a condition on points, such as "
-      "cycles.total<=2e9 or policy:/allocator/reserve=8; repeatable");
+      "cycles.total<=2e9, policy:/allocator/reserve=8 or one of several, policy=A|B; repeatable");
   if (!parse(arguments, options,
              "  kpksim sweep best --by cycles.total tlb.sqlite\n"
              "  kpksim sweep best --by cycles.total --keep allocator.cached pba.sqlite\n",
@@ -287,10 +252,10 @@ int sweep_best(const std::vector<std::string>& arguments) {
     return 0;
   if (query.by.empty()) throw InputError("--by: expected a total, for example cycles.total");
   std::vector<Objective> objectives;
-  std::vector<Condition> conditions;
+  std::vector<sweep::Condition> conditions;
   for (const std::string& text : query.by) objectives.push_back(objective_of(text));
   for (const std::string& text : query.keep) {
-    if (auto condition = condition_of(text)) {
+    if (auto condition = sweep::condition_of(text)) {
       conditions.push_back(*condition);
     } else {
       objectives.push_back(objective_of(text));
