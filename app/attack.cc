@@ -38,19 +38,6 @@ constexpr const char* kExamples =
     "  kpksim attack --draws 1000 cross-cache -p mte,per-page,pte\n"
     "  kpksim attack --core sapphire-rapids -p kpkeys-pks,per-page,pte my-attack.json\n";
 
-const std::vector<std::string> kPolicies = {"none,buddy,pte",
-                                            "kpkeys-poe,per-page,pte",
-                                            "kpkeys-poe,pba,block",
-                                            "kpkeys-poe+lazy,pba,block",
-                                            "kpkeys-poe+lock,per-page,pte",
-                                            "rodata-toggle,per-page,pte",
-                                            "unmap-leaf,per-page,pte",
-                                            "mte,per-page,pte",
-                                            "kpkeys-poe+mte,per-page,pte",
-                                            "hypervisor,per-page,pte",
-                                            "hypervisor-window,per-page,pte",
-                                            "kpkeys-poe:cred=on,pba,block"};
-
 bool parse(const std::vector<std::string>& arguments, Request& request) {
   po::options_description options(
       "kpksim attack [options] [SCENARIO...|all]\n"
@@ -81,7 +68,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
                          {{"scenario", texts_option("SCENARIO", request.scenarios), -1}}))
     return false;
   check_choice("--format", request.format, {"table", "json"});
-  if (request.policies.empty()) request.policies = kPolicies;
+  if (request.policies.empty()) request.policies = attack::usual_policies();
   return true;
 }
 

@@ -7,6 +7,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -20,6 +21,47 @@ KPKSIM = pathlib.Path(os.environ.get("KPKSIM", ROOT / "build" / "release" / "kpk
 TEXT = HERE / "threat-model.md"
 
 
+# What the text says of cells beside the matrix: the words, and for which policies of an attack they
+# say which outcomes. The words must stand in the text, and the cells must be so.
+KPKEYS, ONE_BY_ONE = "kpkeys-poe", ",per-page"
+SAID = [
+    ("**`dirty-pagetable-user` succeeds under kpkeys with per-page, and not with pba.**",
+     "dirty-pagetable-user", lambda p: KPKEYS in p,
+     lambda p: {"succeeded"} if ONE_BY_ONE in p else {"allocator"}),
+    ("**`before-marking` succeeds under each policy that marks pages one by one.**",
+     "before-marking", lambda p: True,
+     lambda p: {"succeeded"} if ONE_BY_ONE in p else {"no occasion"}),
+    ("**`window-other-core` is stopped under kpkeys with any window, and succeeds under "
+     "rodata-toggle, unmap-leaf and hypervisor-window.**",
+     "window-other-core", lambda p: not p.startswith(("none", "mte", "hypervisor,")),
+     lambda p: {"stopped"} if KPKEYS in p else {"succeeded"}),
+    ("**`double-free` is stopped by the kernel's own store to a new object.**",
+     "double-free", lambda p: ONE_BY_ONE in p, lambda p: {"stopped"}),
+    ("- `forged-root`:", "forged-root", lambda p: True, lambda p: {"succeeded"}),
+    ("- `page-cache`:", "page-cache", lambda p: True, lambda p: {"succeeded"}),
+    ("- `dma`, `bit-flip`:", "dma", lambda p: True, lambda p: {"succeeded"}),
+    ("- `dma`, `bit-flip`:", "bit-flip", lambda p: True, lambda p: {"succeeded"}),
+    ("- `copy-to-user` fails with no protection at all:", "copy-to-user", lambda p: True,
+     lambda p: {"stopped"}),
+]
+
+
+def check_said(scenarios):
+    verdicts = {s["name"]: {v["policy"]: v["outcome"] for v in s["verdicts"]} for s in scenarios}
+    text = " ".join(TEXT.read_text().split())
+    for words, attack, of, outcomes in SAID:
+        if words not in text:
+            sys.exit(f"{TEXT.name} does not say '{words}'")
+        cells = {p: o for p, o in verdicts[attack].items() if of(p)}
+        wrong = {p: o for p, o in cells.items() if o not in outcomes(p)}
+        if wrong or not cells:
+            sys.exit(f"{TEXT.name} says '{words}', but {attack} gives {wrong or 'no such policy'}")
+    said = {words for words, *_ in SAID}
+    for words in re.findall(r"\*\*`.*?\*\*", text.split("## Cells that", 1)[1]):
+        if words not in said:
+            sys.exit(f"{TEXT.name} says '{words}', which docs/threat-model.py does not check")
+
+
 def short(verdict):
     text = verdict["text"].split(",")[0] if verdict["outcome"] == "stopped" else verdict["text"]
     text = text.split(":")[0].replace(" permission fault", "").replace(" fault", "")
@@ -30,6 +72,7 @@ def made():
     out = subprocess.run([str(KPKSIM), "attack", "all", "--quiet", "-f", "json"], check=True,
                          capture_output=True, text=True).stdout
     scenarios = json.loads(out)["scenarios"]
+    check_said(scenarios)
     policies = [v["policy"] for v in scenarios[0]["verdicts"]]
     text = "".join(f"{chr(ord('A') + i)} `{p}`  \n" for i, p in enumerate(policies)) + "\n"
     head = [chr(ord("A") + i) for i in range(len(policies))]

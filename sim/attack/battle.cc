@@ -67,7 +67,9 @@ class Battle {
          std::uint64_t point)
       : scenario_(scenario), point_(point), has_key_register_(uses_keys(config)) {
     config.credentials = scenario.credentials;
-    config.around = [this](std::unique_ptr<kernel::Protection> inner) {
+    // Who has something around the protection already is inside.
+    config.around = [this, given = config.around](std::unique_ptr<kernel::Protection> inner) {
+      if (given) inner = given(std::move(inner));
       return std::make_unique<Struck>(std::move(inner), occasions_);
     };
     kernel_.emplace(core, profile, config);
@@ -85,6 +87,7 @@ class Battle {
         steps(scenario_.workload.phases[phase_].steps);
         running_ = false;
         after_phase();
+        if (!verdict_.ended.empty()) break;
       }
       verdict_.outcome = outcome();
     } catch (const kernel::KernelOops& oops) {
@@ -100,11 +103,11 @@ class Battle {
   bool fell() const { return fell_; }  // the strike that takes turns
 
  private:
-  // A task whose root is forged runs by that one: its own operations are not the kernel's business
-  // any more, and a switch would put its root back.
+  // A task whose root is forged runs on by that one. The kernel's fault handler knows of the other
+  // alone and does not help it: the first access that the forged tables do not allow is its last.
   void steps(const std::vector<workload::Step>& list) {
     for (const workload::Step& step : list) {
-      for (std::uint64_t i = 0; i < step.repeat; ++i) {
+      for (std::uint64_t i = 0; i < step.repeat && verdict_.ended.empty(); ++i) {
         if (!step.body.empty()) {
           steps(step.body);
           continue;
@@ -114,8 +117,11 @@ class Battle {
         } catch (const StrikeError&) {
           throw;
         } catch (const InputError& e) {
-          throw InputError(
-              fmt::format("{}:{}: {}", scenario_.workload.source, step.op.line, e.what()));
+          const std::string what =
+              fmt::format("{}:{}: {}", scenario_.workload.source, step.op.line, e.what());
+          if (!strokes_->root_forged()) throw InputError(what);
+          verdict_.ended = what;
+          return;
         }
       }
     }
@@ -297,6 +303,10 @@ class Battle {
       page = pages_->page(goal.page);
       // A table that maps a part of the region maps what lies beside it too.
       start = VirtAddr(align_down(pages_->place(goal.task, goal.region, 0).value, kPmdSize));
+      const auto alive = kernel_->alive_tasks();
+      if (std::find(alive.begin(), alive.end(), goal.task) == alive.end()) {
+        throw InputError(fmt::format("'{}' has exited by then", goal.task_name));
+      }
     });
     cpu::Core& core = core_of(goal.task);
     for (std::uint64_t i = 0; i < kTried; ++i) {
@@ -366,6 +376,22 @@ Verdict every_point(const Scenario& scenario, const cpu::CoreProfile& core,
 
 }  // namespace
 
+const std::vector<std::string>& usual_policies() {
+  static const std::vector<std::string> policies = {"none,buddy,pte",
+                                                    "kpkeys-poe,per-page,pte",
+                                                    "kpkeys-poe,pba,block",
+                                                    "kpkeys-poe+lazy,pba,block",
+                                                    "kpkeys-poe+lock,per-page,pte",
+                                                    "rodata-toggle,per-page,pte",
+                                                    "unmap-leaf,per-page,pte",
+                                                    "mte,per-page,pte",
+                                                    "kpkeys-poe+mte,per-page,pte",
+                                                    "hypervisor,per-page,pte",
+                                                    "hypervisor-window,per-page,pte",
+                                                    "kpkeys-poe:cred=on,pba,block"};
+  return policies;
+}
+
 Verdict fight(const Scenario& scenario, const cpu::CoreProfile& core,
               const kernel::KernelProfile& profile, const kernel::Config& given,
               const Draws& draws) {
@@ -378,8 +404,7 @@ Verdict fight(const Scenario& scenario, const cpu::CoreProfile& core,
   if (!uses_tags(config)) return every_point(scenario, core, profile, config, {});
   // Whoever has the right tag gets at least as far as with any other: where that is stopped, no
   // draw decides anything. Else they are made at the point where it succeeds.
-  Verdict known =
-      every_point(scenario, core, profile, config, {.kind = PointerTag::Kind::kKnown});
+  Verdict known = every_point(scenario, core, profile, config, {.kind = PointerTag::Kind::kKnown});
   if (!known.tag_tried || known.outcome != Outcome::kSucceeded) return known;
   // A dangling pointer has the tag of what it pointed to, a page the one that was drawn for it.
   std::mt19937_64 random(draws.seed);

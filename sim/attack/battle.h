@@ -14,6 +14,10 @@ struct Draws {
   std::uint64_t seed = 1;
 };
 
+// The policies of the matrix in docs/threat-model.md: each differs from the others in what it
+// stops.
+const std::vector<std::string>& usual_policies();
+
 // InputError: the policy cannot run on this core, or the scenario cannot do a step (with the place
 // in its file).
 Verdict fight(const Scenario& scenario, const cpu::CoreProfile& core,

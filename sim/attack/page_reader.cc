@@ -29,12 +29,15 @@ const kernel::ClassPlan& PageReader::plan(const std::string& at) const {
   return *plan_;
 }
 
-std::size_t PageReader::context(const json& name, const std::string& at) const {
+std::size_t PageReader::context(const json& name, const std::string& at, bool sleeps) const {
   std::map<std::string, std::size_t> ids;
   const auto& contexts = plan(at).classes.contexts;
   // Those of page tables are windows, which the kernel model opens itself.
-  for (std::size_t i = 1; i < contexts.size(); ++i) ids.emplace(contexts[i].name, i);
-  return named(ids, name.get<std::string>(), "context of the classes", at);
+  for (std::size_t i = 1; i < contexts.size(); ++i) {
+    if (!sleeps || contexts[i].sleeps != 0) ids.emplace(contexts[i].name, i);
+  }
+  return named(ids, name.get<std::string>(),
+               sleeps ? "context of the classes that sleeps" : "context of the classes", at);
 }
 
 std::uint64_t PageReader::size(const json& object, const char* key, const std::string& at) const {

@@ -28,7 +28,7 @@ class PageReader {
 
   std::uint32_t task(const nlohmann::json& name, const std::string& at) const;
   std::uint32_t region(const nlohmann::json& name, const std::string& at) const;
-  std::size_t context(const nlohmann::json& name, const std::string& at) const;
+  std::size_t context(const nlohmann::json& name, const std::string& at, bool sleeps) const;
   // Of `object`; 0 if it has no such key.
   std::uint64_t size(const nlohmann::json& object, const char* key, const std::string& at) const;
 

@@ -104,9 +104,15 @@ class Reader {
 
  private:
   std::shared_ptr<const kernel::ClassPlan> plan(const json& keys) const {
-    const auto here = std::filesystem::path(file_.path()).parent_path();
-    kernel::Classes classes =
-        kernel::read_classes((here / keys["classes"].get<std::string>()).string());
+    const auto given = keys["classes"].get<std::string>();
+    const auto path = std::filesystem::path(file_.path()).parent_path() / given;
+    std::error_code none;
+    if (!std::filesystem::is_regular_file(path, none)) {
+      file_.fail("/keys/classes", fmt::format("'{}' is no file; the path starts from the folder of "
+                                              "this one",
+                                              given));
+    }
+    kernel::Classes classes = kernel::read_classes(path.string());
     const std::vector<std::uint64_t> alike(classes.contexts.size(), 1);
     const pkrs::Strategy strategy = pkrs::parse_strategy(keys["strategy"].get<std::string>());
     pkrs::Assignment assignment = pkrs::assign(kernel::demand_of(classes, alike, kTableBytes),
@@ -188,7 +194,9 @@ class Reader {
       file_.fail(
           at, in_context ? "missing key 'context'" : "'context' belongs to 'context' and 'asleep'");
     }
-    if (in_context) out.context = pages_->context(s["context"], at + "/context");
+    if (in_context) {
+      out.context = pages_->context(s["context"], at + "/context", out.when == When::kAsleep);
+    }
   }
   kernel::FlushSite site(const std::string& name, const std::string& at) const {
     const auto& known = kernel::kFlushSiteNames;

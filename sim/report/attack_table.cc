@@ -55,6 +55,7 @@ ordered_json verdict_json(const attack::Verdict& v, const kernel::Policy& policy
   }
   if (v.points != 0) out["points"] = {{"all", v.points}, {"succeeded", v.points_succeeded}};
   if (!v.proof.empty()) out["proof"] = v.proof;
+  if (!v.ended.empty()) out["ended"] = v.ended;
   out["strikes"] = ordered_json::array();
   for (const attack::Blow& blow : v.blows) out["strikes"].push_back(blow_json(blow));
   return out;
@@ -164,6 +165,9 @@ std::string attack_explanation(const ordered_json& document, const TableStyle& s
                             style);
       for (std::size_t i = 0; i < v["strikes"].size(); ++i) {
         out += explained(i, v["strikes"][i], style);
+      }
+      if (v.contains("ended")) {
+        out += wrapped("the workload ends here: " + v["ended"].get<std::string>(), style);
       }
       if (v.contains("proof")) out += wrapped("proof: " + v["proof"].get<std::string>(), style);
       if (v.contains("difference")) {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
 
 #include "sim/attack/battle.h"
 #include "sim/base/error.h"
@@ -193,6 +195,86 @@ TEST(Attack, AStrikeTakesItsTurnAtEachStoreOfAFork) {
 TEST(Attack, CodeInAWindowThatIsMisledItselfWritesAnyTable) {
   EXPECT_EQ(fight_of("window-code", "kpkeys-poe,per-page,pte").outcome, Outcome::kSucceeded);
   EXPECT_NE(fight_of("window-code", "rodata-toggle,per-page,pte").outcome, Outcome::kSucceeded);
+}
+
+// A file of this test alone: others may run at the same time.
+std::string changed_path() {
+  return ::testing::TempDir() + ::testing::UnitTest::GetInstance()->current_test_info()->name() +
+         ".json";
+}
+
+// A shipped scenario with something changed in it.
+Scenario changed(const std::string& name, const std::function<void(nlohmann::json&)>& change) {
+  const std::string path = changed_path();
+  std::ifstream in(test::source_path("workloads/attacks/" + name + ".json"));
+  nlohmann::json whole = nlohmann::json::parse(in);
+  if (whole.contains("keys")) whole["keys"]["classes"] = test::source_path("classes/linux.json");
+  change(whole);
+  std::ofstream(path) << whole.dump(1);
+  return read_scenario(path);
+}
+std::string error_of_changed(const std::string& name,
+                             const std::function<void(nlohmann::json&)>& change) {
+  try {
+    changed(name, change);
+  } catch (const InputError& e) {
+    return test::without_place(e.what(), changed_path());
+  }
+  return "";
+}
+Verdict fight_bare(const Scenario& scenario) {
+  kernel::Config config;
+  config.policy = kernel::parse_policy("none,buddy,pte");
+  config.memory_bytes = 512ull << 20;
+  config.cores = 2;
+  return fight(scenario, kernel::mte_core_profile(), kernel::kernel_profile(), config);
+}
+
+// A phase more, in which the attacker touches what its forged tables do not have, and then exits.
+void run_on(nlohmann::json& scenario) {
+  scenario["phases"].push_back(
+      {{"name", "on"},
+       {"ops",
+        {{{"op", "touch"}, {"task", "attacker"}, {"region", "far"}, {"access", "write"}},
+         {{"op", "exit"}, {"task", "attacker"}}}}});
+}
+
+TEST(Attack, ATaskThatRunsOnWithAForgedRootEndsWhereItsTablesEnd) {
+  const Verdict v = fight_bare(changed("forged-root", run_on));
+  EXPECT_EQ(v.outcome, Outcome::kSucceeded);
+  EXPECT_NE(v.ended.find("which its mappings do not allow"), std::string::npos) << v.ended;
+  EXPECT_NE(v.ended.find(changed_path()), std::string::npos) << v.ended;
+}
+
+TEST(Attack, AGoalOfATaskThatHasExitedIsToldWithItsPlace) {
+  const Scenario scenario = changed("dirty-pagetable", [](nlohmann::json& s) {
+    s["phases"].push_back({{"name", "end"}, {"ops", {{{"op", "exit"}, {"task", "attacker"}}}}});
+  });
+  try {
+    fight_bare(scenario);
+    ADD_FAILURE() << "nothing is said";
+  } catch (const InputError& e) {
+    const std::string what = e.what();
+    EXPECT_NE(what.find(changed_path()), std::string::npos) << what;
+    EXPECT_NE(what.find("/goal: 'attacker' has exited by then"), std::string::npos) << what;
+  }
+}
+
+TEST(AttackFile, ClassesAndContextsThatAreNotThereAreToldWithTheirPlace) {
+  const auto strike = [](const char* key, const nlohmann::json& value) {
+    return [key, value](nlohmann::json& s) { s["strikes"][0][key] = value; };
+  };
+  EXPECT_EQ(error_of_changed("asleep-object", strike("page", {{"class", "bpf_program"}})),
+            "/strikes/0/page/class: 'bpf_program' is not a protected class with objects; did you "
+            "mean 'bpf_programs'?");
+  EXPECT_EQ(error_of_changed("cred-own", strike("page", {{"class", "cred"}})),
+            "/strikes/0/page/class: the scenario has no protected classes: give it 'keys'");
+  EXPECT_EQ(error_of_changed("asleep-object", strike("context", "credentials")),
+            "/strikes/0/context: 'credentials' is not a context of the classes that sleeps; known: "
+            "bpf_load, module_load, policy_load");
+  EXPECT_EQ(error_of_changed("asleep-object",
+                             [](nlohmann::json& s) { s["keys"]["classes"] = "none.json"; }),
+            "/keys/classes: 'none.json' is no file; the path starts from the folder of this one");
 }
 
 std::string error_of(const std::string& strikes, const std::string& goal) {
