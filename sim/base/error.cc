@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace kpksim {
 namespace {
@@ -26,14 +27,28 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string suggest(std::string_view given, const std::vector<std::string>& known) {
-  const auto nearest =
-      std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-        return edit_distance(given, a) < edit_distance(given, b);
-      });
-  if (nearest != known.end() && edit_distance(given, *nearest) <= 3) {
-    return fmt::format("; did you mean '{}'?", *nearest);
+  constexpr std::size_t kTypos = 3;
+  constexpr std::size_t kReadable = 1500;  // characters: a longer list hides the message it ends
+  constexpr std::size_t kNearest = 5;
+  std::vector<std::pair<std::size_t, std::string>> near;
+  near.reserve(known.size());
+  for (const std::string& name : known) {
+    near.emplace_back(edit_distance(given, name), name);
   }
-  return fmt::format("; known: {}", fmt::join(known, ", "));
+  std::stable_sort(near.begin(), near.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  if (!near.empty() && near.front().first <= kTypos) {
+    return fmt::format("; did you mean '{}'?", near.front().second);
+  }
+  std::string all = fmt::format("; known: {}", fmt::join(known, ", "));
+  if (all.size() <= kReadable) {
+    return all;
+  }
+  std::vector<std::string> nearest;
+  for (std::size_t i = 0; i < kNearest; ++i) {
+    nearest.push_back(near[i].second);
+  }
+  return fmt::format("; the nearest of {}: {}", known.size(), fmt::join(nearest, ", "));
 }
 
 }  // namespace kpksim

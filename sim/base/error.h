@@ -21,7 +21,7 @@ class ModelError : public std::logic_error {
 };
 
 // "; did you mean 'x'?" for the name nearest to `given` (edit distance of at most 3), else the list
-// of the known names.
+// of the known names, or where that is too long to read the five nearest.
 std::string suggest(std::string_view given, const std::vector<std::string>& known);
 
 }  // namespace kpksim
