@@ -113,11 +113,11 @@ std::string first_difference(const Verdict& verdict, const Verdict& without) {
     }
     if (bool(here.fault) == bool(there.fault)) continue;
     if (!here.fault) {
-      return fmt::format("{} goes through; without protection it meets a {}", strike,
+      return fmt::format("{} goes through; without protection it is refused: {}", strike,
                          fault_text(there.fault));
     }
     const std::string why = leaves(here, there);
-    return fmt::format("{} meets a {}; without protection it goes through{}", strike,
+    return fmt::format("{} is refused: {}; without protection it goes through{}", strike,
                        fault_text(here.fault), why.empty() ? "" : ": " + why);
   }
   if (verdict.blows.size() > both) {
