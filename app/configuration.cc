@@ -17,8 +17,9 @@ using nlohmann::ordered_json;
 
 constexpr int kConfigurationSchema = 1;
 // What a configuration says, and so may not be said beside it.
-constexpr const char* kInConfiguration[] = {
-    "core", "kernel", "cores", "hz", "memory", "sizes", "inject", "pressure-every", "kernel-data"};
+constexpr const char* kInConfiguration[] = {"core",           "kernel",     "cores",  "hz",
+                                            "memory",         "sizes",      "inject", "interleave",
+                                            "pressure-every", "kernel-data"};
 
 }  // namespace
 
@@ -129,6 +130,7 @@ ordered_json origins_json(const Request& request, const kernel::Policy& policy,
                                      {"hz", "hz"},
                                      {"inject", "inject"},
                                      {"pressure_every", "pressure-every"},
+                                     {"interleave", "interleave"},
                                      {"kernel_data", "kernel-data"}}) {
     out[fmt::format("/machine/{}", member)] = option(name);
   }

@@ -197,7 +197,9 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
   Progress progress(effort.label, configs.size() * workload::steps_of(workload), "steps",
                     effort.quiet);
   parallel_for(configs.size(), effort.jobs, [&](std::size_t i) {
-    kernel::Kernel kernel(core, profile, configs[i]);
+    kernel::Config config = configs[i];
+    config.interleave |= workload.interleave;
+    kernel::Kernel kernel(core, profile, config);
     workload::Driver driver(kernel);
     driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
     std::optional<check::Sanitizer> sanitizer;

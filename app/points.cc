@@ -251,6 +251,8 @@ void Points::prepare(const std::vector<sweep::Assignment>& assignments, Prepared
     return kernel::read_kernel_profile(std::move(in));
   });
   out.workload = read(names.workload, of_workload, machine);
+  out.machine.interleave |= out.workload->interleave;
+  kernel::check(out.machine);
   if (const auto reason = kernel::reason_against(parts, *out.core)) throw InputError(*reason);
   out.shared = core_key + "\n\n" + kernel_key + "\n\n" + key_of(names.workload, of_workload) +
                "\n\n" + out.config["policy"].dump() + out.config["machine"].dump();

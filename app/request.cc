@@ -84,6 +84,9 @@ void add_model_options(Command command, Options& options, Request& request) {
           ->value_name("N"),
       "memory pressure after each N operations, beside what the workload says: the shrinkers run "
       "until they free nothing (as echo 2 > drop_caches); 0: none")(
+      "interleave", po::bool_switch(&request.machine.interleave),
+      "cores run at once, interleaved in simulated time, and wait at locks (docs/interleaving.md); "
+      "else operations take turns")(
       "memory,m", text_option("--memory", request.machine.memory)->default_value("8G"),
       "physical memory: bytes, or with K, M, G or T (powers of 1024; KiB, MiB, ... are the same)")(
       "set", texts_option("--set", request.set),
@@ -260,6 +263,12 @@ void set_machine(Machine& machine, const Setting& setting) {
     number(machine.hz, 0);
   } else if (name == "pressure_every") {
     number(machine.pressure_every, 0);
+  } else if (name == "interleave") {
+    if (!value.is_boolean()) {
+      throw InputError(
+          fmt::format("{}: expected true or false, found {}", setting.origin, dump(value)));
+    }
+    machine.interleave = value.get<bool>();
   } else if (name == "memory") {
     workload::parse_size(text, setting.origin);
     machine.memory = text;
@@ -278,9 +287,9 @@ void set_machine(Machine& machine, const Setting& setting) {
     if (text != Machine::kOfWorkload) workload::parse_size(text, setting.origin);
     machine.kernel_data = text;
   } else {
-    throw InputError(fmt::format(
-        "{}: a machine has no '/{}'{}", setting.origin, name,
-        suggest(name, {"cores", "hz", "memory", "inject", "pressure_every", "kernel_data"})));
+    throw InputError(fmt::format("{}: a machine has no '/{}'{}", setting.origin, name,
+                                 suggest(name, {"cores", "hz", "memory", "inject", "interleave",
+                                                "pressure_every", "kernel_data"})));
   }
 }
 
@@ -290,6 +299,7 @@ ordered_json Machine::json() const {
           {"hz", hz},
           {"inject", inject},
           {"pressure_every", pressure_every},
+          {"interleave", interleave},
           {"kernel_data", kernel_data}};
 }
 
@@ -297,6 +307,7 @@ void Machine::put(kernel::Config& config) const {
   config.cores = cores;
   config.hz = hz;
   config.pressure_every = pressure_every;
+  config.interleave = interleave;
   config.memory_bytes = workload::parse_size(memory, "--memory");
   for (const std::string& fault : inject) {
     config.injections.push_back(kernel::parse_injection(fault));

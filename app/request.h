@@ -20,6 +20,7 @@ namespace kpksim::app {
 // What a run's machine has besides its core.
 struct Machine {
   unsigned cores = 1, hz = 0, pressure_every = 0;
+  bool interleave = false;
   std::string memory = "8G";
   std::vector<std::string> inject;        // faults, as --inject takes them
   std::string kernel_data = kOfWorkload;  // a size, or what the workload says

@@ -269,6 +269,8 @@ void Core::expire(std::uint64_t beyond) {
 
 void Core::complete_tlbis(mmu::Domain reach) {
   ledger_.not_plain();
+  // What the other cores do until now they do with the entries that they have.
+  if (!outstanding_.empty()) turn();
   bool broadcast = false, everywhere = false;
   CoreSet reached;
   std::erase_if(outstanding_, [&](const Outstanding& pending) {
@@ -291,9 +293,12 @@ void Core::complete_tlbis(mmu::Domain reach) {
   });
   if (!broadcast) return;
   const std::uint64_t answers = everywhere ? machine_.core_count() : reached.size();
+  // Before its own wait is counted: whose has not ended when it begins.
+  const std::uint64_t rivals = machine_.broadcast_by(id_, everywhere ? nullptr : &reached);
   count(Event::kDvmSync);
   count(Event::kDvmCore, answers - 1);
-  count(Event::kDvmRival, machine_.broadcast_by(id_, everywhere ? nullptr : &reached));
+  count(Event::kDvmRival, rivals);
+  if (machine_.interleaved()) machine_.last_broadcast_[id_] = time();
 }
 
 void Core::dsb_ish() {
@@ -385,7 +390,22 @@ Machine::Machine(const CoreProfile& profile, unsigned cores)
   for (unsigned i = 0; i < cores; ++i) cores_.push_back(std::make_unique<Core>(*this, i));
 }
 
+void Machine::set_turns(Turns* turns) {
+  turns_ = turns;
+  for (const auto& core : cores_) core->turns_ = turns;
+  std::fill(last_broadcast_.begin(), last_broadcast_.end(), 0);
+}
+
 std::uint64_t Machine::broadcast_by(unsigned core, const CoreSet* among) {
+  if (interleaved()) {
+    const std::uint64_t now = cores_[core]->time();
+    std::uint64_t waiting = 0;
+    for (unsigned other = 0; other < last_broadcast_.size(); ++other) {
+      if (other == core || last_broadcast_[other] <= now) continue;
+      if (among == nullptr || among->has(other)) ++waiting;
+    }
+    return waiting;
+  }
   const std::uint64_t last = last_broadcast_[core];
   last_broadcast_[core] = ++broadcasts_;
   if (last == 0) return 0;

@@ -19,6 +19,7 @@
 #include "sim/cpu/observer.h"
 #include "sim/cpu/profile.h"
 #include "sim/cpu/statistics.h"
+#include "sim/cpu/turns.h"
 #include "sim/mmu/at.h"
 #include "sim/mmu/mmu.h"
 
@@ -41,7 +42,20 @@ class Core {
   unsigned el() const { return el_; }
   Cycles clock() const {
     const Elapsed now = elapsed();
-    return Cycles((now.rest + now.open) / 1000);
+    return Cycles((now.rest + now.open + waited_) / 1000);
+  }
+  // Where cores are interleaved: this core's place in time, in millicycles: what it has done, and
+  // how long it has waited for others or for work.
+  std::uint64_t time() { return ledger_.now() + waited_; }
+  void wait_until(std::uint64_t time_there) {
+    const std::uint64_t here = time();
+    if (here < time_there) waited_ += time_there - here;
+  }
+  std::uint64_t waited() const { return waited_; }
+  // Cores whose clock is behind may act before this one does what comes next.
+  void turn() {
+    if (turns_ != nullptr) [[unlikely]]
+      turns_->turn(*this);
   }
   // Millicycles so far: with the key register as at rest, and in windows.
   struct Elapsed {
@@ -230,9 +244,12 @@ class Core {
   void cache_page(Pfn page) { caches_.access_page(page); }
 
   CauseId cause() const { return ledger_.cause(); }
+  // Another activity goes on here, with the cause that it had.
+  void continue_for(CauseId cause) { ledger_.set_cause(cause); }
 
  private:
   friend class CauseScope;
+  friend class Machine;
 
   void count(Event event, std::uint64_t n = 1) { ledger_.count(event, n); }
   void count_translation(const mmu::Translation& t);
@@ -269,6 +286,8 @@ class Core {
   Observer* observer_ = nullptr;
   const unsigned id_;
   const bool x86_;
+  Turns* turns_ = nullptr;
+  std::uint64_t waited_ = 0;  // millicycles
   mmu::Mmu mmu_;
   DataCaches caches_;
   Ledger ledger_;
@@ -321,15 +340,25 @@ class Machine {
   std::size_t core_count() const { return cores_.size(); }
   Cache& llc() { return llc_; }
 
-  // `core` waits for TLBIs that it broadcast. Returns how many cores, of `among` if given, have
-  // done so since it last did: tasks that take turns in the simulation would run at the same time.
+  // From now on cores are interleaved in time by `turns`; null: each runs alone as long as it
+  // likes.
+  void set_turns(Turns* turns);
+  bool interleaved() const { return turns_ != nullptr; }
+
+  // `core` waits for TLBIs that it broadcast. Returns how many cores, of `among` if given, do so
+  // too. Where cores are interleaved: whose wait has not ended at this moment. Else tasks take
+  // turns in the simulation that would run at the same time: who has waited since this core last
+  // did.
   std::uint64_t broadcast_by(unsigned core, const CoreSet* among);
 
  private:
   CoreProfile profile_;
+  Turns* turns_ = nullptr;
   mmu::PhysicalMemory memory_;
   Cache llc_;
-  std::vector<std::uint64_t> last_broadcast_;  // by core; 0: none yet
+  friend class Core;
+  // By core; 0: none yet. Where cores are interleaved: when its wait ends, else its number.
+  std::vector<std::uint64_t> last_broadcast_;
   std::uint64_t broadcasts_ = 0;
   std::vector<std::unique_ptr<Core>> cores_;
 };

@@ -20,6 +20,17 @@ std::uint64_t Ledger::elapsed(std::size_t in_windows) const {
   return sum;
 }
 
+std::uint64_t Ledger::now() {
+  for (std::uint32_t causes = since_; causes != 0; causes &= causes - 1) {
+    const auto cause = static_cast<CauseId>(std::countr_zero(causes));
+    const std::uint64_t sum = millicycles(0, cause) + millicycles(1, cause);
+    now_ += sum - now_of_cause_[cause];
+    now_of_cause_[cause] = sum;
+  }
+  since_ = 1u << cause_;
+  return now_;
+}
+
 // How long it was is what all windows were now and before, for the causes that it had.
 std::uint64_t Ledger::length_of_window() {
   std::uint64_t length = 0;

@@ -35,6 +35,7 @@ class Ledger {
   void set_cause(CauseId cause) {
     cause_ = cause;
     causes_ |= 1u << cause;
+    since_ |= 1u << cause;
     window_.causes |= 1u << cause;
     row_ = &counts_[open_ ? 1 : 0][cause];
   }
@@ -67,6 +68,8 @@ class Ledger {
   // Millicycles so far, outside windows and in them.
   std::uint64_t rest() const { return elapsed(0); }
   std::uint64_t in_windows() const { return elapsed(1); }
+  // All of them, added up from what has been counted since the last call: cheap if that is often.
+  std::uint64_t now();
   Windows windows() const;
   void forget_largest_window();
 
@@ -101,6 +104,9 @@ class Ledger {
   // That there ever were. Not beside window_.causes: a compiler would make one access of both,
   // which the host cannot forward from the store of one.
   std::uint32_t causes_ = 1;
+  std::uint32_t since_ = 1;  // causes that there were since the last now()
+  std::uint64_t now_ = 0;    // what it gave
+  std::array<std::uint64_t, kCauses> now_of_cause_{};  // and of which cause
   Windows others_;
   std::array<std::uint64_t, kCauses> others_length_{};  // millicycles, by cause
 };

@@ -1,6 +1,7 @@
 #include "sim/kernel/exposure.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/mmu/stage2.h"
 #include "sim/mmu/walker.h"
@@ -64,15 +65,34 @@ std::uint64_t Exposure::attributes_of(Pfn table) const {
   return d.raw & ~kNoRights;
 }
 
+// In turns times may go back a little between cores: a change acts from the place in the order on
+// at which it was made.
+ByteMillicycles Exposure::Cell::at(std::uint64_t time) const {
+  const auto whole = static_cast<ByteMillicycles>(tables);
+  return time >= since ? integral + whole * (time - since) : integral - whole * (since - time);
+}
+
 void Exposure::count(const Table& table, std::uint64_t n) {
-  all_[table.attributes] += n;
-  by_owner_[table.owner][table.attributes] += n;
+  for (Cell* cell : {&all_[table.attributes], &by_owner_[table.owner][table.attributes]}) {
+    if (machine_.interleaved()) cell->change(time());
+    cell->tables += n;
+  }
 }
 
 void Exposure::uncount(const Table& table) {
-  --all_[table.attributes];
   const auto counts = by_owner_.find(table.owner);
-  if (--counts->second[table.attributes] != 0) return;
+  Cell& own = counts->second[table.attributes];
+  for (Cell* cell : {&all_[table.attributes], &own}) {
+    if (machine_.interleaved()) cell->change(time());
+    --cell->tables;
+  }
+  if (own.tables != 0) return;
+  if (machine_.interleaved()) {  // cores that run it still have to add up what there was
+    const bool empty = std::all_of(counts->second.begin(), counts->second.end(),
+                                   [](const auto& c) { return c.second.tables == 0; });
+    if (empty && table.owner != 0) by_owner_.erase(counts);
+    return;
+  }
   counts->second.erase(table.attributes);
   if (counts->second.empty()) by_owner_.erase(counts);
 }
@@ -138,6 +158,10 @@ void Exposure::stays(Pfn table) {
 
 void Exposure::runs(unsigned core) {
   if (core == running_) return;
+  if (machine_.interleaved()) {
+    running_ = core;
+    return;
+  }
   if (std::find(unsettled_.begin(), unsettled_.end(), running_) == unsettled_.end())
     unsettled_.push_back(running_);
   running_ = core;
@@ -145,7 +169,14 @@ void Exposure::runs(unsigned core) {
 
 void Exposure::switch_to(unsigned core, Pfn root) {
   settle(core);
-  cores_[core].owner = root == linear_map_.root() ? 0 : owners_.at(root);
+  CoreState& state = cores_[core];
+  state.owner = root == linear_map_.root() ? 0 : owners_.at(root);
+  if (!machine_.interleaved()) return;
+  state.owns.clear();
+  if (state.owner == 0) return;
+  for (const auto& [attributes, cell] : of(state.owner)) {
+    state.owns[attributes] = cell.at(state.time);
+  }
 }
 
 bool Exposure::writable(const cpu::Core& core, std::uint64_t raw,
@@ -157,7 +188,8 @@ void Exposure::add_up(const cpu::Core& core, OwnerId own, const mmu::WindowRegis
                       bool open, std::uint64_t millicycles) {
   if (millicycles == 0) return;
   const auto add = [&](const Counts& counts, TableOwner owner, bool less) {
-    for (const auto& [attributes, tables] : counts) {
+    for (const auto& [attributes, cell] : counts) {
+      const std::uint64_t tables = cell.tables;
       if (tables == 0 || !writable(core, attributes.raw, window)) continue;
       const auto amount = static_cast<ByteMillicycles>(tables * kPageSize) * millicycles;
       auto& sums = open || attributes.shown ? sums_.in_windows : sums_.at_rest;
@@ -166,10 +198,6 @@ void Exposure::add_up(const cpu::Core& core, OwnerId own, const mmu::WindowRegis
     }
   };
   static const Counts kNothing;
-  const auto of = [&](OwnerId owner) -> const Counts& {
-    const auto it = by_owner_.find(owner);
-    return it == by_owner_.end() ? kNothing : it->second;
-  };
   const Counts& owns = own == 0 ? kNothing : of(own);
   add(owns, TableOwner::kOwn, false);
   add(of(0), TableOwner::kKernel, false);
@@ -179,16 +207,76 @@ void Exposure::add_up(const cpu::Core& core, OwnerId own, const mmu::WindowRegis
   add(of(0), TableOwner::kOther, true);
 }
 
+const Exposure::Counts& Exposure::of(OwnerId owner) const {
+  static const Counts kNothing;
+  const auto it = by_owner_.find(owner);
+  return it == by_owner_.end() ? kNothing : it->second;
+}
+
+// The core has waited for a part of the time, in which it could do nothing.
+void Exposure::add_up_shared(cpu::Core& core, CoreState& state, const cpu::Core::Elapsed& now) {
+  const std::uint64_t time = core.time();
+  const std::uint64_t rest = now.rest - state.seen.rest, open = now.open - state.seen.open;
+  ExposureAmounts amounts;
+  const auto add = [&](const Counts& counts, Integrals& before, TableOwner owner) {
+    const auto who = static_cast<std::size_t>(owner);
+    for (const auto& [attributes, cell] : counts) {
+      const ByteMillicycles until = cell.at(time);
+      const ByteMillicycles passed = until - std::exchange(before[attributes], until);
+      // A change that was made a little earlier than where another core has counted already.
+      if (static_cast<std::int64_t>(passed >> 64) < 0 || time <= state.time) continue;
+      const auto part = [&](std::uint64_t length) {
+        return passed * length / (time - state.time) * kPageSize;
+      };
+      if (rest != 0 && writable(core, attributes.raw, core.at_rest())) {
+        (attributes.shown ? amounts.in_windows : amounts.at_rest)[who] += part(rest);
+      }
+      if (open != 0 && writable(core, attributes.raw, core.in_window())) {
+        amounts.in_windows[who] += part(open);
+      }
+    }
+  };
+  add(all_, state.all, TableOwner::kOther);
+  add(of(0), state.kernel, TableOwner::kKernel);
+  if (state.owner != 0) add(of(state.owner), state.owns, TableOwner::kOwn);
+  // What is left of all.
+  for (auto* sums : {&amounts.at_rest, &amounts.in_windows}) {
+    ByteMillicycles& other = (*sums)[static_cast<std::size_t>(TableOwner::kOther)];
+    other -= std::min(other, (*sums)[0] + (*sums)[1]);
+  }
+  for (std::size_t i = 0; i < kTableOwners; ++i) {
+    sums_.at_rest[i] += amounts.at_rest[i];
+    sums_.in_windows[i] += amounts.in_windows[i];
+  }
+  series_.add(core.id(), state.time, time, amounts);
+  state.time = time;
+}
+
+void Exposure::begin_series() {
+  std::uint64_t first = ~0ull;
+  for (unsigned c = 0; c < cores_.size(); ++c) {
+    settle(c);
+    first = std::min(first, machine_.core(c).time());
+  }
+  series_.begin(first, cores_.size());
+}
+
 void Exposure::settle(unsigned id) {
-  const cpu::Core& core = machine_.core(id);
+  cpu::Core& core = machine_.core(id);
   CoreState& state = cores_[id];
   const cpu::Core::Elapsed now = core.elapsed();
+  if (machine_.interleaved()) {
+    add_up_shared(core, state, now);
+    state.seen = now;
+    return;
+  }
   add_up(core, state.owner, core.at_rest(), false, now.rest - state.seen.rest);
   add_up(core, state.owner, core.in_window(), true, now.open - state.seen.open);
   state.seen = now;
 }
 
 void Exposure::settle() {
+  if (machine_.interleaved()) return settle(running_);
   for (const unsigned core : unsettled_) settle(core);
   unsettled_.clear();
   settle(running_);

@@ -3,8 +3,11 @@
 // A stray store goes through the linear map at EL1. Whether it succeeds is read from the tables and
 // from the register that was in force, never from what a policy says of itself.
 //
-// The sum is exact: whenever the tables in use, their entries in the linear map or a core's address
-// space change, what has passed since is added up.
+// The sum is exact where one core runs at a time: whenever the tables in use, their entries in the
+// linear map or a core's address space change, what has passed since is added up. Where cores are
+// interleaved, this core's part is added up at each change that it makes itself; what others change
+// meanwhile counts with the number of tables that there was on average, over what the core has done
+// since.
 
 #include <array>
 #include <cstdint>
@@ -14,17 +17,13 @@
 
 #include "sim/base/types.h"
 #include "sim/cpu/core.h"
+#include "sim/kernel/exposure_series.h"
 #include "sim/kernel/linear_map.h"
 
 namespace kpksim::kernel {
 
-// Whose tables: of the process whose address space the core has, of the kernel, of other processes.
-enum class TableOwner : std::uint8_t { kOwn, kKernel, kOther };
-inline constexpr std::size_t kTableOwners = 3;
-
 // Of a run so far, over all cores. Byte-millicycles by owner in 128 bits: 16 MB of tables on 128
 // cores for an hour of 3 GHz are 2e25.
-__extension__ using ByteMillicycles = unsigned __int128;
 struct ExposureSums {
   std::array<ByteMillicycles, kTableOwners> at_rest{}, in_windows{};
   cpu::Windows windows;  // of registers, and of pages that were made writable for a while
@@ -63,6 +62,9 @@ class Exposure final : public LinearMapObserver {
   }
 
   ExposureSums sums();
+  // Where cores are interleaved: from now on.
+  void begin_series();
+  const ExposureSeries& series() const { return series_; }
   // From now on the largest windows are those that come.
   void forget_largest();
 
@@ -74,7 +76,20 @@ class Exposure final : public LinearMapObserver {
 
     auto operator<=>(const Attributes&) const = default;
   };
-  using Counts = std::map<Attributes, std::uint64_t>;  // tables
+  // How many tables; and where cores are interleaved, that number added up over time.
+  struct Cell {
+    std::uint64_t tables = 0;
+    ByteMillicycles integral = 0;
+    std::uint64_t since = 0;
+
+    ByteMillicycles at(std::uint64_t time) const;
+    void change(std::uint64_t time) {
+      integral = at(time);
+      since = time;
+    }
+  };
+  using Counts = std::map<Attributes, Cell>;
+  using Integrals = std::map<Attributes, ByteMillicycles>;
   // The kernel is 0. A root's page may be another process's soon, while tables still wait for RCU.
   using OwnerId = std::uint32_t;
   struct Table {
@@ -85,6 +100,8 @@ class Exposure final : public LinearMapObserver {
   struct CoreState {
     OwnerId owner = 0;        // whose address space it has
     cpu::Core::Elapsed seen;  // up to when it is added up
+    std::uint64_t time = 0;   // then; and what cells were
+    Integrals all, kernel, owns;
   };
   struct Hash {
     std::size_t operator()(Pfn pfn) const { return pfn.value; }
@@ -99,6 +116,9 @@ class Exposure final : public LinearMapObserver {
   // Adds `millicycles` of the core under these registers: `open` if they are a window's.
   void add_up(const cpu::Core& core, OwnerId own, const mmu::WindowRegisters& window, bool open,
               std::uint64_t millicycles);
+  void add_up_shared(cpu::Core& core, CoreState& state, const cpu::Core::Elapsed& now);
+  const Counts& of(OwnerId owner) const;
+  std::uint64_t time() { return machine_.core(running_).time(); }
 
   cpu::Machine& machine_;
   const LinearMap& linear_map_;
@@ -112,6 +132,7 @@ class Exposure final : public LinearMapObserver {
   std::unordered_map<OwnerId, Counts> by_owner_;
   Counts all_;
   ExposureSums sums_;
+  ExposureSeries series_;
 };
 
 }  // namespace kpksim::kernel

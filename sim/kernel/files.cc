@@ -1,12 +1,21 @@
 #include "sim/kernel/files.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace kpksim::kernel {
 
 // unmap_mapping_range()
 void Files::unmap_everywhere(const FileRange& range, bool even_copies, cpu::Core& core) {
-  for (Mm* mm : tasks_.spaces()) mm->unmap_file(range, even_copies, core);
+  std::optional<Holding> mapping;
+  if (system_.interleaving) {
+    mapping.emplace(system_.locks(), system_.interleaving->file_mapping(range.file_id), core,
+                    Holding::How::kShared);
+  }
+  // Those that do not map it may go meanwhile; the others have to unlink their mappings first.
+  std::vector<Mm*> spaces = tasks_.spaces();
+  std::erase_if(spaces, [&](const Mm* mm) { return !mm->maps(range.file_id); });
+  for (Mm* mm : spaces) mm->unmap_file(range, even_copies, core);
 }
 
 void Files::drop(const FileRange& range, bool ends, cpu::Core& core) {

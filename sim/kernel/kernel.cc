@@ -17,13 +17,19 @@ Kernel::Kernel(const cpu::CoreProfile& core, const KernelProfile& profile, const
       access_(system_, scheduler_, clock_),
       loader_(system_, access_) {
   clock_.start();
+  if (Locks* const locks = system_.locks()) scheduler_.wait_at(*locks);
   if (system_.classes) {
     system_.classes->set_sleep([this](cpu::Core& c) { scheduler_.run_kernel_threads(c, 1); });
   }
 }
 
+unsigned Kernel::reserve_cpu(std::uint32_t id) {
+  return reserved_.try_emplace(id, next_cpu()).first->second;
+}
+
 void Kernel::spawn(std::uint32_t id) {
-  const unsigned cpu = next_cpu();
+  const unsigned cpu = reserve_cpu(id);
+  reserved_.erase(id);
   cpu::Core& core = system_.machine.core(cpu);
   system_.exposure.runs(cpu);
   const Because because(core, Cause::kExec);
@@ -46,7 +52,10 @@ void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
   const std::uint64_t stack = memory_.allocate_stack(call.core());
   std::vector<Pfn> slab = process_pages();
   auto mm = std::make_shared<Mm>(system_, files_.cache(), call.core());
-  call.mm().fork_into(*mm, call.core());
+  {
+    const MmLocks::Write lock(call.mm().locks, call.core());
+    call.mm().fork_into(*mm, call.core());
+  }
   Task& c = tasks_.add(child, std::move(mm), next_cpu());
   c.stack = stack;
   c.slab = std::move(slab);

@@ -5,6 +5,7 @@
 // (Loader), and each task's address space (Mm).
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -49,6 +50,8 @@ class Kernel {
 
   // Tasks. InputError for an unknown or already used id.
   void spawn(std::uint32_t id);
+  // Which core a task will begin on.
+  unsigned reserve_cpu(std::uint32_t id);
   void fork(std::uint32_t parent, std::uint32_t child);
   void vfork(std::uint32_t parent, std::uint32_t child);
   void clone_thread(std::uint32_t parent, std::uint32_t child);
@@ -70,6 +73,8 @@ class Kernel {
   void switch_to(std::uint32_t id) { run_on(id); }
   // sched_setaffinity() of the task itself, to the core of this number modulo the number of cores.
   void migrate(std::uint32_t id, std::uint64_t cpu);
+  // An idle core takes the task, which does not run.
+  void pull(std::uint32_t id, unsigned cpu) { scheduler_.pull(tasks_.get(id), cpu); }
   // A system call that changes no mapping, of `instructions` more than its own path. Its data goes
   // to or comes from `buffer`, page by page: a fault there is taken from EL1. False: a page that
   // the program may not use so (EFAULT).
@@ -170,6 +175,7 @@ class Kernel {
   Loader loader_;
   std::unique_ptr<KernelData> data_;
   unsigned next_cpu_ = 0;
+  std::map<std::uint32_t, unsigned> reserved_;  // by task, until it begins
 };
 
 }  // namespace kpksim::kernel

@@ -5,6 +5,23 @@
 #include "sim/kernel/kernel_syscall.h"
 
 namespace kpksim::kernel {
+namespace {
+
+// What changes entries of VMAs that stay as they are. Linux has mmap_lock to read (or to write, for
+// MADV_COLLAPSE) and looks again under each page-table lock. The model's functions look once, so
+// that nobody may fault there meanwhile.
+class ChangePages {
+ public:
+  ChangePages(Mm& mm, std::uint64_t start, std::uint64_t end, cpu::Core& core)
+      : held_(mm.locks, core) {
+    mm.start_write(start, end, core);
+  }
+
+ private:
+  const MmLocks::Write held_;
+};
+
+}  // namespace
 
 std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std::uint64_t address,
                            bool populate, bool fixed) {
@@ -18,24 +35,34 @@ std::uint64_t Kernel::mmap(std::uint32_t id, Vma vma, std::uint64_t length, std:
   const bool bring = populate || vma.locked;
   if (vma.hugetlb != 0) length = files_.reserve_hugetlb(vma, length, call.core());
   const std::vector<FileRange> files = mm.anonymous_files(address, address + length);
-  const std::uint64_t at = mm.mmap(vma, length, address, call.core(), fixed);
+  std::uint64_t at = 0;
+  {
+    const MmLocks::Write lock(mm.locks, call.core());
+    at = mm.mmap(vma, length, address, call.core(), fixed);
+  }
   files_.drop_unmapped(files, call.core());
-  if (bring) mm.populate_mapping(at, at + length, call.core());
+  if (bring) {  // mm_populate()
+    const MmLocks::Read lock(mm.locks, call.core());
+    mm.populate_mapping(at, at + length, call.core());
+  }
   return at;
 }
 
 void Kernel::mlock(std::uint32_t id, std::uint64_t start, std::uint64_t length, Lock lock) {
   Syscall call(*this, id, Trigger::kMlock);
+  const MmLocks::Write held(call.mm().locks, call.core());
   call.mm().mlock(start, start + length, lock, call.core());
 }
 
 void Kernel::mlock_all(std::uint32_t id, Lock lock, bool current, bool future) {
   Syscall call(*this, id, Trigger::kMlock);
+  const MmLocks::Write held(call.mm().locks, call.core());
   call.mm().mlock_all(lock, current, future, call.core());
 }
 
 void Kernel::madvise_collapse(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
   Syscall call(*this, id, Trigger::kMadvise);
+  const ChangePages lock(call.mm(), start, start + length, call.core());
   call.mm().madvise_collapse(start, start + length, call.core());
 }
 
@@ -44,7 +71,11 @@ bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length)
   const Because because(call.core(), Cause::kMunmap);
   Mm& mm = call.mm();
   const std::vector<FileRange> files = mm.anonymous_files(start, start + length);
-  const bool any = mm.munmap(start, start + length, call.core());
+  bool any = false;
+  {
+    const MmLocks::Write lock(mm.locks, call.core());
+    any = mm.munmap(start, start + length, call.core());
+  }
   files_.drop_unmapped(files, call.core());
   return any;
 }
@@ -52,34 +83,45 @@ bool Kernel::munmap(std::uint32_t id, std::uint64_t start, std::uint64_t length)
 bool Kernel::mprotect(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool r, bool w,
                       bool x) {
   Syscall call(*this, id, Trigger::kMprotect);
+  const MmLocks::Write lock(call.mm().locks, call.core());
   return call.mm().mprotect(start, start + length, r, w, x, call.core());
 }
 
 bool Kernel::madvise_dontneed(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                               bool locked_too) {
   Syscall call(*this, id, Trigger::kMadvise);
-  return call.mm().madvise_dontneed(start, start + length, locked_too, call.core());
+  Mm& mm = call.mm();
+  if (!mm.any_hugetlb(start, start + length)) {
+    const MmLocks::Read lock(mm.locks, call.core());
+    return mm.madvise_dontneed(start, start + length, locked_too, call.core());
+  }
+  const ChangePages lock(mm, start, start + length, call.core());
+  return mm.madvise_dontneed(start, start + length, locked_too, call.core());
 }
 
 bool Kernel::madvise_free(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
   Syscall call(*this, id, Trigger::kMadvise);
+  const ChangePages lock(call.mm(), start, start + length, call.core());
   return call.mm().madvise_free(start, start + length, call.core());
 }
 
 void Kernel::madvise_huge(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                           HugeAdvice advice) {
   Syscall call(*this, id, Trigger::kMadvise);
+  const MmLocks::Write lock(call.mm().locks, call.core());
   call.mm().madvise_huge(start, start + length, advice, call.core());
 }
 
 void Kernel::madvise_fork(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                           bool dont_fork) {
   Syscall call(*this, id, Trigger::kMadvise);
+  const MmLocks::Write lock(call.mm().locks, call.core());
   call.mm().madvise_fork(start, start + length, dont_fork, call.core());
 }
 
 bool Kernel::madvise_wipe(std::uint32_t id, std::uint64_t start, std::uint64_t length, bool wipe) {
   Syscall call(*this, id, Trigger::kMadvise);
+  const MmLocks::Write lock(call.mm().locks, call.core());
   return call.mm().madvise_wipe(start, start + length, wipe, call.core());
 }
 
@@ -88,23 +130,27 @@ bool Kernel::madvise_guard(std::uint32_t id, std::uint64_t start, std::uint64_t 
   Syscall call(*this, id, Trigger::kMadvise);
   if (!system_.profile.guard_pages) return false;  // EINVAL: advice that it does not know
   Mm& mm = call.mm();
+  const ChangePages lock(mm, start, start + length, call.core());
   return install ? mm.guard_install(start, start + length, call.core())
                  : mm.guard_remove(start, start + length, call.core());
 }
 
 bool Kernel::madvise_pageout(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
   Syscall call(*this, id, Trigger::kMadvise);
+  const ChangePages lock(call.mm(), start, start + length, call.core());
   return call.mm().madvise_pageout(start, start + length, call.core());
 }
 
 bool Kernel::madvise_cold(std::uint32_t id, std::uint64_t start, std::uint64_t length) {
   Syscall call(*this, id, Trigger::kMadvise);
+  const ChangePages lock(call.mm(), start, start + length, call.core());
   return call.mm().madvise_cold(start, start + length, call.core());
 }
 
 void Kernel::madvise_populate(std::uint32_t id, std::uint64_t start, std::uint64_t length,
                               bool write) {
   Syscall call(*this, id, Trigger::kMadvise);
+  const MmLocks::Read lock(call.mm().locks, call.core());
   call.mm().populate(start, start + length, write, call.core());
 }
 
@@ -116,13 +162,18 @@ std::uint64_t Kernel::mremap(std::uint32_t id, const Remap& remap) {
        mm.anonymous_files(remap.new_address, remap.new_address + remap.new_length)) {
     files.push_back(f);
   }
-  const std::uint64_t at = mm.mremap(remap, call.core());
+  std::uint64_t at = 0;
+  {
+    const MmLocks::Write lock(mm.locks, call.core());
+    at = mm.mremap(remap, call.core());
+  }
   files_.drop_unmapped(files, call.core());
   return at;
 }
 
 void Kernel::set_brk(std::uint32_t id, std::uint64_t address) {
   Syscall call(*this, id, Trigger::kBrk);
+  const MmLocks::Write lock(call.mm().locks, call.core());
   call.mm().set_brk(address, call.core());
 }
 

@@ -2,6 +2,7 @@
 // A system call of a task, from its entry to its exit: for the files that implement Kernel.
 
 #include <cstdint>
+#include <exception>
 
 #include "sim/kernel/cause.h"
 #include "sim/kernel/entry.h"
@@ -24,6 +25,9 @@ class Kernel::Syscall {
     kernel.system_.used(core_, trigger);
   }
   ~Syscall() noexcept(false) {
+    // The kernel has died. What is done now could have to wait for other cores, which are at an
+    // end.
+    if (kernel_.system_.interleaving && std::uncaught_exceptions() != 0) return;
     kernel_.clock_.softirq(core_);
     const Because because(core_, Cause::kSyscall);
     if (returns_) leave_kernel(core_);

@@ -9,6 +9,21 @@ namespace kpksim::kernel {
 
 using Share = KeyedPool::Share;
 
+// Its splits may use the reserve.
+class KeyedPool::Refill {
+ public:
+  Refill(KeyedPool& pool, cpu::Core& core) : pool_(pool), mutex_(pool.locks_, pool.mutex_, core) {
+    pool_.refilling_ = true;
+  }
+  ~Refill() { pool_.refilling_ = false; }
+  Refill(const Refill&) = delete;
+  Refill& operator=(const Refill&) = delete;
+
+ private:
+  KeyedPool& pool_;
+  const Holding mutex_;
+};
+
 KeyedPool::KeyedPool(Buddy& buddy, std::vector<std::uint64_t> orders)
     : buddy_(buddy), orders_(std::move(orders)) {}
 KeyedPool::~KeyedPool() = default;
@@ -36,9 +51,8 @@ Pfn Share::take(cpu::Core& core) {
     const Pfn pfn = from->lend();
     ++borrowed_;
     cached_.add_run(pfn, 0);  // it is keyed, and can go back, by itself
-    pool_.refilling_ = true;
+    const Refill refill(pool_, core);
     client_.mark_run(core, pfn, 1);
-    pool_.refilling_ = false;
     return pfn;
   }
   return refill(core, true);
@@ -52,7 +66,7 @@ Pfn Share::take_reserved() {
 void Share::give_back(Pfn pfn) { cached_.put(pfn); }
 
 void Share::replenish(cpu::Core& core) {
-  if (pool_.refilling_ || cached_.size() >= settings_.reserve) return;
+  if (pool_.refilling() || cached_.size() >= settings_.reserve) return;
   ++replenished_;
   refill(core, false);
 }
@@ -78,9 +92,10 @@ std::pair<Pfn, unsigned> Share::allocate_run() {
 
 Pfn Share::refill(cpu::Core& core, bool hand_out) {
   const auto [run, order] = allocate_run();
-  pool_.refilling_ = true;
-  client_.mark_run(core, run, 1ull << order);
-  pool_.refilling_ = false;
+  {
+    const Refill refill(pool_, core);
+    client_.mark_run(core, run, 1ull << order);
+  }
   cache(run, order, hand_out);
   return run;
 }

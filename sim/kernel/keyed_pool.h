@@ -27,6 +27,7 @@
 #include "sim/cpu/core.h"
 #include "sim/kernel/buddy.h"
 #include "sim/kernel/keyed_pages.h"
+#include "sim/kernel/lock.h"
 
 namespace kpksim::kernel {
 
@@ -80,12 +81,21 @@ class KeyedPool {
   };
   // Both live as long as the pool does.
   Share& join(PoolClient& client, const Settings& settings);
+  void set_locks(Locks& locks) { locks_ = &locks; }
 
  private:
   Buddy& buddy_;
   const std::vector<std::uint64_t> orders_;
   std::list<Share> shares_;  // stay where they are
-  bool refilling_ = false;   // alloc_mutex
+  // alloc_mutex. Where cores are interleaved it is a lock; else whether it is held is enough.
+  SleepingLock mutex_{LockKind::kAllocator};
+  Locks* locks_ = nullptr;
+  bool refilling_ = false;
+  // Does the caller hold it?
+  bool refilling() const {
+    return locks_ != nullptr && locks_->on() ? mutex_.is_mine(*locks_) : refilling_;
+  }
+  class Refill;
 };
 
 class KeyedPool::Share {

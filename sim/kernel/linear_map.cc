@@ -169,6 +169,7 @@ LinearMap::Done LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAd
       granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end));
   if (splits) {
     table_source_->prepare_split(core);
+    const Holding mutex(locks_, split_mutex_, core);
     const LazySection lazy(tables_, core, Target());
     split_at(core, start);
     if (end < end_) split_at(core, end);

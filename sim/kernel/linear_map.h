@@ -79,6 +79,7 @@ class LinearMap {
   void build(mmu::PhysicalMemory& memory, Buddy& buddy);
 
   void set_table_source(SplitTables& source) { table_source_ = &source; }
+  void set_locks(Locks& locks) { locks_ = &locks; }
   void set_observer(LinearMapObserver& observer) { observer_ = &observer; }
 
   // set_memory_pkey(): keys `count` pages from `first` on. Splits, rewrites the leaves in one lazy
@@ -156,6 +157,9 @@ class LinearMap {
   VirtAddr end_;
   Pfn boot_range_;  // boot's tables, without the root: neighbours
   std::uint64_t boot_pages_ = 0;
+  // pgtable_split_lock, which a split of the map takes.
+  SleepingLock split_mutex_{LockKind::kSplit};
+  Locks* locks_ = nullptr;
   SplitTables* table_source_ = nullptr;
   LinearMapObserver* observer_ = nullptr;
   LinearMapStatistics statistics_;

@@ -60,7 +60,10 @@ void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
 }
 
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
-    : system_(system), cache_(cache), root_(system.allocator->allocate(core, TableKind::kUser)) {
+    : locks(system.locks()),
+      system_(system),
+      cache_(cache),
+      root_(system.allocator->allocate(core, TableKind::kUser)) {
   if (system.taps.observer != nullptr) system.taps.observer->table_taken(core, root_, root_);
   system.exposure.add(root_, root_);
   system_.hugetlb.spaces.push_back(this);
@@ -80,7 +83,22 @@ unsigned Mm::folio_batch(cpu::Core& core, PhysAddr entry, Descriptor first, unsi
   return n;
 }
 
+void Mm::start_write(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  if (locks.off()) return;
+  const Vma* const below = start == 0 ? nullptr : vmas_.find(start - 1);
+  const Vma* const above = vmas_.find(end);
+  locks.start_write(below != nullptr ? below->start : start, above != nullptr ? above->end : end,
+                    core);
+}
+
+bool Mm::any_hugetlb(std::uint64_t start, std::uint64_t end) const {
+  return std::any_of(vmas_.all().begin(), vmas_.all().end(), [&](const auto& at) {
+    return at.second.hugetlb != 0 && at.second.end > start && at.first < end;
+  });
+}
+
 void Mm::isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
+  start_write(start, end, core);
   for (const std::uint64_t at : {start, end}) {
     const Vma* vma = vmas_.find(at);
     if (vma == nullptr || vma->start == at) continue;
@@ -138,6 +156,7 @@ std::uint64_t Mm::map(Vma vma, std::uint64_t length, std::uint64_t address, cpu:
   if (vma.hugetlb != 0 && !is_aligned(address, 1ull << vma.hugetlb)) {
     throw InputError(fmt::format("{:#x} is no multiple of the mapping's huge pages", address));
   }
+  start_write(address, address + length, core);
   munmap(address, address + length, core);
   vma.start = address;
   vma.end = address + length;

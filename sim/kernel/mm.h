@@ -134,7 +134,14 @@ class Mm {
   const VmaTree& vmas() const { return vmas_; }
   void set_mmap_base(std::uint64_t base) { vmas_.set_mmap_base(base); }
 
+  // Nobody can fault there without the stack growing first.
+  bool grows_at(std::uint64_t va) { return vmas_.find(va) == nullptr; }
+  bool any_hugetlb(std::uint64_t start, std::uint64_t end) const;
+  // vma_start_write() of each VMA that has a part of [start, end) or is a neighbour.
+  void start_write(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+
   AddressSpace space;
+  MmLocks locks;
   std::uint64_t brk_start = 0, brk = 0;
   ProgramPlacement placement;
   unsigned users = 1;                   // tasks
@@ -155,6 +162,11 @@ class Mm {
   unsigned folio_batch(cpu::Core& core, PhysAddr entry, mmu::Descriptor first, unsigned most);
   // Splits VMAs and huge pages so that [start, end) has boundaries of its own.
   void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);
+  // Where another core has acted since `before` (System::changes()): is the entry no longer `old`?
+  // pte_same(), under its lock; what was prepared for `old` is given back.
+  bool overtaken(PhysAddr entry, mmu::Descriptor old, std::uint64_t before, cpu::Core& core) const {
+    return system_.changes() != before && read(core, entry).raw != old.raw;
+  }
   void merge_within(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   // VMAs in [start, end) have been stored in the tree.
   void stored(std::uint64_t start, std::uint64_t end, cpu::Core& core);
@@ -179,8 +191,9 @@ class Mm {
            Zap which = Zap::kAll);
   std::uint64_t zap_ptes(Gather& gather, const Vma& vma, Pfn table, std::uint64_t va,
                          std::uint64_t end, Zap which, cpu::Core& core);
-  void zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
+  bool zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core);
   // The VMAs [first, last) go; their tables too where no VMA outside [floor, ceiling) needs them.
+  void unlink_file(const Vma& vma, cpu::Core& core);
   void free_tables(Gather& gather, const VmaTree::Map& vmas, std::uint64_t floor,
                    std::uint64_t ceiling, cpu::Core& core);
   void free_range(Gather& gather, std::uint64_t start, std::uint64_t end, std::uint64_t floor,

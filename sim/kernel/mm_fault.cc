@@ -30,11 +30,13 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   const Pfn head = system_.head_of(old.pfn());
   Page& folio = system_.page(head);
   const bool anonymous = !folio.file && !folio.reserved;
+  const std::uint64_t before = system_.changes();
   const bool ours = anonymous && (folio.exclusive || folio.refs == 1);
   if (vma.shared || ours) {  // wp_page_shared(), wp_page_reuse(): ptep_set_access_flags()
     folio.exclusive |= ours;
     core.execute(system_.path().cow_reuse);
     const PageTableLock lock = lock_of(entry, core);
+    if (overtaken(entry, old, before, core)) return;
     set_writable(entry, va, core);
     return;
   }
@@ -50,6 +52,7 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   }
   {
     const PageTableLock lock = lock_of(entry, core);
+    if (overtaken(entry, old, before, core)) return system_.buddy.free(copy, 0);
     clear_ptes(entry, va, 1, core);  // ptep_clear_flush()
     system_.flush.page(core, FlushSite::kCowBreak, space, VirtAddr(va));
     system_.check_broken(space, VirtAddr(va), VirtAddr(va + kPageSize));
@@ -61,10 +64,13 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
 }
 
 void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
+  const std::uint64_t before = system_.changes();
   const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
+  if (entry.value == 0) return;  // another core has mapped a huge page there
   core.execute(write ? system_.path().anon_fault : system_.path().zero_fault);
   if (!write) {
     const PageTableLock lock = lock_of(entry, core);
+    if (overtaken(entry, Descriptor{0}, before, core)) return;
     map_page(entry, va, system_.zero_page, vma, Rights::kReadOnly, core);
     return;
   }
@@ -76,6 +82,7 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
     system_.page(pfn).exclusive = true;
     core.count_page_zero();
     const PageTableLock lock = lock_of(entry, core);
+    if (overtaken(entry, Descriptor{0}, before, core)) return system_.buddy.free(pfn, 0);
     map_page(entry, va, pfn, vma, Rights::kDirty, core);
     return;
   }
@@ -89,6 +96,11 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   const std::uint64_t base = align_down(va, pages * kPageSize);
   const Descriptor d = user_leaf(address_of(*folio), 3, true, vma.exec);
   const PageTableLock lock = lock_of(entry, core);
+  if (system_.changes() != before && folio_order(vma, entry, va, core) < order) {
+    head.mapcount = 0;
+    system_.put_folio(*folio, pages);
+    return;
+  }
   set_ptes(entry - ((va - base) >> kPageShift) * 8, base, d, pages, core);
 }
 
@@ -108,6 +120,7 @@ bool Mm::grow_stack(std::uint64_t va, cpu::Core& core) {
 
 void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   core.execute(system_.path().file_fault);
+  const std::uint64_t before = system_.changes();
   const std::uint64_t index = vma.page_index(va);
   // vma_wants_writenotify(): only a file on a disk needs to know of the first write.
   const Rights untouched =
@@ -121,6 +134,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     core.count_page_copy();
     const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
     const PageTableLock lock = lock_of(entry, core);
+    if (overtaken(entry, Descriptor{0}, before, core)) return system_.buddy.free(copy, 0);
     map_page(entry, va, copy, vma, Rights::kDirty, core);
     return;
   }
@@ -151,6 +165,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const Pfn pfn = vma.special ? system_.zero_page : cache_.get(system_, core, vma, index);
   const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
   const PageTableLock lock = lock_of(entry, core);
+  if (overtaken(entry, Descriptor{0}, before, core)) return;
   map_page(entry, va, pfn, vma, write ? Rights::kDirty : untouched, core);
 }
 
@@ -226,13 +241,15 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
     const Descriptor old = read(core, entry);
     if (is_guard(old)) return FaultResult::kSegv;  // handle_pte_marker()
     if (!is_none(old)) {
+      const std::uint64_t before = system_.changes();
       if (write && !is_writable(old)) {
         write_fault(*vma, entry, old, va, core);
       } else if (write && !is_dirty(old)) {  // ptep_set_access_flags()
         const PageTableLock lock = lock_of(entry, core);
-        set_writable(entry, va, core);
+        if (!overtaken(entry, old, before, core)) set_writable(entry, va, core);
       } else if (mmu::field::kAccessFlag.get(old.raw) == 0) {  // pte_mkyoung(): nothing to flush
         const PageTableLock lock = lock_of(entry, core);
+        if (overtaken(entry, old, before, core)) return FaultResult::kHandled;
         system_.tables.exchange(core, entry, old.with(mmu::field::kAccessFlag, 1));
       }
       return FaultResult::kHandled;  // or another core was first

@@ -9,6 +9,7 @@ using mmu::Descriptor;
 
 void Mm::fork_into(Mm& child, cpu::Core& core) {
   core.execute(system_.path().fork);
+  start_write(0, kUserEnd, core);
   child.brk_start = brk_start;
   child.brk = brk;
   child.placement = placement;

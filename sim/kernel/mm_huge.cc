@@ -57,6 +57,7 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const auto folio =
       write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
   if (!folio) return false;
+  const std::uint64_t before = system_.changes();
   core.execute(system_.path().large_fault);
   const Pfn table = system_.allocate_table(core, root_, TableKind::kUserLeaf);
   if (write) {
@@ -69,7 +70,17 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   }
   deposited_.push_back(table);
   const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(base), 2, true);
-  const PageTableLock lock = lock_of(pmd, core);
+  std::optional<PageTableLock> lock;
+  lock.emplace(system_.tables, core, Target(frame_of(pmd)));
+  if (overtaken(pmd, Descriptor{0}, before, core)) {
+    lock.reset();
+    if (write) {
+      system_.page(*folio).mapcount = 0;
+      system_.put_folio(*folio, kEntriesPerTable);
+    }
+    system_.free_table(core, withdraw_table());
+    return true;
+  }
   system_.tables.set_pte(core, pmd, user_leaf(address_of(*folio), 2, write && vma.write, vma.exec),
                          false);
   return true;
@@ -80,7 +91,9 @@ void Mm::huge_set_accessed(PhysAddr pmd, Descriptor old, std::uint64_t va, bool 
                            cpu::Core& core) {
   const bool dirtied = write && !is_dirty(old);
   if (is_young(old) && !dirtied) return;
+  const std::uint64_t before = system_.changes();
   const PageTableLock lock = lock_of(pmd, core);
+  if (overtaken(pmd, old, before, core)) return;
   system_.tables.exchange(core, pmd, write ? made_writable(old) : old.with(field::kAccessFlag, 1));
   // pmdp_set_access_flags() flushes a stale entry that was clean.
   if (dirtied) {
@@ -97,7 +110,9 @@ bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& c
   if (!folio.reserved && !vma.shared && ours) {  // pmdp_set_access_flags()
     folio.exclusive = true;
     core.execute(system_.path().cow_reuse);
+    const std::uint64_t before = system_.changes();
     const PageTableLock lock = lock_of(pmd, core);
+    if (overtaken(pmd, old, before, core)) return true;
     system_.tables.exchange(core, pmd, made_writable(old));
     system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(align_down(va, kPmdSize)));
     return true;
@@ -164,8 +179,10 @@ void Mm::split_huge_at(std::uint64_t va, cpu::Core& core) {
 // `migrating`: to entries that nobody can use until the folio is split too (freeze).
 void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrating) {
   core.execute(system_.path().split_huge);
+  const std::uint64_t before = system_.changes();
   const PageTableLock lock = lock_of(pmd, core);
-  const Descriptor block = system_.tables.get_and_clear(core, pmd);  // pmdp_invalidate()
+  if (system_.changes() != before && !is_huge(read(core, pmd))) return;  // another core was first
+  const Descriptor block = system_.tables.get_and_clear(core, pmd);      // pmdp_invalidate()
   system_.flush.range(core, FlushSite::kThpSplit, space, VirtAddr(va), VirtAddr(va + kPmdSize),
                       kPmdSize, false, 2);
   system_.check_broken(space, VirtAddr(va), VirtAddr(va + kPmdSize));

@@ -118,6 +118,7 @@ void Mm::grow_in_place(const Remap& remap, cpu::Core& core) {
 }
 
 std::uint64_t Mm::move_vma(const Remap& remap, cpu::Core& core) {
+  start_write(remap.start, remap.start + remap.length, core);
   const std::uint64_t end = remap.start + remap.length;
   Vma moved = *vmas_.find(remap.start);
   if (moved.file) moved.file_offset += remap.start - moved.start;

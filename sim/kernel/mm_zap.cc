@@ -17,10 +17,15 @@ void Mm::zap(Gather& gather, const Vma& vma, std::uint64_t start, std::uint64_t 
   if (vma.hugetlb != 0) return hugetlb_zap(gather, vma, start, end, core, which);
   for_pmds(start, end, core, [&](PhysAddr pmd, std::uint64_t va, std::uint64_t next) {
     if (is_huge(read(core, pmd))) {
-      if (next - va == kPmdSize) return zap_huge(gather, pmd, va, core);
-      split_huge(pmd, align_down(va, kPmdSize), core);
+      if (next - va != kPmdSize) {
+        split_huge(pmd, align_down(va, kPmdSize), core);
+      } else if (zap_huge(gather, pmd, va, core)) {
+        return;
+      }
     }
-    const Pfn table = read(core, pmd).pfn();
+    const Descriptor now = read(core, pmd);
+    if (is_none(now)) return;  // another core was first
+    const Pfn table = now.pfn();
     while (va < next) va = zap_ptes(gather, vma, table, va, next, which, core);
   });
   gather.end_vma(core);
@@ -108,8 +113,12 @@ bool Mm::maps(std::uint32_t file_id) const {
 }
 
 void Mm::unmap_file(const FileRange& range, bool even_copies, cpu::Core& core) {
+  std::vector<Vma> mapped;  // others may map and unmap meanwhile
   for (const auto& [start, vma] : vmas_.all()) {
-    if (!vma.file || vma.file_id != range.file_id) continue;
+    if (vma.file && vma.file_id == range.file_id) mapped.push_back(vma);
+  }
+  for (const Vma& vma : mapped) {
+    const std::uint64_t start = vma.start;
     const std::uint64_t first = vma.file_offset >> kPageShift;
     const std::uint64_t from = std::max(range.first, first);
     const std::uint64_t to = std::min(range.last, first + (vma.length() >> kPageShift));
@@ -127,16 +136,20 @@ void Mm::unmap_file(const FileRange& range, bool even_copies, cpu::Core& core) {
   }
 }
 
-void Mm::zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+// False: another core was first, and it is huge no longer.
+bool Mm::zap_huge(Gather& gather, PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+  const std::uint64_t before = system_.changes();
   const PageTableLock lock = lock_of(pmd, core);
+  if (system_.changes() != before && !is_huge(read(core, pmd))) return false;
   const Descriptor old = system_.tables.get_and_clear(core, pmd);
   gather.changed(va, kPmdSize, 2);
   core.execute(system_.path().zap_folio);
   system_.free_table(core, withdraw_table());  // zap_deposited_table()
   Page& folio = system_.page(old.pfn());
-  if (folio.reserved) return;
+  if (folio.reserved) return true;
   folio.mapcount -= kEntriesPerTable;
   if (gather.remove_folio(old.pfn(), kEntriesPerTable)) gather.flush(core);
+  return true;
 }
 
 namespace {
@@ -181,10 +194,17 @@ bool Mm::free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t sta
          table_unused(start, end, 1ull << mmu::level_shift(level - 1), floor, ceiling);
 }
 
+// unlink_file_vma(): nobody who truncates the file looks at its tables any more.
+void Mm::unlink_file(const Vma& vma, cpu::Core& core) {
+  if (!vma.file || locks.off()) return;
+  const Holding mapping(system_.locks(), system_.interleaving->file_mapping(vma.file_id), core);
+}
+
 // free_pgtables(): VMAs that are at most 2 MB apart go in one call of free_pgd_range(), unless they
 // are of reserved huge pages.
 void Mm::free_tables(Gather& gather, const VmaTree::Map& vmas, std::uint64_t floor,
                      std::uint64_t ceiling, cpu::Core& core) {
+  for (const auto& [start, vma] : vmas) unlink_file(vma, core);
   for (auto it = vmas.begin(); it != vmas.end();) {
     const std::uint64_t addr = it->second.start;
     std::uint64_t last = it->second.end;

@@ -23,21 +23,21 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) {
 // A mechanism that changes the linear map does so with page-table writes of its own: a lazy MMU
 // section pauses meanwhile (lazy_mmu_mode_pause()).
 std::uint64_t PageTables::begin_paused(cpu::Core& core, const Target& target) {
-  const bool lazy = std::exchange(lazy_, false);
-  const bool pending = std::exchange(barriers_pending_, false);
+  const bool lazy = std::exchange(now_.lazy, false);
+  const bool pending = std::exchange(now_.barriers_pending, false);
   const std::uint64_t before = protection_.open(core, target);
-  lazy_ = lazy;
-  barriers_pending_ |= pending;
+  now_.lazy = lazy;
+  now_.barriers_pending |= pending;
   return before;
 }
 
 void PageTables::end_paused(cpu::Core& core, const Target& target, std::uint64_t before,
                             bool synchronised) {
-  const bool lazy = std::exchange(lazy_, false);
-  const bool pending = std::exchange(barriers_pending_, false);
+  const bool lazy = std::exchange(now_.lazy, false);
+  const bool pending = std::exchange(now_.barriers_pending, false);
   protection_.close(core, target, before, synchronised);
-  lazy_ = lazy;
-  barriers_pending_ |= pending;
+  now_.lazy = lazy;
+  now_.barriers_pending |= pending;
 }
 
 // pte_offset_map() without a lock: it maps the table too, as it does where tables are in highmem.
@@ -92,7 +92,7 @@ inline void PageTables::execute_guard(cpu::Core& core, bool opens) const {
   const bool handles_fault = is(Cause::kFault) || is(Cause::kCow);
   if (window_ != WindowScope::kEntry) {
     const std::uint64_t none = handles_fault ? options_.fault_section_open : options_.section_open;
-    core.execute_guard(lazy_ ? look_ : none);
+    core.execute_guard(now_.lazy ? now_.look : none);
   }
   if (opens) core.execute_guard(handles_fault ? options_.fault_section : options_.section);
 }
@@ -106,6 +106,7 @@ void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value, Gua
   const Target table(frame_of(entry));
   const bool begins = !taps_.injector.skips(open_of(guard));
   const std::uint64_t before = begins ? begin(core, table) : 0;
+  core.turn();
   store(core, entry, value, atomic);
   close(core, {table, before, guard, begins}, false);
 }
@@ -119,8 +120,8 @@ void PageTables::close_broken(cpu::Core& core, const Open& window, bool synchron
 }
 
 void PageTables::barriers(cpu::Core& core, FaultSite dsb, FaultSite isb) {
-  if (lazy_ && options_.lazy_barriers) {
-    barriers_pending_ = true;
+  if (now_.lazy && options_.lazy_barriers) {
+    now_.barriers_pending = true;
     return;
   }
   taps_.injector.at(core, dsb, [](cpu::Core& on) { on.dsb_ishst(); });
@@ -153,27 +154,27 @@ void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
 
 void PageTables::enter_lazy(cpu::Core& core, const Target& target,
                             std::optional<std::uint64_t> instructions) {
-  if (interrupt_) return;
-  if (lazy_) throw ModelError("lazy MMU sections do not nest");
+  if (now_.interrupt) return;
+  if (now_.lazy) throw ModelError("lazy MMU sections do not nest");
   if (window_ == WindowScope::kLazy) {
     core.execute(options_.lazy_section);
     open(core, target, GuardSite::kLazy);
   }
-  lazy_ = true;
+  now_.lazy = true;
   look(instructions);
 }
 
 void PageTables::leave_lazy(cpu::Core& core) {
-  if (interrupt_) return;
-  lazy_ = false;
-  if (barriers_pending_) {
+  if (now_.interrupt) return;
+  now_.lazy = false;
+  if (now_.barriers_pending) {
     taps_.injector.at(core, FaultSite::kDsbLazyEnd, [](cpu::Core& on) { on.dsb_ishst(); });
   }
-  if (window_ == WindowScope::kLazy) close(core, barriers_pending_);
-  if (barriers_pending_) {
+  if (window_ == WindowScope::kLazy) close(core, now_.barriers_pending);
+  if (now_.barriers_pending) {
     taps_.injector.at(core, FaultSite::kIsbLazyEnd, [](cpu::Core& on) { on.isb(); });
   }
-  barriers_pending_ = false;
+  now_.barriers_pending = false;
 }
 
 }  // namespace kpksim::kernel

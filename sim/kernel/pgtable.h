@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sim/cpu/core.h"
+#include "sim/kernel/lock.h"
 #include "sim/kernel/protect/protection.h"
 #include "sim/kernel/taps.h"
 #include "sim/mmu/descriptor.h"
@@ -84,27 +85,34 @@ class PageTables {
   // this section open, if not those of most.
   void enter_lazy(cpu::Core& core, const Target& target, std::optional<std::uint64_t> look = {});
   void look(std::optional<std::uint64_t> instructions) {
-    look_ = instructions.value_or(options_.section_open);
+    now_.look = instructions.value_or(options_.section_open);
   }
   void leave_lazy(cpu::Core& core);
-  // From taking a page-table lock to dropping it. The lock itself is not modelled.
-  void lock(cpu::Core& core, const Target& target) {
+  // From taking the page-table lock of `page` to dropping it. It is a lock where cores are
+  // interleaved; else nobody else runs meanwhile.
+  void lock(cpu::Core& core, const Target& target, Pfn page) {
+    if (locks_ != nullptr) [[unlikely]]
+      locks_->lock(core, page);
     if (window_ == WindowScope::kLock) open(core, target, GuardSite::kLock);
   }
-  void unlock(cpu::Core& core) {
+  void unlock(cpu::Core& core, Pfn page) {
     if (window_ == WindowScope::kLock) close(core, false);
+    if (locks_ != nullptr) [[unlikely]]
+      locks_->unlock(core, page);
   }
+  void set_locks(PageTableLocks& locks) { locks_ = &locks; }
 
   // A window, inside others or not.
   void open(cpu::Core& core, const Target& target, GuardSite guard = GuardSite::kOther) {
     const bool opens = !taps_.injector.skips(open_of(guard));
-    open_.push_back({target, opens ? begin(core, target) : 0, guard, opens});
-    all_open_ = opens_all_;
+    now_.open.push_back({target, opens ? begin(core, target) : 0, guard, opens});
+    now_.all_open = opens_all_;
+    core.turn();
   }
   void close(cpu::Core& core, bool synchronised) {
-    const Open window = open_.back();
-    open_.pop_back();
-    all_open_ = opens_all_ && open_.size() > interrupted_;
+    const Open window = now_.open.back();
+    now_.open.pop_back();
+    now_.all_open = opens_all_ && now_.open.size() > now_.interrupted;
     close(core, window, synchronised);
   }
 
@@ -115,17 +123,17 @@ class PageTables {
     std::size_t windows;
   };
   Interrupted begin_interrupt() {
-    const Interrupted before{interrupt_, lazy_, all_open_, interrupted_};
-    interrupt_ = true;
-    lazy_ = all_open_ = false;
-    interrupted_ = open_.size();
+    const Interrupted before{now_.interrupt, now_.lazy, now_.all_open, now_.interrupted};
+    now_.interrupt = true;
+    now_.lazy = now_.all_open = false;
+    now_.interrupted = now_.open.size();
     return before;
   }
   void end_interrupt(const Interrupted& before) {
-    interrupt_ = before.interrupt;
-    lazy_ = before.lazy;
-    all_open_ = before.all_open;
-    interrupted_ = before.windows;
+    now_.interrupt = before.interrupt;
+    now_.lazy = before.lazy;
+    now_.all_open = before.all_open;
+    now_.interrupted = before.windows;
   }
 
   // With soft=on.
@@ -144,6 +152,22 @@ class PageTables {
     bool opened = true;  // unless a fault was injected
   };
 
+ public:
+  // What one activity has open. Where cores are interleaved each has its own: it is exchanged when
+  // another one goes on.
+  struct Activity {
+    std::vector<Open> open;
+    bool all_open = false;        // one is open that lets every table be written
+    std::size_t interrupted = 0;  // so many of them belong to what an interrupt has interrupted
+    bool lazy = false;
+    std::uint64_t look = 0;  // of the open lazy section
+    bool interrupt = false;
+    bool barriers_pending = false;
+  };
+  void exchange(Activity& other) { std::swap(now_, other); }
+  bool anything_open() const { return !now_.open.empty() || now_.lazy; }
+
+ private:
   std::uint64_t begin(cpu::Core& core, const Target& target) {
     return opens_all_ ? protection_.open(core, target) : begin_paused(core, target);
   }
@@ -174,9 +198,9 @@ class PageTables {
   void barriers(cpu::Core& core, FaultSite dsb, FaultSite isb);
   // Does an open window let `table` be written?
   bool is_open(Pfn table) const {
-    if (opens_all_) return all_open_;
-    for (std::size_t i = interrupted_; i < open_.size(); ++i) {
-      if (open_[i].target.has(table)) return true;
+    if (opens_all_) return now_.all_open;
+    for (std::size_t i = now_.interrupted; i < now_.open.size(); ++i) {
+      if (now_.open[i].target.has(table)) return true;
     }
     return false;
   }
@@ -189,13 +213,8 @@ class PageTables {
   bool own_pointers_;
   std::function<void(cpu::Core&, PhysAddr)> store_watcher_;
   SoftMode* soft_ = nullptr;
-  std::vector<Open> open_;
-  bool all_open_ = false;        // one is open that lets every table be written
-  std::size_t interrupted_ = 0;  // so many of them belong to what an interrupt has interrupted
-  bool lazy_ = false;
-  std::uint64_t look_ = 0;  // of the open lazy section
-  bool interrupt_ = false;
-  bool barriers_pending_ = false;
+  PageTableLocks* locks_ = nullptr;
+  Activity now_;
   std::uint64_t writes_ = 0;
 };
 
@@ -217,17 +236,21 @@ class Window {
 // A page-table lock. Where entries are copied or moved, a second one is taken inside the first.
 class PageTableLock {
  public:
+  // The lock is in the page of `target`, or in `page`.
   PageTableLock(PageTables& tables, cpu::Core& core, const Target& target)
-      : tables_(tables), core_(core) {
-    tables_.lock(core_, target);
+      : PageTableLock(tables, core, target, *target.begin()) {}
+  PageTableLock(PageTables& tables, cpu::Core& core, const Target& target, Pfn page)
+      : tables_(tables), core_(core), page_(page) {
+    tables_.lock(core_, target, page_);
   }
-  ~PageTableLock() { tables_.unlock(core_); }
+  ~PageTableLock() { tables_.unlock(core_, page_); }
   PageTableLock(const PageTableLock&) = delete;
   PageTableLock& operator=(const PageTableLock&) = delete;
 
  private:
   PageTables& tables_;
   cpu::Core& core_;
+  const Pfn page_;
 };
 
 class LazySection {

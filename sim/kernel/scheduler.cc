@@ -57,6 +57,27 @@ void Scheduler::migrate(Task& t, unsigned cpu) {
   t.left_at = switches_[cpu];
 }
 
+void Scheduler::wait_at(Locks& locks) {
+  locks.before = [this](cpu::Core& core) -> void* { return current_[core.id()]; };
+  locks.slept = [this](cpu::Core& core, void* task) {
+    auto* const sleeper = static_cast<Task*>(task);
+    if (sleeper == nullptr) return;  // the kernel's own
+    if (current_[core.id()] != sleeper) return context_switch(*sleeper, core);
+    // To the idle task, which keeps the address space, and back.
+    const Because because(core, Cause::kSwitch);
+    for (unsigned i = 0; i < 2; ++i) {
+      core.execute(system_.path().context_switch);
+      thread_switch(core, system_.profile.switch_milli_isb);
+    }
+  };
+}
+
+void Scheduler::pull(Task& t, unsigned cpu) {
+  if (current_[t.cpu] == &t) current_[t.cpu] = nullptr;
+  t.cpu = cpu;
+  t.left_at = switches_[cpu];
+}
+
 // __switch_to(): the thread may go on elsewhere, and has keys of its own for pointer
 // authentication.
 void Scheduler::thread_switch(cpu::Core& core, std::uint64_t milli_isb) {

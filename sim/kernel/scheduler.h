@@ -29,6 +29,10 @@ class Scheduler {
   void ended(const Task& t) { current_[t.cpu] = nullptr; }
   // `mm` goes. No core walks its tables from here on.
   void leave(const Mm& mm, cpu::Core& core);
+  // A task that waits at a lock and sleeps is switched from, and back to.
+  void wait_at(Locks& locks);
+  // Which core a task that does not run goes on at, taken by an idle one (newidle_balance()).
+  void pull(Task& t, unsigned cpu);
   // So many kernel threads, one after the other, and back.
   void run_kernel_threads(cpu::Core& core, unsigned runs);
   // Behind each read of the clock stands an ISB; how many a path has is known on average.

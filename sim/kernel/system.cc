@@ -71,6 +71,25 @@ void check(const Config& config) {
     throw InputError("memory must be a multiple of 4M between 64M and 64T");
   }
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
+  if (config.interleave) {
+    const auto& parameters = config.policy.protection.parameters;
+    if (config.classes || parameters.count("cred") != 0) {
+      throw InputError("objects with a key beside page tables cannot run on interleaved cores yet");
+    }
+    const ProtectionInfo& info = Protections::find(config.policy.protection.name, "protection");
+    if (window_of(config.policy) && !info.opens_all) {
+      throw InputError(
+          fmt::format("'{}' opens a page for all cores at once: what two cores do with one page at "
+                      "the same time "
+                      "is not modelled, so that it does not go together with interleaved cores",
+                      info.name));
+    }
+    if (config.pressure_every != 0) {
+      throw InputError(
+          "--pressure-every counts operations of one after the other: it does not go together with "
+          "--interleave (give the workload pressure operations)");
+    }
+  }
   if (config.hz > 1000) throw InputError("hz must be at most 1000 (0: no timer interrupts)");
   if (config.classes && !config.classes->unprotected) check_classes(config.policy.protection);
 }
@@ -87,10 +106,13 @@ void check_injections(const Config& config, bool x86) {
   }
 }
 
-// A core that can run the policy.
+// A core that can run the policy, and as it is asked to.
 const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Config& config) {
   if (const auto reason = reason_against(config.policy, core)) throw InputError(*reason);
   check_injections(config, core.architecture == cpu::Architecture::kX86);
+  if (config.interleave && core.architecture == cpu::Architecture::kX86) {
+    throw InputError("interleaved cores are AArch64's: how x86-64 shoots TLBs down takes turns");
+  }
   return core;
 }
 
@@ -144,6 +166,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       buddy(frame_of(PhysAddr(kPhysOffset)), cfg.memory_bytes >> kPageShift,
             LinearMap::boot_pages(cfg.policy.linear_map, early_tables(cfg.policy),
                                   cfg.memory_bytes >> kPageShift)),
+      interleaving(cfg.interleave ? std::make_unique<Interleaving>(machine) : nullptr),
       tables(*protection, protection_info, window_of(cfg.policy),
              {kernel.lazy_barriers, kernel.path.section, kernel.path.section_open,
               kernel.path.lazy_section, kernel.path.fault_section, kernel.path.fault_section_open},
@@ -163,6 +186,11 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   allocator =
       make_allocator(cfg.policy, {buddy, linear_map, tables, machine.memory(), *protection});
   linear_map.set_table_source(*allocator);
+  if (interleaving) {
+    tables.set_locks(interleaving->page_tables);
+    linear_map.set_locks(interleaving->locks);
+    if (KeyedPool* const pool = allocator->pool()) pool->set_locks(interleaving->locks);
+  }
   linear_map.set_observer(exposure);
   if (is_soft(protection_info, cfg.policy.protection.parameters)) {
     tables.set_soft_mode(soft.emplace(*protection, protection_info, exposure));
@@ -279,9 +307,25 @@ PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned lev
     mmu::Descriptor d{tables.read(core, entry)};
     if (!d.valid()) {
       if (!allocate) return PhysAddr(0);
-      d = table_descriptor(allocate_table(core, root, kind_of(root, at + 1)));
+      const std::uint64_t before = changes();
+      const Pfn added = allocate_table(core, root, kind_of(root, at + 1));
       core.execute(path().table);
-      const PageTableLock lock(tables, core, Target(table));  // pmd_install() and its like
+      // pmd_install() and its like: of the last level the lock is in the table, else there is one
+      // for all (page_table_lock).
+      const bool own = at == 2 && root != linear_map.root();
+      std::optional<PageTableLock> lock;
+      lock.emplace(tables, core, Target(table), own ? table : root);
+      d = table_descriptor(added);
+      if (changes() != before) {
+        const mmu::Descriptor now{tables.read(core, entry)};
+        if (now.valid()) {  // another core was first
+          lock.reset();
+          free_table(core, added);
+          if (!now.table_or_page()) return PhysAddr(0);
+          table = now.pfn();
+          continue;
+        }
+      }
       tables.set_table(core, entry, d, at);
     } else if (!d.table_or_page()) {
       return PhysAddr(0);  // a block where a table was looked for

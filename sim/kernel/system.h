@@ -16,6 +16,7 @@
 #include "sim/kernel/buddy.h"
 #include "sim/kernel/exposure.h"
 #include "sim/kernel/hugetlb.h"
+#include "sim/kernel/interleaving.h"
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/object/cred.h"
 #include "sim/kernel/object/trigger.h"
@@ -42,6 +43,8 @@ struct Config {
   // Timer interrupts a second of each core's clock (CONFIG_HZ). 0: none, and what RCU puts off is
   // done at the end of the call.
   unsigned hz = 0;
+  // Cores run at once, interleaved in simulated time. Else one operation after the other.
+  bool interleave = false;
   // Memory pressure after each so many operations of a workload, beside what it says; 0: none. A
   // touch is one operation, a call of a recording one or some.
   unsigned pressure_every = 0;
@@ -87,6 +90,7 @@ class System {
   const ProtectionInfo& protection_info;
   std::unique_ptr<Protection> protection;
   Buddy buddy;
+  std::unique_ptr<Interleaving> interleaving;  // null: cores take turns, one operation each
   PageTables tables;
   TlbFlush flush;
   LinearMap linear_map;
@@ -102,6 +106,12 @@ class System {
   Pfn zero_page;
   std::uint32_t last_anon_vma = 0;
   Pfn kernel_data;  // a page of ordinary kernel memory: a kernel stack's locals
+
+  Locks* locks() const { return interleaving ? &interleaving->locks : nullptr; }
+  // Has another core acted since `before`, which this gave?
+  std::uint64_t changes() const {
+    return interleaving ? interleaving->locks.interleaver().changes() : 0;
+  }
 
   const PathLengths& path() const { return profile.path; }
 

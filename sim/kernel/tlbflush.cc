@@ -53,7 +53,7 @@ TlbFlush::Flush TlbFlush::begin(cpu::Core& core, FlushSite site, const AddressSp
   }
   publish(core, site);
   if (options_.reach == Reach::kDomain) flush.cores = &space.ran_on;
-  if (options_.reach == Reach::kIpi) interrupted_.add(space.ran_on);
+  if (options_.reach == Reach::kIpi) noted(core).cores.add(space.ran_on);
   return flush;
 }
 
@@ -61,13 +61,13 @@ TlbFlush::Flush TlbFlush::begin_kernel(cpu::Core& core, FlushSite site) {
   const Flush flush = make(core, site);
   publish(core, site);
   if (options_.reach == Reach::kIpi) {
-    for (unsigned c = 0; c < core.machine().core_count(); ++c) interrupted_.add(c);
+    for (unsigned c = 0; c < core.machine().core_count(); ++c) noted(core).cores.add(c);
   }
   return flush;
 }
 
 void TlbFlush::issue(cpu::Core& core, const Flush& flush, TlbiKind kind, std::uint64_t operand) {
-  issued_ = true;
+  noted(core).issued = true;
   if (flush.fault == FaultAction::kNone) [[likely]]
     return execute(core, flush, kind, operand);
   const mmu::TlbiOp op{kind, flush.domain};
@@ -80,14 +80,14 @@ void TlbFlush::issue(cpu::Core& core, const Flush& flush, TlbiKind kind, std::ui
 
 void TlbFlush::execute(cpu::Core& core, const Flush& flush, TlbiKind kind, std::uint64_t operand) {
   if (options_.reach == Reach::kIpi) {
-    noted_.push_back({kind, operand});
+    noted(core).operations.push_back({kind, operand});
   } else {
     core.tlbi({kind, flush.domain}, operand, flush.cores);
   }
 }
 
 void TlbFlush::sync(cpu::Core& core, const Flush& flush) {
-  if (std::exchange(issued_, false)) see(core, flush.site, FlushMoment::kOutstanding);
+  if (std::exchange(noted(core).issued, false)) see(core, flush.site, FlushMoment::kOutstanding);
   if (options_.reach == Reach::kIpi) return interrupt(core);
   if (flush.domain == Domain::kLocal) return wait(core, flush.site, &cpu::Core::dsb_nsh);
   wait(core, flush.site, &cpu::Core::dsb_ish);
@@ -98,16 +98,23 @@ void TlbFlush::sync(cpu::Core& core, const Flush& flush) {
 
 // on_each_cpu_mask()
 void TlbFlush::interrupt(cpu::Core& core) {
+  const Noted flush = std::exchange(noted(core), {});
   const auto execute = [&](cpu::Core& on) {
-    for (const Operation& op : noted_) on.tlbi({op.kind, Domain::kLocal}, op.operand);
+    for (const Operation& op : flush.operations) on.tlbi({op.kind, Domain::kLocal}, op.operand);
     on.dsb_nsh();
   };
   execute(core);
-  interrupted_.for_each([&](unsigned other) {
-    if (other != core.id()) core.send_ipi(other, execute);
+  flush.cores.for_each([&](unsigned other) {
+    if (other == core.id()) return;
+    core.send_ipi(other, execute);
   });
-  noted_.clear();
-  interrupted_.clear();
+  if (!core.machine().interleaved()) return;
+  // It waits for all of them. Who idles has been woken by it.
+  flush.cores.for_each([&](unsigned other) {
+    cpu::Core& on = core.machine().core(other);
+    on.wait_until(core.time());
+    core.wait_until(on.time());
+  });
 }
 
 void TlbFlush::mm(cpu::Core& core, FlushSite site, AddressSpace& space) {

@@ -121,10 +121,19 @@ class TlbFlush {
     if (watcher_) watcher_(core, site, moment);
   }
 
-  // Of reach ipi: what the cores that are interrupted will execute.
-  std::vector<Operation> noted_;
-  cpu::CoreSet interrupted_;
-  bool issued_ = false;  // something since the last sync()
+  // By the core that flushes: whether it has issued something since its last sync(); and of reach
+  // ipi, what will be executed, and where.
+  struct Noted {
+    std::vector<Operation> operations;
+    cpu::CoreSet cores;
+    bool issued = false;
+  };
+  Noted& noted(const cpu::Core& core) {
+    if (noted_.size() <= core.id()) noted_.resize(core.id() + 1);
+    return noted_[core.id()];
+  }
+
+  std::vector<Noted> noted_;
   FlushOptions options_;
   Taps& taps_;
   FlushWatcher watcher_;

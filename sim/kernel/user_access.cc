@@ -29,24 +29,42 @@ void UserAccess::begin(Task& t, cpu::Core& core) {
   }
 }
 
-FaultResult UserAccess::fault(Task& t, std::uint64_t address, poe::AccessKind kind,
+FaultResult UserAccess::fault(Task& t, std::uint64_t address, poe::AccessKind kind, From from,
                               cpu::Core& core) {
   system_.used(core, Trigger::kPageFault);
-  const FaultResult result = t.mm->handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
-                                                kind == poe::AccessKind::kExecute, core);
+  const FaultResult result = locked_fault(*t.mm, address, kind, from, core);
   clock_.softirq(core);
   return result;
+}
+
+// do_page_fault(): a program's fault tries the VMA's lock, one of the kernel takes mmap_lock. Where
+// the stack has to grow, mmap_lock is taken to write (lock_mm_and_find_vma()).
+FaultResult UserAccess::locked_fault(Mm& mm, std::uint64_t address, poe::AccessKind kind, From from,
+                                     cpu::Core& core) {
+  const auto handle = [&] {
+    return mm.handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
+                           kind == poe::AccessKind::kExecute, core);
+  };
+  if (mm.locks.off()) return handle();
+  if (!mm.grows_at(address)) {
+    const MmLocks::Fault lock(mm.locks, address, from == From::kProgram, core);
+    if (!mm.grows_at(address)) return handle();  // it may have been unmapped meanwhile
+  }
+  const MmLocks::Write lock(mm.locks, core);
+  mm.locks.start_write(0, kUserEnd, core);
+  return handle();
 }
 
 bool UserAccess::by_program(Task& t, std::uint64_t address, poe::AccessKind kind) {
   cpu::Core& core = scheduler_.run_on(t);
   begin(t, core);
   core.pass(kInstructions);
+  core.turn();
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (!core.user_access(VirtAddr(address), kind)) return true;
     const Because because(core, Cause::kFault);
     enter_kernel(core, system_.machine.profile(), system_.taps.injector);
-    const FaultResult result = fault(t, address, kind, core);
+    const FaultResult result = fault(t, address, kind, From::kProgram, core);
     leave_kernel(core);
     if (result == FaultResult::kSegv) break;
   }
@@ -61,7 +79,7 @@ bool UserAccess::in_call(Task& t, std::uint64_t address, poe::AccessKind kind, c
     core.take_exception();
     const std::uint64_t saved = system_.protection->exception_entry(core);
     if (system_.taps.observer != nullptr) system_.taps.observer->handling(core);
-    const FaultResult result = fault(t, address, kind, core);
+    const FaultResult result = fault(t, address, kind, From::kCall, core);
     system_.protection->exception_return(core, saved);
     core.eret(1);
     if (result == FaultResult::kSegv) break;

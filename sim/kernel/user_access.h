@@ -33,7 +33,11 @@ class UserAccess {
   std::uint64_t segv_count() const { return segv_; }
 
  private:
-  FaultResult fault(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core);
+  enum class From : std::uint8_t { kProgram, kCall };
+  FaultResult fault(Task& t, std::uint64_t address, poe::AccessKind kind, From from,
+                    cpu::Core& core);
+  FaultResult locked_fault(Mm& mm, std::uint64_t address, poe::AccessKind kind, From from,
+                           cpu::Core& core);
 
   System& system_;
   Scheduler& scheduler_;

@@ -1,6 +1,7 @@
 #include "sim/kernel/vmalloc.h"
 
 #include <bit>
+#include <utility>
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
@@ -161,12 +162,16 @@ void Vmalloc::unmap_aliases(cpu::Core& core) {
 }
 
 void Vmalloc::purge(cpu::Core& core) {
+  const Holding mutex(system_.locks(), purge_lock_, core);
   if (waiting_.empty()) return;
   const Because because(core, Cause::kVmPurge);
-  const auto& [last, last_bytes] = *waiting_.rbegin();
-  system_.flush.kernel_range(core, FlushSite::kVmallocPurge, VirtAddr(waiting_.begin()->first),
+  // What other cores free during the flush is not part of it.
+  const std::map<std::uint64_t, std::uint64_t> purged = std::exchange(waiting_, {});
+  waiting_pages_ = 0;
+  const auto& [last, last_bytes] = *purged.rbegin();
+  system_.flush.kernel_range(core, FlushSite::kVmallocPurge, VirtAddr(purged.begin()->first),
                              VirtAddr(last + last_bytes));
-  for (const auto& [va, bytes] : waiting_) {
+  for (const auto& [va, bytes] : purged) {
     auto it = free_.emplace(va, bytes).first;
     if (const auto next = std::next(it);
         next != free_.end() && it->first + it->second == next->first) {
@@ -181,8 +186,6 @@ void Vmalloc::purge(cpu::Core& core) {
       }
     }
   }
-  waiting_.clear();
-  waiting_pages_ = 0;
 }
 
 // Half of what an allocation and its free do with each page; which half is longer is not measured.

@@ -61,6 +61,7 @@ class Vmalloc {
   bool defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);
 
   System& system_;
+  SleepingLock purge_lock_{LockKind::kVmalloc};
   std::map<std::uint64_t, std::uint64_t> free_;     // start -> bytes
   std::map<std::uint64_t, Area> areas_;             // start
   std::map<std::uint64_t, std::uint64_t> waiting_;  // start -> bytes

@@ -11,6 +11,7 @@
 #include "sim/kernel/cause.h"
 #include "sim/kernel/kernel_data.h"
 #include "sim/kernel/linear_map.h"
+#include "sim/kernel/lock.h"
 #include "sim/kernel/object/cred.h"
 #include "sim/kernel/pgalloc/allocator.h"
 #include "sim/report/event_labels.h"
@@ -95,6 +96,23 @@ class List {
         row(label, number("allocator", name));
       }
     }
+  }
+  // Where cores were interleaved.
+  void locks() {
+    section("Waits at locks of cores that run at once");
+    for (const std::string what : {"waits", "wait_cycles"}) {
+      for (const std::string_view lock : kernel::kLockNames) {
+        const std::string name(lock);
+        row(fmt::format("{}, {}", name, what == "waits" ? "waits" : "cycles"),
+            [name, what](const ordered_json& part) -> Reading {
+              const auto it = part.find("interleaved");
+              if (it == part.end()) return {0, {""}};
+              return {(*it)["locks"][name][what].get<std::uint64_t>(),
+                      {fmt::format("/interleaved/locks/{}/{}", name, what)}};
+            });
+      }
+    }
+    row("cycles from begin to end", number("interleaved", "cycles"));
   }
   // Bytes on average over the time of all cores, and windows.
   void exposure() {
@@ -197,6 +215,7 @@ std::vector<Quantity> quantities(const std::vector<const ordered_json*>& parts, 
   list.statistics("credentials", kernel::kCredStatistics);
   list.section("The kernel's own data in the TLBs");
   list.statistics("kernel_data", kernel::kKernelDataStatistics);
+  list.locks();
   list.exposure();
   return list.take();
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "sim/base/json_text.h"
@@ -142,6 +143,43 @@ ordered_json violations_json(const kernel::ProtectionStatistics& s) {
   return out;
 }
 
+// Bytes that could have been written, on average over `millicycles`.
+ordered_json bytes_json(const kernel::ExposureAmounts& amounts, std::uint64_t millicycles) {
+  ordered_json out = ordered_json::array();
+  for (const auto* sums : {&amounts.at_rest, &amounts.in_windows}) {
+    for (const kernel::ByteMillicycles amount : *sums) {
+      out.push_back(static_cast<std::uint64_t>(amount / std::max<std::uint64_t>(millicycles, 1)));
+    }
+  }
+  return out;
+}
+
+ordered_json series_json(const kernel::ExposureSeries& series, std::uint64_t millicycles) {
+  ordered_json parts = ordered_json::array(), cores = ordered_json::array();
+  for (const auto& part : series.parts()) {
+    parts.push_back(bytes_json(part, series.part_millicycles()));
+  }
+  for (const auto& core : series.cores()) cores.push_back(bytes_json(core, millicycles));
+  return {{"part_cycles", series.part_millicycles() / 1000}, {"parts", parts}, {"cores", cores}};
+}
+
+ordered_json interleaved_json(const workload::PhaseResult::Interleaved& i) {
+  ordered_json locks;
+  for (std::size_t kind = 0; kind < kernel::kLockKinds; ++kind) {
+    const kernel::LockWaits& w = i.waits[kind];
+    locks[std::string(kernel::kLockNames[kind])] = {{"taken", w.taken},
+                                                    {"waits", w.waits},
+                                                    {"slept", w.slept},
+                                                    {"wait_cycles", w.millicycles / 1000},
+                                                    {"longest_wait_cycles", w.longest / 1000}};
+  }
+  ordered_json out = {{"cycles", i.millicycles / 1000}, {"locks", locks}};
+  if (!i.exposure.cores().empty()) {  // of one phase
+    out["exposure"] = series_json(i.exposure, i.millicycles);
+  }
+  return out;
+}
+
 // One phase, or the sum of all.
 ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& counters) {
   ordered_json out = {
@@ -157,6 +195,7 @@ ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& 
         {"stale_tables", phase.audit.stale_tables},
         {"bbm_violations", phase.audit.bbm_violations}}}};
   if (phase.creds) out["credentials"] = statistics_json(*phase.creds, kernel::kCredStatistics);
+  if (phase.interleaved) out["interleaved"] = interleaved_json(*phase.interleaved);
   if (phase.kernel_data) {
     out["kernel_data"] = statistics_json(*phase.kernel_data, kernel::kKernelDataStatistics);
   }
@@ -249,6 +288,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   if (system.machine.profile().architecture == cpu::Architecture::kX86) {
     out["configuration"]["architecture"] = "x86-64";
   }
+  if (config.interleave) out["configuration"]["interleave"] = true;
   if (config.pressure_every != 0) {
     out["configuration"]["pressure_every"] = config.pressure_every;
   }
@@ -280,6 +320,11 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
     if (phase.kernel_data) {
       if (!total.kernel_data) total.kernel_data.emplace();
       append(*total.kernel_data, *phase.kernel_data, kernel::kKernelDataStatistics);
+    }
+    if (phase.interleaved) {
+      if (!total.interleaved) total.interleaved.emplace();
+      total.interleaved->millicycles += phase.interleaved->millicycles;
+      kernel::append_waits(total.interleaved->waits, phase.interleaved->waits);
     }
     total.audit.checked += phase.audit.checked;
     total.audit.stale_leaves += phase.audit.stale_leaves;

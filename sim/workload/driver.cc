@@ -55,7 +55,7 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
     if (kernel_.data() != nullptr) result.kernel_data = kernel_.data()->statistics();
     system.exposure.forget_largest();
     const kernel::ExposureSums exposure = system.exposure.sums();
-    run_steps(phase.steps, workload);
+    run_phase(phase.steps, workload, result);
     std::vector<cpu::Counters> before_wait;
     for (std::size_t c = 0; c < system.machine.core_count(); ++c) {
       before_wait.push_back(system.machine.core(c).counters());
@@ -88,6 +88,41 @@ std::vector<PhaseResult> Driver::run(const Workload& workload) {
   return results;
 }
 
+void Driver::run_phase(const std::vector<Step>& steps, const Workload& workload,
+                       PhaseResult& result) {
+  kernel::System& system = kernel_.system();
+  if (!system.interleaving) return run_steps(steps, workload);
+  kernel::Locks& locks = system.interleaving->locks;
+  locks.interleaver().meet();
+  locks.forget_longest();
+  const std::uint64_t since = system.machine.core(0).time();
+  system.exposure.begin_series();
+  const kernel::AllLockWaits before = locks.waits();
+  interleaved_.emplace(kernel_, [&](const Operation& op) { execute(op, workload); });
+  run_steps(steps, workload);
+  interleaved_->finish();
+  interleaved_.reset();
+  system.exposure.sums();  // up to here
+  result.interleaved = {system.machine.core(0).time() - since,
+                        kernel::waits_since(before, locks.waits()), system.exposure.series()};
+}
+
+void Driver::execute(const Operation& op, const Workload& workload) {
+  try {
+    execution_.execute(op);
+    ++done_;
+    const unsigned pressure_every = kernel_.system().config.pressure_every;
+    if (pressure_every != 0 && done_ % pressure_every == 0) kernel_.memory().pressure();
+  } catch (const InputError& e) {
+    throw InputError(fmt::format("{}:{}: {}", workload.source, op.line, e.what()));
+  }
+  if (audit_each_ && !interleaved_) {  // there others are in the middle of something
+    const kernel::AuditResult audit = kernel_.audit();
+    stale_ += audit.stale_leaves + audit.stale_tables;
+  }
+  execution_.advance(1);
+}
+
 void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload) {
   for (const Step& step : steps) {
     for (std::uint64_t i = 0; i < step.repeat; ++i) {
@@ -95,21 +130,11 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
         run_steps(step.body, workload);
         continue;
       }
-      try {
-        execution_.execute(step.op);
-        ++done_;
-        const unsigned pressure_every = kernel_.system().config.pressure_every;
-        if (pressure_every != 0 && done_ % pressure_every == 0) {
-          kernel_.memory().pressure();
-        }
-      } catch (const InputError& e) {
-        throw InputError(fmt::format("{}:{}: {}", workload.source, step.op.line, e.what()));
+      if (interleaved_) {
+        interleaved_->add(step.op);
+      } else {
+        execute(step.op, workload);
       }
-      if (audit_each_) {
-        const kernel::AuditResult audit = kernel_.audit();
-        stale_ += audit.stale_leaves + audit.stale_tables;
-      }
-      execution_.advance(1);
     }
   }
 }

@@ -9,6 +9,7 @@
 
 #include "sim/kernel/kernel.h"
 #include "sim/workload/execution.h"
+#include "sim/workload/interleaved.h"
 
 namespace kpksim::workload {
 
@@ -27,6 +28,13 @@ struct PhaseResult {
   std::uint64_t rcu_before = 0, rcu_added = 0, rcu_after = 0;
   std::size_t tasks_before = 0, tasks_after = 0;  // that have not exited
   kernel::AuditResult audit;
+  // Where cores are interleaved.
+  struct Interleaved {
+    std::uint64_t millicycles = 0;  // from the phase's beginning to its end
+    kernel::AllLockWaits waits{};
+    kernel::ExposureSeries exposure;
+  };
+  std::optional<Interleaved> interleaved;
 };
 
 // How often a program gets to run for an operation: once, or before each access of a touch.
@@ -60,7 +68,9 @@ class Driver {
   std::optional<VirtAddr> place_of(const Operation& op) const { return execution_.place_of(op); }
 
  private:
+  void run_phase(const std::vector<Step>& steps, const Workload& workload, PhaseResult& result);
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
+  void execute(const Operation& op, const Workload& workload);
 
   kernel::Kernel& kernel_;
   Execution execution_;
@@ -69,6 +79,7 @@ class Driver {
   std::uint64_t stale_ = 0;
   std::uint64_t done_ = 0;  // operations
   bool audit_each_ = false;
+  std::optional<InterleavedRun> interleaved_;
 };
 
 }  // namespace kpksim::workload

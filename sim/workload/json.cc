@@ -107,6 +107,7 @@ class Reader {
     workload.source = path_;
     workload.program = program(root);
     workload.kernel_data = kernel_data(root);
+    workload.interleave = root.value("interleave", false);
     std::vector<std::pair<std::string, std::uint64_t>> regions;
     for (const auto& [name, segment] : kSegments) {
       const std::uint64_t size = segment_of(workload.program, {}, segment).length;

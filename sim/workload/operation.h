@@ -156,6 +156,7 @@ struct Workload {
   std::string source;  // file it was read from
   std::vector<Phase> phases;
   std::optional<kernel::KernelDataSettings> kernel_data;  // not given: no such accesses
+  bool interleave = false;                                // it asks for cores that run at once
   kernel::ProgramImage program;                           // what spawn and exec load
   std::vector<kernel::MappedProgram> images;              // or what single execs load instead
   std::vector<std::pair<RegionId, Segment>> segments;     // regions that are parts of it

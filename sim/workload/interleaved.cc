@@ -1,0 +1,112 @@
+#include "sim/workload/interleaved.h"
+
+#include <algorithm>
+
+namespace kpksim::workload {
+namespace {
+
+// The page-table helpers keep in one place what the activity that runs has open.
+class OpenWindows final : public cpu::Interleaver::Kept {
+ public:
+  explicit OpenWindows(kernel::PageTables& tables) : tables_(tables) {}
+  void exchange() override { tables_.exchange(kept_); }
+
+ private:
+  kernel::PageTables& tables_;
+  kernel::PageTables::Activity kept_;
+};
+
+}  // namespace
+
+void InterleavedRun::add(const Operation& op) {
+  if (OperationOrder::alone(op)) {
+    finish();
+    execute_(op);
+    return;
+  }
+  if (!order_) order_.emplace();
+  order_->add(op);
+}
+
+void InterleavedRun::finish() {
+  if (!order_) return;
+  kernel::System& system = kernel_.system();
+  ready_at_.assign(order_->size(), 0);
+  for (Number n = 0; n < order_->size(); ++n) {
+    if (order_->ready(n)) make_ready(n, 0);
+  }
+  interleaver_.run({[this](unsigned core) { return next(core); },
+                    [&] { return std::make_unique<OpenWindows>(system.tables); },
+                    [&](unsigned core) { system.exposure.runs(core); }});
+  order_.reset();
+}
+
+// Of a task that is not there the operation says so, wherever.
+unsigned InterleavedRun::core_of(const Operation& op) {
+  if (OperationOrder::of_kernel(op)) return 0;
+  if (op.kind == OpKind::kSpawn) return kernel_.reserve_cpu(op.task);
+  return kernel_.alive(op.task) ? kernel_.cpu_of(op.task) : 0;
+}
+
+void InterleavedRun::make_ready(Number n, std::uint64_t time) {
+  const unsigned core = core_of(order_->operation(n));
+  const bool idles = interleaver_.idles(core);
+  ready_[core].insert(n);
+  ready_at_[n] = std::max(ready_at_[n], time);
+  if (idles) return interleaver_.call(core, ready_at_[n]);
+  for (unsigned other = 0; other < ready_.size(); ++other) {
+    if (interleaver_.idles(other)) return interleaver_.call(other, ready_at_[n]);
+  }
+}
+
+// What could begin now comes in the workload's order, else what can begin first.
+std::optional<InterleavedRun::Number> InterleavedRun::choose(unsigned core) const {
+  const std::uint64_t now = kernel_.system().machine.core(core).time();
+  std::optional<Number> best;
+  for (const Number n : ready_[core]) {
+    if (ready_at_[n] <= now) return n;
+    if (!best || ready_at_[n] < ready_at_[*best]) best = n;
+  }
+  return best;
+}
+
+std::optional<InterleavedRun::Number> InterleavedRun::pull(unsigned core) {
+  std::set<Number>* most = nullptr;
+  for (unsigned other = 0; other < ready_.size(); ++other) {
+    if (interleaver_.idles(other)) continue;  // it is about to do them itself
+    if (most == nullptr || ready_[other].size() > most->size()) most = &ready_[other];
+  }
+  if (most == nullptr) return std::nullopt;
+  for (const Number n : *most) {
+    const Operation& op = order_->operation(n);
+    if (op.kind == OpKind::kSpawn || OperationOrder::of_kernel(op) || !kernel_.alive(op.task)) {
+      continue;
+    }
+    kernel_.pull(op.task, core);
+    most->erase(n);
+    return n;
+  }
+  return std::nullopt;
+}
+
+std::function<void()> InterleavedRun::next(unsigned core) {
+  std::optional<Number> n = choose(core);
+  if (n) {
+    ready_[core].erase(*n);
+  } else {
+    n = pull(core);
+  }
+  if (!n) return {};
+  kernel_.system().machine.core(core).wait_until(ready_at_[*n]);
+  return [this, n = *n, core] { run(n, core); };
+}
+
+void InterleavedRun::run(Number n, unsigned core) {
+  execute_(order_->operation(n));
+  cpu::Core& on = kernel_.system().machine.core(core);
+  on.turn();
+  const std::uint64_t time = on.time();
+  order_->ended(n, [&](Number later) { make_ready(later, time); });
+}
+
+}  // namespace kpksim::workload

@@ -1,0 +1,323 @@
+// Claims about cores that run at once (docs/interleaving.md).
+
+#include "sim/workload/interleaved.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "sim/base/error.h"
+#include "sim/workload/driver.h"
+#include "sim/workload/json.h"
+#include "tests/kernel/fixture.h"
+#include "tests/workload/programs.h"
+
+namespace kpksim::workload {
+namespace {
+
+using cpu::Event;
+using kernel::Granularity;
+using kernel::LockKind;
+
+kernel::Config interleaved(const std::string& protection, bool batching,
+                           const std::string& allocator, Granularity map, unsigned cores) {
+  kernel::Config config = kernel::config(protection, batching, allocator, map, cores);
+  config.interleave = true;
+  return config;
+}
+
+struct Outcome {
+  std::vector<PhaseResult> phases;
+  cpu::Counters counters;
+  kernel::AllLockWaits waits{};
+  std::uint64_t stale = 0, refills = 0;
+
+  const kernel::LockWaits& of(LockKind kind) const { return waits[static_cast<std::size_t>(kind)]; }
+};
+
+Outcome run(const Workload& workload, const kernel::Config& config) {
+  kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(), config);
+  Outcome out;
+  out.phases = Driver(kernel).run(workload);
+  for (const PhaseResult& phase : out.phases) {
+    for (const cpu::Counters& core : phase.cores) out.counters += core;
+    if (phase.interleaved) kernel::append_waits(out.waits, phase.interleaved->waits);
+    out.stale += phase.audit.stale_leaves + phase.audit.stale_tables + phase.audit.bbm_violations;
+    out.refills += phase.allocator.own_value("refills_order_9");
+  }
+  return out;
+}
+
+Workload of_text(const std::string& text) {
+  const std::string path =
+      testing::TempDir() + "/kpksim-interleaved-" + std::to_string(::getpid()) + ".json";
+  std::ofstream(path) << text;
+  const Workload workload = read_json_workload(path);
+  std::filesystem::remove(path);
+  return workload;
+}
+
+Workload shipped(const std::string& name) {
+  return read_json_workload(kpksim::test::source_path("workloads/" + name + ".json"));
+}
+
+// All that phases count, of each core by itself, and what only interleaved ones have.
+bool same(const Outcome& a, const Outcome& b, bool times) {
+  if (a.phases.size() != b.phases.size()) return false;
+  for (std::size_t i = 0; i < a.phases.size(); ++i) {
+    const PhaseResult &p = a.phases[i], &q = b.phases[i];
+    for (std::size_t c = 0; c < p.cores.size(); ++c) {
+      if (p.cores[c].count != q.cores[c].count) return false;
+      if (p.cores[c].millicycles != q.cores[c].millicycles) return false;
+    }
+    if (p.exposure.at_rest != q.exposure.at_rest) return false;
+    if (p.exposure.in_windows != q.exposure.in_windows) return false;
+    if (!times) continue;
+    if (p.interleaved->millicycles != q.interleaved->millicycles) return false;
+    for (std::size_t k = 0; k < kernel::kLockKinds; ++k) {
+      if (p.interleaved->waits[k].millicycles != q.interleaved->waits[k].millicycles) return false;
+    }
+  }
+  return true;
+}
+
+class OneCore : public testing::TestWithParam<std::string> {};
+
+TEST_P(OneCore, DoesTheSameInterleavedAsWhereOperationsTakeTurns) {
+  const Workload workload = shipped(GetParam());
+  for (const char* allocator : {"per-page", "pba"}) {
+    const auto map = allocator == std::string("pba") ? Granularity::kBlock : Granularity::kPte;
+    kernel::Config config = kernel::config("kpkeys-poe", true, allocator, map);
+    config.memory_bytes = 8ull << 30;
+    const Outcome turns = run(workload, config);
+    config.interleave = true;
+    const Outcome at_once = run(workload, config);
+    EXPECT_TRUE(same(turns, at_once, false)) << allocator;
+    for (const kernel::LockWaits& w : at_once.waits) EXPECT_EQ(w.waits, 0u);
+    EXPECT_GT(at_once.of(LockKind::kPageTable).taken, 0u);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Interleaved, OneCore,
+                         testing::Values("mixed", "fork-exec-server", "thread-churn", "thp",
+                                         "page-cache-mapping", "pressure"),
+                         [](const auto& param) {
+                           std::string name = param.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+// Core 0 has a window open for a table from its first store to its last; meanwhile core 1 stores to
+// the same table, and is refused: the window is core 0's alone.
+TEST(Interleaved, AWindowOnOneCoreOverlapsAStoreOnAnother) {
+  kernel::Kernel k(kernel::core_profile(), kernel::kernel_profile(),
+                   interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 2));
+  k.spawn(1);
+  kernel::System& system = k.system();
+  const Pfn table = k.root_of(1);
+  const VirtAddr va = kernel::linear_va(address_of(table) + 8 * 100);
+  std::uint64_t opened = 0, closed = 0, stored = 0;
+  std::vector<bool> refused;
+  cpu::Interleaver& interleaver = system.interleaving->locks.interleaver();
+  std::vector<std::function<void()>> jobs(2);
+  jobs[0] = [&] {
+    cpu::Core& core = system.machine.core(0);
+    const kernel::Window window(system.tables, core, table);
+    opened = core.time();
+    for (int i = 0; i < 10; ++i) {
+      core.execute(1000);
+      core.turn();
+      refused.push_back(static_cast<bool>(core.store64(va, 0)));
+    }
+    closed = core.time();
+  };
+  jobs[1] = [&] {
+    cpu::Core& core = system.machine.core(1);
+    core.continue_at(1);
+    core.execute(3000);
+    core.turn();
+    stored = core.time();
+    refused.push_back(static_cast<bool>(core.store64(va, 0)));
+  };
+  struct Kept final : cpu::Interleaver::Kept {
+    explicit Kept(kernel::PageTables& t) : tables(t) {}
+    void exchange() override { tables.exchange(kept); }
+    kernel::PageTables& tables;
+    kernel::PageTables::Activity kept;
+  };
+  interleaver.run({[&](unsigned core) { return std::exchange(jobs[core], {}); },
+                   [&] { return std::make_unique<Kept>(system.tables); }, [](unsigned) {}});
+  EXPECT_LT(opened, stored);
+  EXPECT_LT(stored, closed);
+  ASSERT_EQ(refused.size(), 11u);
+  EXPECT_EQ(std::count(refused.begin(), refused.end(), true), 1);
+  EXPECT_FALSE(refused.front() || refused.back()) << "core 1's store did not come in between";
+}
+
+TEST(Interleaved, SeveralTasksThatFindPbasReserveReachedAllRefill) {
+  const Workload workload = shipped("pba-refill-race");
+  kernel::Config config = interleaved("kpkeys-poe", true, "pba", Granularity::kBlock, 16);
+  config.memory_bytes = 8ull << 30;
+  const Outcome at_once = run(workload, config);
+  config.interleave = false;
+  Workload turns = workload;
+  turns.interleave = false;
+  const Outcome one_by_one = run(turns, config);
+  EXPECT_GT(at_once.refills, one_by_one.refills + 4);
+  EXPECT_GT(at_once.of(LockKind::kAllocator).waits, 4u);
+  EXPECT_EQ(at_once.stale, 0u);
+}
+
+// Four threads of one process unmap and map, each its own region: they wait for mmap_lock; faults
+// alone do not.
+Workload threads(bool calls) {
+  std::string ops;
+  for (const char* t : {"a", "b", "c", "d"}) {
+    const std::string task = std::string("\"task\":\"") + t + "\"", region = std::string(t) + "r";
+    const std::string where = task + ",\"region\":\"" + region + "\"";
+    if (calls) {
+      ops += R"({"repeat":50,"ops":[{"op":"mprotect",)" + where +
+             R"(,"prot":"r"},{"op":"mprotect",)" + where + R"(,"prot":"rw"}]},)";
+    } else {
+      ops += R"({"op":"touch",)" + where + R"(,"access":"write"},)";
+    }
+  }
+  ops.pop_back();
+  std::string start = R"({"op":"spawn","task":"a"})";
+  for (const char* t : {"b", "c", "d"}) {
+    start += std::string(R"(,{"op":"clone","task":"a","child":")") + t + "\"}";
+  }
+  for (const char* t : {"a", "b", "c", "d"}) {
+    start += std::string(R"(,{"op":"mmap","task":"a","region":")") + t +
+             R"(r","size":"4M","prot":"rw","huge":"never"})";
+    // Neighbours that are alike are one VMA, whose lock all would wait for.
+    start += std::string(R"(,{"op":"mmap","task":"a","region":"gap)") + t +
+             R"(","size":"64K","prot":"r"})";
+  }
+  return of_text(R"({"name":"t","phases":[{"name":"start","ops":[)" + start +
+                 R"(]},{"name":"all","ops":[)" + ops + "]}]}");
+}
+
+TEST(Interleaved, CallsThatChangeAnAddressSpaceWaitForItsLock_FaultsInOtherVmasDoNot) {
+  const kernel::Config config = interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 4);
+  const Outcome calls = run(threads(true), config), faults = run(threads(false), config);
+  EXPECT_GT(calls.of(LockKind::kMmap).waits, 50u);
+  EXPECT_EQ(faults.of(LockKind::kMmap).waits, 0u);
+  EXPECT_GT(faults.of(LockKind::kVma).taken, 4000u);
+  EXPECT_EQ(calls.stale + faults.stale, 0u);
+}
+
+// dup_mmap() write-locks each VMA: it waits for faults in them, and new ones wait for it.
+TEST(Interleaved, AForkWaitsForFaultsInItsVmas_AndFaultsForTheFork) {
+  Workload workload = threads(false);
+  std::vector<Step>& steps = workload.phases[1].steps;
+  for (TaskId child = 100; child < 110; ++child) {
+    for (const OpKind kind : {OpKind::kFork, OpKind::kExit, OpKind::kWait}) {
+      Operation op;
+      op.kind = kind;
+      op.task = kind == OpKind::kExit ? child : workload.task_names.at("a");
+      op.child = kind == OpKind::kExit ? 0 : child;
+      steps.push_back({op, 1, {}});
+    }
+  }
+  std::erase_if(steps, [&](const Step& s) {
+    return s.op.kind == OpKind::kTouch && s.op.task == workload.task_names.at("a");
+  });
+  const Outcome out =
+      run(workload, interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 4));
+  EXPECT_GT(out.of(LockKind::kVma).waits, 0u);
+  EXPECT_GT(out.of(LockKind::kMmap).waits, 0u);
+  EXPECT_EQ(out.stale, 0u);
+}
+
+TEST(Interleaved, TheSameBytesAgain_WhateverOtherThreadsOfTheHostDo) {
+  const Workload workload = threads(false);
+  const kernel::Config config = interleaved("kpkeys-poe", false, "per-page", Granularity::kPte, 4);
+  std::vector<Outcome> outcomes(4);
+  std::vector<std::thread> host;
+  for (Outcome& out : outcomes) host.emplace_back([&] { out = run(workload, config); });
+  for (std::thread& t : host) t.join();
+  for (const Outcome& out : outcomes) EXPECT_TRUE(same(outcomes[0], out, true));
+}
+
+// Processes of eight cores; the first unmaps again and again, and the others too, or only compute.
+Workload unmapping(bool all) {
+  std::string start, ops;
+  for (const char* t : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+    const std::string task = std::string(R"("task":")") + t + "\"";
+    start += std::string(start.empty() ? "" : ",") + R"({"op":"spawn",)" + task + "}";
+    const std::string region = task + R"(,"region":"r)" + t + "\"";
+    ops += std::string(ops.empty() ? "" : ",");
+    if (all || *t == 'a') {
+      ops += R"({"repeat":100,"ops":[{"op":"mmap",)" + region + R"(,"size":")" +
+             std::to_string(8 + 4 * (*t - 'a')) + R"(K","prot":"rw"},)" + R"({"op":"touch",)" +
+             region + R"(,"access":"write"},{"op":"munmap",)" + region + "}]}";
+    } else {
+      ops += R"({"repeat":100,"ops":[{"op":"touch",)" + task +
+             R"(,"region":"@data","access":"read"}]})";
+    }
+  }
+  return of_text(R"({"name":"t","phases":[{"name":"start","ops":[)" + start +
+                 R"(]},{"name":"all","ops":[)" + ops + "]}]}");
+}
+
+TEST(Interleaved, ADsbFindsRivalsWhereOtherCoresWaitAtThatMoment) {
+  kernel::Config config = interleaved("none", false, "buddy", Granularity::kPte, 8);
+  const auto rivals = [&](const Workload& w) {
+    const Outcome out = run(w, config);
+    std::uint64_t n = 0;
+    for (const cpu::Counters& core : out.phases[1].cores) {
+      n += core.total(Event::kDvmRival);
+    }
+    return n;
+  };
+  EXPECT_EQ(rivals(unmapping(false)), 0u);
+  EXPECT_GT(rivals(unmapping(true)), 0u);
+}
+
+TEST(Interleaved, WhatExposureIsOverTimeAddsUpToWhatItIsInAll) {
+  const Outcome out =
+      run(threads(false), interleaved("none", false, "buddy", Granularity::kPte, 4));
+  for (const PhaseResult& phase : out.phases) {
+    ASSERT_TRUE(phase.interleaved);
+    kernel::ExposureAmounts parts, cores;
+    for (const auto& part : phase.interleaved->exposure.parts()) parts += part;
+    for (const auto& core : phase.interleaved->exposure.cores()) cores += core;
+    for (std::size_t i = 0; i < kernel::kTableOwners; ++i) {
+      const auto all = static_cast<double>(phase.exposure.at_rest[i]);
+      EXPECT_NEAR(static_cast<double>(parts.at_rest[i]), all, all * 1e-6);
+      EXPECT_NEAR(static_cast<double>(cores.at_rest[i]), all, all * 1e-6);
+    }
+    EXPECT_LE(phase.interleaved->exposure.parts().size(), kernel::ExposureSeries::kParts);
+  }
+}
+
+TEST(Interleaved, WhatCannotRunSoIsRefused) {
+  kernel::Config config = interleaved("kpkeys-poe:cred=on", true, "pba", Granularity::kBlock, 2);
+  config.policy = kernel::parse_policy("kpkeys-poe:cred=on+lazy,pba,block");
+  EXPECT_THROW(kernel::check(config), InputError);
+  config.policy = kernel::parse_policy("unmap-leaf+lock,per-page,pte");
+  EXPECT_THROW(kernel::check(config), InputError);
+  config = interleaved("none", false, "buddy", Granularity::kPte, 2);
+  EXPECT_THROW(kernel::Kernel(kernel::x86_core_profile(), kernel::kernel_profile(), config),
+               InputError);
+}
+
+TEST(Interleaved, AnErrorOfOneCoreEndsAllAndSaysWhere) {
+  Workload workload = threads(false);
+  workload.phases[1].steps[2].op.length = 64ull << 20;  // beyond the region
+  workload.phases[1].steps[2].op.line = 77;
+  try {
+    run(workload, interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 4));
+    FAIL() << "not refused";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find(":77:"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace kpksim::workload
