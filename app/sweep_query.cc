@@ -56,6 +56,32 @@ std::string plain(const json& value) {
   return value.is_string() ? value.get<std::string>() : dump(value);
 }
 
+// Lines of columns two spaces apart: `right` columns from `first` on end, all others begin, below
+// each other.
+std::string aligned(const std::vector<std::vector<std::string>>& lines, std::size_t first,
+                    std::size_t right) {
+  std::vector<std::size_t> widths;
+  for (const auto& line : lines) {
+    widths.resize(std::max(widths.size(), line.size()));
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  std::string out;
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      if (i != 0) out += "  ";
+      if (i >= first && i < first + right) {
+        out += fmt::format("{:>{}}", line[i], widths[i]);
+      } else if (i + 1 == line.size()) {
+        out += line[i];
+      } else {
+        out += fmt::format("{:<{}}", line[i], widths[i]);
+      }
+    }
+    out += "\n";
+  }
+  return out;
+}
+
 void export_csv(sweep::Store& store) {
   // Which columns there are, all rows say together.
   std::vector<std::string> settings;
@@ -154,26 +180,28 @@ void best(sweep::Store& store, const std::vector<Objective>& objectives,
   for (const Objective& o : objectives) check("--by", o.name);
   for (const sweep::Condition& c : conditions) check("--keep", c.name);
   std::vector<sweep::ParetoFront::Member> members = front.members();
-  std::map<sweep::Point, std::string> settings;
-  for (const auto& m : members) settings[m.point] = "";
+  std::map<sweep::Point, std::vector<std::string>> settings;
+  for (const auto& m : members) settings[m.point] = {};
   store.each([&](const sweep::Row& row) {
     const auto found = settings.find(row.point);
     if (found == settings.end()) return;
     const nlohmann::ordered_json config = sweep::ordered(row.config);
     for (const auto& [key, value] : config["point"].items()) {
-      found->second += fmt::format("  {}={}", key, printable(plain(json::parse(value.dump()))));
+      found->second.push_back(
+          fmt::format("{}={}", key, printable(plain(json::parse(value.dump())))));
     }
   });
-  std::cout << "point";
-  for (const Objective& o : objectives) std::cout << fmt::format("  {}", printable(o.name));
-  std::cout << "\n";
+  std::vector<std::vector<std::string>> lines(1, {"point"});
+  for (const Objective& o : objectives) lines[0].push_back(printable(o.name));
   for (const auto& m : members) {
-    std::cout << m.point;
+    std::vector<std::string> line{std::to_string(m.point)};
     for (std::size_t i = 0; i < objectives.size(); ++i) {
-      std::cout << fmt::format("  {}", objectives[i].most ? -m.objectives[i] : m.objectives[i]);
+      line.push_back(fmt::format("{}", objectives[i].most ? -m.objectives[i] : m.objectives[i]));
     }
-    std::cout << settings[m.point] << "\n";
+    for (const std::string& setting : settings[m.point]) line.push_back(setting);
+    lines.push_back(std::move(line));
   }
+  std::cout << aligned(lines, 1, objectives.size());
 }
 
 }  // namespace

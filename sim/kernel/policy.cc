@@ -139,6 +139,11 @@ std::string text_of(const Policy& policy) {
   return fmt::format("{}", fmt::join(parts_of(policy), ","));
 }
 
+bool protects_nothing(const Policy& policy) {
+  return !protection_of(policy).marks.empty() &&
+         !Allocators::find(policy.allocator.name, "page-table allocator").marks;
+}
+
 std::optional<WindowScope> window_of(const Policy& policy) {
   const ProtectionInfo& info = protection_of(policy);
   if (policy.window || info.windows.empty()) return policy.window;
@@ -251,7 +256,7 @@ std::vector<Policy> natural_policies(const cpu::CoreProfile& core) {
   // Is it what it is meant for: pages marked if they can be, on the allocator's linear map?
   const auto meant = [](const Policy& p) {
     const AllocatorInfo& a = Allocators::find(p.allocator.name, "page-table allocator");
-    return (protection_of(p).marks.empty() || a.marks) && p.linear_map == a.natural;
+    return !protects_nothing(p) && p.linear_map == a.natural;
   };
   for (const ProtectionInfo* info : Protections::all()) {
     first([&](const Policy& p) { return p.protection.name == info->name && meant(p); });

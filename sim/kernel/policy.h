@@ -91,6 +91,9 @@ Reach parse_reach(const std::string& name);
 
 // The window that a run under `policy` has; none: the protection has no windows.
 std::optional<WindowScope> window_of(const Policy& policy);
+// Its allocator marks none of the pages that its protection would tell apart: windows are paid for,
+// and every table stays writable.
+bool protects_nothing(const Policy& policy);
 
 // Why the parts do not go together, or nothing. InputError for a parameter that is none.
 std::optional<std::string> reason_against(const Policy& policy);

@@ -285,6 +285,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       {"hz", config.hz},
       {"core", system.machine.profile().name},
       {"kernel", system.profile.name}});
+  if (kernel::protects_nothing(policy)) out["configuration"]["protects_nothing"] = true;
   if (system.machine.profile().architecture == cpu::Architecture::kX86) {
     out["configuration"]["architecture"] = "x86-64";
   }

@@ -137,6 +137,12 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
                                grouped(n)),
                    style);
   }
+  for (const ordered_json* run : runs) {
+    if (!(*run)["configuration"].value("protects_nothing", false)) continue;
+    out += wrapped(
+        fmt::format("note: {} protects nothing: its allocator marks no page", policy_name(*run)),
+        style);
+  }
   for (const ordered_json* run : runs) out += violations(*run, style);
   for (const ordered_json* run : runs) out += check_text(*run, policy_name(*run), style);
   for (const ordered_json* run : runs) {
