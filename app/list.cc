@@ -84,7 +84,10 @@ void policies(bool verbose) {
     combinations([&](const kernel::Policy& q) { return q.allocator.name == a->name; });
   }
   std::cout << "linear map\n";
-  for (const kernel::NamedChoice& g : kernel::kGranularities) line(g.name, g.description);
+  for (const kernel::NamedChoice& g : kernel::kGranularities) {
+    line(g.name, g.description);
+    if (verbose) parameters(kernel::map_parameters(kernel::parse_granularity(std::string(g.name))));
+  }
   std::cout << "how far a TLBI of user memory reaches\n";
   for (const kernel::NamedChoice& r : kernel::kReaches) line(r.name, r.description);
   std::cout

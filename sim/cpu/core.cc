@@ -24,7 +24,7 @@ Core::Core(Machine& machine, unsigned id)
 mmu::Translation Core::translate(VirtAddr va, const poe::Access& access) {
   const mmu::Translation t = mmu_.translate(va, access, pan_);
   if (t.source != mmu::Source::kL1 || t.fault) [[unlikely]]
-    count_translation(t);
+    count_translation(t, va, access);
   return t;
 }
 
@@ -38,10 +38,17 @@ mmu::Translation Core::translate_checked(VirtAddr va, const poe::Access& access,
   return t;
 }
 
-void Core::count_translation(const mmu::Translation& t) {
-  if (t.source == mmu::Source::kL2) count_slow(Event::kL2TlbHit);
+// Misses of the L1 TLB alone come here. They are counted by who makes them and for which half, so
+// that the price of the linear map can be told from that of user memory.
+void Core::count_translation(const mmu::Translation& t, VirtAddr va, const poe::Access& access) {
+  const bool kernel_half = mmu::upper_half(va);
+  if (t.source == mmu::Source::kL2) {
+    count_slow(Event::kL2TlbHit);
+    if (access.el != 0) count(kernel_half ? Event::kL2TlbHitKernel : Event::kL2TlbHitCopy);
+  }
   if (t.source == mmu::Source::kWalk) {
     count_slow(Event::kWalk);
+    if (access.el != 0) count(kernel_half ? Event::kWalkKernel : Event::kWalkCopy);
     count_slow(Event::kWalkRead, t.walk_reads);
     for (unsigned i = 0; i < t.walk_reads; ++i) touch_line(mmu_.walk_path()[i]);
     if (t.updated) count_slow(Event::kHardwareUpdate);

@@ -252,7 +252,7 @@ class Core {
   friend class Machine;
 
   void count(Event event, std::uint64_t n = 1) { ledger_.count(event, n); }
-  void count_translation(const mmu::Translation& t);
+  void count_translation(const mmu::Translation& t, VirtAddr va, const poe::Access& access);
   void count_slow(Event event, std::uint64_t n = 1) { ledger_.count_slow(event, n); }
   void count_miss(MemoryLevel level);
   void fetch_code(std::uint64_t instructions);

@@ -134,6 +134,7 @@ CoreProfile read_core_profile(ProfileReader in) {
   profile.repeat_tlbi = in.flag("core", "repeat_tlbi");
   profile.pauth = in.flag("core", "pauth");
   profile.mte = in.flag("core", "mte");
+  profile.bbm_level = static_cast<unsigned>(in.choice("core", "bbm_level", {"0", "1", "2", "3"}));
   constexpr unsigned kAsidBits[] = {8, 12, 16};  // 12: PCIDs
   profile.asid_bits = kAsidBits[in.choice("core", "asid_bits", {"8", "12", "16"})];
   const auto tlb = [&](const std::string& name) {

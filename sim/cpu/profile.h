@@ -36,6 +36,9 @@ struct CoreProfile {
   std::uint64_t entry_instructions = 0;
   bool entry_barriers = false;  // with DSB NSH and ISB at their end, for want of FEAT_SB
   double clock_ghz = 0;
+  // FEAT_BBM: how the size of a live leaf may be changed. Below 2 only through an invalid entry;
+  // 2: in place, but a TLB conflict abort may come; 3: in place, and none comes.
+  unsigned bbm_level = 0;
   bool tlb_range = true;                             // FEAT_TLBIRANGE
   bool repeat_tlbi = false;                          // needs ARM64_WORKAROUND_REPEAT_TLBI
   bool pauth = false;                                // FEAT_PAuth

@@ -42,6 +42,9 @@ struct DescriptorUse {
   int first = -1, second = -1;
 };
 
+// A device, or a file whose contents are made when they are read (/proc): not in the page cache.
+inline constexpr std::uint32_t kNoCachedFile = ~0u;
+
 struct Call {
   CallKind kind = CallKind::kNull;
   bool absent = false;          // the path's last component
@@ -49,6 +52,8 @@ struct Call {
   unsigned components = 0;      // of the path; 0: names none
   std::uint64_t bytes = 0;      // that are moved
   std::uint64_t new_pages = 0;  // of the page cache, for what is written behind a file's end
+  std::uint32_t file = 0;       // of kRead and kWrite: which, by a number of its own; 0: not known
+  std::uint64_t offset = 0;     // where in it
   DescriptorUse descriptors{};  // none: what it opens is closed by the same call
 };
 

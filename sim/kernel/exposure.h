@@ -51,6 +51,7 @@ class Exposure final : public LinearMapObserver {
   // The page is as it is now to stay: it is not open for a while.
   void stays(Pfn table);
   void split(Pfn table) override { add(table, linear_map_.root()); }
+  void joined(Pfn table) override { remove(table); }
   // This core is the one that runs; it has this address space from now on.
   void runs(unsigned core);
   void switch_to(unsigned core, Pfn root);

@@ -179,7 +179,7 @@ bool Kernel::system_call(std::uint32_t id, const Call& kind, std::uint64_t instr
   if (kind.kind == CallKind::kSetCred) replace_creds(call.task(), call.core());
   use_files(call.task(), kind, call.core());
   call.task().in_proc |= kind.proc;
-  if (data_) data_->call(call.core(), kind.kind);
+  if (data_) data_->call(call.core(), kind);
   const auto access = buffer.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead;
   const std::uint64_t end = buffer.address + buffer.length;
   for (std::uint64_t at = buffer.address; at < end; at = align_down(at, kPageSize) + kPageSize) {

@@ -65,7 +65,7 @@ std::span<const Kind> kinds_of(CallKind call) {
 }  // namespace
 
 KernelData::KernelData(System& system, const KernelDataSettings& settings)
-    : settings_(settings), random_(settings.seed) {
+    : system_(system), settings_(settings), random_(settings.seed) {
   if (settings.working_set / kPageSize > system.buddy.free_pages() / 2) {
     throw InputError("kernel_data: the working set is more than half of the free memory");
   }
@@ -89,15 +89,47 @@ std::vector<std::string> KernelData::assumptions(const KernelDataSettings& s) {
           fmt::format("kernel data: each system call accesses {} objects of the kinds that it must "
                       "look at, {} % of them by a store",
                       s.accesses_per_call, s.store_percent),
-          "kernel data: page faults and calls that change mappings touch no such objects, and what "
-          "read() and write() copy of the page cache is left out"};
+          fmt::format("kernel data: read() and write() copy their bytes, line by line, from and to "
+                      "pages of the page cache; where a call's file is not known, these are any of "
+                      "{} KB",
+                      s.page_cache >> 10),
+          "kernel data: page faults and calls that change mappings touch no such data"};
 }
 
-void KernelData::call(cpu::Core& core, CallKind kind) {
-  const std::span<const Kind> kinds = kinds_of(kind);
+void KernelData::call(cpu::Core& core, const Call& call) {
+  const std::span<const Kind> kinds = kinds_of(call.kind);
   for (std::uint64_t i = 0; i < settings_.accesses_per_call; ++i) {
     touch_object(core, kinds[static_cast<std::size_t>(i % kinds.size())]);
   }
+  copy(core, call);
+}
+
+// What is copied lies in one stretch of the file. Pages that mappings of the same file have are
+// others (PageCache): which of them a call copies does not matter to the TLBs.
+void KernelData::copy(cpu::Core& core, const Call& call) {
+  if (call.kind != CallKind::kRead && call.kind != CallKind::kWrite) return;
+  const std::uint64_t cached = settings_.page_cache / kPageSize;
+  if (call.bytes == 0 || call.file == kNoCachedFile) return;
+  if (call.file == 0 && cached == 0) return;
+  const auto kind = call.kind == CallKind::kRead ? poe::AccessKind::kRead : poe::AccessKind::kWrite;
+  std::uint64_t at = call.file == 0 ? random_() % cached * kPageSize : call.offset;
+  const std::uint64_t end = at + call.bytes;
+  for (at = align_down(at, cpu::kLineBytes); at < end; at += cpu::kLineBytes) {
+    const std::uint64_t index = at / kPageSize;
+    const Pfn page = cache_page(call.file, call.file == 0 ? index % cached : index);
+    ++statistics_.cache_lines;
+    if (access(core, address_of(page) + at % kPageSize, kind)) ++statistics_.cache_walks;
+  }
+}
+
+Pfn KernelData::cache_page(std::uint32_t file, std::uint64_t index) {
+  const auto [it, is_new] = page_cache_.try_emplace({file, index}, Pfn());
+  if (is_new) {
+    const auto page = system_.buddy.allocate(0, Mobility::kMovable);
+    if (!page) throw InputError("kernel_data: no free memory for the page cache");
+    it->second = *page;
+  }
+  return it->second;
 }
 
 void KernelData::touch_object(cpu::Core& core, Kind kind) {
@@ -114,7 +146,7 @@ void KernelData::touch_object(cpu::Core& core, Kind kind) {
 }
 
 // What the TLBs did is what the core counted meanwhile. The contents do not matter, and stay zero.
-void KernelData::access(cpu::Core& core, PhysAddr pa, poe::AccessKind kind) {
+bool KernelData::access(cpu::Core& core, PhysAddr pa, poe::AccessKind kind) {
   const VirtAddr va = linear_va(pa);
   const std::uint64_t hits = core.happened(cpu::Event::kL2TlbHit);
   const std::uint64_t walks = core.happened(cpu::Event::kWalk);
@@ -123,7 +155,7 @@ void KernelData::access(cpu::Core& core, PhysAddr pa, poe::AccessKind kind) {
   if (fault) throw KernelOops("an access to the kernel's data is refused", fault);
   core.touch_line(pa);
   statistics_.l2_tlb_hits += core.happened(cpu::Event::kL2TlbHit) - hits;
-  if (core.happened(cpu::Event::kWalk) == walks) return;
+  if (core.happened(cpu::Event::kWalk) == walks) return false;
   ++statistics_.walks;
   const mmu::Leaf* const leaf = core.mmu().cached(va, false);
   if (leaf == nullptr) throw ModelError("a walk that has left nothing in the TLBs");
@@ -147,6 +179,7 @@ void KernelData::access(cpu::Core& core, PhysAddr pa, poe::AccessKind kind) {
     default:
       throw ModelError("a leaf of a size that the linear map has not");
   }
+  return true;
 }
 
 }  // namespace kpksim::kernel

@@ -10,6 +10,8 @@ struct KernelDataSettings {
   std::uint64_t working_set = 64ull << 20;  // bytes of slabs that are in use
   std::uint64_t accesses_per_call = 40;     // of objects
   std::uint64_t store_percent = 25;         // of these
+  // Bytes of the page cache that calls copy from or to whose file is not known; 0: they copy none.
+  std::uint64_t page_cache = 64ull << 20;
   std::uint64_t seed = 1;
 
   bool operator==(const KernelDataSettings&) const = default;

@@ -13,14 +13,7 @@ using mmu::Descriptor;
 
 namespace {
 
-// Of the most keys: the map leaves those bits 0 that fewer keys do not need.
-constexpr std::uint64_t kIndexBits = poe::overlay_index_bits((1u << poe::kMostIndexBits) - 1);
-
 constexpr std::uint64_t kRange = 1ull << (kPmdShift - kPageShift);  // of early tables, in pages
-
-// What the leaves of a split have from their block: its key, and that it is read-only.
-constexpr std::uint64_t kAttributes =
-    kIndexBits | mmu::field::kAp2.mask() | mmu::field::kDbm.mask();
 
 PhysAddr entry_address(Pfn table, VirtAddr va, unsigned level) {
   return address_of(table) + ((va.value >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
@@ -38,6 +31,7 @@ std::uint64_t LinearMap::boot_pages(Granularity granularity, EarlyTables early,
 
 void LinearMap::build(mmu::PhysicalMemory& memory, Buddy& buddy) {
   root_ = buddy.first();  // swapper_pg_dir: read-only after boot, never keyed
+  start_ = linear_va(address_of(buddy.first()));
   end_ = linear_va(address_of(buddy.first() + buddy.size()));
   if (granularity_ == Granularity::kBlock) return build_blocks(memory, buddy);
   if (early_ == EarlyTables::kRanges) {
@@ -103,16 +97,15 @@ LinearMap::Entry LinearMap::leaf_of(cpu::Core& core, VirtAddr va) const {
   }
 }
 
-void LinearMap::split_block(cpu::Core& core, const Entry& block) {
-  const Pfn table = table_source_->allocate_for_split(core);
+void LinearMap::split_block(cpu::Core& core, const Entry& block, Pfn table, bool contiguous) {
+  if (collapse_) split_tables_.insert(table);
   if (observer_ != nullptr) observer_->split(table);
   if (Observer* const watching = tables_.taps().observer) watching->table_taken(core, table, root_);
   const unsigned level = block.level + 1;
   const std::uint64_t size = 1ull << mmu::level_shift(level);
-  const bool contiguous = rules_ == Rules::kArm64;
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
     Descriptor d = linear_leaf(block.descriptor.output() + i * size, level, contiguous);
-    d.raw = (d.raw & ~kAttributes) | (block.descriptor.raw & kAttributes);
+    d.raw = (d.raw & ~kSplitAttributes) | (block.descriptor.raw & kSplitAttributes);
     tables_.update(core, address_of(table) + i * 8, d);
   }
   tables_.taps().injector.at(core, FaultSite::kDsbSplitBlock,
@@ -141,7 +134,7 @@ void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
   if (is_aligned(boundary.value, kPudSize)) return;
   Entry leaf = leaf_of(core, boundary);
   if (leaf.level == 1) {
-    split_block(core, leaf);
+    split_block(core, leaf, table_source_->allocate_for_split(core), true);
     ++statistics_.split_pud;
     leaf = leaf_of(core, boundary);
   }
@@ -155,7 +148,8 @@ void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
   split_run(2, statistics_.split_contpmd);
   if (is_aligned(boundary.value, kPmdSize)) return;
   if (leaf.level == 2) {
-    split_block(core, leaf_of(core, boundary));
+    leaf = leaf_of(core, boundary);
+    split_block(core, leaf, table_source_->allocate_for_split(core), true);
     ++statistics_.split_pmd;
     leaf = leaf_of(core, boundary);
   }
@@ -199,6 +193,7 @@ void LinearMap::change_range(cpu::Core& core, FlushSite site, Pfn first, std::ui
     }
   }
   if (done.split) table_source_->finish_split(core);
+  if (collapse_) join(core, site, start, end);
   rights_changed(first, count);
 }
 
@@ -214,9 +209,39 @@ void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, cons
   change_range(core, FlushSite::kSetMemory, first, count, change);
 }
 
+// Its own tables come from the page allocator, as memblock is gone by then. From here on the map is
+// one of pages: split_kernel_leaf_mapping() does not look for boundaries any more.
+void LinearMap::repaint(cpu::Core& core, Buddy& buddy) {
+  const auto table = [&] {
+    const auto page = buddy.allocate(0, Mobility::kUnmovable);
+    if (!page) throw InputError("memory is too small for its own linear map");
+    repaint_tables_.push_back(*page);
+    return *page;
+  };
+  {
+    const LazySection lazy(tables_, core, Target());
+    for (VirtAddr va = start_; va < end_;) {
+      const Entry leaf = leaf_of(core, va);
+      if (leaf.level != mmu::kLastLevel) {
+        split_block(core, leaf, table(), false);
+        ++(leaf.level == 1 ? statistics_.split_pud : statistics_.split_pmd);
+        continue;  // what it was split into
+      }
+      if (leaf.descriptor.contiguous()) {
+        clear_contiguous(core, leaf);
+        ++statistics_.split_contpte;
+      }
+      va += kPageSize;
+    }
+  }
+  flush_.kernel_range(core, FlushSite::kSetMemory, start_, end_);
+  granularity_ = Granularity::kPte;
+}
+
 std::vector<std::pair<Pfn, std::uint64_t>> LinearMap::boot_tables() const {
   const std::uint64_t size = early_ == EarlyTables::kRanges ? kRange : 1;
   std::vector<std::pair<Pfn, std::uint64_t>> tables;
+  for (const Pfn table : repaint_tables_) tables.emplace_back(table, 1);
   for (std::uint64_t i = 0; i < boot_pages_; i += size) tables.emplace_back(boot_range_ + i, size);
   return tables;
 }

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,8 +24,9 @@ struct LinearMapStatistics {
   std::uint64_t set_memory_pkey = 0, pages = 0;
   std::uint64_t set_memory = 0;
   std::uint64_t split_pud = 0, split_contpmd = 0, split_pmd = 0, split_contpte = 0;
+  std::uint64_t joined = 0, joined_runs = 0;
 };
-inline constexpr std::array<Statistic<LinearMapStatistics>, 7> kLinearMapStatistics = {{
+inline constexpr std::array<Statistic<LinearMapStatistics>, 9> kLinearMapStatistics = {{
     {"set_memory_pkey", "calls", "set_memory_pkey() calls", &LinearMapStatistics::set_memory_pkey},
     {"keyed_pages", "pages", "pages whose key these calls set", &LinearMapStatistics::pages},
     {"set_memory", "calls", "set_memory_ro(), _rw() and _valid() calls",
@@ -34,6 +37,9 @@ inline constexpr std::array<Statistic<LinearMapStatistics>, 7> kLinearMapStatist
     {"split_pmd", "splits", "splits of 2 MB blocks", &LinearMapStatistics::split_pmd},
     {"split_contpte", "splits", "splits of contiguous 64 KB runs",
      &LinearMapStatistics::split_contpte},
+    {"joined", "blocks", "blocks joined, of leaves that are alike again",
+     &LinearMapStatistics::joined},
+    {"joined_runs", "runs", "contiguous runs joined", &LinearMapStatistics::joined_runs},
 }};
 
 // How memblock gives boot the linear map's own tables: single pages, or ranges of 2 MB.
@@ -47,6 +53,8 @@ class SplitTables {
   virtual void prepare_split(cpu::Core&) {}
   virtual Pfn allocate_for_split(cpu::Core& core) = 0;
   virtual void finish_split(cpu::Core&) {}
+  // A table of allocate_for_split() that nothing uses any more, after its flush.
+  virtual void take_back(cpu::Core& core, Pfn table) = 0;
 };
 
 // Who wants to know of leaves that have changed, and of tables that splits have added.
@@ -55,6 +63,7 @@ class LinearMapObserver {
   virtual ~LinearMapObserver() = default;
   virtual void changed(Pfn first, std::uint64_t count) = 0;
   virtual void split(Pfn table) = 0;
+  virtual void joined(Pfn table) = 0;  // and it is no table any more
 };
 
 class LinearMap {
@@ -63,10 +72,11 @@ class LinearMap {
   enum class Rules : std::uint8_t { kArm64, kX86 };
 
   // `instructions`: of one set_memory_pkey() call.
-  LinearMap(Rules rules, Granularity granularity, EarlyTables early, PageTables& tables,
+  LinearMap(Rules rules, const LinearMapSettings& settings, EarlyTables early, PageTables& tables,
             TlbFlush& flush, std::uint64_t instructions)
       : rules_(rules),
-        granularity_(granularity),
+        granularity_(settings.granularity),
+        collapse_(settings.collapse),
         early_(early),
         tables_(tables),
         flush_(flush),
@@ -77,6 +87,10 @@ class LinearMap {
   static std::uint64_t boot_pages(Granularity granularity, EarlyTables early, std::uint64_t pages);
   // Before the MMU is on: the tables of all of `buddy`'s memory.
   void build(mmu::PhysicalMemory& memory, Buddy& buddy);
+
+  // linear_map_split_to_ptes(), before the allocator of page tables is ready: all blocks and runs
+  // become pages, with tables of the buddy allocator that are boot's. Then one flush of all.
+  void repaint(cpu::Core& core, Buddy& buddy);
 
   void set_table_source(SplitTables& source) { table_source_ = &source; }
   void set_locks(Locks& locks) { locks_ = &locks; }
@@ -103,8 +117,9 @@ class LinearMap {
     if (observer_ != nullptr) observer_->changed(first, count);
   }
 
-  // The tables that build() made, without the root, as memblock gave them, in that order: single
-  // pages, or ranges; and how many pages at the end of the last range are no tables.
+  // The tables that boot made, without the root: repaint()'s, then build()'s as memblock gave them,
+  // in that order: single pages, or ranges; and how many pages at the end of the last range are no
+  // tables.
   std::vector<std::pair<Pfn, std::uint64_t>> boot_tables() const;
   std::uint64_t boot_rest() const;
 
@@ -122,6 +137,13 @@ class LinearMap {
   const LinearMapStatistics& statistics() const { return statistics_; }
 
  private:
+  // Of the most keys: the map leaves those bits 0 that fewer keys do not need.
+  static constexpr std::uint64_t kIndexBits =
+      poe::overlay_index_bits((1u << poe::kMostIndexBits) - 1);
+  // What the leaves of a split have from their block: its key, and that it is read-only.
+  static constexpr std::uint64_t kSplitAttributes =
+      kIndexBits | mmu::field::kAp2.mask() | mmu::field::kDbm.mask();
+
   struct Entry {
     PhysAddr address;
     mmu::Descriptor descriptor;
@@ -139,7 +161,15 @@ class LinearMap {
   void change_range(cpu::Core& core, FlushSite site, Pfn first, std::uint64_t count,
                     const Change& change);
   Done change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change);
-  void split_block(cpu::Core& core, const Entry& block);
+  // `contiguous`: its leaves come in runs.
+  void split_block(cpu::Core& core, const Entry& block, Pfn table, bool contiguous);
+
+  // Joining (linear_map_join.cc).
+  void join(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
+  bool join_table(cpu::Core& core, FlushSite site, VirtAddr va, unsigned level);
+  bool join_run(cpu::Core& core, VirtAddr va, unsigned level);
+  std::optional<Entry> entry_at(cpu::Core& core, VirtAddr va, unsigned level) const;
+  bool is_uniform(cpu::Core& core, PhysAddr first, unsigned entries, unsigned level) const;
 
   // x86: __change_page_attr_set_clr().
   Done cpa(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end, const Change& change);
@@ -149,14 +179,17 @@ class LinearMap {
 
   Rules rules_;
   Granularity granularity_;
+  const bool collapse_;
   EarlyTables early_;
   PageTables& tables_;
   TlbFlush& flush_;
   const std::uint64_t instructions_;
   Pfn root_;
-  VirtAddr end_;
+  VirtAddr start_, end_;
   Pfn boot_range_;  // boot's tables, without the root: neighbours
   std::uint64_t boot_pages_ = 0;
+  std::vector<Pfn> repaint_tables_;
+  std::set<Pfn> split_tables_;  // that joining may give back; none unless it may
   // pgtable_split_lock, which a split of the map takes.
   SleepingLock split_mutex_{LockKind::kSplit};
   Locks* locks_ = nullptr;

@@ -26,7 +26,7 @@ bool LinearMap::cpa_splits(const Entry& leaf, VirtAddr va, VirtAddr end,
 void LinearMap::cpa_split(cpu::Core& core, FlushSite site, const Entry& block) {
   {
     const LazySection lazy(tables_, core, Target());
-    split_block(core, block);
+    split_block(core, block, table_source_->allocate_for_split(core), false);
   }
   ++(block.level == 1 ? statistics_.split_pud : statistics_.split_pmd);
   flush_.all(core, site);

@@ -81,7 +81,86 @@ const ProtectionInfo& natural_protection(const cpu::CoreProfile& core) {
   throw ModelError("no protection has windows");
 }
 
+// Allocators that take tables of splits back.
+std::vector<std::string_view> rejoining_allocators() {
+  std::vector<std::string_view> out;
+  for (const AllocatorInfo* a : Allocators::all()) {
+    if (a->rejoins) out.push_back(a->name);
+  }
+  return out;
+}
+
+// Why the core cannot have this linear map, or nothing.
+std::optional<std::string> reason_against_map(const Policy& policy, const cpu::CoreProfile& core) {
+  const LinearMapSettings map = linear_map_of(policy);
+  if (is_x86(core)) {
+    if (policy.linear_map == Granularity::kContPte) {
+      return fmt::format("core '{}' is x86-64, which has no contiguous bit: use 'pte' or 'block'",
+                         core.name);
+    }
+    if (!policy.map_parameters.empty()) {
+      return fmt::format("core '{}' is x86-64: the parameters of linear map 'block' are AArch64's",
+                         core.name);
+    }
+    return std::nullopt;
+  }
+  // Nothing is ever split where nobody changes a part of a block: Linux takes blocks on any core
+  // then (can_set_direct_map(), force_pte_mapping()).
+  constexpr unsigned kSplitsInPlace = 2;
+  if (map.granularity == Granularity::kPte || core.bbm_level >= kSplitsInPlace) return std::nullopt;
+  if (map.start == MapStart::kRepainted) {
+    return fmt::format(
+        "core '{}' has FEAT_BBM level {}, so Linux boots it with pages and never "
+        "takes the blocks that it would repaint: use 'pte'",
+        core.name, core.bbm_level);
+  }
+  if (map.collapse) {
+    return fmt::format("core '{}' has FEAT_BBM level {}, and joining blocks in place needs level 2",
+                       core.name, core.bbm_level);
+  }
+  if (!protection_of(policy).changes_map) return std::nullopt;
+  return fmt::format(
+      "core '{}' has FEAT_BBM level {}: splitting live leaves of linear map '{}', as "
+      "protection '{}' does to mark pages, needs level 2; Linux maps with pages "
+      "there, which is 'pte'",
+      core.name, core.bbm_level, name_of(map.granularity), policy.protection.name);
+}
+
 }  // namespace
+
+const std::vector<ParameterInfo>& map_parameters(Granularity map) {
+  static const std::vector<ParameterInfo> none;
+  static const std::vector<ParameterInfo> block = [] {
+    std::vector<ParameterInfo> out = {
+        choice_parameter(
+            "start",
+            "what boot leaves: as-mapped, the blocks that it mapped; repainted, the pages "
+            "that it splits all of them into where a core that started later could "
+            "not stand splits of live blocks",
+            "as-mapped", {"as-mapped", "repainted"}),
+        switch_parameter("collapse",
+                         "blocks and runs whose leaves are alike again are joined; no arm64 kernel "
+                         "does that")};
+    for (ParameterInfo& p : out) p.quiet = true;
+    return out;
+  }();
+  return map == Granularity::kBlock ? block : none;
+}
+
+LinearMapSettings linear_map_of(const Policy& policy) {
+  const Parameters p(fmt::format("linear map '{}'", name_of(policy.linear_map)),
+                     map_parameters(policy.linear_map), policy.map_parameters);
+  LinearMapSettings out{policy.linear_map};
+  if (policy.linear_map != Granularity::kBlock) return out;
+  if (p.choice("start") == "repainted") out.start = MapStart::kRepainted;
+  out.collapse = p.is_on("collapse");
+  return out;
+}
+
+Granularity booted_map(const Policy& policy) {
+  const LinearMapSettings map = linear_map_of(policy);
+  return map.start == MapStart::kRepainted ? Granularity::kPte : map.granularity;
+}
 
 Granularity parse_granularity(const std::string& name) {
   return static_cast<Granularity>(index_of(kGranularities, name, "linear map granularity"));
@@ -117,10 +196,8 @@ Policy parse_policy(const std::string& text) {
   }
   policy.allocator = parse_part(text, parts[1]);
   const Part map = parse_part(text, parts[2]);
-  if (!map.parameters.empty()) {
-    throw InputError(fmt::format("policy '{}': linear map '{}' has no parameters", text, map.name));
-  }
   policy.linear_map = parse_granularity(map.name);
+  policy.map_parameters = map.parameters;
   if (parts.size() == 4) policy.reach = parse_reach(parts[3]);
   return policy;
 }
@@ -129,8 +206,9 @@ std::vector<std::string> parts_of(const Policy& policy) {
   std::string protection = policy.protection.name;
   if (policy.window) protection += fmt::format("+{}", name_of(*policy.window));
   protection += text_of(Part{"", policy.protection.parameters});
-  std::vector<std::string> parts = {protection, text_of(policy.allocator),
-                                    std::string(name_of(policy.linear_map))};
+  std::vector<std::string> parts = {
+      protection, text_of(policy.allocator),
+      text_of(Part{std::string(name_of(policy.linear_map)), policy.map_parameters})};
   if (policy.reach != Reach::kBroadcast) parts.emplace_back(name_of(policy.reach));
   return parts;
 }
@@ -172,9 +250,20 @@ std::optional<std::string> reason_against(const Policy& policy) {
         "allocator '{}' marks pages, but protection '{}' tells none apart; use 'buddy'",
         allocator.name, protection.name);
   }
-  if (const std::string_view why = allocator.against(policy.linear_map); !why.empty()) {
-    return fmt::format("allocator '{}' with linear map '{}': {}", allocator.name,
-                       name_of(policy.linear_map), why);
+  const LinearMapSettings map = linear_map_of(policy);
+  const std::string map_text = parts_of(policy)[2];
+  if (const std::string_view why = allocator.against(booted_map(policy)); !why.empty()) {
+    return fmt::format("allocator '{}' with linear map '{}': {}", allocator.name, map_text, why);
+  }
+  if (map.collapse && map.start == MapStart::kRepainted) {
+    return fmt::format("linear map '{}': after boot it has no blocks that could be joined",
+                       map_text);
+  }
+  if (map.collapse && !allocator.rejoins) {
+    return fmt::format(
+        "linear map '{}': allocator '{}' takes no tables of splits back; use one of "
+        "{}",
+        map_text, allocator.name, fmt::join(rejoining_allocators(), ", "));
   }
   const std::string why =
       protection.against({settings, window_of(policy), allocator, policy.linear_map});
@@ -198,10 +287,7 @@ std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreP
         "core '{}' has no {}, which protection '{}' needs; --core can be one that has it: {}",
         core.name, protection.needs->name, protection.name, protection.needs->shipped);
   }
-  if (is_x86(core) && policy.linear_map == Granularity::kContPte) {
-    return fmt::format("core '{}' is x86-64, which has no contiguous bit: use 'pte' or 'block'",
-                       core.name);
-  }
+  if (const auto reason = reason_against_map(policy, core)) return reason;
   if (!can_reach(core, policy.reach)) {
     return fmt::format(
         "core '{}' is {}, which has no reach '{}': {}", core.name,

@@ -37,6 +37,8 @@ inline constexpr std::array<NamedChoice, 3> kGranularities = {{
     {"contpte", "4 KB pages with the contiguous bit, in runs of 64 KB"},
     {"block", "1 GB and 2 MB blocks with contiguous runs, split where a page needs it"},
 }};
+// The parameters of a linear map of this kind.
+const std::vector<ParameterInfo>& map_parameters(Granularity map);
 inline constexpr std::array<NamedChoice, 3> kWindowScopes = {{
     {"entry", "a window for each page-table entry written"},
     {"lazy", "one window for each lazy MMU section"},
@@ -73,6 +75,7 @@ struct Policy {
   Part allocator{"buddy"};
   Granularity linear_map = Granularity::kPte;
   Reach reach = Reach::kBroadcast;
+  GivenParameters map_parameters = {};  // of the linear map
 
   bool operator==(const Policy&) const = default;
 };
@@ -88,6 +91,19 @@ std::vector<std::string> parts_of(const Policy& policy);
 Granularity parse_granularity(const std::string& name);
 WindowScope parse_window_scope(const std::string& name);
 Reach parse_reach(const std::string& name);
+
+// What boot leaves of a linear map of blocks: blocks; or pages, into which it has split them, as a
+// core that started later could not stand splits of live blocks.
+enum class MapStart : std::uint8_t { kAsMapped, kRepainted };
+struct LinearMapSettings {
+  Granularity granularity = Granularity::kPte;
+  MapStart start = MapStart::kAsMapped;
+  bool collapse = false;  // blocks that came whole again are joined
+};
+// InputError for a parameter that is none.
+LinearMapSettings linear_map_of(const Policy& policy);
+// What the map is made of once the kernel has booted.
+Granularity booted_map(const Policy& policy);
 
 // The window that a run under `policy` has; none: the protection has no windows.
 std::optional<WindowScope> window_of(const Policy& policy);

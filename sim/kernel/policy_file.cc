@@ -38,11 +38,10 @@ Part part(const json& value) {
 }
 
 Policy policy_of(const json& value) {
-  Policy policy{part(value["protection"]),
-                {},
-                part(value["allocator"]),
-                parse_granularity(value["linear_map"].get<std::string>()),
-                Reach::kBroadcast};
+  const Part map = part(value["linear_map"]);
+  Policy policy{part(value["protection"]), {},
+                part(value["allocator"]),  parse_granularity(map.name),
+                Reach::kBroadcast,         map.parameters};
   if (value.contains("window")) {
     policy.window = parse_window_scope(value["window"].get<std::string>());
   }
@@ -60,7 +59,7 @@ void check_object(const json& value) {
     if (std::find(kMembers.begin(), kMembers.end(), key) == kMembers.end()) {
       throw InputError(fmt::format("/{}: unknown key{}", key, suggest(key, kMembers)));
     }
-    const bool part = key == "protection" || key == "allocator";
+    const bool part = key == "protection" || key == "allocator" || key == "linear_map";
     if (member.is_string()) continue;
     if (!part || !member.is_object()) {
       throw InputError(fmt::format("/{}: expected a name{}, found {}", key,
@@ -97,11 +96,23 @@ ordered_json all_json(const Part& part, const std::vector<ParameterInfo>& declar
 
 }  // namespace
 
+ordered_json map_json(const Policy& policy) {
+  const std::string name(name_of(policy.linear_map));
+  if (policy.map_parameters.empty()) return name;
+  return all_json({name, policy.map_parameters}, map_parameters(policy.linear_map));
+}
+
 ordered_json policy_json(const Policy& policy) {
   ordered_json out = {{"protection", given_json(policy.protection)}};
   if (policy.window) out["window"] = name_of(*policy.window);
   out["allocator"] = given_json(policy.allocator);
-  out["linear_map"] = name_of(policy.linear_map);
+  // A map without parameters stays a name, as in documents that were written before it had any.
+  if (policy.map_parameters.empty()) {
+    out["linear_map"] = name_of(policy.linear_map);
+  } else {
+    out["linear_map"] =
+        given_json({std::string(name_of(policy.linear_map)), policy.map_parameters});
+  }
   if (policy.reach != Reach::kBroadcast) out["reach"] = name_of(policy.reach);
   return out;
 }
@@ -115,7 +126,7 @@ ordered_json parameters_json(const Policy& policy) {
       {"allocator",
        all_json(policy.allocator,
                 Allocators::find(policy.allocator.name, "page-table allocator").parameters)},
-      {"linear_map", name_of(policy.linear_map)},
+      {"linear_map", map_json(policy)},
       {"reach", name_of(policy.reach)}};
 }
 
@@ -133,6 +144,9 @@ Policy policy_of_json(const json& value, const std::string& place) {
 Policy with_settings(const Policy& policy, const std::vector<Setting>& settings) {
   if (settings.empty()) return policy;
   json value = json::parse(policy_json(policy).dump());
+  if (value["linear_map"].is_string() && !map_parameters(policy.linear_map).empty()) {
+    value["linear_map"] = {{"name", value["linear_map"]}};
+  }
   for (const Setting& setting : settings) {
     const std::vector<std::string> parts = parts_of_pointer(setting.pointer, setting.origin);
     const bool part = value.contains(parts[0]) && value[parts[0]].is_object();

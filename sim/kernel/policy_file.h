@@ -26,6 +26,8 @@ std::vector<NamedPolicy> read_policies(const std::string& path);
 nlohmann::ordered_json policy_json(const Policy& policy);
 // And back. InputError, which begins with `place`: what is in the object is not a policy's.
 Policy policy_of_json(const nlohmann::json& value, const std::string& place);
+// Its linear map as documents have it: the name, or with all parameters if any was given.
+nlohmann::ordered_json map_json(const Policy& policy);
 // All parameters of its parts with the values that they have, given or not.
 nlohmann::ordered_json parameters_json(const Policy& policy);
 

@@ -176,7 +176,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
             taps),
       linear_map(core.architecture == cpu::Architecture::kX86 ? LinearMap::Rules::kX86
                                                               : LinearMap::Rules::kArm64,
-                 cfg.policy.linear_map, early_tables(cfg.policy), tables, flush,
+                 linear_map_of(cfg.policy), early_tables(cfg.policy), tables, flush,
                  kernel.path.set_memory_pkey),
       exposure(machine, linear_map),
       hugetlb(buddy, core.architecture != cpu::Architecture::kX86),
@@ -203,6 +203,9 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   zero_page = allocate_page();
   page(zero_page).reserved = true;
   kernel_data = allocate_page();
+  if (linear_map_of(cfg.policy).start == MapStart::kRepainted) {
+    linear_map.repaint(machine.core(0), buddy);
+  }
   allocator->boot(machine.core(0));
   auto from = cred_pages_of(protection_info, cfg.policy.protection.parameters);
   if (!from && cfg.credentials) from = CredPages::kOrdinary;

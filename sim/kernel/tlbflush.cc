@@ -210,6 +210,13 @@ void TlbFlush::kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, Vir
   taps_.injector.at(core, FaultSite::kIsbKernelRange, [](cpu::Core& on) { on.isb(); });
 }
 
+void TlbFlush::kernel_table(cpu::Core& core, FlushSite site, VirtAddr va) {
+  const Flush flush = begin_kernel(core, site);
+  issue(core, flush, TlbiKind::kVaae1, mmu::encode_va(va, Asid(0), 0));
+  sync(core, flush);
+  taps_.injector.at(core, FaultSite::kIsbKernelRange, [](cpu::Core& on) { on.isb(); });
+}
+
 void TlbFlush::all(cpu::Core& core, FlushSite site) { x86_of(core, site).flush_all(core); }
 
 void TlbFlush::linear_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end) {

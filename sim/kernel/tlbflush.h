@@ -69,6 +69,8 @@ class TlbFlush {
   // flush_tlb_kernel_range(): VAALE1IS for each page or, since 6.13, range operations where there
   // are any; VMALLE1IS where that is too much.
   void kernel_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
+  // __flush_tlb_kernel_pgtable(): one VAAE1IS, for a table of the kernel's that is unhooked.
+  void kernel_table(cpu::Core& core, FlushSite site, VirtAddr va);
   // x86-64, for changes of the linear map: flush_tlb_all(), and cpa_flush().
   void all(cpu::Core& core, FlushSite site);
   void linear_range(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);

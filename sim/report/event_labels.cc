@@ -36,7 +36,11 @@ constexpr std::array kLabels = std::to_array<Label>({
     {Event::kLoad, "kernel loads"},
     {Event::kStore, "kernel stores"},
     {Event::kL2TlbHit, "L2 TLB hits"},
+    {Event::kL2TlbHitKernel, "L2 TLB hits, kernel's half"},
+    {Event::kL2TlbHitCopy, "L2 TLB hits, user memory by EL1"},
     {Event::kWalk, "table walks"},
+    {Event::kWalkKernel, "table walks, kernel's half"},
+    {Event::kWalkCopy, "table walks, user memory by EL1"},
     {Event::kPageZero, "pages zeroed"},
     {Event::kPageCopy, "pages copied"},
 });
@@ -59,6 +63,8 @@ constexpr std::array kX86Labels = std::to_array<Label>({
     {Event::kFaultOverlay, "page faults, protection key"},
     {Event::kExceptionEl0, "exceptions from user mode"},
     {Event::kExceptionEl1, "exceptions from the kernel"},
+    {Event::kL2TlbHitCopy, "L2 TLB hits, user memory by kernel"},
+    {Event::kWalkCopy, "table walks, user memory by kernel"},
 });
 
 std::string_view find(std::span<const Label> labels, Event event) {

@@ -10,6 +10,7 @@
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
 #include "sim/report/costs.h"
+#include "sim/report/event_labels.h"
 #include "sim/report/text_table.h"
 
 namespace kpksim::report {
@@ -173,6 +174,24 @@ std::string explain_workload(const std::vector<const ordered_json*>& runs,
   rows(table, kernel::kCauseNames, differences, number,
        [](const Spent& s) -> const Sums& { return s.by_cause; });
   table.row(total);
+  // How often, by who misses and where: what a linear map of small pages costs is in the kernel's
+  // half, what user memory costs is not, and one price serves both.
+  const bool x86 = from["configuration"].contains("architecture");
+  table.section(alone ? "Misses of the TLBs" : "More misses of the TLBs");
+  for (const cpu::Event e :
+       {cpu::Event::kL2TlbHit, cpu::Event::kL2TlbHitKernel, cpu::Event::kL2TlbHitCopy,
+        cpu::Event::kWalk, cpu::Event::kWalkKernel, cpu::Event::kWalkCopy}) {
+    const std::string name(cpu::kEventInfo[static_cast<std::size_t>(e)].name);
+    Row row{std::string(event_label(e, x86)), {}};
+    bool any = false;
+    for (const Spent& difference : differences) {
+      const auto it = difference.events.find(name);
+      const std::int64_t n = it == difference.events.end() ? 0 : it->second;
+      any |= n != 0;
+      row.cells.push_back(number(n));
+    }
+    if (any) table.row(std::move(row));
+  }
   const std::string where =
       request.phase.empty() ? "all phases" : fmt::format("phase {}", request.phase);
   return line(fmt::format("{}, {}: {} cycles under {}", from["workload"]["name"].get<std::string>(),

@@ -198,8 +198,9 @@ std::vector<Quantity> quantities(const std::vector<const ordered_json*>& parts, 
                Event::kFaultOverlay, Event::kFaultAddressSize, Event::kExceptionEl0,
                Event::kExceptionEl1, Event::kHvc});
   list.section("Memory accesses");
-  list.events({Event::kUserAccess, Event::kLoad, Event::kStore, Event::kL2TlbHit, Event::kWalk,
-               Event::kPageZero, Event::kPageCopy});
+  list.events({Event::kUserAccess, Event::kLoad, Event::kStore, Event::kL2TlbHit,
+               Event::kL2TlbHitKernel, Event::kL2TlbHitCopy, Event::kWalk, Event::kWalkKernel,
+               Event::kWalkCopy, Event::kPageZero, Event::kPageCopy});
   list.section("Page tables");
   list.row(
       "page-table entries written",

@@ -7,6 +7,7 @@
 
 #include "sim/base/json_text.h"
 #include "sim/kernel/object/keyed_classes.h"
+#include "sim/kernel/policy_file.h"
 
 namespace kpksim::report {
 
@@ -277,7 +278,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       {"allocator",
        part_json(policy.allocator,
                  kernel::Allocators::find(policy.allocator.name, "allocator").parameters)},
-      {"linear_map", kernel::name_of(policy.linear_map)},
+      {"linear_map", kernel::map_json(policy)},
       {"reach", kernel::name_of(policy.reach)},
       {"inject", injections},
       {"memory_bytes", config.memory_bytes},

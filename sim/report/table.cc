@@ -311,7 +311,7 @@ std::string csv(const ordered_json& document) {
         for (const auto& [cause, n] : e["by_cause"].items()) figure(name, cause, n);
       }
       figure("page_table_writes", "", phase["page_table_writes"]);
-      for (const char* group : {"allocator", "linear_map", "credentials"}) {
+      for (const char* group : {"allocator", "linear_map", "credentials", "kernel_data"}) {
         if (!phase.contains(group)) continue;
         for (const auto& [name, n] : phase[group].items()) figure(name, "", n);
       }

@@ -66,7 +66,8 @@ std::vector<std::string> policy_label(const nlohmann::ordered_json& run) {
     label.push_back(part.substr(0, colon));
     label.push_back(colon == std::string::npos ? "" : part.substr(colon + 1));
   }
-  label.pop_back();  // a linear map has none
+  constexpr std::size_t kLines = 2 * 4;  // of four parts, the last of which may be left out
+  label.resize(kLines);
   // The window stands below the protection.
   const std::string name = c["protection"]["name"].get<std::string>();
   const std::string window = label[0].size() > name.size() ? label[0].substr(name.size()) : "";

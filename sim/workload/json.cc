@@ -135,6 +135,7 @@ class Reader {
     kernel::KernelDataSettings settings;
     if (from.has("working_set")) settings.working_set = from.pages("working_set");
     settings.accesses_per_call = from.object.value("accesses_per_call", settings.accesses_per_call);
+    if (from.has("page_cache")) settings.page_cache = from.page_offset("page_cache");
     settings.store_percent = from.object.value("store_percent", settings.store_percent);
     settings.seed = seed_;
     return settings;

@@ -41,6 +41,7 @@ void StraceFile::truncate(std::uint64_t to) {
 StraceFile& StraceFileSystem::unnamed(const std::string& what) {
   StraceFile& file = files_.emplace_back();
   file.path = what;
+  file.number = static_cast<std::uint32_t>(files_.size());
   return file;
 }
 
@@ -97,6 +98,11 @@ void StraceFiles::open(int descriptor, StraceFile& file, bool close_on_exec, boo
 
 void StraceFiles::read(int descriptor, std::uint64_t bytes) {
   if (Opened* at = opened(descriptor)) at->position += bytes;
+}
+
+std::uint64_t StraceFiles::position(int descriptor) const {
+  const Opened* at = opened(descriptor);
+  return at == nullptr ? 0 : at->position;
 }
 
 void StraceFiles::seek(int descriptor, std::uint64_t to) {

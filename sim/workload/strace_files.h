@@ -14,8 +14,9 @@
 namespace kpksim::workload {
 
 struct StraceFile {
-  std::string path;      // or what it was made as, if it has none
-  std::uint32_t id = 0;  // Operation::file_id; 0 until it is mapped
+  std::string path;          // or what it was made as, if it has none
+  std::uint32_t id = 0;      // Operation::file_id; 0 until it is mapped
+  std::uint32_t number = 0;  // Call::file, from 1 on
   // It was empty when the recording first opened it: no page of it is in the page cache but those
   // that calls have written.
   bool fresh = false;
@@ -77,6 +78,8 @@ class StraceFiles {
   // may be behind the end: how many pages that makes, which the file did not have.
   void read(int descriptor, std::uint64_t bytes);
   std::uint64_t write(int descriptor, std::uint64_t bytes, std::optional<std::uint64_t> offset);
+  // Where the descriptor stands; 0 if that is not known.
+  std::uint64_t position(int descriptor) const;
   void seek(int descriptor, std::uint64_t to);
   void truncate(int descriptor, std::uint64_t to);
 

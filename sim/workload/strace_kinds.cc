@@ -94,6 +94,11 @@ unsigned components_of(std::string_view path) {
   return components;
 }
 
+bool is_cached(std::string_view path) {
+  if (path.starts_with("/dev/")) return path.starts_with("/dev/shm/");
+  return !path.starts_with("/proc/") && !path.starts_with("/sys/");
+}
+
 bool moves_data(CallKind kind) {
   return kind == CallKind::kRead || kind == CallKind::kWrite || kind == CallKind::kSocketData;
 }
@@ -122,10 +127,17 @@ Call StraceReader::call_of(const StraceLine& line) {
     if (call.kind != CallKind::kSocketData) call.kind = data_kind(line, call.kind);
     if (line.failed) return call;
     call.bytes = line.value();
+    const std::size_t to = line.name == "copy_file_range" ? 2 : 0;
+    std::optional<std::uint64_t> offset;  // that the call names
+    if (line.name.starts_with('p') && line.is_number(3)) offset = line.argument(3);
+    if (call.kind == CallKind::kRead || call.kind == CallKind::kWrite) {
+      const int descriptor = static_cast<int>(line.argument(to));
+      if (const StraceFile* file = files().file(descriptor)) {
+        call.file = is_cached(file->path) ? file->number : kernel::kNoCachedFile;
+        call.offset = offset.value_or(files().position(descriptor));
+      }
+    }
     if (call.kind == CallKind::kWrite) {
-      const std::size_t to = line.name == "copy_file_range" ? 2 : 0;
-      std::optional<std::uint64_t> offset;
-      if (line.name.starts_with("pwrite") && line.is_number(3)) offset = line.argument(3);
       call.new_pages = files().write(static_cast<int>(line.argument(to)), call.bytes, offset);
     }
     return call;

@@ -59,6 +59,7 @@ const Protections::Entry registered{{
     .description = "the example of CONTRIBUTING.md",
     .rank = 3,
     .marks = "a key",
+    .changes_map = true,
     .refuses = {{.overlay = true}},
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .parameters = {soft_parameter()},

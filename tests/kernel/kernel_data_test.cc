@@ -128,6 +128,77 @@ TEST(KernelData, IsAccessibleUnderEveryProtection) {
   }
 }
 
+// read() and write(): one access for each line, and the walk of a page once for all of its lines.
+TEST(KernelData, CopiesOfThePageCacheTouchEachLineOfTheirStretch) {
+  World w(Granularity::kPte, {.accesses_per_call = 0});
+  const Call read{.kind = CallKind::kRead, .bytes = 3 * kPageSize, .file = 1, .offset = 100};
+  const std::uint64_t free = w.kernel().system().buddy.free_pages();
+  const KernelDataStatistics first = w.after(1, read);
+  EXPECT_EQ(first.cache_lines, 3 * kPageSize / 64 + 1);
+  EXPECT_EQ(first.cache_walks, 4u) << "it begins behind the start of a page";
+  EXPECT_EQ(free - w.kernel().system().buddy.free_pages(), 4u);
+  w.forget_translations();
+  EXPECT_EQ(w.after(1, read).cache_walks, 4u);
+  EXPECT_EQ(free - w.kernel().system().buddy.free_pages(), 4u) << "the same pages again";
+  w.after(1, {.kind = CallKind::kRead, .bytes = 8, .file = 2, .offset = 100});
+  EXPECT_EQ(free - w.kernel().system().buddy.free_pages(), 5u) << "another file has its own";
+}
+
+TEST(KernelData, AWriteStoresToThePageCacheAndAReadDoesNot) {
+  World w(Granularity::kPte, {.accesses_per_call = 0});
+  World idle(Granularity::kPte, {.accesses_per_call = 0, .page_cache = 0});
+  const auto stores = [](World& of, CallKind kind) {
+    const std::uint64_t before = of.happened(cpu::Event::kStore);
+    of.after(10, {.kind = kind, .bytes = kPageSize});
+    return of.happened(cpu::Event::kStore) - before;
+  };
+  EXPECT_EQ(stores(w, CallKind::kRead), stores(idle, CallKind::kRead));
+  EXPECT_EQ(stores(w, CallKind::kWrite) - stores(idle, CallKind::kWrite), 10 * kPageSize / 64);
+}
+
+TEST(KernelData, ACopyWhoseFileIsNotKnownIsOfSomeOfThePageCache) {
+  World w(Granularity::kPte, {.accesses_per_call = 0, .page_cache = 16 * kPageSize});
+  const std::uint64_t free = w.kernel().system().buddy.free_pages();
+  w.after(1000, {.kind = CallKind::kRead, .bytes = kPageSize});
+  EXPECT_EQ(free - w.kernel().system().buddy.free_pages(), 16u);
+}
+
+// By half of the addresses and by who makes the access: what a finer linear map costs is the
+// kernel's half alone.
+TEST(TlbMisses, OfTheKernelAreCountedApartFromThoseOfUserMemory) {
+  World w(Granularity::kPte, kWithinTheTlb);
+  const std::uint64_t at = map_and_write(w.kernel(), kTask, 64 * kPageSize);
+  const auto walks = [&](const auto& act) {
+    using Counts = std::array<std::uint64_t, 3>;  // all, kernel's half, user memory by EL1
+    const auto now = [&] {
+      return Counts{w.happened(cpu::Event::kWalk), w.happened(cpu::Event::kWalkKernel),
+                    w.happened(cpu::Event::kWalkCopy)};
+    };
+    w.forget_translations();
+    const Counts before = now();
+    act();
+    Counts out = now();
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] -= before[i];
+    return out;
+  };
+  const auto by_user = walks([&] {
+    for (unsigned i = 0; i < 64; ++i) {
+      w.kernel().touch(kTask, at + i * kPageSize, poe::AccessKind::kRead);
+    }
+  });
+  EXPECT_EQ(by_user[0] - by_user[1], 64u);
+  EXPECT_EQ(by_user[2], 0u);
+  const auto by_copy = walks([&] {
+    w.kernel().system_call(kTask, {.kind = CallKind::kRandom, .bytes = 64 * kPageSize}, 0,
+                           {at, 64 * kPageSize, true});
+  });
+  EXPECT_EQ(by_copy[2], 64u);
+  EXPECT_EQ(by_copy[0], by_copy[1] + by_copy[2]);
+  const auto by_kernel = walks([&] { w.after(kCalls, kOpen); });
+  EXPECT_GT(by_kernel[1], 100u);
+  EXPECT_EQ(by_kernel[0], by_kernel[1]);
+}
+
 TEST(KernelData, ThatNobodyAskedForIsNotThere) {
   Kernel k(core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte));
   EXPECT_EQ(k.data(), nullptr);

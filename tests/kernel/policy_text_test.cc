@@ -62,6 +62,23 @@ std::vector<cpu::CoreProfile> shipped_cores() {
   return cores;
 }
 
+TEST(PolicyText, ALinearMapHasParametersLikeTheOtherParts) {
+  const std::string text = "kpkeys-poe+lazy,per-page,block:collapse=on:start=as-mapped";
+  EXPECT_EQ(text_of(parse_policy(text)), text);
+  EXPECT_EQ(refusal(text), "");
+  EXPECT_TRUE(linear_map_of(parse_policy(text)).collapse);
+  EXPECT_EQ(linear_map_of(parse_policy("none,buddy,block:start=repainted")).start,
+            MapStart::kRepainted);
+  EXPECT_NE(refusal("none,buddy,block:colapse=on").find("'collapse'"), std::string::npos);
+  EXPECT_NE(refusal("none,buddy,block:start=painted").find("repainted"), std::string::npos);
+  EXPECT_NE(refusal("none,buddy,pte:start=repainted"), "");
+  // Boot has left pages: what is for blocks is not for them.
+  EXPECT_NE(refusal("kpkeys-poe,pba,block:start=repainted").find("linear map of blocks"),
+            std::string::npos);
+  EXPECT_NE(refusal("kpkeys-poe,slab,block:collapse=on").find("takes no tables"),
+            std::string::npos);
+}
+
 TEST(PolicyText, TheReachOfTlbisIsAFourthPartThatMayBeLeftOut) {
   const std::string text = "kpkeys-poe+lazy,per-page,pte,local-if-alone";
   EXPECT_EQ(parse_policy(text).reach, Reach::kLocalIfAlone);
@@ -163,9 +180,12 @@ TEST(Policies, ThoseThatGoTogetherAreAmongAll_AndNaturalOnesShowEachPart) {
           << info->name << " on " << core.name;
     }
     for (const AllocatorInfo* info : Allocators::all()) {
-      EXPECT_TRUE(std::any_of(natural.begin(), natural.end(), [&](const Policy& p) {
-        return p.allocator.name == info->name;
-      })) << info->name;
+      // What is for blocks needs a core that may split them.
+      const auto has = [&](const Policy& p) { return p.allocator.name == info->name; };
+      const bool blocks = info->natural == Granularity::kBlock;
+      EXPECT_EQ(std::any_of(natural.begin(), natural.end(), has),
+                !blocks || x86 || core.bbm_level >= 2)
+          << info->name << " on " << core.name;
     }
   }
 }

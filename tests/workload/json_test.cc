@@ -477,10 +477,10 @@ TEST_F(JsonWorkload, DeepNesting_IsRefusedBeforeItIsFollowed) {
 TEST_F(JsonWorkload, KernelData_IsWhatTheFileSaysAndAbsentWithoutIt) {
   EXPECT_FALSE(read_ops(R"({"op":"spawn","task":"a"})").kernel_data);
   const Workload workload = read_text(
-      R"({"name": "t", "seed": 7, "kernel_data": {"working_set": "8M", "accesses_per_call": 3},
+      R"({"name": "t", "seed": 7, "kernel_data": {"working_set": "8M", "accesses_per_call": 3, "page_cache": "1M"},
           "phases": [{"name": "p", "ops": [{"op":"spawn","task":"a"}]}]})");
   const kernel::KernelDataSettings expected{
-      .working_set = 8ull << 20, .accesses_per_call = 3, .seed = 7};
+      .working_set = 8ull << 20, .accesses_per_call = 3, .page_cache = 1ull << 20, .seed = 7};
   EXPECT_EQ(workload.kernel_data, expected);
 }
 

@@ -82,6 +82,24 @@ TEST_F(StraceKinds, StatOfADescriptorWalksNothing) {
   EXPECT_EQ(call.components, 0u);
 }
 
+TEST_F(StraceKinds, ReadsAndWritesSayWhichFileAndWhere) {
+  const std::string open = "openat(AT_FDCWD, \"/x\", O_RDWR) = 3\n";
+  const std::string read = "read(3, \"\"..., 6000) = 6000\n";
+  const Call first = last(open + read), second = last(open + read + read);
+  EXPECT_NE(first.file, 0u);
+  EXPECT_EQ(first.offset, 0u);
+  EXPECT_EQ(second.file, first.file);
+  EXPECT_EQ(second.offset, 6000u);
+  EXPECT_EQ(last(open + read + "write(3, \"\"..., 10) = 10\n").offset, 6000u);
+  EXPECT_EQ(last(open + read + "lseek(3, 64, SEEK_SET) = 64\n" + read).offset, 64u);
+  EXPECT_EQ(last(open + "pread64(3, \"\"..., 10, 8192) = 10\n").offset, 8192u);
+  const Call other =
+      last(open + "openat(AT_FDCWD, \"/y\", O_RDONLY) = 4\n" + "read(4, \"\"..., 10) = 10\n");
+  EXPECT_NE(other.file, first.file);
+  EXPECT_EQ(last("openat(AT_FDCWD, \"/proc/self/maps\", O_RDONLY) = 3\n" + read).file,
+            kernel::kNoCachedFile);
+}
+
 TEST_F(StraceKinds, WritesBehindAFilesEndMakePages) {
   const std::string open = "openat(AT_FDCWD, \"/x\", O_WRONLY|O_CREAT|O_TRUNC, 0644) = 3\n";
   const std::string write = "write(3, \"\"..., 6000) = 6000\n";

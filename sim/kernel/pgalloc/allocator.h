@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "sim/base/error.h"
 #include "sim/base/parameter.h"
 #include "sim/base/registry.h"
 #include "sim/base/statistic.h"
@@ -67,6 +68,8 @@ class PageTableAllocator : public SplitTables {
 
   // Called once the MMU is on and pages can be marked; marks the early tables.
   virtual void boot(cpu::Core&) {}
+  // Of those that AllocatorInfo::rejoins; the others are never asked.
+  void take_back(cpu::Core&, Pfn) override { throw ModelError("no table of a split comes back"); }
   // Marks late_page()s.
   void finish_split(cpu::Core& core) override;
   // Returns how many pages went back.
@@ -119,8 +122,9 @@ struct AllocatorInfo {
   int rank = 1;                             // in lists
   bool marks = true;                        // else its pages stay ordinary ones
   Granularity natural = Granularity::kPte;  // the linear map that it is meant for
-  bool pools = false;  // pages are marked before it is known what they will be used for
-  bool lends = false;  // from a pool that other objects can share
+  bool rejoins = false;  // it takes tables of splits back, when blocks are joined
+  bool pools = false;    // pages are marked before it is known what they will be used for
+  bool lends = false;    // from a pool that other objects can share
   std::vector<ParameterInfo> parameters = {};
   EarlyTables (*early)(Granularity, const Parameters&) = [](Granularity map, const Parameters&) {
     return map == Granularity::kBlock ? EarlyTables::kRanges : EarlyTables::kPages;

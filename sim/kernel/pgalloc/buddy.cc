@@ -9,6 +9,7 @@ class BuddyTables final : public PageTableAllocator {
  public:
   using PageTableAllocator::PageTableAllocator;
   Pfn allocate_for_split(cpu::Core&) override { return page(); }
+  void take_back(cpu::Core&, Pfn table) override { context_.buddy.free(table, 0); }
 
  private:
   Pfn take(cpu::Core& core, TableKind) override {
@@ -24,6 +25,7 @@ const Allocators::Entry registered{{
     .description = "plain pages, never marked: windows protect nothing",
     .rank = 0,
     .marks = false,
+    .rejoins = true,
     .make = make_allocator_of<BuddyTables>,
 }};
 

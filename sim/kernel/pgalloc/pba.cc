@@ -62,6 +62,11 @@ class Pba final : public PageTableAllocator, private PoolClient {
     return pages_.take_reserved();
   }
 
+  void take_back(cpu::Core&, Pfn table) override {
+    settle();
+    pages_.give_back(table);
+  }
+
   KeyedPool* pool() override { return &pool_; }
 
  private:
@@ -143,6 +148,7 @@ const Allocators::Entry registered{{
     .description = "marked pages cached, refilled by runs (pkeys block allocator of v6)",
     .rank = 2,
     .natural = Granularity::kBlock,
+    .rejoins = true,
     .pools = true,
     .lends = true,
     .parameters = {{"orders", "order of a run", "sizes of a refill, tried from the first on",

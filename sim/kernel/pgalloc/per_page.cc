@@ -11,6 +11,7 @@ class PerPage final : public PageTableAllocator {
   using PageTableAllocator::PageTableAllocator;
   void boot(cpu::Core& core) override { mark_boot_tables(core); }
   Pfn allocate_for_split(cpu::Core&) override { return page(); }  // such tables stay unmarked
+  void take_back(cpu::Core&, Pfn table) override { context_.buddy.free(table, 0); }
 
  private:
   Pfn take(cpu::Core& core, TableKind kind) override { return take_single(core, kind); }
@@ -20,6 +21,7 @@ class PerPage final : public PageTableAllocator {
 const Allocators::Entry registered{{
     .name = "per-page",
     .description = "each page marked at allocation and unmarked at free",
+    .rejoins = true,
     .make = make_allocator_of<PerPage>,
 }};
 

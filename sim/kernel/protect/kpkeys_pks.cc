@@ -47,6 +47,7 @@ const Protections::Entry registered{{
     .name = "kpkeys-pks",
     .description = "the same on x86-64, by a key for supervisor pages and IA32_PKRS",
     .marks = "a key",
+    .changes_map = true,
     .refuses = {{.overlay = true}},
     .aarch64 = false,
     .x86 = true,

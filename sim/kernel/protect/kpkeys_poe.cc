@@ -88,6 +88,7 @@ const Protections::Entry registered{{
     .name = "kpkeys-poe",
     .description = "page-table pages carry an overlay key, writable only in a POR_EL1 window",
     .marks = "a key",
+    .changes_map = true,
     .refuses = {{.overlay = true}},
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .any_classes = true,

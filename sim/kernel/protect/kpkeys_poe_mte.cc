@@ -64,6 +64,7 @@ const Protections::Entry registered{{
     .name = "kpkeys-poe+mte",
     .description = "both: a key, writable in a window only, and a tag",
     .marks = "a key and a tag",
+    .changes_map = true,
     .refuses = {{.overlay = true}, {mmu::FaultKind::kTagCheck}},
     .needs = memory_tagging(),
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},

@@ -152,6 +152,8 @@ struct ProtectionInfo {
   int rank = 1;  // in lists
   // What tells a page-table page apart ("a key"); empty: nothing does.
   std::string_view marks = {};
+  // Marking rewrites leaves of the linear map, and so splits larger ones.
+  bool changes_map = false;
   std::vector<Refusal> refuses = {};
   bool aarch64 = true, x86 = false;
   std::optional<CoreFeature> needs = {};

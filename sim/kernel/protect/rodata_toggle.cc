@@ -29,6 +29,7 @@ const Protections::Entry registered{{
     .description = "page tables are read-only in the linear map but for set_memory_rw() windows",
     .rank = 2,
     .marks = "read-only",
+    .changes_map = true,
     .refuses = {Refusal()},
     .x86 = true,
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},

@@ -42,6 +42,7 @@ const Protections::Entry registered{{
     .description = "a process's leaf tables are mapped only while their lock is held",
     .rank = 2,
     .marks = "unmapped",
+    .changes_map = true,
     .refuses = {{mmu::FaultKind::kTranslation}},
     .x86 = true,
     .windows = {WindowScope::kLock},

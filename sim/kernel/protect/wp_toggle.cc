@@ -53,6 +53,7 @@ const Protections::Entry registered{{
     .description = "page tables are read-only in the linear map, and windows clear CR0.WP (x86-64)",
     .rank = 2,
     .marks = "read-only",
+    .changes_map = true,
     .refuses = {Refusal()},
     .aarch64 = false,
     .x86 = true,
