@@ -137,7 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"kpkeys-poe,pba:reserve=3,block", "expected 4 to 4096"},
         Bad{"kpkeys-poe,pba:orders=9/,block", "'' is no number"},
         Bad{"kpkeys-poe,pba:orders=10,block", "expected 2 to 9"},
-        Bad{"kpkeys-poe,pba,block:x=1", "linear map 'block' has no parameters"}));
+        Bad{"kpkeys-poe,pba,block:x=1", "known: start, collapse"},
+        Bad{"kpkeys-poe,per-page,pte:x=1", "linear map 'pte' has no parameter 'x'; it has none"}));
 
 TEST(Policies, ACoreThatCannotRunOneIsRefusedWithThoseThatCan) {
   for (const ProtectionInfo* info : Protections::all()) {
