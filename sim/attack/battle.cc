@@ -66,6 +66,7 @@ class Battle {
          const kernel::KernelProfile& profile, kernel::Config config, PointerTag tag,
          std::uint64_t point)
       : scenario_(scenario), point_(point), has_key_register_(uses_keys(config)) {
+    verdict_.x86 = core.architecture == cpu::Architecture::kX86;
     config.credentials = scenario.credentials;
     // Who has something around the protection already is inside.
     config.around = [this, given = config.around](std::unique_ptr<kernel::Protection> inner) {

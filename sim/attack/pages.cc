@@ -1,5 +1,6 @@
 #include "sim/attack/pages.h"
 
+#include "sim/attack/table_search.h"
 #include "sim/base/error.h"
 #include "sim/kernel/object/keyed_classes.h"
 
@@ -82,21 +83,6 @@ Extent Pages::find(const PageRef& ref) const {
   throw ModelError("a page of no kind");
 }
 
-bool Pages::is_below(Pfn page, Pfn table, unsigned level) const {
-  if (table == page) return true;
-  if (level == mmu::kLastLevel) return false;
-  for (std::uint64_t i = 0; i < kEntries; ++i) {
-    const Descriptor d{memory().read64(address_of(table) + i * 8)};
-    if (d.valid() && !d.block() && is_below(page, d.pfn(), level + 1)) return true;
-  }
-  return false;
-}
-
-bool Pages::is_table(Pfn page) const {
-  for (const std::uint32_t task : kernel_.alive_tasks()) {
-    if (is_below(page, kernel_.root_of(task), 0)) return true;
-  }
-  return is_below(page, kernel_.system().linear_map.root(), 0);
-}
+bool Pages::is_table(Pfn page) const { return attack::is_table(kernel_, struck_, page); }
 
 }  // namespace kpksim::attack

@@ -33,6 +33,8 @@ class Pages {
   VirtAddr place(std::uint32_t task, std::uint32_t region, std::uint64_t offset) const;
   // Is the page one of the tables that some walk would read now?
   bool is_table(Pfn page) const;
+  // A strike has changed a word of the page.
+  void struck(Pfn page) { struck_.insert(page); }
 
   void name(const std::string& name, Pfn page) { named_[name] = page; }
   // A pointer to it dangles, or was never one to what is there now.
@@ -45,13 +47,13 @@ class Pages {
   mmu::Descriptor entry(Pfn table, VirtAddr va, unsigned level) const;
   Pfn table_at(Pfn root, VirtAddr va, unsigned level, const std::string& what) const;
   Pfn frame(const PageRef& ref) const;
-  bool is_below(Pfn page, Pfn table, unsigned level) const;
   mmu::PhysicalMemory& memory() const { return kernel_.system().machine.memory(); }
 
   kernel::Kernel& kernel_;
   const workload::Execution& execution_;
   std::map<std::string, Pfn> named_;
   std::set<std::string> dangling_;
+  std::set<Pfn> struck_;
 };
 
 }  // namespace kpksim::attack

@@ -191,6 +191,7 @@ std::optional<Blow> Strokes::strike(const Strike& strike, cpu::Core& core) {
   const auto word = access(strike, core, value_of(strike.value), out);
   if (word && !out.fault && strike.primitive != Primitive::kRead) {
     changes_[*word] = memory().read64(*word);
+    pages_.struck(frame_of(*word));
   }
   return out;
 }

@@ -21,16 +21,18 @@ std::string_view kind_of(const mmu::Fault& fault) {
   return "fault";
 }
 
-std::string fault_text(const mmu::Fault& fault) {
+// On x86-64 a page fault, whose error code has no level.
+std::string fault_text(const mmu::Fault& fault, bool x86) {
+  if (x86) return fault.overlay ? "page fault, protection key" : "page fault";
   if (fault.kind == mmu::FaultKind::kTagCheck) return std::string(kind_of(fault));
   return fmt::format("{}, level {}", kind_of(fault), fault.level);
 }
 
 // The fault that stopped it: the kernel's own, or the first that a strike met.
 std::string stopped_text(const Verdict& verdict) {
-  if (verdict.oops) return fault_text(verdict.blows.back().fault) + " (oops)";
+  if (verdict.oops) return fault_text(verdict.blows.back().fault, verdict.x86) + " (oops)";
   for (const Blow& blow : verdict.blows) {
-    if (blow.fault) return fault_text(blow.fault);
+    if (blow.fault) return fault_text(blow.fault, verdict.x86);
   }
   return "fault";
 }
@@ -114,11 +116,11 @@ std::string first_difference(const Verdict& verdict, const Verdict& without) {
     if (bool(here.fault) == bool(there.fault)) continue;
     if (!here.fault) {
       return fmt::format("{} goes through; without protection it is refused: {}", strike,
-                         fault_text(there.fault));
+                         fault_text(there.fault, verdict.x86));
     }
     const std::string why = leaves(here, there);
     return fmt::format("{} is refused: {}; without protection it goes through{}", strike,
-                       fault_text(here.fault), why.empty() ? "" : ": " + why);
+                       fault_text(here.fault, verdict.x86), why.empty() ? "" : ": " + why);
   }
   if (verdict.blows.size() > both) {
     const Blow& here = verdict.blows[both];

@@ -45,6 +45,7 @@ struct Verdict {
   std::vector<Blow> blows;
   std::string proof;       // of a success: address and frame
   std::string ended;       // not empty: the workload could not run on with a forged root, and why
+  bool x86 = false;        // the core is of x86-64, whose faults have other words
   bool oops = false;       // the kernel's own code met a fault, the last of `blows`
   bool tag_tried = false;  // a pointer of the attacker's had a tag
   // Of policies with tags, where the right one succeeds: so many draws of the tags, of which so

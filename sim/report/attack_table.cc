@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json blow_json(const attack::Blow& blow) {
+ordered_json blow_json(const attack::Blow& blow, bool x86) {
   ordered_json out = {{"do", blow.what}, {"happened", blow.happened}};
   if (!blow.happened) return out;
   out["core"] = blow.core;
@@ -32,7 +32,8 @@ ordered_json blow_json(const attack::Blow& blow) {
   if (!blow.fault) return out;
   const poe::Access access{blow.fault.write ? poe::AccessKind::kWrite : poe::AccessKind::kRead, 1,
                            false};
-  out["fault"] = {{"syndrome", fmt::format("{:#x}", mmu::esr_of(blow.fault, access))},
+  out["fault"] = {{"syndrome", fmt::format("{:#x}", x86 ? mmu::page_fault_code(blow.fault)
+                                                        : mmu::esr_of(blow.fault, access))},
                   {"address", fmt::format("{:#x}", blow.fault.far.value)},
                   {"level", blow.fault.level},
                   {"overlay", blow.fault.overlay},
@@ -57,7 +58,7 @@ ordered_json verdict_json(const attack::Verdict& v, const kernel::Policy& policy
   if (!v.proof.empty()) out["proof"] = v.proof;
   if (!v.ended.empty()) out["ended"] = v.ended;
   out["strikes"] = ordered_json::array();
-  for (const attack::Blow& blow : v.blows) out["strikes"].push_back(blow_json(blow));
+  for (const attack::Blow& blow : v.blows) out["strikes"].push_back(blow_json(blow, v.x86));
   return out;
 }
 

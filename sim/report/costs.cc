@@ -12,16 +12,22 @@ namespace {
 
 // The kinds of cost, and the events of the document that each is made of: those that a paragraph
 // counts, and further ones. A name that ends with _ is the beginning of several. What no kind names
-// is "other".
+// is "other". The names are the architecture's, as those of events are (event_labels.h).
 using Names = std::vector<std::string_view>;
 struct Kind {
   const char* name;
   Names counted, further;
+  const char* on_x86 = nullptr;  // if it is called otherwise there
+
+  const char* called(bool x86) const { return x86 && on_x86 != nullptr ? on_x86 : name; }
 };
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
       {"ISB", {"isb"}, {"in_flight"}},
-      {"MSR and MRS of the key register", {"msr_por_el1", "mrs_por_el1"}, {}},
+      {"MSR and MRS of the key register",
+       {"msr_por_el1", "mrs_por_el1"},
+       {},
+       "WRMSR and RDMSR of the key register"},
       {"MOV to and from CR0", {"mov_to_cr0", "mov_from_cr0"}, {}},
       {"TLB invalidation and waiting for it",
        {"tlbi_"},
@@ -61,24 +67,25 @@ Share share_of(const std::string& kind, std::int64_t cycles, const Spent& all) {
   Share share{kind, cycles, static_cast<double>(cycles) / static_cast<double>(all.total), 0};
   for (const auto& [event, n] : all.events) {
     const Kind& of = kind_of(event);
-    if (of.name == kind && among(of.counted, event)) share.counted += n;
+    if (of.called(all.x86) == kind && among(of.counted, event)) share.counted += n;
   }
   return share;
 }
 
 }  // namespace
 
-std::vector<std::string_view> cost_kinds() {
+std::vector<std::string_view> cost_kinds(bool x86) {
   std::vector<std::string_view> names;
-  for (const Kind& kind : kinds()) names.emplace_back(kind.name);
+  for (const Kind& kind : kinds()) names.emplace_back(kind.called(x86));
   return names;
 }
 
-Spent spent(const ordered_json& part) {
+Spent spent(const ordered_json& part, bool x86) {
   Spent out;
+  out.x86 = x86;
   out.total = part["cycles"]["total"].get<std::int64_t>();
   for (const auto& [event, n] : part["cycles"]["by_event"].items()) {
-    out.by_kind[kind_of(event).name] += n.get<std::int64_t>();
+    out.by_kind[kind_of(event).called(x86)] += n.get<std::int64_t>();
   }
   for (const auto& [cause, n] : part["cycles"]["by_cause"].items()) {
     out.by_cause[cause] += n.get<std::int64_t>();
@@ -90,7 +97,8 @@ Spent spent(const ordered_json& part) {
 }
 
 Spent operator-(const Spent& a, const Spent& b) {
-  return {a.total - b.total, a.by_kind - b.by_kind, a.by_cause - b.by_cause, a.events - b.events};
+  return {a.x86, a.total - b.total, a.by_kind - b.by_kind, a.by_cause - b.by_cause,
+          a.events - b.events};
 }
 
 std::vector<std::pair<std::string, std::int64_t>> ranked(const Sums& sums) {

@@ -11,20 +11,22 @@
 
 namespace kpksim::report {
 
-// The kinds of cost, in the order of tables. What no kind names is "other".
-std::vector<std::string_view> cost_kinds();
+// The kinds of cost, in the order of tables, by their names on AArch64 or on x86-64. What no kind
+// names is "other".
+std::vector<std::string_view> cost_kinds(bool x86);
 
 using Sums = std::map<std::string, std::int64_t>;
 
 // What one run or phase spent, and how often the events happened. Of a difference all may be
 // negative.
 struct Spent {
+  bool x86 = false;
   std::int64_t total = 0;
   Sums by_kind, by_cause, events;
 };
 
-// `part`: a phase of a result document, or its total.
-Spent spent(const nlohmann::ordered_json& part);
+// `part`: a phase of a result document, or its total; `x86`: of a run on x86-64.
+Spent spent(const nlohmann::ordered_json& part, bool x86);
 Spent operator-(const Spent& a, const Spent& b);
 
 // Descending by size of the contribution; equal ones by name.

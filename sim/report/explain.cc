@@ -148,14 +148,15 @@ std::string explain_workload(const std::vector<const ordered_json*>& runs,
   const bool alone = selected.alone();
   const ordered_json& from = alone ? *runs[0] : *selected.from;
   const std::string base_policy = policy_name(from);
-  const Spent base = spent(part_of(from, request.phase));
+  const bool x86 = is_x86(from);
+  const Spent base = spent(part_of(from, request.phase), x86);
   const auto number = alone ? plain_number : signed_number;
   std::vector<Spent> differences;
   std::vector<std::vector<std::string>> labels;
   std::string paragraphs;
   Row total{"all", {}};
   for (const ordered_json* run : selected.shown) {
-    const Spent all = spent(part_of(*run, request.phase));
+    const Spent all = spent(part_of(*run, request.phase), x86);
     differences.push_back(alone ? all : all - base);
     labels.push_back(policy_label(*run));
     total.cells.push_back(number(differences.back().total));
@@ -167,7 +168,7 @@ std::string explain_workload(const std::vector<const ordered_json*>& runs,
   Table table(labels);
   const std::string cycles = alone ? "Cycles" : "More cycles";
   table.section(cycles + ", by kind of cost");
-  rows(table, cost_kinds(), differences, number,
+  rows(table, cost_kinds(x86), differences, number,
        [](const Spent& s) -> const Sums& { return s.by_kind; });
   table.row(total);
   table.section(cycles + ", by what the kernel was doing");
@@ -176,7 +177,6 @@ std::string explain_workload(const std::vector<const ordered_json*>& runs,
   table.row(total);
   // How often, by who misses and where: what a linear map of small pages costs is in the kernel's
   // half, what user memory costs is not, and one price serves both.
-  const bool x86 = from["configuration"].contains("architecture");
   table.section(alone ? "Misses of the TLBs" : "More misses of the TLBs");
   for (const cpu::Event e :
        {cpu::Event::kL2TlbHit, cpu::Event::kL2TlbHitKernel, cpu::Event::kL2TlbHitCopy,

@@ -56,8 +56,6 @@ void count_rows(Table& table, const Parts& parts, bool x86) {
   }
 }
 
-bool is_x86(const ordered_json& run) { return run["configuration"].contains("architecture"); }
-
 std::string title(const ordered_json& run) {
   const ordered_json& c = run["configuration"];
   return line(fmt::format("{}: {}, {} core{}, {} of memory",

@@ -77,6 +77,10 @@ std::vector<std::string> policy_label(const nlohmann::ordered_json& run) {
   return label;
 }
 
+bool is_x86(const nlohmann::ordered_json& run) {
+  return run["configuration"].contains("architecture");
+}
+
 std::string policy_name(const nlohmann::ordered_json& run) {
   const nlohmann::ordered_json& c = run["configuration"];
   return c.value("policy_name", c["policy"].get<std::string>());

@@ -31,6 +31,8 @@ std::string part_text(const nlohmann::ordered_json& part);
 std::vector<std::string> policy_label(const nlohmann::ordered_json& run);
 // Its name, or as --policy takes it.
 std::string policy_name(const nlohmann::ordered_json& run);
+// Of a core of x86-64: tables then have that architecture's names.
+bool is_x86(const nlohmann::ordered_json& run);
 
 struct Row {
   std::string name;

@@ -143,6 +143,19 @@ TEST(Attack, BesideTheMmuNothingStopsAWrite) {
   }
 }
 
+TEST(Attack, AnX86CoresFaultsHaveItsOwnWords) {
+  kernel::Config config;
+  config.policy = kernel::parse_policy("kpkeys-pks,per-page,pte");
+  config.memory_bytes = 512ull << 20;
+  config.cores = 2;
+  const std::string path = test::source_path("workloads/attacks/kunit-user-pte.json");
+  const Verdict v =
+      fight(read_scenario(path), kernel::x86_core_profile(), kernel::kernel_profile(), config);
+  EXPECT_EQ(text_of(v), "page fault, protection key");
+  EXPECT_EQ(text_of(fight_of("kunit-user-pte", "kpkeys-poe,per-page,pte")),
+            "overlay fault, level 3");
+}
+
 // Between the change of a page's mapping and the end of its flush another core's TLB still has the
 // old entry.
 TEST(Attack, AMarkWhoseTlbiIsOutstandingStopsNoCoreThatHasUsedThePage) {

@@ -178,6 +178,75 @@ TEST_F(CredTest, RcuLinksHeadsInTheObjects_AndEachWriteToOneIsASection) {
   EXPECT_EQ(w.creds().statistics().live, 0u);
 }
 
+// Ten callbacks are called at once; the list of the rest is put before those that came since. A
+// head's word says what follows it, also across the segments of the list.
+TEST_F(CredTest, RcusListIsCutAndPutTogetherAgainThroughTheHeads) {
+  const auto next = [&](LiveCred c) {
+    return w.system().machine.memory().read64(c.object + Creds::kRcuNext);
+  };
+  constexpr std::size_t kAtOnce = 10;
+  std::vector<LiveCred> creds;
+  for (std::size_t i = 0; i < kAtOnce + 3; ++i) creds.push_back(w.live());
+  const auto give = [&](std::size_t i) { w.creds().put(w.core(), creds[i], 2); };
+  for (std::size_t i = 0; i <= kAtOnce; ++i) give(i);
+  w.system().rcu.tick(w.core());  // a grace period begins for these
+  give(kAtOnce + 1);              // behind the last of those that wait
+  EXPECT_EQ(next(creds[kAtOnce]), creds[kAtOnce + 1].object.value);
+  // The word of an object that has been used before is what it was, until the head is filled in.
+  w.system().machine.memory().write64(creds[kAtOnce + 2].object + Creds::kRcuNext, ~0ull);
+  give(kAtOnce + 2);
+  EXPECT_EQ(next(creds[kAtOnce + 2]), 0u);
+  EXPECT_EQ(next(creds[kAtOnce + 1]), creds[kAtOnce + 2].object.value);
+  EXPECT_EQ(w.creds().statistics().freed, 0u);
+  w.system().rcu.take_all(w.core());
+  EXPECT_EQ(w.creds().statistics().freed, creds.size());
+}
+
+// The free list lies in the objects: the one freed last is the first to be handed out, and names
+// the one before it.
+TEST_F(CredTest, AFreedObjectNamesTheNextFreeOne_ByAStoreInASection) {
+  constexpr std::uint64_t kFreePointer = Creds::kBytes / 2;
+  const LiveCred first = w.live(), second = w.live();
+  w.creds().free(w.core(), first.object);
+  const std::uint64_t before = sections();
+  w.creds().free(w.core(), second.object);
+  EXPECT_EQ(sections(), before + 1);
+  EXPECT_EQ(w.system().machine.memory().read64(second.object + kFreePointer), first.object.value);
+  EXPECT_EQ(w.live().object.value, second.object.value);
+  EXPECT_EQ(w.live().object.value, first.object.value);
+}
+
+// put_cred_rcu() runs in a softirq, which may come in the middle of a lazy MMU section. Giving a
+// slab back has one of its own, and they do not nest.
+TEST_F(CredTest, ASlabIsGivenBackWhereTheSoftirqHasInterruptedALazySection) {
+  constexpr std::uint64_t kObjects = kPageSize / Creds::kBytes;
+  std::vector<LiveCred> creds;
+  for (std::uint64_t i = 0; i < 10 * kObjects; ++i) creds.push_back(w.live());
+  w.system().tables.enter_lazy(w.core(), Target(w.system().linear_map.root()));
+  for (const LiveCred cred : creds) ASSERT_NO_THROW(w.creds().free(w.core(), cred.object));
+  w.system().tables.leave_lazy(w.core());
+  EXPECT_EQ(w.creds().statistics().slabs_unkeyed, 5u);
+  EXPECT_EQ(w.keyed(), 5u);
+}
+
+// commit_creds() gives what prepare_creds() took back: the next copy finds it.
+TEST_F(CredTest, APreparedOneIsFreedWhenItIsCommitted) {
+  const LiveCred cred = w.live();
+  const PreparedCred one = w.creds().prepare(w.core(), cred);
+  w.creds().commit(w.core(), one);
+  EXPECT_EQ(w.creds().prepare(w.core(), cred).object.value, one.object.value);
+}
+
+TEST_F(CredTest, ASectionTakesTheInstructionsOfItsGuard) {
+  const auto instructions = [&](std::uint64_t guard) {
+    ObjectKey mine(*w.system().protection, kPkeyCred, guard);
+    const auto before = w.core().happened(cpu::Event::kGuardInstruction);
+    { const ObjectKey::Section section(mine, w.core()); }
+    return w.core().happened(cpu::Event::kGuardInstruction) - before;
+  };
+  EXPECT_EQ(instructions(37) - instructions(0), 37u);
+}
+
 TEST_F(CredTest, EachCallTakesWhatLinuxTakes) {
   Kernel& k = w.kernel();
   k.spawn(1);

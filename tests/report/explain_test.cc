@@ -67,6 +67,32 @@ TEST(Explain, ShowsTheDifferenceByKindAndByReason) {
   EXPECT_EQ(text.find("waiting"), std::string::npos) << "DSB ISHST is not a wait for TLBIs";
 }
 
+// Of x86-64 by the names that tables of its events have.
+TEST(Explain, CallsTheKeyRegistersInstructionsByTheArchitecturesNames) {
+  ordered_json of = document();
+  for (ordered_json& run : of["runs"]) {
+    for (ordered_json* part : {&run["phases"][0], &run["phases"][1], &run["total"]}) {
+      const bool keys = run["configuration"]["protection"]["name"] != "none";
+      (*part)["cycles"]["by_event"]["msr_por_el1"] = keys ? 500 : 0;
+      (*part)["events"]["msr_por_el1"]["total"] = keys ? 7 : 0;
+    }
+  }
+  constexpr const char* kArm = "MSR and MRS of the key register";
+  constexpr const char* kX86 = "WRMSR and RDMSR of the key register";
+  const auto has = [&](const char* text) {
+    const std::string all = explain(of, {}, {});
+    EXPECT_EQ(all.find(text) != std::string::npos,
+              all.find(std::string(text) + " (7 more)") != std::string::npos)
+        << "table and paragraph say the same";
+    return all.find(text) != std::string::npos;
+  };
+  EXPECT_TRUE(has(kArm));
+  EXPECT_FALSE(has(kX86));
+  for (ordered_json& run : of["runs"]) run["configuration"]["architecture"] = "x86-64";
+  EXPECT_TRUE(has(kX86));
+  EXPECT_FALSE(has(kArm));
+}
+
 TEST(Explain, SaysInAParagraphWhatTheDifferenceIsMadeOf) {
   const std::string text = explained({.phase = "", .from = "", .to = {"kpkeys-poe,buddy,pte"}});
   EXPECT_NE(text.find("kpkeys-poe,buddy,pte: 1,025 cycles more than none,buddy,pte (+683.33 %). Of "

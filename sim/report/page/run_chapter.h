@@ -8,6 +8,7 @@
 #include "sim/report/page/page.h"
 #include "sim/report/page/uncertain.h"
 #include "sim/report/quantities.h"
+#include "sim/report/text_table.h"
 
 namespace kpksim::report::page {
 
@@ -49,7 +50,7 @@ class RunChapter {
   std::size_t phases() const { return (*runs_[0].json)["phases"].size(); }
   std::string phase_name(std::size_t p) const;
   std::vector<std::string> policies() const;
-  bool x86() const { return (*runs_[0].json)["configuration"].contains("architecture"); }
+  bool x86() const { return is_x86(*runs_[0].json); }
 
   void facts();
   void compared();  // several policies

@@ -60,8 +60,8 @@ void RunChapter::pieces_chart(const std::vector<Part>& parts, bool by_kind) {
   std::vector<Sums> sums;
   for (std::size_t i = first; i < parts.size(); ++i) {
     chart.categories.push_back(parts[i].name);
-    Spent all = spent(*parts[i].json);
-    if (difference) all = all - spent(*parts[0].json);
+    Spent all = spent(*parts[i].json, x86());
+    if (difference) all = all - spent(*parts[0].json, x86());
     sums.push_back(by_kind ? all.by_kind : all.by_cause);
   }
   const auto add = [&](const std::string& name) {
@@ -80,7 +80,7 @@ void RunChapter::pieces_chart(const std::vector<Part>& parts, bool by_kind) {
     if (any) chart.series.push_back(std::move(s));
   };
   if (by_kind) {
-    for (const std::string_view kind : cost_kinds()) add(std::string(kind));
+    for (const std::string_view kind : cost_kinds(x86())) add(std::string(kind));
   } else {
     for (const std::string_view cause : kernel::kCauseNames) add(std::string(cause));
   }

@@ -33,7 +33,7 @@ void shares(Sentence& s, const std::vector<Share>& list, const Places& at, bool 
 
 void RunChapter::cost_of_one() {
   const Part total = runs_[0].total();
-  const Spent all = spent(*total.json);
+  const Spent all = spent(*total.json, x86());
   Sentence s;
   s.name(total.name).say(": ").number(total.cycles(), {total.cycles_at()}).say(" cycles.");
   if (all.total != 0) {
@@ -46,7 +46,7 @@ void RunChapter::cost_of_one() {
 
 void RunChapter::cost_finding(const Run& run) {
   const Part base = runs_[0].total(), part = run.total();
-  const Spent difference = spent(*part.json) - spent(*base.json);
+  const Spent difference = spent(*part.json, x86()) - spent(*base.json, x86());
   const Places cycles = {part.cycles_at(), base.cycles_at()};
   Sentence s;
   s.name(run.policy);
