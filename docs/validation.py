@@ -22,7 +22,7 @@ KPKSIM = pathlib.Path(os.environ.get("KPKSIM", ROOT / "build" / "release" / "kpk
 # Linux 6.18, "arm64: mm: support large block mapping when rodata=full": kernel TLB misses of
 # memcached by 1,000 instructions, blocks against pages, on an AmpereOne with 192 cores and 256 GB.
 PUBLISHED = -28.5
-SIZES = ("256K", "1M", "4M", "8M", "16M", "64M", "256M", "1G", "16G", "64G")
+SIZES = ("256K", "1M", "8M", "64M", "1G", "64G")
 PAGES, BLOCKS = "none,buddy,pte", "none,buddy,block"
 INSTRUCTIONS = ("instruction", "loop_instruction", "list_instruction", "guard_instruction")
 

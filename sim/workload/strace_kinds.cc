@@ -1,6 +1,7 @@
 // Which kind of call a line of a trace is, as far as that decides how long the kernel is at it.
 
 #include <algorithm>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -84,6 +85,28 @@ CallKind named(std::string_view call) {
   return it == kKinds.end() ? CallKind::kNull : it->second;
 }
 
+// Calls of many purposes, some of which end in commit_creds() (cap_task_prctl(),
+// join_session_keyring(), keyctl_set_reqkey_keyring(), ksys_unshare(), commit_nsset()).
+bool commits_credentials(const StraceLine& line) {
+  const auto any_of = [&](std::size_t i, std::initializer_list<std::string_view> flags) {
+    return std::any_of(flags.begin(), flags.end(),
+                       [&](std::string_view flag) { return line.has(i, flag); });
+  };
+  if (line.name == "prctl") {
+    if (line.has(0, "PR_CAP_AMBIENT")) {
+      return any_of(1,
+                    {"PR_CAP_AMBIENT_RAISE", "PR_CAP_AMBIENT_LOWER", "PR_CAP_AMBIENT_CLEAR_ALL"});
+    }
+    return any_of(0, {"PR_SET_KEEPCAPS", "PR_SET_SECUREBITS", "PR_CAPBSET_DROP"});
+  }
+  if (line.name == "keyctl") {
+    if (line.has(0, "KEYCTL_SET_REQKEY_KEYRING")) return !line.has(1, "KEY_REQKEY_DEFL_NO_CHANGE");
+    return line.has(0, "KEYCTL_JOIN_SESSION_KEYRING");
+  }
+  if (line.name == "unshare") return line.has(0, "CLONE_NEWUSER");
+  return line.name == "setns" && line.has(1, "CLONE_NEWUSER");
+}
+
 unsigned components_of(std::string_view path) {
   unsigned components = 0;
   char before = '/';
@@ -118,6 +141,7 @@ CallKind StraceReader::data_kind(const StraceLine& line, CallKind kind) {
 
 Call StraceReader::call_of(const StraceLine& line) {
   Call call{.kind = named(line.name), .descriptors = descriptors_of(line)};
+  if (commits_credentials(line)) call.kind = CallKind::kSetCred;
   const bool same = tasks_[pid_].ids.call(line);
   if (call.kind == CallKind::kSetCred) {
     if (line.failed) call.kind = CallKind::kNull;  // abort_creds(): what was never protected

@@ -202,6 +202,47 @@ TEST_F(CredTest, RcusListIsCutAndPutTogetherAgainThroughTheHeads) {
   EXPECT_EQ(w.creds().statistics().freed, creds.size());
 }
 
+TEST_F(CredTest, ACutOrASpliceOfRcusListIsAStoreToTheLastHead_InASection) {
+  const LiveCred first = w.live(), second = w.live();
+  const std::uint64_t before = sections();
+  w.creds().spliced(w.core(), first.object, second.object);
+  EXPECT_EQ(sections(), before + 1);
+  const PhysAddr word = first.object + Creds::kRcuNext;
+  EXPECT_EQ(w.system().machine.memory().read64(word), second.object.value);
+  w.creds().spliced(w.core(), first.object, PhysAddr(0));
+  EXPECT_EQ(w.system().machine.memory().read64(word), 0u);
+}
+
+// Who is told where RCU's list is cut and put together.
+class Splices final : public RcuHeads {
+ public:
+  void queued(cpu::Core&, PhysAddr, PhysAddr) override {}
+  void spliced(cpu::Core&, PhysAddr last, PhysAddr next) override {
+    seen.emplace_back(last.value, next.value);
+  }
+  void called(cpu::Core&, PhysAddr) override {}
+  void free(cpu::Core&, PhysAddr) override {}
+  void free_task(cpu::Core&, PhysAddr) override {}
+
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> seen;
+};
+
+// Of twelve heads that are done a batch calls ten; the other two stand before those that wait.
+TEST_F(CredTest, WhatABatchOfRcusLeavesIsPutBeforeThoseThatWait) {
+  constexpr std::uint64_t kDone = 12, kWaiting = 2;
+  Rcu rcu;
+  Splices splices;
+  rcu.set_heads(splices);
+  for (std::uint64_t i = 1; i <= kDone; ++i) rcu.call_for_cred(w.core(), PhysAddr(i));
+  rcu.tick(w.core());
+  for (std::uint64_t i = 1; i <= kWaiting; ++i) rcu.call_for_cred(w.core(), PhysAddr(kDone + i));
+  rcu.tick(w.core());
+  EXPECT_TRUE(splices.seen.empty());
+  rcu.tick(w.core());
+  using Seen = decltype(splices.seen);
+  EXPECT_EQ(splices.seen, (Seen{{kDone, 0}, {kDone, kDone + 1}, {kDone + kWaiting, 0}}));
+}
+
 // The free list lies in the objects: the one freed last is the first to be handed out, and names
 // the one before it.
 TEST_F(CredTest, AFreedObjectNamesTheNextFreeOne_ByAStoreInASection) {

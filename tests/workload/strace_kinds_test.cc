@@ -35,6 +35,29 @@ TEST_F(StraceKinds, SetuidAndItsLikeGiveNewCredentials_UnlessTheyFail) {
   EXPECT_EQ(last("getuid() = 0\n").kind, CallKind::kNull);
 }
 
+TEST_F(StraceKinds, WhatCallsOfManyPurposesDoToCredentialsIsInTheirArguments) {
+  const auto kind = [&](const std::string& call) { return last(call + " = 0\n").kind; };
+  for (const char* commits :
+       {"prctl(PR_SET_KEEPCAPS, 1)", "prctl(PR_SET_SECUREBITS, SECBIT_NOROOT)",
+        "prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN)",
+        "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0)",
+        "keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)",
+        "keyctl(KEYCTL_SET_REQKEY_KEYRING, KEY_REQKEY_DEFL_THREAD_KEYRING)",
+        "unshare(CLONE_NEWNS|CLONE_NEWUSER)", "setns(3, CLONE_NEWUSER)"}) {
+    EXPECT_EQ(kind(commits), CallKind::kSetCred) << commits;
+  }
+  for (const char* does_not :
+       {"prctl(PR_SET_NAME, \"x\")", "prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)",
+        "prctl(PR_GET_KEEPCAPS)", "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_RAW, 0, 0)",
+        "keyctl(KEYCTL_READ, 5, NULL, 0)",
+        "keyctl(KEYCTL_SET_REQKEY_KEYRING, KEY_REQKEY_DEFL_NO_CHANGE)", "unshare(CLONE_NEWNS)",
+        "setns(3, CLONE_NEWNET)"}) {
+    EXPECT_NE(kind(does_not), CallKind::kSetCred) << does_not;
+  }
+  EXPECT_EQ(last("prctl(PR_SET_KEEPCAPS, 1) = -1 EPERM (Operation not permitted)\n").kind,
+            CallKind::kNull);
+}
+
 // setresuid() and setresgid() alone look whether there is anything to do (kernel/sys.c).
 TEST_F(StraceKinds, AskingForTheIdsThatATaskHasGivesNoNewCredentials) {
   const auto makes = [&](const std::string& text) { return last(text).kind == CallKind::kSetCred; };
