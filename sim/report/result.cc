@@ -324,7 +324,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
       append(*total.kernel_data, *phase.kernel_data, kernel::kKernelDataStatistics);
     }
     if (phase.interleaved) {
-      if (!total.interleaved) total.interleaved.emplace();
+      if (!total.interleaved) total.interleaved = workload::PhaseResult::Interleaved{};
       total.interleaved->millicycles += phase.interleaved->millicycles;
       kernel::append_waits(total.interleaved->waits, phase.interleaved->waits);
     }
