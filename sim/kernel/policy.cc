@@ -287,7 +287,7 @@ std::optional<std::string> reason_against(const Policy& policy, const cpu::CoreP
         "core '{}' has no {}, which protection '{}' needs; --core can be one that has it: {}",
         core.name, protection.needs->name, protection.name, protection.needs->shipped);
   }
-  if (const auto reason = reason_against_map(policy, core)) return reason;
+  if (auto reason = reason_against_map(policy, core)) return reason;
   if (!can_reach(core, policy.reach)) {
     return fmt::format(
         "core '{}' is {}, which has no reach '{}': {}", core.name,
