@@ -13,6 +13,7 @@
 #endif
 #endif
 #ifdef KPKSIM_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -27,6 +28,22 @@ constexpr std::size_t kStackBytes = 2 << 20;
 #else
 constexpr std::size_t kStackBytes = 512 << 10;
 #endif
+
+// The last frames of a stack never return. What they have poisoned would be taken for stack by
+// whatever is mapped there next.
+class Stack : boost::context::protected_fixedsize_stack {
+  using Base = boost::context::protected_fixedsize_stack;
+
+ public:
+  Stack() : Base(kStackBytes) {}
+  using Base::allocate;
+  void deallocate(boost::context::stack_context& memory) noexcept {
+#ifdef KPKSIM_ASAN
+    __asan_unpoison_memory_region(static_cast<const char*>(memory.sp) - memory.size, memory.size);
+#endif
+    Base::deallocate(memory);
+  }
+};
 
 // Announces that another stack will be used from now on; `leaving` keeps what belongs to this one,
 // null: it will not be used again.
@@ -46,7 +63,7 @@ void end_switch([[maybe_unused]] void* entering, [[maybe_unused]] const void** f
 }  // namespace
 
 Fiber::Fiber(std::function<void()> body) : body_(std::move(body)) {
-  boost::context::protected_fixedsize_stack allocator(kStackBytes);
+  Stack allocator;
   memory_ = allocator.allocate();
   stack_ = static_cast<const char*>(memory_.sp) - memory_.size;
   stack_bytes_ = memory_.size;
@@ -67,7 +84,7 @@ void Fiber::abandon() {
 #ifdef KPKSIM_ASAN
   __lsan_register_root_region(stack_, stack_bytes_);  // what it holds is no leak
 #else
-  boost::context::protected_fixedsize_stack(kStackBytes).deallocate(memory_);
+  Stack().deallocate(memory_);
 #endif
 }
 
