@@ -24,7 +24,8 @@ class Sanitizer::Judge {
     mmu::Registers regs = s_.core(c).mmu().registers();
     if (!usable(c, entry.va(), entry.asid, regs)) return false;
     if (kernel::agrees(s_.memory_, regs, entry)) return false;
-    return !s_.options_.gains_are_lazy || !allows_less(regs, entry);
+    const bool lazy = s_.options_.gains_are_lazy || s_.system_.flush.x86() != nullptr;
+    return !lazy || !kernel::allows_less(s_.memory_, regs, entry);
   }
   // May the walker read the table that the entry leads to, which is none of this address now?
   bool stale(unsigned c, const mmu::WalkCache::Entry& entry) {
@@ -58,21 +59,6 @@ class Sanitizer::Judge {
     regs.ttbr0 = address_of(owner.mm->root()).value;
     return true;
   }
-  // The tables allow all that the entry does, and more.
-  bool allows_less(const mmu::Registers& regs, const mmu::TlbEntry& entry) const {
-    using namespace mmu::field;
-    const mmu::WalkResult now = mmu::walk(s_.memory_, regs, entry.va());
-    if (now.fault || now.base != entry.leaf.base || now.page_bits != entry.leaf.page_bits)
-      return false;
-    const std::uint64_t cached = entry.leaf.descriptor.raw, tables = now.descriptor.raw;
-    const std::uint64_t denies = kAp2.mask() | kUxn.mask() | kPxn.mask();
-    const std::uint64_t grants = kAp1.mask() | kAccessFlag.mask();
-    if (mmu::Descriptor{cached}.po_index(poe::kMostIndexBits) !=
-        mmu::Descriptor{tables}.po_index(poe::kMostIndexBits))
-      return false;
-    return (tables & ~cached & denies) == 0 && (cached & ~tables & grants) == 0;
-  }
-
   Sanitizer& s_;
   std::optional<kernel::TlbOwners> owners_;
 };

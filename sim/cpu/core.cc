@@ -54,6 +54,12 @@ void Core::count_translation(const mmu::Translation& t, VirtAddr va, const poe::
     if (t.updated) count_slow(Event::kHardwareUpdate);
   }
   count_fault(t.fault);
+  // A page fault of x86-64 takes with it what the address was translated by, global or of the
+  // PCID in use (Intel SDM volume 3, 4.10.4.1). Linux counts on it where an entry gains rights.
+  if (x86_ && t.fault) {
+    const Asid pcid = mmu_.registers().asid();
+    mmu_.invalidate(mmu::decode(mmu::TlbiKind::kVae1, mmu::encode_va(va, pcid, 0)));
+  }
 }
 
 void Core::count_fault(const mmu::Fault& fault) {

@@ -57,7 +57,8 @@ bool agrees(const mmu::PhysicalMemory& memory, const mmu::Registers& regs,
   const bool same_page =
       !now.fault && entry.leaf.base + (offset & ((1ull << entry.leaf.page_bits) - 1)) ==
                         now.base + (offset & ((1ull << now.page_bits) - 1));
-  // Also an entry that allows less than the tables is wrong: the access would fault for ever.
+  // Also an entry that allows less than the tables is wrong, where a fault does not drop it: the
+  // access would fault for ever.
   const std::uint64_t rights =
       hardware_dirties(regs, entry, now) ? kCachedRights & ~mmu::field::kAp2.mask() : kCachedRights;
   const bool same_rights = ((now.descriptor.raw ^ entry.leaf.descriptor.raw) & rights) == 0 &&
@@ -67,6 +68,21 @@ bool agrees(const mmu::PhysicalMemory& memory, const mmu::Registers& regs,
   const bool same_size =
       mmu::upper_half(entry.va()) || entry.leaf.stage1_bits() == now.stage1_bits();
   return same_page && same_rights && same_size;
+}
+
+bool allows_less(const mmu::PhysicalMemory& memory, const mmu::Registers& regs,
+                 const mmu::TlbEntry& entry) {
+  using namespace mmu::field;
+  const mmu::WalkResult now = mmu::walk(memory, regs, entry.va());
+  if (now.fault || now.base != entry.leaf.base || now.page_bits != entry.leaf.page_bits)
+    return false;
+  const std::uint64_t cached = entry.leaf.descriptor.raw, tables = now.descriptor.raw;
+  const std::uint64_t denies = kAp2.mask() | kUxn.mask() | kPxn.mask();
+  const std::uint64_t grants = kAp1.mask() | kAccessFlag.mask();
+  if (mmu::Descriptor{cached}.po_index(poe::kMostIndexBits) !=
+      mmu::Descriptor{tables}.po_index(poe::kMostIndexBits))
+    return false;
+  return (tables & ~cached & denies) == 0 && (cached & ~tables & grants) == 0;
 }
 
 AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator& asids,
@@ -91,7 +107,9 @@ AuditResult audit(const System& system, const Tasks& tasks, const AsidAllocator&
         if (!entry.valid || asids.flush_pending(c) || memory.waiting(entry.va())) continue;
         if (!owner_of(entry.va(), entry.asid).leaves) continue;
         ++result.checked;
-        if (!agrees(machine.memory(), regs, entry)) ++result.stale_leaves;
+        if (agrees(machine.memory(), regs, entry)) continue;
+        if (system.flush.x86() != nullptr && allows_less(machine.memory(), regs, entry)) continue;
+        ++result.stale_leaves;
       }
     }
     for (const mmu::WalkCache::Entry& entry : mmu.walk_cache().entries()) {

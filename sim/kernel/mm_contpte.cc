@@ -117,7 +117,7 @@ void Mm::make_old(PhysAddr entry, std::uint64_t va, unsigned n, bool clean, cpu:
 void Mm::set_writable(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
   unfold(entry, va, core);
   system_.tables.exchange(core, entry, made_writable(read(core, entry)));
-  system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(va));
+  system_.flush.gained(core, space, VirtAddr(va));
 }
 
 }  // namespace kpksim::kernel

@@ -97,7 +97,7 @@ void Mm::huge_set_accessed(PhysAddr pmd, Descriptor old, std::uint64_t va, bool 
   system_.tables.exchange(core, pmd, write ? made_writable(old) : old.with(field::kAccessFlag, 1));
   // pmdp_set_access_flags() flushes a stale entry that was clean.
   if (dirtied) {
-    system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(align_down(va, kPmdSize)));
+    system_.flush.gained(core, space, VirtAddr(align_down(va, kPmdSize)));
   }
 }
 
@@ -114,7 +114,7 @@ bool Mm::huge_write_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, cpu::Core& c
     const PageTableLock lock = lock_of(pmd, core);
     if (overtaken(pmd, old, before, core)) return true;
     system_.tables.exchange(core, pmd, made_writable(old));
-    system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(align_down(va, kPmdSize)));
+    system_.flush.gained(core, space, VirtAddr(align_down(va, kPmdSize)));
     return true;
   }
   split_huge(pmd, align_down(va, kPmdSize), core);

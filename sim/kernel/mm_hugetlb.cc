@@ -114,7 +114,7 @@ void Mm::hugetlb_set_access(const HugetlbSize& size, PhysAddr entry, std::uint64
   if (size.entries == 1) {
     if (read(core, entry) == d) return;
     system_.tables.exchange(core, entry, d);
-    if (write) system_.flush.page(core, FlushSite::kWriteReuse, space, VirtAddr(va));
+    if (write) system_.flush.gained(core, space, VirtAddr(va));
     return;
   }
   const auto same = [&](Descriptor old) {

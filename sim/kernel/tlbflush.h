@@ -59,6 +59,11 @@ class TlbFlush {
   void mm(cpu::Core& core, FlushSite site, AddressSpace& space);
   // flush_tlb_page(): one VALE1IS.
   void page(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va);
+  // ptep_set_access_flags() and its like: the entry has gained rights by a fault. x86-64 has nothing
+  // to flush: the fault has dropped the own core's translation, and drops another's that is met.
+  void gained(cpu::Core& core, AddressSpace& space, VirtAddr va) {
+    if (!x86_) page(core, FlushSite::kWriteReuse, space, va);
+  }
   // arch_tlbbatch_add_pending() and arch_tlbbatch_flush(): a VALE1IS each, waited for once.
   void page_pending(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va);
   void pending_done(cpu::Core& core, FlushSite site);

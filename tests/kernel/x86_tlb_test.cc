@@ -396,6 +396,38 @@ TEST(X86Tlb, Invlpgb_IsNotForAnAddressSpaceOfThreeCores) {
             (Counts{0, 1, 1, 0}));
 }
 
+// A page and a huge page that were read-only for a fork's sake. Two cores have cached that. The write
+// of one makes the page writable, and tells nobody; the write of the other meets a fault, which drops
+// what it has.
+TEST(X86Tlb, WhatGainsRightsByAFaultIsNotFlushed_AndAnotherCoresWriteMeetsAFaultMore) {
+  for (const bool huge : {false, true}) {
+    Machine m(2);
+    m.spawn(1, 0);
+    m.thread(1, 2, 1);
+    Vma vma = rw();
+    vma.huge = huge ? HugeAdvice::kHugepage : HugeAdvice::kNoHugepage;
+    const std::uint64_t at = m.k.mmap(1, vma, 4 << 20, 0);
+    const std::uint64_t page = align_up(at, 2 << 20);
+    ASSERT_TRUE(m.k.touch(1, page, poe::AccessKind::kWrite));
+    m.k.fork(1, 9);
+    m.k.exit(9);
+    for (const std::uint32_t id : {1, 2}) ASSERT_TRUE(m.k.touch(id, page, poe::AccessKind::kRead));
+    const auto write = [&](std::uint32_t id) {
+      return [&m, id, page] { ASSERT_TRUE(m.k.touch(id, page, poe::AccessKind::kWrite)); };
+    };
+    Counts faults, interrupts, pages;
+    pages = m.of(kInvlpg, [&] {
+      interrupts = m.interrupts(0, [&] { faults = m.of(Event::kFaultPermission, write(1)); });
+    });
+    EXPECT_EQ(faults, (Counts{1, 0})) << huge;
+    EXPECT_EQ(interrupts, (Counts{0, 0})) << huge;
+    EXPECT_EQ(pages, (Counts{0, 0})) << huge;
+    EXPECT_EQ(m.stale(), 0u) << "what allows less is dropped where it is met";
+    EXPECT_EQ(m.of(Event::kFaultPermission, write(2)), (Counts{0, 1})) << huge;
+    EXPECT_EQ(m.of(Event::kFaultPermission, write(2)), (Counts{0, 0})) << huge;
+  }
+}
+
 TEST(X86Tlb, EachFlushIsNeeded) {
   const auto stale = [](FlushSite left_out, const char* policy) -> std::uint64_t {
     try {
