@@ -45,13 +45,6 @@ sweep::Store only_store(const Query& query) {
   return sweep::Store::read(query.stores[0]);
 }
 
-std::string csv_text(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 std::string plain(const json& value) {
   return value.is_string() ? value.get<std::string>() : dump(value);
 }
@@ -94,24 +87,24 @@ void export_csv(sweep::Store& store) {
     for (const auto& [name, value] : sweep::flat(row.totals)) totals.insert(name);
   });
   std::cout << "point";
-  for (const std::string& key : settings) std::cout << "," << csv_text(key);
+  for (const std::string& key : settings) std::cout << "," << csv_field(key);
   std::cout << ",hash,error";
-  for (const std::string& name : totals) std::cout << "," << csv_text(name);
+  for (const std::string& name : totals) std::cout << "," << csv_field(name);
   std::cout << "\n";
   store.each([&](const sweep::Row& row) {
     const json config = json::parse(row.config);
     std::cout << row.point;
     for (const std::string& key : settings) {
-      std::cout << "," << csv_text(plain(config["point"].value(key, json(""))));
+      std::cout << "," << csv_field(plain(config["point"].value(key, json(""))));
     }
-    std::cout << "," << row.hash << "," << csv_text(printable(row.error));
+    std::cout << "," << row.hash << "," << csv_field(row.error);
     const auto values = sweep::flat(row.totals);
     for (const std::string& name : totals) {
       const auto value = values.find(name);
       std::cout << ","
                 << (row.failed()            ? ""
                     : value == values.end() ? "0"
-                                            : csv_text(value->second));
+                                            : csv_field(value->second));
     }
     std::cout << "\n";
   });

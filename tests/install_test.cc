@@ -25,8 +25,13 @@ std::string read(const fs::path& path) {
 
 class Install : public testing::Test {
  protected:
-  // Installed once: it is the same for each test, and none writes there.
-  static void SetUpTestSuite() {
+  // Installed by the first test: it is the same for each, and none writes there. In SetUp(), as a
+  // test fails whose SetUp() does, and is only skipped if SetUpTestSuite() fails.
+  void SetUp() override {
+    if (!folder_.empty()) {
+      ASSERT_TRUE(fs::exists(folder_ / "moved")) << "the first test could not install";
+      return;
+    }
     std::string name = (fs::temp_directory_path() / "kpksim install XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;

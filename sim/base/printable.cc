@@ -61,6 +61,14 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string csv_field(std::string_view text) {
+  const std::string field = printable(text);
+  if (field.find_first_of(",\"") == std::string::npos) return field;
+  std::string out = "\"";
+  for (const char c : field) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
 std::size_t columns(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));

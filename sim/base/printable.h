@@ -13,6 +13,9 @@ namespace kpksim {
 // clear the screen, hide a line.
 std::string printable(std::string_view text);
 
+// `text` as a field of a CSV file (RFC 4180): printable, and quoted where it has to be.
+std::string csv_field(std::string_view text);
+
 // How many columns a printable text takes, a character being one.
 std::size_t columns(std::string_view text);
 

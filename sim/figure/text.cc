@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "sim/base/printable.h"
 #include "sim/figure/figure.h"
 
 namespace kpksim::figure {
@@ -36,13 +37,6 @@ ordered_json json_of(const Point& point) {
     out["high"] = point.interval->high;
   }
   return out;
-}
-
-std::string csv_text(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
 }
 
 // Six digits are more than a figure shows, and a count has all of its own.
@@ -78,10 +72,10 @@ std::string csv_of(const Figure& figure) {
   for (const Panel& panel : figure.panels) {
     for (const Series& series : panel.series) {
       for (const Point& point : series.points) {
-        out += csv_text(panel.title) + ",";
-        if (!heat) out += csv_text(series.name) + ",";
-        out += (figure.x_categories.empty() ? number(point.x) : csv_text(point.category)) + ",";
-        out += heat ? csv_text(figure.y_categories[static_cast<std::size_t>(point.y)]) + "," +
+        out += csv_field(panel.title) + ",";
+        if (!heat) out += csv_field(series.name) + ",";
+        out += (figure.x_categories.empty() ? number(point.x) : csv_field(point.category)) + ",";
+        out += heat ? csv_field(figure.y_categories[static_cast<std::size_t>(point.y)]) + "," +
                           number(*point.value)
                     : number(point.y);
         out += point.interval ? fmt::format(",{},{}", number(point.interval->low),

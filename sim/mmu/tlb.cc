@@ -138,7 +138,7 @@ void Tlb::invalidate_set(std::uint32_t first, const TlbiEffect& effect) {
 
 void Tlb::invalidate(const TlbiEffect& effect) {
   if (effect.nothing) return;
-  if (effect.all_addresses && !effect.by_asid) return clear();
+  if (effect.all_addresses && !effect.by_asid && !effect.keeps_global) return clear();
   if (parts_) return invalidate_every_set(effect);
   const bool one_page =
       !effect.all_addresses && effect.start >> kPageShift == (effect.end - 1) >> kPageShift;

@@ -156,15 +156,6 @@ std::string remarks(const std::vector<const ordered_json*>& runs, const TableSty
   return out;
 }
 
-// A field of a CSV file (RFC 4180).
-std::string csv_field(const std::string& text) {
-  std::string field = printable(text);
-  if (field.find_first_of(",\"") == std::string::npos) return field;
-  std::string out = "\"";
-  for (const char c : field) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
-
 // What a run was of, behind the figures: each row can be told from those of any other run.
 constexpr const char* kCsvConfiguration[] = {"core",         "kernel",     "cores",  "hz",
                                              "memory_bytes", "protection", "window", "allocator",
@@ -188,7 +179,8 @@ std::string csv_configuration(const ordered_json& run) {
                            : value.is_object() ? part_text(value)
                                                : value.dump());
   }
-  return out + ',' + csv_field(run["version"]) + ',' + csv_field(run["workload"]["source"]);
+  return out + ',' + csv_field(run["version"].get<std::string>()) + ',' +
+         csv_field(run["workload"]["source"].get<std::string>());
 }
 
 }  // namespace
@@ -298,8 +290,9 @@ std::string csv(const ordered_json& document) {
   for (const ordered_json& run : document["runs"]) {
     const std::string policy = policy_name(run), configuration = csv_configuration(run);
     for (const ordered_json& phase : run["phases"]) {
-      const std::string head = fmt::format("{},{},{}", csv_field(run["workload"]["name"]),
-                                           csv_field(policy), csv_field(phase["name"]));
+      const std::string head =
+          fmt::format("{},{},{}", csv_field(run["workload"]["name"].get<std::string>()),
+                      csv_field(policy), csv_field(phase["name"].get<std::string>()));
       const auto figure = [&](std::string_view quantity, std::string_view cause,
                               const ordered_json& n) {
         out += fmt::format("{},{},{},{}{}\n", head, quantity, cause, n.get<std::uint64_t>(),

@@ -48,6 +48,13 @@ RC_GTEST_PROP(Printable, NoBytesWhateverGiveAControlCharacter, (const std::strin
   RC_ASSERT(printable(text) == text);
 }
 
+TEST(Printable, AFieldOfCsvIsQuotedWhereItHasTo) {
+  EXPECT_EQ(csv_field("kpkeys-poe"), "kpkeys-poe");
+  EXPECT_EQ(csv_field("none,buddy,pte"), "\"none,buddy,pte\"");
+  EXPECT_EQ(csv_field("a \"b\""), "\"a \"\"b\"\"\"");
+  EXPECT_EQ(csv_field("two\nlines"), "two\\nlines") << "a row is a line";
+}
+
 TEST(Printable, WidthsCountCharacters) {
   EXPECT_EQ(columns("Größe"), 5u);
   EXPECT_EQ(pad_left("ü", 3), "  ü");

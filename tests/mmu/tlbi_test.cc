@@ -213,6 +213,17 @@ TEST_F(Tlbi, ByAsid_LeavesGlobalEntries) {
   EXPECT_TRUE(holds(0x3000, 1));
 }
 
+// AMD's INVLPGB with neither address nor PCID, and without the bit that includes global entries.
+TEST_F(Tlbi, OfAllAddressSpacesButNotGlobal_LeavesGlobalEntries) {
+  fill(0x1000, 1, 3);
+  fill(0x2000, 2, 3);
+  fill(0x3000, 1, 3, false, true);
+  tlb_.invalidate(all_but_global());
+  EXPECT_FALSE(holds(0x1000, 1));
+  EXPECT_FALSE(holds(0x2000, 2));
+  EXPECT_TRUE(holds(0x3000, 1));
+}
+
 TEST_F(Tlbi, WrongTtlHint_KeepsTheEntry) {
   fill(0x200000, 1, 2);
   tlbi(TlbiKind::kVale1, encode_va(VirtAddr(0x200000), Asid(1), 3));

@@ -52,6 +52,18 @@ TEST(Violations, AreInTheDocumentAndUnderTheTable) {
   EXPECT_NE(table.find("1 violation, the first a store to 0x"), std::string::npos) << table;
 }
 
+// Keys, and an allocator that marks no page: the run is not what somebody who compares keys wants.
+TEST(ProtectsNothing, IsInTheDocumentAndUnderTheTable) {
+  const nlohmann::ordered_json open = World("kpkeys-poe,buddy,pte").document();
+  EXPECT_TRUE(open["configuration"].value("protects_nothing", false));
+  EXPECT_NE(compare_table({{"runs", {open}}}, {}).find("protects nothing"), std::string::npos);
+  for (const char* policy : {"kpkeys-poe,per-page,pte", "none,buddy,pte"}) {
+    const nlohmann::ordered_json run = World(policy).document();
+    EXPECT_FALSE(run["configuration"].contains("protects_nothing")) << policy;
+    EXPECT_EQ(compare_table({{"runs", {run}}}, {}).find("protects nothing"), std::string::npos);
+  }
+}
+
 TEST(Violations, AreNotNamedWithoutSoftMode) {
   const nlohmann::ordered_json run = World("kpkeys-poe,per-page,pte").document();
   EXPECT_FALSE(run.contains("violations"));
