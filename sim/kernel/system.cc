@@ -84,6 +84,11 @@ void check(const Config& config) {
                       "is not modelled, so that it does not go together with interleaved cores",
                       info.name));
     }
+    if (linear_map_of(config.policy).collapse) {
+      throw InputError(
+          "'collapse=on': joining blocks of the linear map takes no mutex yet, so that it does not "
+          "go together with interleaved cores");
+    }
     if (config.pressure_every != 0) {
       throw InputError(
           "--pressure-every counts operations of one after the other: it does not go together with "

@@ -302,6 +302,8 @@ TEST(Interleaved, WhatCannotRunSoIsRefused) {
   EXPECT_THROW(kernel::check(config), InputError);
   config.policy = kernel::parse_policy("unmap-leaf+lock,per-page,pte");
   EXPECT_THROW(kernel::check(config), InputError);
+  config.policy = kernel::parse_policy("kpkeys-poe,per-page,block:collapse=on");
+  EXPECT_THROW(kernel::check(config), InputError);
   config = interleaved("none", false, "buddy", Granularity::kPte, 2);
   EXPECT_THROW(kernel::Kernel(kernel::x86_core_profile(), kernel::kernel_profile(), config),
                InputError);
