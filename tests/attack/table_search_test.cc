@@ -90,6 +90,26 @@ TEST_P(TableSearch, FindsWhatAFullWalkFinds_AlsoWhatWasForged) {
   EXPECT_EQ(disagree(), 0u);
 }
 
+// A copy of a table that nothing leads to looks like one; a table whose first entry was made to
+// lead elsewhere still is one.
+TEST_P(TableSearch, IsNotTakenInByWhatATableSays) {
+  const VirtAddr va = kernel::linear_va(address_of(k_.system().buddy.first()));
+  const mmu::Registers& regs = k_.system().machine.core(0).mmu().registers();
+  const Pfn table = frame_of(mmu::walk(memory(), regs, va).address);
+  const Pfn copy = *k_.system().buddy.allocate(0, kernel::Mobility::kMovable);
+  for (std::uint64_t i = 0; i < kEntries; ++i) {
+    memory().write64(address_of(copy) + i * 8, memory().read64(address_of(table) + i * 8));
+  }
+  EXPECT_FALSE(is_table(k_, forged_, copy));
+  EXPECT_TRUE(is_table(k_, forged_, table));
+  std::uint64_t first = 0;
+  while (memory().read64(address_of(table) + first * 8) == 0) ++first;
+  ASSERT_LT(first + 1, kEntries);
+  forge(address_of(table) + first * 8, {memory().read64(address_of(table) + (first + 1) * 8)});
+  EXPECT_TRUE(is_table(k_, forged_, table));
+  EXPECT_FALSE(is_table(k_, forged_, copy));
+}
+
 INSTANTIATE_TEST_SUITE_P(Maps, TableSearch,
                          testing::Values("kpkeys-poe,per-page,pte", "kpkeys-poe,per-page,contpte",
                                          "kpkeys-poe,pba,block", "kpkeys-poe,per-page,block",

@@ -98,6 +98,18 @@ TEST(X86LinearMap, BlocksThatTheRangeCoversStayWhole) {
   EXPECT_FALSE(read_only(2 * kBlockPages + 1));
 }
 
+// A range that begins within a block which is so already, and ends within the next, which is not.
+TEST(X86LinearMap, WhatFollowsABlockThatIsSoAlreadyIsChangedFromItsBegin) {
+  World w;
+  w.map.set_memory(w.core, w.third_gb(), kBlockPages, kSetMemoryRo);
+  w.map.set_memory(w.core, w.third_gb() + kBlockPages - 4, 8, kSetMemoryRo);
+  for (std::uint64_t page = kBlockPages - 4; page < kBlockPages + 4; ++page) {
+    const mmu::Descriptor d = w.leaf(w.third_gb() + page);
+    EXPECT_NE(mmu::field::kAp2.get(d.raw), 0u) << page;
+  }
+  EXPECT_EQ(mmu::field::kAp2.get(w.leaf(w.third_gb() + kBlockPages + 4).raw), 0u);
+}
+
 TEST(X86LinearMap, PagesOfASplitKeepTheKeyAndTheRightsOfTheirBlock) {
   World w;
   w.map.set_memory(w.core, w.third_gb(), kBlockPages, kSetMemoryRo);

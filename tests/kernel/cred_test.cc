@@ -278,6 +278,19 @@ TEST_F(CredTest, APreparedOneIsFreedWhenItIsCommitted) {
   EXPECT_EQ(w.creds().prepare(w.core(), cred).object.value, one.object.value);
 }
 
+TEST_F(CredTest, ACommittedOneHasEachWordOfThePrepared_ButItsUsers) {
+  constexpr std::uint64_t kOfTask = 2;  // its own credentials, and those it acts with
+  const PreparedCred prepared = w.creds().prepare(w.core(), w.live());
+  mmu::PhysicalMemory& memory = w.system().machine.memory();
+  for (std::uint64_t at = 0; at < Creds::kWords * 8; at += 8) {
+    if (at != Creds::kUsage) memory.write64(prepared.object + at, 0x1000 + at);
+  }
+  const LiveCred cred = w.creds().commit(w.core(), prepared);
+  for (std::uint64_t at = 0; at < Creds::kWords * 8; at += 8) {
+    EXPECT_EQ(memory.read64(cred.object + at), at == Creds::kUsage ? kOfTask : 0x1000 + at);
+  }
+}
+
 TEST_F(CredTest, ASectionTakesTheInstructionsOfItsGuard) {
   const auto instructions = [&](std::uint64_t guard) {
     ObjectKey mine(*w.system().protection, kPkeyCred, guard);

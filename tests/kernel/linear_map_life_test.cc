@@ -64,6 +64,19 @@ std::vector<unsigned> shape(World& w) {
   return bits;
 }
 
+// Leaves in the TLBs that map less than `bits` of these pages.
+std::uint64_t smaller_leaves(World& w, std::uint64_t first, std::uint64_t count, unsigned bits) {
+  std::uint64_t found = 0;
+  const mmu::Mmu& mmu = w.core().mmu();
+  for (const mmu::Tlb* tlb : {&mmu.l1d(), &mmu.l2()}) {
+    for (const mmu::TlbEntry& e : tlb->entries()) {
+      if (!e.valid || e.va() < w.va(first) || !(e.va() < w.va(first + count))) continue;
+      found += e.leaf.page_bits < bits ? 1 : 0;
+    }
+  }
+  return found;
+}
+
 struct Step {
   std::uint64_t first = 0, count = 1;
   unsigned change = 0;  // one of the keys, or of the rights
@@ -182,10 +195,38 @@ TEST(LinearMapJoin, FlushesTheTableOutOfTheWalkCachesBeforeItGoesBack) {
   w.map().set_memory_pkey(w.core(), w.frame(700), 1, kPkeyPgtables);
   w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyPgtables);
   for (std::uint64_t p = 0; p < 100; ++p) EXPECT_FALSE(w.core().store64(w.va(p), 0));
+  ASSERT_GT(smaller_leaves(w, 0, 512, kPmdShift), 0u);
   w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyDefault);
   EXPECT_EQ(w.leaf(100).page_bits, kPmdShift);
+  EXPECT_EQ(smaller_leaves(w, 0, 512, kPmdShift), 0u) << "a TLB has the block or nothing";
   EXPECT_EQ(w.kernel().audit().stale_tables, 0u);
   EXPECT_EQ(w.kernel().audit().stale_leaves, 0u);
+}
+
+// Two runs of a table have a page of another key each. One gets its key back: its run is joined and
+// flushed, and the table stays for the other's sake.
+TEST(LinearMapJoin, ARunIsJoinedWhereItsTableIsNot) {
+  World w("kpkeys-poe,buddy,block:collapse=on");
+  for (const std::uint64_t page : {100, 200}) {
+    w.map().set_memory_pkey(w.core(), w.frame(page), 1, kPkeyPgtables);
+  }
+  for (std::uint64_t p = 96; p < 100; ++p) EXPECT_FALSE(w.core().store64(w.va(p), 0));
+  ASSERT_GT(smaller_leaves(w, 96, 16, kPageShift + 4), 0u);
+  w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyDefault);
+  for (std::uint64_t p = 96; p < 112; ++p) EXPECT_EQ(w.leaf(p).page_bits, kPageShift + 4) << p;
+  EXPECT_EQ(w.leaf(192).page_bits, kPageShift);
+  EXPECT_EQ(smaller_leaves(w, 96, 16, kPageShift + 4), 0u);
+  EXPECT_EQ(w.map().statistics().joined, 0u);
+}
+
+// What boot mapped with pages because it was told to is not made blocks.
+TEST(LinearMapJoin, LeavesBootsOwnTables) {
+  World w("kpkeys-poe,buddy,contpte:collapse=on");
+  w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyPgtables);
+  EXPECT_EQ(w.leaf(100).page_bits, kPageShift);
+  w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyDefault);
+  EXPECT_EQ(w.leaf(100).page_bits, kPageShift + 4);
+  EXPECT_EQ(w.map().statistics().joined, 0u);
 }
 
 TEST(LinearMapStart, RepaintedIsPagesAloneAndNothingIsSplitLater) {
@@ -199,6 +240,25 @@ TEST(LinearMapStart, RepaintedIsPagesAloneAndNothingIsSplitLater) {
   w.kernel().exit_all();
   EXPECT_GT(w.map().statistics().set_memory_pkey, 0u);
   EXPECT_EQ(w.splits(), before);
+}
+
+// Where memory ends inside 2 MB boot has runs of pages; and what boot itself has cached of the
+// blocks is flushed.
+TEST(LinearMapStart, RepaintedHasNoRunAndNoTlbHasABlock) {
+  Config c = with("kpkeys-poe,per-page,block:start=repainted");
+  c.memory_bytes += 1 << 20;
+  Kernel k(core_profile(), kernel_profile(), c);
+  System& s = k.system();
+  const mmu::Mmu& mmu = s.machine.core(0).mmu();
+  const Pfn last = s.buddy.first() + s.buddy.size() - 1;
+  EXPECT_EQ(mmu::walk(s.machine.memory(), mmu.registers(), linear_va(address_of(last))).page_bits,
+            kPageShift);
+  for (const mmu::Tlb* tlb : {&mmu.l1d(), &mmu.l2()}) {
+    for (const mmu::TlbEntry& e : tlb->entries()) {
+      if (!e.valid || !mmu::upper_half(e.va())) continue;
+      EXPECT_EQ(e.leaf.page_bits, kPageShift);
+    }
+  }
 }
 
 // Its tables come from the page allocator after all, and are page tables like those of memblock.
