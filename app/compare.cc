@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/options.h"
 #include "app/output.h"
@@ -23,16 +24,32 @@ namespace {
 
 using nlohmann::ordered_json;
 
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code none;
+  return std::filesystem::equivalent(a, b, none) && !none &&
+         std::filesystem::is_regular_file(a, none);
+}
+
 // What was read would be gone.
-void refuse_input_as_output(const Request& request) {
+void refuse_input_as_output(const Request& request, const char* option, const std::string& output) {
   std::vector<std::string> inputs = request.files;
   inputs.insert(inputs.end(), {request.core, request.kernel, request.policy_set, request.config});
   for (const std::string& input : inputs) {
-    std::error_code none;
-    if (std::filesystem::equivalent(input, request.output, none) && !none &&
-        std::filesystem::is_regular_file(input, none)) {
-      throw InputError(fmt::format("--output: {} is an input too", request.output));
+    if (same_file(input, output)) {
+      throw InputError(fmt::format("{}: {} is an input too", option, output));
     }
+  }
+}
+
+void check_outputs(const Request& request) {
+  if (!request.output.empty()) {
+    refuse_input_as_output(request, "--output", request.output);
+    check_writable(request.output);
+  }
+  if (request.timeline.empty()) return;
+  refuse_input_as_output(request, "--timeline", request.timeline);
+  if (request.timeline == request.output || same_file(request.timeline, request.output)) {
+    throw InputError(fmt::format("--timeline: {} is the file of --output too", request.timeline));
   }
 }
 
@@ -43,7 +60,8 @@ bool is_wrong(const ordered_json& run) {
 }
 
 // The document of all workloads, and `text`: what is printed.
-ordered_json simulate(const Request& request, bool single, std::string& text) {
+ordered_json simulate(const Request& request, bool single, StreamedFile* timeline,
+                      std::string& text) {
   const ProfileReader core_profile = core_of(request);
   const cpu::CoreProfile core = cpu::read_core_profile(core_profile);
   const kernel::KernelProfile kernel = kernel::read_kernel_profile(kernel_of(request));
@@ -60,8 +78,8 @@ ordered_json simulate(const Request& request, bool single, std::string& text) {
   for (std::size_t i = 0; i < workloads.size(); ++i) {
     std::string label = workloads[i].name;
     if (workloads.size() > 1) label += fmt::format(", {} of {}", i + 1, workloads.size());
-    const auto runs =
-        run_all(workloads[i], core, kernel, configs, {label, request.jobs, request.quiet});
+    const Effort effort{label, request.jobs, request.quiet, request.record, timeline};
+    const auto runs = run_all(workloads[i], core, kernel, configs, effort);
     if (request.format == "table") {
       constexpr std::size_t kManyColumns = 8;  // from here on policies are rows
       text += single                       ? report::run_table(runs[0], style)
@@ -87,14 +105,13 @@ ordered_json simulate(const Request& request, bool single, std::string& text) {
 int execute(const std::vector<std::string>& arguments, bool single) {
   Request request;
   if (!parse_request(arguments, single ? Command::kRun : Command::kCompare, request)) return 0;
-  if (!request.output.empty()) {
-    refuse_input_as_output(request);
-    check_writable(request.output);
-  }
+  check_outputs(request);
+  std::optional<StreamedFile> timeline;
+  if (!request.timeline.empty()) timeline.emplace(request.timeline);
   std::string text;
   ordered_json document;
   try {
-    document = simulate(request, single, text);
+    document = simulate(request, single, timeline ? &*timeline : nullptr, text);
   } catch (const kernel::KernelOops& e) {
     if (request.machine.inject.empty()) throw;
     complain(fmt::format("the simulated kernel died of the fault injected ({}): {}",
@@ -103,12 +120,11 @@ int execute(const std::vector<std::string>& arguments, bool single) {
   }
   // The file first: whoever reads standard output may go away. And what cannot be kept is shown.
   std::exception_ptr unwritten;
-  if (!request.output.empty()) {
-    try {
-      write_file(request.output, report::document_text(document));
-    } catch (const OutputError&) {
-      unwritten = std::current_exception();
-    }
+  try {
+    if (!request.output.empty()) write_file(request.output, report::document_text(document));
+    if (timeline) timeline->commit();
+  } catch (const OutputError&) {
+    unwritten = std::current_exception();
   }
   std::cout << text;
   if (unwritten) std::rethrow_exception(unwritten);

@@ -188,6 +188,50 @@ std::vector<workload::Workload> read_workloads(const std::vector<std::string>& n
   return workloads;
 }
 
+namespace {
+
+nlohmann::ordered_json run_one(const workload::Workload& workload, const cpu::CoreProfile& core,
+                               const kernel::KernelProfile& profile, kernel::Config config,
+                               const Effort& effort, Progress& progress) {
+  config.interleave |= workload.interleave;
+  kernel::Kernel kernel(core, profile, config);
+  workload::Driver driver(kernel);
+  driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
+  std::optional<check::Sanitizer> sanitizer;
+  if (config.watched) sanitizer.emplace(kernel);
+  std::optional<watch::TraceFile> trace;
+  if (effort.timeline != nullptr) {
+    trace.emplace(*effort.timeline,
+                  fmt::format("{}: {}", workload.name, kernel::text_of(config.policy)));
+  }
+  std::optional<watch::Recorder> recorder;
+  const watch::RecorderOptions& record = effort.record;
+  if (record.timeline || record.interval || record.distributions) {
+    recorder.emplace(kernel, record, trace ? &*trace : nullptr);
+    driver.end_of_phase([&] { recorder->end_phase(); });
+    driver.after_operation([&] {
+      recorder->after_operation();
+      if (effort.timeline != nullptr) effort.timeline->check();
+    });
+  }
+  driver.before_phase([&](const std::string& phase) {
+    if (sanitizer) sanitizer->at(phase);
+    if (recorder) recorder->begin_phase(phase);
+  });
+  try {
+    const auto phases = driver.run(workload);
+    if (recorder) recorder->finish();
+    return report::run_document(workload, kernel, phases, driver.ignored(), driver.beyond_memory(),
+                                sanitizer ? &sanitizer->report() : nullptr,
+                                recorder ? &recorder->phases() : nullptr);
+  } catch (const kernel::KernelOops& e) {
+    if (!sanitizer) throw;
+    throw kernel::KernelOops(report::with_findings(e.what(), sanitizer->report()), e.fault);
+  }
+}
+
+}  // namespace
+
 std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
                                             const cpu::CoreProfile& core,
                                             const kernel::KernelProfile& profile,
@@ -197,25 +241,7 @@ std::vector<nlohmann::ordered_json> run_all(const workload::Workload& workload,
   Progress progress(effort.label, configs.size() * workload::steps_of(workload), "steps",
                     effort.quiet);
   parallel_for(configs.size(), effort.jobs, [&](std::size_t i) {
-    kernel::Config config = configs[i];
-    config.interleave |= workload.interleave;
-    kernel::Kernel kernel(core, profile, config);
-    workload::Driver driver(kernel);
-    driver.on_progress([&](std::uint64_t steps) { progress.add(steps); });
-    std::optional<check::Sanitizer> sanitizer;
-    if (configs[i].watched) {
-      sanitizer.emplace(kernel);
-      driver.before_phase([&](const std::string& phase) { sanitizer->at(phase); });
-    }
-    try {
-      const auto phases = driver.run(workload);
-      documents[i] =
-          report::run_document(workload, kernel, phases, driver.ignored(), driver.beyond_memory(),
-                               sanitizer ? &sanitizer->report() : nullptr);
-    } catch (const kernel::KernelOops& e) {
-      if (!sanitizer) throw;
-      throw kernel::KernelOops(report::with_findings(e.what(), sanitizer->report()), e.fault);
-    }
+    documents[i] = run_one(workload, core, profile, configs[i], effort, progress);
   });
   return documents;
 }

@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "sim/base/json_file.h"
+#include "sim/base/output_file.h"
 #include "sim/base/profile_reader.h"
 #include "sim/base/setting.h"
 #include "sim/kernel/object/classes.h"
 #include "sim/kernel/system.h"
 #include "sim/report/result.h"
 #include "sim/report/table.h"
+#include "sim/watch/recorder.h"
 #include "sim/workload/operation.h"
 
 namespace kpksim::app {
@@ -76,6 +78,8 @@ struct Effort {
   std::string label;
   unsigned jobs = 1;
   bool quiet = false;
+  watch::RecorderOptions record = {};
+  StreamedFile* timeline = nullptr;  // where record.timeline goes: of one configuration
 };
 
 // The workload under each configuration: one result document each, in the order of `configs`.

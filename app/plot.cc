@@ -39,6 +39,7 @@ constexpr const char* kHelp =
 constexpr const char* kExamples =
     "  kpksim plot --columns result.json\n"
     "  kpksim plot result.json --x policy --y overhead -o overhead.pdf\n"
+    "  kpksim plot result.json --x time --y cached --series policy -o cached.pdf\n"
     "  kpksim plot tlb.sqlite --x core:/tlb/l2_sets --y events.walk.total --series policy -o "
     "w.svg\n"
     "  kpksim plot tlb.sqlite --x core:/tlb/l2_sets --y policy --z cycles.total -o heat.png\n"
@@ -99,9 +100,10 @@ void understand(Options& options) {
 bool parse(const std::vector<std::string>& arguments, Options& options) {
   figure::Request& request = options.request;
   po::options_description described(kHelp);
-  described.add_options()("x,x", text_option("--x", request.x),
-                          "what lies to the right: a setting, or a total whose "
-                          "every row is a point")(
+  described.add_options()(
+      "x,x", text_option("--x", request.x),
+      "what lies to the right: a setting, a total whose every row is a point, or "
+      "time: the series of a run with --interval")(
       "y,y", text_option("--y", request.y), "what is up; of a heat map the setting of its rows")(
       "z,z", text_option("--z", request.z), "the total that the colours of a heat map show")(
       "series,s", text_option("--series", request.series),
@@ -144,7 +146,14 @@ bool parse(const std::vector<std::string>& arguments, Options& options) {
   return true;
 }
 
-std::vector<figure::Record> records_of(const Document& document) {
+std::vector<figure::Record> records_of(const Document& document, bool over_time) {
+  if (over_time) {
+    std::vector<figure::Record> records;
+    if (document.kind == DocumentKind::kResult) records = figure::series_records(document.content);
+    if (!records.empty()) return records;
+    throw InputError(
+        "has no series over time; kpksim run --interval N -o writes a result that has");
+  }
   switch (document.kind) {
     case DocumentKind::kResult:
       return figure::result_records(document.content);
@@ -161,12 +170,12 @@ std::vector<figure::Record> records_of(const Document& document) {
       "one");
 }
 
-std::vector<figure::Record> all_records(const std::vector<std::string>& files) {
+std::vector<figure::Record> all_records(const std::vector<std::string>& files, bool over_time) {
   std::vector<figure::Record> out;
   for (const std::string& file : files) {
     const Document document = read_document(file);
     try {
-      for (figure::Record& record : records_of(document)) {
+      for (figure::Record& record : records_of(document, over_time)) {
         if (files.size() > 1) record.keys["file"] = fs::path(file).filename().string();
         out.push_back(std::move(record));
       }
@@ -284,7 +293,8 @@ int plot(const std::vector<std::string>& arguments) {
   const bool picture = format != "csv" && format != "json";
   if (options.keep && !picture)
     throw InputError("--keep: expected a picture (.pdf, .svg or .png), whose script it is");
-  std::vector<figure::Record> records = all_records(options.files);
+  std::vector<figure::Record> records =
+      all_records(options.files, options.request.x == figure::kTime);
   if (options.columns) {
     list_columns(records);
     return 0;

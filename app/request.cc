@@ -27,7 +27,8 @@ constexpr std::uint64_t kMaxSeed = 0xffffffff;
 constexpr const char* kRunExamples =
     "  kpksim run -p kpkeys-poe,per-page,pte thp\n"
     "  kpksim run --memory 4GiB --cores 4 -f csv my.json\n"
-    "  kpksim run --check --inject skip:tlbi.unmap munmap-1g\n";
+    "  kpksim run --check --inject skip:tlbi.unmap munmap-1g\n"
+    "  kpksim run --timeline trace.json --timeline-window 0..1000000 fork-1g\n";
 constexpr const char* kCompareExamples =
     "  kpksim compare -p none,buddy,pte -p kpkeys-poe+lazy,pba,block fork-1g\n"
     "  kpksim compare --policies all fork-1g\n"
@@ -119,6 +120,24 @@ void add_run_options(Options& options, Request& request) {
       "of those draws");
 }
 
+void add_record_options(Command command, Options& options, Request& request) {
+  if (command == Command::kRun) {
+    options.add_options()("timeline",
+                          text_option("--timeline", request.timeline)->value_name("FILE"),
+                          "what happened when on each core, as trace events that Perfetto opens "
+                          "(docs/timeline.md)")(
+        "timeline-window",
+        text_option("--timeline-window", request.timeline_window)->value_name("A..B"),
+        "of the timeline, from cycle A of the run to before cycle B alone; A.. and ..B too");
+  }
+  options.add_options()(
+      "interval", text_option("--interval", request.interval)->value_name("N[cycles|ops]"),
+      "counters over time in the document: for each N cycles or operations of a phase")(
+      "distributions", po::bool_switch(&request.record.distributions),
+      "how long calls, faults and parts of the kernel's work took (percentiles), what each TLBI "
+      "dropped, and walks by page size");
+}
+
 void add_output_options(Command command, Options& options, Request& request) {
   options.add_options()("output,o", text_option("--output", request.output),
                         "write the full JSON document to this file");
@@ -139,6 +158,7 @@ void add_output_options(Command command, Options& options, Request& request) {
       "inject", texts_option("--inject", request.machine.inject),
       "fault injection: skip:SITE, delay:SITE or swap:SITE, and :N for the Nth time alone (kpksim "
       "list sites; docs/checking.md); exit status 1 if what follows is found");
+  if (command != Command::kConfig) add_record_options(command, options, request);
   if (command != Command::kConfig) {
     options.add_options()("check", po::bool_switch(&request.check),
                           "watch each page-table write, TLB fill, invalidation and barrier; exit "
@@ -201,6 +221,20 @@ std::vector<kernel::NamedPolicy> policies(const Request& request, const cpu::Cor
   return out;
 }
 
+void understand_recording(Request& request) {
+  if (!request.interval.empty()) {
+    request.record.interval = watch::parse_interval("--interval", request.interval);
+  }
+  if (!request.timeline.empty()) {
+    request.record.timeline.emplace();
+  } else if (!request.timeline_window.empty()) {
+    throw InputError("--timeline-window: there is no --timeline");
+  }
+  if (!request.timeline_window.empty()) {
+    request.record.timeline = watch::parse_window("--timeline-window", request.timeline_window);
+  }
+}
+
 }  // namespace
 
 void add_request_options(Command command, Options& options, Request& request) {
@@ -240,6 +274,7 @@ bool parse_request(const std::vector<std::string>& arguments, Command command, R
   std::sort(once.begin(), once.end());
   const auto twice = std::adjacent_find(once.begin(), once.end());
   if (twice != once.end()) throw InputError(fmt::format("--policy: '{}' is given twice", *twice));
+  understand_recording(request);
   if (command != Command::kConfig) {
     check_choice("--format", request.format, {"table", "json", "csv"});
   }

@@ -14,6 +14,7 @@
 #include "sim/base/json_file.h"
 #include "sim/kernel/policy_file.h"
 #include "sim/kernel/system.h"
+#include "sim/watch/recorder.h"
 
 namespace kpksim::app {
 
@@ -48,6 +49,9 @@ struct Request {
   std::uint64_t seed = 1;
   bool quiet = false;
   bool check = false;
+  // What is recorded beside the counters, and where the timeline goes.
+  watch::RecorderOptions record;
+  std::string timeline, timeline_window, interval;
   Overrides overrides;
   std::set<std::string> given;            // the options that were there
   std::optional<JsonFile> configuration;  // --config

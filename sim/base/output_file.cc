@@ -26,6 +26,8 @@ namespace fs = std::filesystem;
 
 constexpr int kMostLinks = 40;  // as Linux follows
 constexpr int kMostNames = 100;
+constexpr std::size_t kCopied = 1 << 18;    // bytes at once
+constexpr std::size_t kBuffered = 1 << 16;  // of a StreamedFile
 
 [[noreturn]] void fail(const std::string& path, int error) {
   throw OutputError(fmt::format("{}: cannot be written: {}", path, std::strerror(error)));
@@ -44,6 +46,7 @@ class Descriptor {
   explicit operator bool() const { return number_ >= 0; }
   int operator*() const { return number_; }
   bool close() { return ::close(std::exchange(number_, -1)) == 0; }
+  int release() { return std::exchange(number_, -1); }
   // False with errno. Some file systems cannot do it, and say EINVAL.
   bool sync() const { return fsync(number_) == 0 || errno == EINVAL; }
 
@@ -120,15 +123,41 @@ void refuse(const std::string& path, const struct stat& file) {
   if (faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) fail(path, errno);
 }
 
-void write_through(const std::string& path, const Descriptor& file, std::string_view text) {
-  if (!file || !write_all(*file, text)) fail(path, errno);
+// What is written: a text in memory, or all of a file.
+struct Content {
+  std::string_view text = {};
+  int file = -1;  // if it is one
+
+  // -1 with errno.
+  off_t size() const {
+    struct stat status {};
+    if (file < 0) return static_cast<off_t>(text.size());
+    return fstat(file, &status) == 0 ? status.st_size : -1;
+  }
+  // False with errno.
+  bool write_to(int to) const {
+    if (file < 0) return write_all(to, text);
+    std::vector<char> buffer(kCopied);
+    for (off_t at = 0;;) {
+      const ssize_t n = pread(file, buffer.data(), buffer.size(), at);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return n == 0;
+      if (!write_all(to, {buffer.data(), static_cast<std::size_t>(n)})) return false;
+      at += n;
+    }
+  }
+};
+
+void write_through(const std::string& path, const Descriptor& file, const Content& content) {
+  if (!file || !content.write_to(*file)) fail(path, errno);
 }
 
 // A file that cannot be replaced. What fails before the first byte leaves the old text whole.
-void write_in_place(const std::string& path, const struct stat& old, std::string_view text) {
+void write_in_place(const std::string& path, const struct stat& old, const Content& content) {
   Descriptor file(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (!file) fail(path, errno);
-  const auto size = static_cast<off_t>(text.size());
+  const off_t size = content.size();
+  if (size < 0) fail(path, errno);
   if (size > old.st_size) {
     const int error = posix_fallocate(*file, 0, size);
     if (error != 0) {
@@ -136,7 +165,7 @@ void write_in_place(const std::string& path, const struct stat& old, std::string
       fail(path, error);
     }
   }
-  if (!write_all(*file, text) || ftruncate(*file, size) != 0 || !file.sync() || !file.close()) {
+  if (!content.write_to(*file) || ftruncate(*file, size) != 0 || !file.sync() || !file.close()) {
     fail(path, errno);
   }
 }
@@ -174,7 +203,7 @@ Descriptor make_beside(const std::string& folder, mode_t mode, std::string& name
 
 // False: the old file is as it was, and is better written in place.
 bool replace(const std::string& path, const std::string& target, const struct stat* old,
-             std::string_view text) {
+             const Content& content) {
   if (old != nullptr && old->st_nlink > 1) return false;
   const SignalsHeld held;
   std::string temporary;
@@ -188,7 +217,7 @@ bool replace(const std::string& path, const std::string& target, const struct st
     unlink(temporary.c_str());
     fail(path, error);
   };
-  if (!write_all(*file, text)) give_up(errno);
+  if (!content.write_to(*file)) give_up(errno);
   if (old != nullptr && !take_over(file, target, *old)) {
     unlink(temporary.c_str());
     return false;
@@ -220,25 +249,84 @@ void check_writable(const std::string& path) {
   if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0) fail(path, errno);
 }
 
-void write_file(const std::string& path, std::string_view text) {
+namespace {
+
+void write_content(const std::string& path, const Content& content) {
   if (path.empty()) fail("''", ENOENT);
   struct stat old {};
   const bool exists = look(path, old);
   if (exists) {
     if (const int number = open_already(old); number >= 0) {
-      if (!write_all(number, text)) fail(path, errno);
+      if (!content.write_to(number)) fail(path, errno);
       return;
     }
     refuse(path, old);
     if (!S_ISREG(old.st_mode)) {
       Descriptor file(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-      write_through(path, file, text);
+      write_through(path, file, content);
       if (!file.close()) fail(path, errno);
       return;
     }
   }
   const std::string target = target_of(path);
-  if (!replace(path, target, exists ? &old : nullptr, text)) write_in_place(target, old, text);
+  if (!replace(path, target, exists ? &old : nullptr, content)) {
+    write_in_place(target, old, content);
+  }
+}
+
+// Without a name from the beginning, or from at once on.
+int nameless_file(const std::string& folder) {
+  const int file = open(folder.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+  if (file >= 0) return file;
+  const SignalsHeld held;
+  std::string name;
+  const int named = make_beside(folder, 0600, name).release();
+  if (named >= 0) unlink(name.c_str());
+  return named;
+}
+
+}  // namespace
+
+void write_file(const std::string& path, std::string_view text) { write_content(path, {text}); }
+
+StreamedFile::StreamedFile(std::string path) : path_(std::move(path)) {
+  check_writable(path_);
+  file_ = nameless_file(folder_of(target_of(path_)));
+  if (file_ < 0) {
+    std::error_code none;
+    file_ = nameless_file(fs::temp_directory_path(none).string());
+  }
+  if (file_ < 0) fail(path_, errno);
+  buffer_.reserve(kBuffered);
+}
+
+StreamedFile::~StreamedFile() {
+  if (file_ >= 0) ::close(file_);
+}
+
+void StreamedFile::write(std::string_view text) noexcept {
+  if (error_ != 0) return;
+  if (buffer_.size() + text.size() > kBuffered) flush();
+  if (text.size() > kBuffered) {
+    if (error_ == 0 && !write_all(file_, text)) error_ = errno;
+  } else {
+    buffer_.append(text);  // within what is reserved
+  }
+}
+
+void StreamedFile::flush() noexcept {
+  if (error_ == 0 && !write_all(file_, buffer_)) error_ = errno;
+  buffer_.clear();
+}
+
+void StreamedFile::check() const {
+  if (error_ != 0) fail(path_, error_);
+}
+
+void StreamedFile::commit() {
+  flush();
+  check();
+  write_content(path_, {{}, file_});
 }
 
 }  // namespace kpksim

@@ -1,6 +1,7 @@
 #pragma once
 // Files that are written: whole, or not at all, and what was there keeps its place.
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -24,6 +25,33 @@ class OutputError : public std::runtime_error {
 // written through, and so is a file that this process has open for writing, such as the target of
 // /dev/stdout. A folder, a block device and a file that may not be written are refused.
 void write_file(const std::string& path, std::string_view text);
+
+// A long text on its way to a file, of which memory holds a part alone. It lies in a file without a
+// name, beside `path` if that folder takes one, else where temporary files go: whatever ends the
+// process leaves nothing behind. `path` is what it was until commit().
+class StreamedFile {
+ public:
+  explicit StreamedFile(std::string path);
+  ~StreamedFile();
+  StreamedFile(const StreamedFile&) = delete;
+  StreamedFile& operator=(const StreamedFile&) = delete;
+
+  // Never throws: who writes may be where nothing can be thrown. After an error the rest is
+  // dropped.
+  void write(std::string_view text) noexcept;
+  // OutputError if something could not be written so far.
+  void check() const;
+  // Puts it all to `path`, as write_file() does.
+  void commit();
+
+ private:
+  void flush() noexcept;
+
+  const std::string path_;
+  std::string buffer_;
+  int file_ = -1;
+  int error_ = 0;
+};
 
 // OutputError if write_file() would fail for a reason that shows before: no such folder, no
 // permission. So that work is not done for nothing.

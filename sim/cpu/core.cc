@@ -52,6 +52,7 @@ void Core::count_translation(const mmu::Translation& t, VirtAddr va, const poe::
     count_slow(Event::kWalkRead, t.walk_reads);
     for (unsigned i = 0; i < t.walk_reads; ++i) touch_line(mmu_.walk_path()[i]);
     if (t.updated) count_slow(Event::kHardwareUpdate);
+    if (observer_ != nullptr) observer_->walked(t);
   }
   count_fault(t.fault);
   // A page fault of x86-64 takes with it what the address was translated by, global or of the
@@ -63,6 +64,8 @@ void Core::count_translation(const mmu::Translation& t, VirtAddr va, const poe::
 }
 
 void Core::count_fault(const mmu::Fault& fault) {
+  if (fault && observer_ != nullptr) [[unlikely]]
+    observer_->faulted(fault);
   switch (fault.kind) {
     case mmu::FaultKind::kNone:
       break;
@@ -101,10 +104,14 @@ inline void Core::apply_por() {
     ledger_.not_plain();  // one within another, or an exception
   } else if (ledger_.open()) {
     ledger_.close_window(in_flight_ != 0);
+    if (observer_ != nullptr) [[unlikely]]
+      observer_->window(false);
   } else {
     por_open_ = por_el1_written_;
     wp_open_ = wp_at_rest_ != wp_changed_;
     ledger_.open_window();
+    if (observer_ != nullptr) [[unlikely]]
+      observer_->window(true);
   }
 }
 
@@ -240,6 +247,7 @@ void Core::isb() {
   if (observer_ != nullptr) observer_->before_barrier(Barrier::kIsb);
   count(Event::kInFlight, std::min(in_flight_, machine_.profile().window));
   synchronise();
+  if (observer_ != nullptr) observer_->after_barrier(Barrier::kIsb);
 }
 
 void Core::set_timer(std::uint64_t interval, std::function<void()> handler) {
@@ -286,21 +294,25 @@ void Core::complete_tlbis(mmu::Domain reach) {
   if (!outstanding_.empty()) turn();
   bool broadcast = false, everywhere = false;
   CoreSet reached;
+  std::size_t which = 0;
   std::erase_if(outstanding_, [&](const Outstanding& pending) {
+    const std::size_t here = which++;
+    const auto drop_on = [&](Core& on) {
+      if (observer_ != nullptr) observer_->reaching(pending.effect, on, here);
+      on.mmu_.invalidate(pending.effect);
+    };
     if (pending.domain > reach) return false;
     if (pending.domain == mmu::Domain::kLocal) {
-      mmu_.invalidate(pending.effect);
+      drop_on(*this);
       return true;
     }
     broadcast = true;
     if (!pending.only) {
       everywhere = true;
-      for (std::size_t i = 0; i < machine_.core_count(); ++i) {
-        machine_.core(i).mmu_.invalidate(pending.effect);
-      }
+      for (std::size_t i = 0; i < machine_.core_count(); ++i) drop_on(machine_.core(i));
       return true;
     }
-    pending.only->for_each([&](unsigned i) { machine_.core(i).mmu_.invalidate(pending.effect); });
+    pending.only->for_each([&](unsigned i) { drop_on(machine_.core(i)); });
     reached.add(*pending.only);
     return true;
   });
@@ -354,6 +366,7 @@ void Core::tlbi(mmu::TlbiOp op, std::uint64_t xt, const CoreSet* only) {
   if (mmu::tcr::kAs.get(mmu_.registers().tcr) == 0) effect.asid.value &= 0xff;  // 8-bit ASIDs
   if (observer_ != nullptr) observer_->tlbi(op, effect, only);
   if (x86_) {
+    if (observer_ != nullptr) observer_->reaching(effect, *this, Observer::kAtOnce);
     mmu_.invalidate(effect);
   } else {
     outstanding_.push_back({effect, op.domain, {}});

@@ -73,6 +73,7 @@ class Core {
   Counters counters() const { return ledger_.counters(); }
   // How often `event` has happened.
   std::uint64_t happened(Event event) const { return ledger_.happened(event); }
+  Observer* observer() const { return observer_; }
   void set_observer(Observer* observer) {
     observer_ = observer;
     mmu_.set_observer(observer);
@@ -367,6 +368,7 @@ template <class Handler>
 void Core::send_ipi(unsigned to, Handler&& handler, bool more) {
   count(more ? Event::kIpiMore : Event::kIpi);
   Core& target = machine_.core(to);
+  if (observer_ != nullptr) observer_->interrupting(target);
   const unsigned interrupted = target.el_;
   target.take_exception();
   {
@@ -374,6 +376,7 @@ void Core::send_ipi(unsigned to, Handler&& handler, bool more) {
     handler(target);
   }
   target.eret(interrupted);
+  if (observer_ != nullptr) observer_->interrupted(target);
 }
 
 }  // namespace kpksim::cpu

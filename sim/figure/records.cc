@@ -133,6 +133,42 @@ std::vector<Record> result_records(const ordered_json& document) {
   return out;
 }
 
+namespace {
+
+// Element `i` of each array, by the names of the objects around it.
+void add_elements(const ordered_json& part, const std::string& name, std::size_t i,
+                  std::map<std::string, double>& out) {
+  for (const auto& [key, value] : part.items()) {
+    const std::string full = name.empty() ? key : name + "." + key;
+    if (value.is_object()) add_elements(value, full, i, out);
+    if (value.is_array() && i < value.size()) out[full] = value[i].get<double>();
+  }
+}
+
+}  // namespace
+
+std::vector<Record> series_records(const ordered_json& document) {
+  std::vector<Record> out;
+  for (const ordered_json& run : document["runs"]) {
+    std::uint64_t begin = 0;
+    for (const ordered_json& phase : run["phases"]) {
+      const auto series = phase.find("series");
+      if (series == phase.end()) continue;
+      const ordered_json& ends = (*series)["end_cycles"];
+      for (std::size_t i = 0; i < ends.size(); ++i) {
+        Record record = record_of(run);
+        record.attributes[kPhase] = phase["name"].get<std::string>();
+        record.keys[kTime] = std::to_string(begin + ends[i].get<std::uint64_t>());
+        add_elements(*series, "", i, record.totals);
+        record.totals.erase("end_cycles");
+        out.push_back(std::move(record));
+      }
+      if (!ends.empty()) begin += ends.back().get<std::uint64_t>();
+    }
+  }
+  return out;
+}
+
 std::vector<Record> sweep_records(const ordered_json& document) {
   std::vector<Record> out;
   for (const ordered_json& row : document["rows"]) {

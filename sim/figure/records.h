@@ -34,6 +34,10 @@ inline constexpr const char* kTotal = "total";
 // Of run and compare: all phases and the total of each run. `overhead` is over the first run of the
 // workload, in percent, as is `overhead.median` over the draws, if there are any.
 std::vector<Record> result_records(const nlohmann::ordered_json& document);
+// Of runs with series (--interval): each part of a phase, with the setting kTime, where it ends:
+// cycles since the run began. Its totals are what the part has, by the names of a phase.
+inline constexpr const char* kTime = "time";
+std::vector<Record> series_records(const nlohmann::ordered_json& document);
 // Of a sweep's store (app/documents.h). Points that failed have no row.
 std::vector<Record> sweep_records(const nlohmann::ordered_json& document);
 // Of kpksim keys. Assignments that were refused have no row.

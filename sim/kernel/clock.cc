@@ -2,6 +2,7 @@
 
 #include "sim/kernel/cause.h"
 #include "sim/kernel/entry.h"
+#include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
 
@@ -29,6 +30,7 @@ void Clock::set_timer(std::uint64_t instructions) {
 // The tick. The kernel threads that it wakes run at once.
 void Clock::interrupt(cpu::Core& core) {
   const Because because(core, Cause::kTimer);
+  const Span span(system_.taps, core, Work::kTimer);
   const bool user = core.level() == 0;
   core.take_exception();
   std::uint64_t saved = 0;

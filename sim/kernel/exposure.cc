@@ -184,6 +184,16 @@ bool Exposure::writable(const cpu::Core& core, std::uint64_t raw,
   return raw != 0 && core.mmu().would_allow({raw}, kStore, window);
 }
 
+std::uint64_t Exposure::writable_now(const cpu::Core& core) const {
+  const mmu::Registers& regs = core.mmu().registers();
+  const mmu::WindowRegisters now{regs.por_el1, mmu::cr0::kWp.get(regs.cr0) != 0};
+  std::uint64_t tables = 0;
+  for (const auto& [attributes, cell] : all_) {
+    if (cell.tables != 0 && writable(core, attributes.raw, now)) tables += cell.tables;
+  }
+  return tables * kPageSize;
+}
+
 void Exposure::add_up(const cpu::Core& core, OwnerId own, const mmu::WindowRegisters& window,
                       bool open, std::uint64_t millicycles) {
   if (millicycles == 0) return;

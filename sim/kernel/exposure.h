@@ -62,6 +62,10 @@ class Exposure final : public LinearMapObserver {
     return raw != 0 && writable(core, raw, core.at_rest());
   }
 
+  // Bytes of tables in use that a stray store of `core` could write with its registers as they are
+  // now. For onlookers.
+  std::uint64_t writable_now(const cpu::Core& core) const;
+
   ExposureSums sums();
   // Where cores are interleaved: from now on.
   void begin_series();

@@ -5,6 +5,7 @@
 #include "sim/base/error.h"
 #include "sim/kernel/kernel_syscall.h"
 #include "sim/kernel/object/keyed_classes.h"
+#include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
 
@@ -33,6 +34,7 @@ void Kernel::spawn(std::uint32_t id) {
   cpu::Core& core = system_.machine.core(cpu);
   system_.exposure.runs(cpu);
   const Because because(core, Cause::kExec);
+  const Span span(system_.taps, core, Work::kSpawn);
   Task& t = tasks_.add(id, std::make_shared<Mm>(system_, files_.cache(), core), cpu);
   t.stack = memory_.allocate_stack(core);
   first_creds(t, core);

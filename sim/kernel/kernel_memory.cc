@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sim/kernel/cause.h"
+#include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -82,6 +83,7 @@ std::size_t KernelMemory::kept_stacks() const {
 
 std::uint64_t KernelMemory::pressure() {
   cpu::Core& core = context();
+  const Span span(system_.taps, core, Work::kShrink);
   const Because because(core, Cause::kShrink);
   // The page cache is dropped first, which takes longer than a grace period.
   system_.free_tables(core, system_.rcu.take_all(core));

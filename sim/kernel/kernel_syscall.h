@@ -7,13 +7,17 @@
 #include "sim/kernel/cause.h"
 #include "sim/kernel/entry.h"
 #include "sim/kernel/kernel.h"
+#include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
 
 class Kernel::Syscall {
  public:
   Syscall(Kernel& kernel, std::uint32_t id, Trigger trigger)
-      : kernel_(kernel), task_(kernel.tasks_.get(id)), core_(kernel.scheduler_.run_on(task_)) {
+      : kernel_(kernel),
+        task_(kernel.tasks_.get(id)),
+        core_(kernel.scheduler_.run_on(task_)),
+        span_(kernel.system_.taps, core_, work_of(trigger)) {
     System& system = kernel.system_;
     kernel.access_.begin(task_, core_);
     const Because because(core_, Cause::kSyscall);
@@ -43,6 +47,7 @@ class Kernel::Syscall {
   Kernel& kernel_;
   Task& task_;
   cpu::Core& core_;
+  const Span span_;
   bool returns_ = true;
 };
 

@@ -4,6 +4,7 @@
 
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
+#include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
 
@@ -12,7 +13,10 @@ using Share = KeyedPool::Share;
 // Its splits may use the reserve.
 class KeyedPool::Refill {
  public:
-  Refill(KeyedPool& pool, cpu::Core& core) : pool_(pool), mutex_(pool.locks_, pool.mutex_, core) {
+  Refill(KeyedPool& pool, cpu::Core& core)
+      : pool_(pool),
+        span_(pool.taps_, core, Work::kRefill),
+        mutex_(pool.locks_, pool.mutex_, core) {
     pool_.refilling_ = true;
   }
   ~Refill() { pool_.refilling_ = false; }
@@ -21,6 +25,7 @@ class KeyedPool::Refill {
 
  private:
   KeyedPool& pool_;
+  const Span span_;
   const Holding mutex_;
 };
 

@@ -28,6 +28,7 @@
 #include "sim/kernel/buddy.h"
 #include "sim/kernel/keyed_pages.h"
 #include "sim/kernel/lock.h"
+#include "sim/kernel/taps.h"
 
 namespace kpksim::kernel {
 
@@ -82,6 +83,8 @@ class KeyedPool {
   // Both live as long as the pool does.
   Share& join(PoolClient& client, const Settings& settings);
   void set_locks(Locks& locks) { locks_ = &locks; }
+  // Refills are spans for who watches there.
+  void set_taps(Taps& taps) { taps_ = &taps; }
 
  private:
   Buddy& buddy_;
@@ -90,6 +93,7 @@ class KeyedPool {
   // alloc_mutex. Where cores are interleaved it is a lock; else whether it is held is enough.
   SleepingLock mutex_{LockKind::kAllocator};
   Locks* locks_ = nullptr;
+  Taps* taps_ = nullptr;
   bool refilling_ = false;
   // Does the caller hold it?
   bool refilling() const {

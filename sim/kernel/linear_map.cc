@@ -5,6 +5,7 @@
 #include "sim/base/error.h"
 #include "sim/kernel/boot_tables.h"
 #include "sim/kernel/prot.h"
+#include "sim/kernel/span.h"
 #include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
@@ -98,6 +99,7 @@ LinearMap::Entry LinearMap::leaf_of(cpu::Core& core, VirtAddr va) const {
 }
 
 void LinearMap::split_block(cpu::Core& core, const Entry& block, Pfn table, bool contiguous) {
+  const Span span(tables_.taps(), core, Work::kSplitBlock);
   if (collapse_) split_tables_.insert(table);
   if (observer_ != nullptr) observer_->split(table);
   if (Observer* const watching = tables_.taps().observer) watching->table_taken(core, table, root_);
@@ -114,6 +116,7 @@ void LinearMap::split_block(cpu::Core& core, const Entry& block, Pfn table, bool
 }
 
 void LinearMap::clear_contiguous(cpu::Core& core, const Entry& entry) {
+  const Span span(tables_.taps(), core, Work::kSplitRun);
   const PhysAddr first(align_down(entry.address.value, kContiguousEntries * 8));
   for (unsigned i = 0; i < kContiguousEntries; ++i) {
     const Descriptor d{tables_.read(core, first + i * 8)};
@@ -200,12 +203,14 @@ void LinearMap::change_range(cpu::Core& core, FlushSite site, Pfn first, std::ui
 void LinearMap::set_memory_pkey(cpu::Core& core, Pfn first, std::uint64_t count, PkeyIndex key) {
   ++statistics_.set_memory_pkey;
   statistics_.pages += count;
+  const Span span(tables_.taps(), core, Work::kSetMemoryPkey);
   change_range(core, FlushSite::kSetMemoryPkey, first, count,
                {kIndexBits, poe::overlay_index_bits(key.value)});
 }
 
 void LinearMap::set_memory(cpu::Core& core, Pfn first, std::uint64_t count, const Change& change) {
   ++statistics_.set_memory;
+  const Span span(tables_.taps(), core, Work::kSetMemory);
   change_range(core, FlushSite::kSetMemory, first, count, change);
 }
 

@@ -9,6 +9,7 @@
 #include "sim/kernel/cause.h"
 #include "sim/kernel/gather.h"
 #include "sim/kernel/prot.h"
+#include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
 
@@ -191,6 +192,7 @@ bool Mm::munmap(std::uint64_t start, std::uint64_t end, cpu::Core& core) {
 }
 
 void Mm::exit(cpu::Core& core) {
+  const Span span(system_.taps, core, Work::kExitMm);
   Gather gather(system_, space, true, FlushSite::kExitMm);
   for (const auto& [start, vma] : vmas_.all()) zap(gather, vma, vma.start, vma.end, core);
   // free_pgtables(): unlink_anon_vmas() of each, which may empty a slab.

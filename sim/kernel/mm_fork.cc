@@ -2,12 +2,14 @@
 
 #include "sim/kernel/mm.h"
 #include "sim/kernel/prot.h"
+#include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
 
 using mmu::Descriptor;
 
 void Mm::fork_into(Mm& child, cpu::Core& core) {
+  const Span span(system_.taps, core, Work::kForkMm);
   core.execute(system_.path().fork);
   start_write(0, kUserEnd, core);
   child.brk_start = brk_start;

@@ -1,6 +1,7 @@
 #pragma once
-// Who watches the kernel's page tables (sim/check): what is written to them, and where their pages
-// come from and go to. A kernel without one tests a pointer at each of these places.
+// Who watches the kernel (sim/check, sim/watch): what is written to its page tables, where their
+// pages come from and go to, and what it is at. A kernel without one tests a pointer at each of
+// these places.
 
 #include <cstdint>
 
@@ -12,6 +13,8 @@ class Core;
 }
 
 namespace kpksim::kernel {
+
+class Span;
 
 class Observer {
  public:
@@ -33,6 +36,10 @@ class Observer {
   virtual void switching(cpu::Core& core) = 0;
   // This core has no entry of an older generation of ASIDs from here on.
   virtual void generation_flushed(cpu::Core& core) = 0;
+
+  // A call, a fault or a named part of the kernel's work has begun, or ends.
+  virtual void begun(const Span& /*span*/) {}
+  virtual void ending(const Span& /*span*/) {}
 };
 
 }  // namespace kpksim::kernel

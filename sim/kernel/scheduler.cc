@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "sim/kernel/cause.h"
+#include "sim/kernel/span.h"
 #include "sim/kernel/x86_tlb.h"
 
 namespace kpksim::kernel {
@@ -27,6 +28,7 @@ cpu::Core& Scheduler::run_on(Task& t) {
 }
 
 void Scheduler::context_switch(Task& t, cpu::Core& core) {
+  const Span span(system_.taps, core, work_of(Trigger::kSwitch));
   const Because because(core, Cause::kSwitch);
   core.execute(system_.path().context_switch);
   if (current_[t.cpu] != nullptr) current_[t.cpu]->left_at = switches_[t.cpu];

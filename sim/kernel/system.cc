@@ -11,6 +11,7 @@
 #include "sim/kernel/object/keyed_classes.h"
 #include "sim/kernel/prot.h"
 #include "sim/kernel/protect/tapped.h"
+#include "sim/kernel/span.h"
 #include "sim/kernel/x86_tlb.h"
 #include "sim/mmu/walker.h"
 
@@ -196,6 +197,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
     linear_map.set_locks(interleaving->locks);
     if (KeyedPool* const pool = allocator->pool()) pool->set_locks(interleaving->locks);
   }
+  if (KeyedPool* const pool = allocator->pool()) pool->set_taps(taps);
   linear_map.set_observer(exposure);
   if (is_soft(protection_info, cfg.policy.protection.parameters)) {
     tables.set_soft_mode(soft.emplace(*protection, protection_info, exposure));
@@ -231,6 +233,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
 }
 
 Pfn System::allocate_table(cpu::Core& core, Pfn root, TableKind kind) {
+  const Span span(taps, core, Work::kAllocateTable);
   const Pfn table = allocator->allocate(core, kind);
   if (taps.observer != nullptr) taps.observer->table_taken(core, table, root);
   exposure.add(table, root);
@@ -238,6 +241,7 @@ Pfn System::allocate_table(cpu::Core& core, Pfn root, TableKind kind) {
 }
 
 void System::free_table(cpu::Core& core, Pfn table) {
+  const Span span(taps, core, Work::kFreeTable);
   if (taps.observer != nullptr) taps.observer->table_freed(core, table);
   exposure.remove(table);
   allocator->free(core, table);
@@ -353,6 +357,7 @@ void System::check_broken(const AddressSpace& space, VirtAddr start, VirtAddr en
 
 void System::free_tables(cpu::Core& core, const std::vector<Pfn>& freed) {
   if (freed.empty()) return;  // as after most calls and faults
+  const Span span(taps, core, Work::kRcu);
   const InterruptContext softirq(tables);
   for (const Pfn table : freed) free_table(core, table);
 }

@@ -4,6 +4,7 @@
 
 #include "sim/kernel/cause.h"
 #include "sim/kernel/entry.h"
+#include "sim/kernel/span.h"
 #include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
@@ -62,6 +63,7 @@ bool UserAccess::by_program(Task& t, std::uint64_t address, poe::AccessKind kind
   core.turn();
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (!core.user_access(VirtAddr(address), kind)) return true;
+    const Span span(system_.taps, core, work_of(Trigger::kPageFault));
     const Because because(core, Cause::kFault);
     enter_kernel(core, system_.machine.profile(), system_.taps.injector);
     const FaultResult result = fault(t, address, kind, From::kProgram, core);
@@ -75,6 +77,7 @@ bool UserAccess::by_program(Task& t, std::uint64_t address, poe::AccessKind kind
 bool UserAccess::in_call(Task& t, std::uint64_t address, poe::AccessKind kind, cpu::Core& core) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (!core.unprivileged_access(VirtAddr(address), kind)) return true;
+    const Span span(system_.taps, core, work_of(Trigger::kPageFault));
     const Because because(core, Cause::kFault);
     core.take_exception();
     const std::uint64_t saved = system_.protection->exception_entry(core);

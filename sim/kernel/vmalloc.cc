@@ -6,6 +6,7 @@
 #include "sim/base/error.h"
 #include "sim/kernel/cause.h"
 #include "sim/kernel/prot.h"
+#include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
 
@@ -164,6 +165,7 @@ void Vmalloc::unmap_aliases(cpu::Core& core) {
 void Vmalloc::purge(cpu::Core& core) {
   const Holding mutex(system_.locks(), purge_lock_, core);
   if (waiting_.empty()) return;
+  const Span span(system_.taps, core, Work::kVmPurge);
   const Because because(core, Cause::kVmPurge);
   // What other cores free during the flush is not part of it.
   const std::map<std::uint64_t, std::uint64_t> purged = std::exchange(waiting_, {});
@@ -213,6 +215,7 @@ std::uint64_t Vmalloc::allocate_stack(cpu::Core& core) {
 
 std::uint64_t Vmalloc::allocate(std::uint64_t pages, unsigned order, std::uint64_t alignment,
                                 cpu::Core& core) {
+  const Span span(system_.taps, core, Work::kVmalloc);
   const Because because(core, Cause::kVmalloc);
   Area area = build(pages, order);
   core.execute(system_.path().vmalloc / 2);
@@ -230,6 +233,7 @@ std::uint64_t Vmalloc::allocate(std::uint64_t pages, unsigned order, std::uint64
 }
 
 bool Vmalloc::free(std::uint64_t address, cpu::Core& core) {
+  const Span span(system_.taps, core, Work::kVfree);
   const Because because(core, Cause::kVmalloc);
   const auto it = areas_.find(address);
   if (it == areas_.end()) throw InputError("vfree of an address that vmalloc did not give");

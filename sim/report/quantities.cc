@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "sim/base/json_file.h"
 #include "sim/cpu/statistics.h"
@@ -14,7 +15,9 @@
 #include "sim/kernel/lock.h"
 #include "sim/kernel/object/cred.h"
 #include "sim/kernel/pgalloc/allocator.h"
+#include "sim/kernel/span.h"
 #include "sim/report/event_labels.h"
+#include "sim/report/text_table.h"
 
 namespace kpksim::report {
 
@@ -34,6 +37,22 @@ Read number(const std::string& group, const std::string& name) {
     const std::string at = "/" + pointer_part(group);
     if (!it->contains(name)) return {0, {at}};
     return {(*it)[name].get<std::uint64_t>(), {at + "/" + pointer_part(name)}};
+  };
+}
+
+// A number below "distributions"; 0 where it is not there.
+Read recorded(std::vector<std::string> path) {
+  return [path = std::move(path)](const ordered_json& part) -> Reading {
+    const auto it = part.find("distributions");
+    if (it == part.end()) return {0, {""}};
+    const ordered_json* at = &*it;
+    std::string place = "/distributions";
+    for (const std::string& name : path) {
+      if (!at->contains(name)) return {0, {place}};
+      at = &(*at)[name];
+      place += "/" + pointer_part(name);
+    }
+    return {at->get<std::uint64_t>(), {place}};
   };
 }
 
@@ -113,6 +132,34 @@ class List {
       }
     }
     row("cycles from begin to end", number("interleaved", "cycles"));
+  }
+  // Of a run that was recorded (--distributions).
+  void distributions() {
+    constexpr std::array<std::array<const char*, 2>, 4> kShown = {{{"count", "how often"},
+                                                                   {"p50", "median"},
+                                                                   {"p99", "99 of 100 at most"},
+                                                                   {"most", "the longest"}}};
+    section("How long it took, in cycles");
+    for (const kernel::Work work :
+         {kernel::work_of(kernel::Trigger::kFork), kernel::work_of(kernel::Trigger::kPageFault),
+          kernel::Work::kSetMemoryPkey}) {
+      const std::string name(kernel::name_of(work));
+      for (const auto& [key, text] : kShown) {
+        row(fmt::format("{}, {}", name, text),
+            recorded({"latency_cycles", name, std::string(key)}));
+      }
+    }
+    section("Entries that a TLBI dropped, of TLBs and walk caches");
+    row("all of them", recorded({"tlbi_entries_dropped", "sum"}));
+    row("median", recorded({"tlbi_entries_dropped", "p50"}));
+    row("99 of 100 at most", recorded({"tlbi_entries_dropped", "p99"}));
+    row("most", recorded({"tlbi_entries_dropped", "most"}));
+    section("Table walks, by the page that they ended in");
+    for (const unsigned bits : {12u, 14u, 16u, 21u, 25u, 30u, 34u, 39u}) {
+      const std::uint64_t bytes = 1ull << bits;
+      row(memory_size(bytes), recorded({"walks_by_page_bytes", std::to_string(bytes)}));
+    }
+    row("none", recorded({"walks_by_page_bytes", "none"}));
   }
   // Bytes on average over the time of all cores, and windows.
   void exposure() {
@@ -216,6 +263,7 @@ std::vector<Quantity> quantities(const std::vector<const ordered_json*>& parts, 
   list.statistics("credentials", kernel::kCredStatistics);
   list.section("The kernel's own data in the TLBs");
   list.statistics("kernel_data", kernel::kKernelDataStatistics);
+  list.distributions();
   list.locks();
   list.exposure();
   return list.take();

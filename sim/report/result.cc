@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "sim/base/json_text.h"
 #include "sim/kernel/object/keyed_classes.h"
 #include "sim/kernel/policy_file.h"
+#include "sim/report/records_json.h"
 
 namespace kpksim::report {
 
@@ -241,7 +243,8 @@ const char* version() { return KPKSIM_VERSION; }
 
 ordered_json run_document(const workload::Workload& workload, const kernel::Kernel& kernel,
                           const std::vector<workload::PhaseResult>& phases, std::uint64_t ignored,
-                          std::uint64_t beyond_memory, const check::Report* checked) {
+                          std::uint64_t beyond_memory, const check::Report* checked,
+                          const std::vector<watch::Records>* records) {
   const kernel::System& system = kernel.system();
   const kernel::Config& config = system.config;
   const kernel::Policy& policy = config.policy;
@@ -303,7 +306,9 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   cpu::Counters all;
   workload::PhaseResult total;
   out["phases"] = ordered_json::array();
-  for (const workload::PhaseResult& phase : phases) {
+  std::optional<watch::Distributions> distributions;  // of all phases
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    const workload::PhaseResult& phase = phases[i];
     cpu::Counters sum;
     ordered_json cores = ordered_json::array();
     for (const cpu::Counters& core : phase.cores) {
@@ -334,10 +339,22 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
     total.audit.bbm_violations = phase.audit.bbm_violations;  // since boot
     ordered_json part = {{"name", phase.name}};
     part.update(part_json(phase, sum));
+    if (records != nullptr) {
+      const watch::Records& of_phase = (*records)[i];
+      if (of_phase.distributions) {
+        part["distributions"] = distributions_json(*of_phase.distributions);
+        if (!distributions) distributions.emplace();
+        *distributions += *of_phase.distributions;
+      }
+      if (of_phase.series) {
+        part["series"] = series_json(*of_phase.series, !system.machine.interleaved());
+      }
+    }
     part["cores"] = cores;
     out["phases"].push_back(part);
   }
   out["total"] = part_json(total, all);
+  if (distributions) out["total"]["distributions"] = distributions_json(*distributions);
   if (system.classes) {
     out["classes"] = classes_json(*system.classes, const_cast<cpu::Machine&>(system.machine),
                                   system.allocator->live() * kPageSize);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/check/report.h"
+#include "sim/watch/records.h"
 #include "sim/workload/driver.h"
 
 namespace kpksim::report {
@@ -16,11 +17,13 @@ const char* version();
 
 inline constexpr int kSchemaVersion = 2;
 
+// `records`: of each phase, where the run was recorded.
 nlohmann::ordered_json run_document(const workload::Workload& workload,
                                     const kernel::Kernel& kernel,
                                     const std::vector<workload::PhaseResult>& phases,
                                     std::uint64_t ignored, std::uint64_t beyond_memory = 0,
-                                    const check::Report* checked = nullptr);
+                                    const check::Report* checked = nullptr,
+                                    const std::vector<watch::Records>* records = nullptr);
 
 // A document as it is written to a file or printed. ASCII alone: what names hold beyond it is
 // escaped, bytes that are no UTF-8 are replaced.

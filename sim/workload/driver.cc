@@ -121,6 +121,7 @@ void Driver::execute(const Operation& op, const Workload& workload) {
     stale_ += audit.stale_leaves + audit.stale_tables;
   }
   execution_.advance(1);
+  if (after_operation_) after_operation_();
 }
 
 void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload) {

@@ -52,6 +52,8 @@ class Driver {
   void before_phase(std::function<void(const std::string&)> fn) { before_phase_ = std::move(fn); }
   // Called at the end of each phase; what it does is counted in the phase.
   void end_of_phase(std::function<void()> fn) { end_of_phase_ = std::move(fn); }
+  // Called after each operation, on interleaved cores at its end. What it throws ends the run.
+  void after_operation(std::function<void()> fn) { after_operation_ = std::move(fn); }
   // After each operation instead of each phase (slow; finds the operation that left a stale entry).
   void audit_every_operation(bool on) { audit_each_ = on; }
 
@@ -75,7 +77,7 @@ class Driver {
   kernel::Kernel& kernel_;
   Execution execution_;
   std::function<void(const std::string&)> before_phase_;
-  std::function<void()> end_of_phase_;
+  std::function<void()> end_of_phase_, after_operation_;
   std::uint64_t stale_ = 0;
   std::uint64_t done_ = 0;  // operations
   bool audit_each_ = false;

@@ -1,19 +1,25 @@
 #include "sim/workload/interleaved.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kpksim::workload {
 namespace {
 
-// The page-table helpers keep in one place what the activity that runs has open.
+// The page-table helpers keep in one place what the activity that runs has open, and onlookers what
+// it is at.
 class OpenWindows final : public cpu::Interleaver::Kept {
  public:
-  explicit OpenWindows(kernel::PageTables& tables) : tables_(tables) {}
-  void exchange() override { tables_.exchange(kept_); }
+  explicit OpenWindows(kernel::System& system) : system_(system) {}
+  void exchange() override {
+    system_.tables.exchange(kept_);
+    std::swap(system_.taps.innermost, innermost_);
+  }
 
  private:
-  kernel::PageTables& tables_;
+  kernel::System& system_;
   kernel::PageTables::Activity kept_;
+  const kernel::Span* innermost_ = nullptr;
 };
 
 }  // namespace
@@ -36,7 +42,7 @@ void InterleavedRun::finish() {
     if (order_->ready(n)) make_ready(n, 0);
   }
   interleaver_.run({[this](unsigned core) { return next(core); },
-                    [&] { return std::make_unique<OpenWindows>(system.tables); },
+                    [&] { return std::make_unique<OpenWindows>(system); },
                     [&](unsigned core) { system.exposure.runs(core); }});
   order_.reset();
 }

@@ -243,5 +243,35 @@ TEST_F(OutputFile, TwoWritersOfOneFileDoNotMeet) {
   EXPECT_EQ(files(), 1u);
 }
 
+TEST_F(OutputFile, AStreamedFileIsThereWhenItIsWhole) {
+  put("a", "old");
+  const std::size_t before = files();
+  const std::string line(1000, 'x');
+  {
+    StreamedFile file(path("a"));
+    for (int i = 0; i < 1000; ++i) file.write(line);
+    file.write(std::string(200'000, 'y'));
+    EXPECT_EQ(get("a"), "old");
+    EXPECT_EQ(files(), before);
+    file.commit();
+  }
+  EXPECT_EQ(get("a").size(), 1'200'000u);
+  EXPECT_EQ(get("a").substr(0, 1000), line);
+  EXPECT_EQ(get("a").back(), 'y');
+  EXPECT_EQ(files(), before);
+}
+
+TEST_F(OutputFile, AStreamedFileThatIsGivenUpLeavesNothing) {
+  {
+    StreamedFile file(path("a"));
+    file.write("text");
+  }
+  EXPECT_EQ(files(), 0u);
+  EXPECT_THROW(StreamedFile(path("none/a")), OutputError);
+  StreamedFile full("/dev/full");
+  full.write("text");
+  EXPECT_THROW(full.commit(), OutputError);
+}
+
 }  // namespace
 }  // namespace kpksim
