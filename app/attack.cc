@@ -12,6 +12,7 @@
 #include "app/options.h"
 #include "app/output.h"
 #include "app/progress.h"
+#include "app/words.h"
 #include "sim/attack/battle.h"
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
@@ -44,11 +45,12 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "What data-only attacks reach under policies: a row for each scenario, a column for each\n"
       "policy. SCENARIO is a file of an attack (.json), or a name of kpksim list attacks; all of\n"
       "them unless told otherwise");
-  options.add_options()("policy,p", texts_option("--policy", request.policies),
+  options.add_options()("policy,p", texts_option("--policy", request.policies, policy_words),
                         "as compare takes it; repeatable; default: twelve that differ")(
-      "core", text_option("--core", request.core)->default_value("neoverse-v2"),
+      "core", text_option("--core", request.core, core_words)->default_value("neoverse-v2"),
       "core profile: a JSON file, or a name of kpksim list cores")(
-      "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.12-kpkeys"),
+      "kernel",
+      text_option("--kernel", request.kernel, kernel_words)->default_value("linux-6.12-kpkeys"),
       "kernel profile: a JSON file, or a name of kpksim list kernels")(
       "cores", number_option("--cores", request.cores, 2, 256)->default_value("2"),
       "number of cores: another one may strike")(
@@ -62,12 +64,13 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "each strike: its fault, the walk and the registers; proofs; where it first goes another\n"
       "way than without protection")("output,o", text_option("--output", request.output),
                                      "write the full JSON document to this file")(
-      "format,f", text_option("--format", request.format)->default_value("table"), "table or json")(
-      "quiet,q", po::bool_switch(&request.quiet), "no progress bar");
-  if (!read_command_line(arguments, options, kExamples,
-                         {{"scenario", texts_option("SCENARIO", request.scenarios), -1}}))
+      "format,f",
+      choice_option("--format", request.format, {"table", "json"})->default_value("table"),
+      "table or json")("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
+  if (!read_command_line(
+          arguments, options, kExamples,
+          {{"scenario", texts_option("SCENARIO", request.scenarios, attack_words), -1}}))
     return false;
-  check_choice("--format", request.format, {"table", "json"});
   if (request.policies.empty()) request.policies = attack::usual_policies();
   return true;
 }

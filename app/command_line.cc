@@ -51,7 +51,90 @@ void refuse_empty(const char* option, const std::string& text) {
   if (text.empty()) throw InputError(fmt::format("{}: '' is empty; expected a value", option));
 }
 
+// A value with words that may stand in its place.
+template <class T>
+class CompletedOption : public po::typed_value<T>, public Completed {
+ public:
+  CompletedOption(T* target, Words words, bool files)
+      : po::typed_value<T>(target), Completed(std::move(words), files) {}
+};
+
+// The words that only() gives. Nothing else fits, no file either.
+struct Only {
+  std::vector<std::string> choices;
+  std::vector<std::string> operator()(const std::string& /*begun*/) const { return choices; }
+};
+
+bool files_fit(const Words& words) { return words.target<Only>() == nullptr; }
+
+// Where describe() wants what read_command_line() is told.
+Described* describing = nullptr;
+
+// "caption:", and a line for each option, indented.
+std::string help_of(const po::options_description& options) {
+  std::ostringstream text;
+  text << options;
+  return text.str();
+}
+constexpr const char* kBeforeOptions = ":\n  -";
+
+// boost's pointer, in the standard's.
+std::shared_ptr<const void> keep(const boost::shared_ptr<const po::value_semantic>& value) {
+  return {value.get(), [value](const void*) {}};
+}
+
+void describe_options(const po::options_description& options, Described& out) {
+  const std::string help = help_of(options);
+  std::istringstream lines(help.substr(0, help.find(kBeforeOptions)));
+  for (std::string line; std::getline(lines, line);) {
+    if (out.text.empty() && line.starts_with("kpksim ")) {
+      out.synopsis.push_back(line);
+    } else {
+      out.text += line + "\n";
+    }
+  }
+  for (const auto& option : options.options()) {
+    const auto semantic = option->semantic();
+    OptionText one{option->long_name(), "", "", option->description(),
+                   dynamic_cast<const Completed*>(semantic.get())};
+    const std::string name = option->format_name();  // "-p [ --policy ]" or "--policy"
+    if (name.size() > 2 && name[1] != '-') one.letter = name.substr(1, 1);
+    if (semantic->max_tokens() > 0) one.value = option->format_parameter();
+    out.options.push_back(std::move(one));
+    out.kept.push_back(keep(semantic));
+  }
+}
+
+void describe_unnamed(const po::options_description& all, std::initializer_list<Unnamed> unnamed,
+                      Described& out) {
+  for (const Unnamed& u : unnamed) {
+    const auto semantic = all.find(u.name, false).semantic();
+    out.unnamed.push_back(dynamic_cast<const Completed*>(semantic.get()));
+    out.last_unnamed_repeats = u.most < 0;
+    out.kept.push_back(keep(semantic));
+  }
+}
+
 }  // namespace
+
+Words only(const std::vector<std::string>& choices) { return Only{choices}; }
+
+std::vector<std::string> Completed::words(const std::string& begun) const {
+  std::vector<std::string> out = words_ ? words_(begun) : std::vector<std::string>{};
+  std::erase_if(out, [&](const std::string& word) { return !word.starts_with(begun); });
+  return out;
+}
+
+Described describe(int (*command)(const std::vector<std::string>&),
+                   const std::vector<std::string>& arguments) {
+  Described out;
+  describing = &out;
+  std::vector<std::string> asked = arguments;
+  asked.emplace_back("--help");
+  command(asked);
+  describing = nullptr;
+  return out;
+}
 
 bool read_command_line(const std::vector<std::string>& arguments, po::options_description& options,
                        const char* examples, std::initializer_list<Unnamed> unnamed,
@@ -64,6 +147,12 @@ bool read_command_line(const std::vector<std::string>& arguments, po::options_de
     all.add_options()(u.name, u.value);
     positional.add(u.name, u.most);
   }
+  if (describing != nullptr) {
+    describe_options(options, *describing);
+    describe_unnamed(all, unnamed, *describing);
+    describing->examples = examples;
+    return false;
+  }
   po::variables_map values;
   try {
     po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
@@ -74,10 +163,8 @@ bool read_command_line(const std::vector<std::string>& arguments, po::options_de
     throw InputError("too many arguments; --help says what is expected");
   }
   if (values.count("help") != 0) {
-    std::ostringstream text;
-    text << options;  // its caption, a colon, and a line for each option, indented
-    std::string help = text.str();
-    help.replace(help.find(":\n  -"), 1, "\n\nOptions:");
+    std::string help = help_of(options);
+    help.replace(help.find(kBeforeOptions), 1, "\n\nOptions:");
     std::cout << help << "\nExamples:\n" << examples;
     return false;
   }
@@ -100,19 +187,40 @@ TextOption* number_option(const char* option, unsigned& target, unsigned least, 
   });
 }
 
-TextOption* text_option(const char* option, std::string& target) {
-  return po::value(&target)->notifier([=](const std::string& text) { refuse_empty(option, text); });
+TextOption* text_option(const char* option, std::string& target, Words words) {
+  const bool files = files_fit(words);
+  return (new CompletedOption<std::string>(&target, std::move(words), files))
+      ->notifier([=](const std::string& text) { refuse_empty(option, text); });
 }
 
-TextsOption* texts_option(const char* option, std::vector<std::string>& target) {
-  return po::value(&target)->composing()->notifier([=](const std::vector<std::string>& texts) {
-    for (const std::string& text : texts) refuse_empty(option, text);
-  });
+TextsOption* texts_option(const char* option, std::vector<std::string>& target, Words words) {
+  const bool files = files_fit(words);
+  return (new CompletedOption<std::vector<std::string>>(&target, std::move(words), files))
+      ->composing()
+      ->notifier([=](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) refuse_empty(option, text);
+      });
+}
+
+TextOption* choice_option(const char* option, std::string& target,
+                          std::vector<std::string> choices) {
+  return (new CompletedOption<std::string>(&target, only(choices), false))
+      ->notifier([=](const std::string& text) { check_choice(option, text, choices); });
+}
+
+TextsOption* choices_option(const char* option, std::vector<std::string>& target,
+                            std::vector<std::string> choices) {
+  return (new CompletedOption<std::vector<std::string>>(&target, only(choices), false))
+      ->composing()
+      ->notifier([=](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) check_choice(option, text, choices);
+      });
 }
 
 TextOption* jobs_option(unsigned& target) {
   return number_option("--jobs", target, 1, kMaxJobs)
-      ->default_value(std::to_string(std::max(1u, std::thread::hardware_concurrency())));
+      ->default_value(std::to_string(std::max(1u, std::thread::hardware_concurrency())),
+                      "one for each processor");
 }
 
 void check_choice(const char* option, const std::string& given,

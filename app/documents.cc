@@ -26,15 +26,18 @@ struct Kind {
   unsigned version;
   const char* schema;
 };
-const std::array<Kind, 4>& kinds() {
-  static const std::array<Kind, 4> all = {
+const std::array<Kind, 6>& kinds() {
+  static const std::array<Kind, 6> all = {
       {{DocumentKind::kResult, "runs", "a result (run -o, compare -o)", report::kSchemaVersion,
         report::kResultSchema},
        {DocumentKind::kAttack, "scenarios", "verdicts of attacks (attack -o)", 1,
         report::kAttackResultSchema},
        {DocumentKind::kKeys, "rows", "budgets of keys (keys -o)", 1, report::kKeysSchema},
        {DocumentKind::kValidation, "counts", "a validation (validate kernel -o)", 1,
-        report::kValidationSchema}}};
+        report::kValidationSchema},
+       {DocumentKind::kApps, "replays", "a validation (validate apps -o)", 1, report::kAppsSchema},
+       {DocumentKind::kPublished, "tables", "a validation (validate published -o)", 1,
+        report::kPublishedSchema}}};
   return all;
 }
 

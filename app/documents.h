@@ -7,14 +7,14 @@
 
 namespace kpksim::app {
 
-enum class DocumentKind : std::uint8_t { kResult, kAttack, kKeys, kValidation, kSweep };
+enum class DocumentKind : std::uint8_t { kResult, kAttack, kKeys, kValidation, kApps, kPublished, kSweep };
 
 struct Document {
   DocumentKind kind = DocumentKind::kResult;
   nlohmann::ordered_json content;
 };
 
-// Of run, compare, attack, keys or validate kernel (-o), or the store of a sweep, whose rows become
+// Of run, compare, attack, keys or validate (-o), or the store of a sweep, whose rows become
 // an array. InputError with the place: not such a document, or of another version.
 Document read_document(const std::string& path);
 

@@ -11,6 +11,7 @@
 #include "app/options.h"
 #include "app/output.h"
 #include "app/request.h"
+#include "app/words.h"
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
 #include "sim/kernel/policy_file.h"
@@ -47,15 +48,18 @@ bool parse(const std::vector<std::string>& arguments, KeysRequest& request) {
       "protected. WORKLOAD is as compare takes it");
   options.add_options()("budget,b", text_option("--budget", request.budget)->default_value("4..16"),
                         "numbers of keys, e.g. 8, 4..16 or 8,16,128 (2 to 128)")(
-      "strategy,s", texts_option("--strategy", request.strategies),
+      "strategy,s", texts_option("--strategy", request.strategies, strategy_words),
       "dedicated, shared-graph, shared-balanced, hierarchical, virtualised or optimal; repeatable; "
-      "default: all")("classes", text_option("--classes", request.classes)->default_value("linux"),
-                      "classes and their contexts: a JSON file, or the shipped 'linux'")(
-      "policy,p", text_option("--policy", request.policy)->default_value("kpkeys-poe,pba,block"),
+      "default: all")(
+      "classes", text_option("--classes", request.classes, classes_words)->default_value("linux"),
+      "classes and their contexts: a JSON file, or the shipped 'linux'")(
+      "policy,p",
+      text_option("--policy", request.policy, policy_words)->default_value("kpkeys-poe,pba,block"),
       "of page tables: kpkeys-poe with any window, allocator and linear map")(
-      "core", text_option("--core", request.core)->default_value("neoverse-v1"),
+      "core", text_option("--core", request.core, core_words)->default_value("neoverse-v1"),
       "core profile: a JSON file, or a name of kpksim list cores")(
-      "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.12-kpkeys"),
+      "kernel",
+      text_option("--kernel", request.kernel, kernel_words)->default_value("linux-6.12-kpkeys"),
       "kernel profile: a JSON file, or a name of kpksim list kernels")(
       "cores", number_option("--cores", request.cores)->default_value("1"), "number of cores")(
       "hz", number_option("--hz", request.hz)->default_value("0"),
@@ -63,18 +67,18 @@ bool parse(const std::vector<std::string>& arguments, KeysRequest& request) {
       "memory,m", text_option("--memory", request.memory)->default_value("8G"),
       "physical memory: bytes, or with K, M, G or T")("jobs,j", jobs_option(request.jobs),
                                                       "threads (the results do not depend on it)")(
-      "set", texts_option("--set", request.set),
+      "set", texts_option("--set", request.set, setting_words),
       "DOCUMENT:/POINTER=VALUE of policy, core, kernel, workload, machine, classes or keys; "
       "repeatable (docs/sweeps.md)")("output,o", text_option("--output", request.output),
                                      "write the full JSON document to this file")(
-      "format,f", text_option("--format", request.format)->default_value("table"), "table or json")(
-      "quiet,q", po::bool_switch(&request.quiet), "no progress bar");
+      "format,f",
+      choice_option("--format", request.format, {"table", "json"})->default_value("table"),
+      "table or json")("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
   if (!read_command_line(arguments, options, kExamples,
-                         {{"file", texts_option("WORKLOAD", request.files), -1}}))
+                         {{"file", texts_option("WORKLOAD", request.files, workload_words), -1}}))
     return false;
   if (request.files.empty()) throw InputError("no workload given; see kpksim list workloads");
   if (request.files.size() > 1) throw InputError("keys takes one workload");
-  check_choice("--format", request.format, {"table", "json"});
   for (const std::string& text : request.set) {
     request.overrides.settings.push_back(parse_setting(text));
   }

@@ -143,10 +143,23 @@ void attacks() {
   }
 }
 
+struct Listed {
+  const char* what;
+  void (*print)(bool verbose);
+};
+constexpr Listed kListed[] = {{"policies", policies},
+                              {"cores", cores},
+                              {"kernels", kernels},
+                              {"workloads", [](bool) { workloads(); }},
+                              {"attacks", [](bool) { attacks(); }},
+                              {"sites", [](bool) { sites(); }}};
+
 }  // namespace
 
 int list(const std::vector<std::string>& arguments) {
   std::string what;
+  std::vector<std::string> known;
+  for (const Listed& listed : kListed) known.emplace_back(listed.what);
   bool verbose = false;
   po::options_description options(
       "kpksim list [--verbose] policies|cores|kernels|workloads|attacks|sites\n"
@@ -158,28 +171,17 @@ int list(const std::vector<std::string>& arguments) {
   constexpr const char* kExamples =
       "  kpksim list workloads\n"
       "  kpksim list cores --verbose\n";
-  if (!read_command_line(arguments, options, kExamples, {{"what", text_option("list", what), 1}}))
+  if (!read_command_line(arguments, options, kExamples,
+                         {{"what", text_option("list", what, only(known)), 1}}))
     return 0;
-  if (what == "policies") {
-    policies(verbose);
-  } else if (what == "cores") {
-    cores(verbose);
-  } else if (what == "kernels") {
-    kernels(verbose);
-  } else if (what == "workloads") {
-    workloads();
-  } else if (what == "attacks") {
-    attacks();
-  } else if (what == "sites") {
-    sites();
-  } else {
-    const std::vector<std::string> known = {"policies",  "cores",   "kernels",
-                                            "workloads", "attacks", "sites"};
-    throw InputError(
-        what.empty() ? fmt::format("list: say what{}", suggest(what, known))
-                     : fmt::format("list: '{}' cannot be listed{}", what, suggest(what, known)));
+  for (const Listed& listed : kListed) {
+    if (what != listed.what) continue;
+    listed.print(verbose);
+    return 0;
   }
-  return 0;
+  throw InputError(what.empty()
+                       ? fmt::format("list: say what{}", suggest(what, known))
+                       : fmt::format("list: '{}' cannot be listed{}", what, suggest(what, known)));
 }
 
 }  // namespace kpksim::app

@@ -32,7 +32,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kHelp =
     "kpksim plot [options] RESULT... --x NAME --y NAME -o FIGURE\n"
-    "A figure for a paper. RESULT is what run, compare or keys wrote with -o, or a sweep's store.\n"
+    "A figure for a paper. RESULT is what run, compare, keys, attack or validate wrote with -o, "
+    "or\n"
+    "a sweep's store.\n"
     "NAME is a setting or a total (--columns lists them), a sum such as 'events.tlbi_*.total', or\n"
     "'A / B'. Points with the same x are one: their mean, with the interval of nine of ten of them";
 
@@ -67,16 +69,16 @@ std::pair<std::string, std::string> equation(const char* option, const std::stri
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
+std::vector<std::string> kinds() {
+  std::vector<std::string> names;
+  for (const auto& [name, kind] : kKinds) names.emplace_back(name);
+  return names;
+}
+
 void understand(Options& options) {
   figure::Request& request = options.request;
   for (const auto& [name, kind] : kKinds) {
     if (options.kind == name) request.kind = kind;
-  }
-  if (!options.kind.empty() && !request.kind) {
-    std::vector<std::string> known;
-    known.reserve(kKinds.size());
-    for (const auto& [name, kind] : kKinds) known.emplace_back(name);
-    check_choice("--kind", options.kind, known);
   }
   for (const std::string& text : options.where) {
     const auto condition = sweep::condition_of(text);
@@ -94,7 +96,6 @@ void understand(Options& options) {
     std::tie(request.over_name, request.over_value) =
         equation("--over", options.over, options.over.find('='));
   }
-  for (const std::string& axis : options.log) check_choice("--log", axis, {"x", "y", "z"});
 }
 
 bool parse(const std::vector<std::string>& arguments, Options& options) {
@@ -114,12 +115,13 @@ bool parse(const std::vector<std::string>& arguments, Options& options) {
       "rows that are drawn: 'NAME=A|B', 'NAME!=A' or an order such as 'NAME<=5'; repeatable")(
       "over", text_option("--over", options.over),
       "NAME=VALUE: percent over the row that has this and else the same settings")(
-      "kind,k", text_option("--kind", options.kind),
+      "kind,k", choice_option("--kind", options.kind, kinds()),
       "bars, lines, scatter, pareto (scatter with the points of which none is less in both) or "
       "heatmap; default: what suits --x")(
       "name,n", texts_option("--name", options.names),
       "VALUE=TEXT: what a value is called; values that have a name come first, in this order")(
-      "log", texts_option("--log", options.log), "x, y or z: a logarithmic axis; repeatable")(
+      "log", choices_option("--log", options.log, {"x", "y", "z"}),
+      "x, y or z: a logarithmic axis; repeatable")(
       "width", text_option("--width", options.width)->default_value("single"),
       "single or double (columns of a paper: 3.5 and 7.16 inches), or inches")(
       "height", text_option("--height", options.height), "inches; default: what suits the width")(
@@ -162,12 +164,15 @@ std::vector<figure::Record> records_of(const Document& document, bool over_time)
     case DocumentKind::kSweep:
       return figure::sweep_records(document.content);
     case DocumentKind::kAttack:
+      return figure::attack_records(document.content);
     case DocumentKind::kValidation:
-      break;
+      return figure::validation_records(document.content);
+    case DocumentKind::kApps:
+      return figure::apps_records(document.content);
+    case DocumentKind::kPublished:
+      return figure::published_records(document.content);
   }
-  throw InputError(
-      "expected a result of run, compare or keys, or a sweep's store; kpksim report shows this "
-      "one");
+  return {};
 }
 
 std::vector<figure::Record> all_records(const std::vector<std::string>& files, bool over_time) {

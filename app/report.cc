@@ -72,6 +72,10 @@ std::vector<page::Chapter> chapters_of(const Document& document) {
       return {page::keys_chapter(document.content)};
     case DocumentKind::kValidation:
       return {page::validation_chapter(document.content)};
+    case DocumentKind::kApps:
+      return {page::apps_chapter(document.content)};
+    case DocumentKind::kPublished:
+      return {page::published_chapter(document.content)};
     case DocumentKind::kSweep:
       return {page::sweep_chapter(document.content)};
   }

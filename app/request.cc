@@ -8,6 +8,7 @@
 
 #include "app/command_line.h"
 #include "app/configuration.h"
+#include "app/words.h"
 #include "sim/base/error.h"
 #include "sim/base/json_text.h"
 #include "sim/workload/json.h"
@@ -55,10 +56,10 @@ constexpr const char* kConfigHelp =
 using Options = po::options_description;
 
 void add_model_options(Command command, Options& options, Request& request) {
-  auto* policy = texts_option("--policy", request.policies);
+  auto* policy = texts_option("--policy", request.policies, policy_words);
   const bool single = command != Command::kCompare;
   if (!single) {
-    options.add_options()("policies", text_option("--policies", request.policy_set),
+    options.add_options()("policies", text_option("--policies", request.policy_set, policies_words),
                           "all: each protection, window, allocator and linear map in a natural "
                           "combination; every: all that go together; or a JSON file of policies "
                           "by name (docs/policies.schema.json)");
@@ -69,9 +70,11 @@ void add_model_options(Command command, Options& options, Request& request) {
       single
           ? "protection[+window],allocator,linear-map; see kpksim list policies"
           : "protection[+window],allocator,linear-map; repeatable; default: those of kpksim list "
-            "policies")("core", text_option("--core", request.core)->default_value("neoverse-v1"),
-                        "core profile: a JSON file, or a name of kpksim list cores")(
-      "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.12-kpkeys"),
+            "policies")(
+      "core", text_option("--core", request.core, core_words)->default_value("neoverse-v1"),
+      "core profile: a JSON file, or a name of kpksim list cores")(
+      "kernel",
+      text_option("--kernel", request.kernel, kernel_words)->default_value("linux-6.12-kpkeys"),
       "kernel profile: a JSON file, or a name of kpksim list kernels")(
       "cores", number_option("--cores", request.machine.cores)->default_value("1"),
       "number of cores")(
@@ -90,7 +93,7 @@ void add_model_options(Command command, Options& options, Request& request) {
       "else operations take turns")(
       "memory,m", text_option("--memory", request.machine.memory)->default_value("8G"),
       "physical memory: bytes, or with K, M, G or T (powers of 1024; KiB, MiB, ... are the same)")(
-      "set", texts_option("--set", request.set),
+      "set", texts_option("--set", request.set, setting_words),
       "one value of a document in the place of what it has: DOCUMENT:/POINTER=VALUE, where "
       "DOCUMENT is policy, core, kernel, workload or machine; repeatable (docs/sweeps.md)")(
       "beyond-ranges", po::bool_switch(&request.overrides.beyond_ranges),
@@ -142,9 +145,10 @@ void add_output_options(Command command, Options& options, Request& request) {
   options.add_options()("output,o", text_option("--output", request.output),
                         "write the full JSON document to this file");
   if (command != Command::kConfig) {
-    options.add_options()("format,f",
-                          text_option("--format", request.format)->default_value("table"),
-                          "table, json or csv");
+    options.add_options()(
+        "format,f",
+        choice_option("--format", request.format, {"table", "json", "csv"})->default_value("table"),
+        "table, json or csv");
   }
   options.add_options()(
       "sizes", texts_option("--sizes", request.sizes),
@@ -155,7 +159,7 @@ void add_output_options(Command command, Options& options, Request& request) {
                           "print what the recording cannot say and a rule has filled in");
   }
   options.add_options()(
-      "inject", texts_option("--inject", request.machine.inject),
+      "inject", texts_option("--inject", request.machine.inject, fault_words),
       "fault injection: skip:SITE, delay:SITE or swap:SITE, and :N for the Nth time alone (kpksim "
       "list sites; docs/checking.md); exit status 1 if what follows is found");
   if (command != Command::kConfig) add_record_options(command, options, request);
@@ -248,7 +252,8 @@ bool parse_request(const std::vector<std::string>& arguments, Command command, R
   po::options_description options(help_of(command));
   add_request_options(command, options, request);
   if (!read_command_line(arguments, options, examples_of(command),
-                         {{"file", texts_option("WORKLOAD", request.files), -1}}, &request.given))
+                         {{"file", texts_option("WORKLOAD", request.files, workload_words), -1}},
+                         &request.given))
     return false;
   request.overrides.settings.reserve(request.set.size());
   for (const std::string& text : request.set) {
@@ -275,9 +280,6 @@ bool parse_request(const std::vector<std::string>& arguments, Command command, R
   const auto twice = std::adjacent_find(once.begin(), once.end());
   if (twice != once.end()) throw InputError(fmt::format("--policy: '{}' is given twice", *twice));
   understand_recording(request);
-  if (command != Command::kConfig) {
-    check_choice("--format", request.format, {"table", "json", "csv"});
-  }
   return true;
 }
 

@@ -161,16 +161,17 @@ std::string missing_text(sweep::Store& store) {
   return ranges.size() > kMost ? text + " and others" : text;
 }
 
+const std::vector<CommandInfo>& sweep_parts() {
+  static const std::vector<CommandInfo> parts = {
+      {"status", "STORE...", "how many points are done, failed and missing", sweep_status, {}},
+      {"export", "STORE", "all points as CSV or JSON lines", sweep_export, {}},
+      {"best", "STORE", "the points that are best by one total or several", sweep_best, {}},
+      {"merge", "-o ALL.sqlite STORE...", "joins the stores of shards", sweep_merge, {}}};
+  return parts;
+}
+
 int sweep(const std::vector<std::string>& arguments) {
-  struct Part {
-    const char* name;
-    int (*run)(const std::vector<std::string>&);
-  };
-  constexpr Part kParts[] = {{"status", sweep_status},
-                             {"export", sweep_export},
-                             {"best", sweep_best},
-                             {"merge", sweep_merge}};
-  for (const Part& part : kParts) {
+  for (const CommandInfo& part : sweep_parts()) {
     if (!arguments.empty() && arguments[0] == part.name) {
       return part.run({arguments.begin() + 1, arguments.end()});
     }

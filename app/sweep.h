@@ -4,10 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "app/command_line.h"
 #include "sim/sweep/store.h"
 
 namespace kpksim::app {
 
+// status, export, best and merge.
+const std::vector<CommandInfo>& sweep_parts();
 int sweep_status(const std::vector<std::string>& arguments);
 int sweep_export(const std::vector<std::string>& arguments);
 int sweep_best(const std::vector<std::string>& arguments);

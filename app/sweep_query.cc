@@ -242,14 +242,14 @@ int sweep_export(const std::vector<std::string>& arguments) {
       "kpksim sweep export [options] STORE\n"
       "All points, in their order: settings, hash, error and totals. A count that a point has not\n"
       "is 0. In JSON lines each point has its whole configuration");
-  options.add_options()("format,f", text_option("--format", query.format)->default_value("csv"),
-                        "csv or jsonl");
+  options.add_options()(
+      "format,f", choice_option("--format", query.format, {"csv", "jsonl"})->default_value("csv"),
+      "csv or jsonl");
   if (!parse(arguments, options,
              "  kpksim sweep export tlb.sqlite > tlb.csv\n"
              "  kpksim sweep export -f jsonl tlb.sqlite | jq .totals.cycles.total\n",
              query))
     return 0;
-  check_choice("--format", query.format, {"csv", "jsonl"});
   sweep::Store store = only_store(query);
   query.format == "csv" ? export_csv(store) : export_lines(store);
   return 0;

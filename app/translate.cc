@@ -6,6 +6,7 @@
 
 #include "app/command_line.h"
 #include "app/options.h"
+#include "app/words.h"
 #include "sim/base/error.h"
 #include "sim/base/json_file.h"
 #include "sim/conform/explain.h"
@@ -132,14 +133,16 @@ int translate(const std::vector<std::string>& arguments) {
       "reg,r", texts_option("--reg", regs),
       "tcr, tcr2, sctlr (default: 1, MMU on), ttbr0, ttbr1, pir, pire0, por_el1, por_el0, mair")(
       "mem,m", texts_option("--mem", words), "a descriptor; all other memory reads as 0")(
-      "workload,w", text_option("--workload", pause.workload),
+      "workload,w", text_option("--workload", pause.workload, workload_words),
       "a workload, paused; its machine's core 0 is shown")(
       "at", text_option("--at", pause.at),
       "PHASE:OP: before this operation (from 0); its address is shown")(
-      "policy,p", text_option("--policy", pause.policy)->default_value(default_policies().back()),
+      "policy,p",
+      text_option("--policy", pause.policy, policy_words)->default_value(default_policies().back()),
       "of the workload's kernel")(
-      "core", text_option("--core", pause.core)->default_value("neoverse-v1"), "core profile")(
-      "kernel", text_option("--kernel", pause.kernel)->default_value("linux-6.12"),
+      "core", text_option("--core", pause.core, core_words)->default_value("neoverse-v1"),
+      "core profile")(
+      "kernel", text_option("--kernel", pause.kernel, kernel_words)->default_value("linux-6.12"),
       "kernel profile")("memory", text_option("--memory", pause.memory)->default_value("8G"),
                         "physical memory");
   constexpr const char* kExamples =

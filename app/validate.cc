@@ -275,27 +275,45 @@ int validate_kernel(const std::vector<std::string>& arguments) {
 
 }  // namespace
 
+const std::vector<CommandInfo>& validate_parts() {
+  static const std::vector<CommandInfo> parts = {
+      {"kernel",
+       "[FILE...]",
+       "the kernel model against a real kernel's counts, phase by phase",
+       validate_kernel,
+       {}},
+      {"apps",
+       "[FILE]",
+       "recordings of whole programs against a real kernel's counts",
+       validate_apps,
+       {}},
+      {"published",
+       "",
+       "the benchmarks of the published tables, cell by cell",
+       validate_published,
+       {}}};
+  return parts;
+}
+
 int validate(const std::vector<std::string>& arguments) {
   const std::string what = arguments.empty() ? "" : arguments[0];
-  const auto rest = [&] {
-    return std::vector<std::string>(arguments.begin() + 1, arguments.end());
-  };
   if (what == "--help" || what == "-h") {
-    std::cout << "kpksim validate kernel|apps|published [options]\n"
-                 "  kernel      the kernel model against a real kernel's counts, phase by phase\n"
-                 "  apps        recordings of whole programs against a real kernel's counts\n"
-                 "  published   the benchmarks of the published tables, cell by cell\n\n";
-    validate_kernel({"--help"});
-    std::cout << "\n";
-    validate_apps({"--help"});
-    std::cout << "\n";
-    return validate_published({"--help"});
+    std::cout << "kpksim validate kernel|apps|published [options]\n";
+    for (const CommandInfo& part : validate_parts()) {
+      std::cout << fmt::format("  {:<12}{}\n", part.name, part.does);
+    }
+    for (const CommandInfo& part : validate_parts()) {
+      std::cout << "\n";
+      part.run({"--help"});
+    }
+    return 0;
   }
-  if (what == "kernel") return validate_kernel(rest());
-  if (what == "apps") return validate_apps(rest());
-  if (what == "published") return validate_published(rest());
-  throw InputError(fmt::format("validate: '{}' cannot be validated{}", what,
-                               suggest(what, {"kernel", "apps", "published"})));
+  std::vector<std::string> known;
+  for (const CommandInfo& part : validate_parts()) {
+    if (what == part.name) return part.run({arguments.begin() + 1, arguments.end()});
+    known.emplace_back(part.name);
+  }
+  throw InputError(fmt::format("validate: '{}' cannot be validated{}", what, suggest(what, known)));
 }
 
 }  // namespace kpksim::app

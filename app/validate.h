@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/command_line.h"
 #include "sim/cpu/profile.h"
 
 namespace kpksim::app {
@@ -23,6 +24,8 @@ struct CountsRequest {
 void add_counts_options(boost::program_options::options_description& options,
                         CountsRequest& request);
 
+// kernel, apps and published.
+const std::vector<CommandInfo>& validate_parts();
 int validate_published(const std::vector<std::string>& arguments);
 
 }  // namespace kpksim::app

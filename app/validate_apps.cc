@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "app/command_line.h"
@@ -13,8 +14,10 @@
 #include "app/progress.h"
 #include "app/validate.h"
 #include "sim/base/error.h"
+#include "sim/base/output_file.h"
 #include "sim/base/parallel.h"
 #include "sim/base/printable.h"
+#include "sim/report/result.h"
 #include "sim/validate/apps_check.h"
 #include "sim/workload/strace.h"
 
@@ -26,7 +29,7 @@ namespace po = boost::program_options;
 using validate::Measurement;
 
 struct Request : CountsRequest {
-  std::string file, program, variant;
+  std::string file, program, variant, output;
   std::vector<std::string> sizes;
 };
 
@@ -43,7 +46,9 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
   options.add_options()("program", text_option("--program", request.program), "this program alone")(
       "variant", text_option("--variant", request.variant), "this variant alone")(
       "sizes", texts_option("--sizes", request.sizes),
-      "file of '# program' lines (traces/programs.sh); default: Debian 12's programs for arm64");
+      "file of '# program' lines (traces/programs.sh); default: Debian 12's programs for arm64")(
+      "output,o", text_option("--output", request.output),
+      "write each count to this file (JSON, docs/apps.schema.json), for kpksim report and plot");
   add_counts_options(options, request);
   constexpr const char* kExamples =
       "  kpksim validate apps\n"
@@ -99,11 +104,29 @@ void print(const validate::AppMeasurement& of, const std::vector<validate::AppRo
   std::cout << fmt::format("{} {} {}\n", printable(of.program), of.cpu, of.variant) << text;
 }
 
+// One program and variant, as docs/apps.schema.json has it.
+nlohmann::ordered_json document_of(const validate::AppMeasurement& of,
+                                   const std::vector<validate::AppRow>& rows) {
+  constexpr std::string_view kNames[] = {"exact", "within", "off"};
+  nlohmann::ordered_json counts = nlohmann::ordered_json::array();
+  for (const validate::AppRow& row : rows) {
+    nlohmann::ordered_json count = {{"counter", row.counter}};
+    if (!row.base.empty()) count["base"] = row.base;
+    count["real"] = row.real;
+    count["model"] = row.model;
+    count["error_percent"] = 100 * row.error();
+    count["verdict"] = kNames[static_cast<unsigned>(row.verdict)];
+    counts.push_back(std::move(count));
+  }
+  return {{"program", of.program}, {"cpu", of.cpu}, {"variant", of.variant}, {"counts", counts}};
+}
+
 }  // namespace
 
 int validate_apps(const std::vector<std::string>& arguments) {
   Request request;
   if (!parse(arguments, request)) return 0;
+  if (!request.output.empty()) check_writable(request.output);
   if (request.file.empty()) request.file = data_path("tests/app-truth/app_counts_kpkeys.json");
   if (request.sizes.empty()) request.sizes = {data_path("traces/debian-12-arm64.programs")};
   const validate::CountsFile file = validate::read_counts(request.file);
@@ -172,10 +195,16 @@ int validate_apps(const std::vector<std::string>& arguments) {
   }
 
   std::size_t verdicts[3] = {};
+  nlohmann::ordered_json document = {{"schema", 1},
+                                     {"version", report::version()},
+                                     {"validated", "apps"},
+                                     {"replays", nlohmann::ordered_json::array()},
+                                     {"assumptions", traces.begin()->second.assumptions}};
   for (const validate::AppMeasurement& of : measured) {
     if (!request.variant.empty() && of.variant != request.variant) continue;
     std::vector<validate::AppRow> rows = validate::compare_app(of, measured);
     print(of, rows, request.all);
+    document["replays"].push_back(document_of(of, rows));
     for (const validate::AppRow& row : rows) ++verdicts[static_cast<unsigned>(row.verdict)];
   }
   if (verdicts[0] + verdicts[1] + verdicts[2] == 0) {
@@ -183,6 +212,7 @@ int validate_apps(const std::vector<std::string>& arguments) {
         fmt::format("{}: nothing to compare: no counter of program {} under variant {}",
                     request.file, request.program, request.variant));
   }
+  if (!request.output.empty()) write_file(request.output, report::document_text(document));
   std::cout << "Assumed, as a recording does not show which pages are touched:\n";
   for (const std::string& text : traces.begin()->second.assumptions) {
     std::cout << "  " << printable(text) << '\n';

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "app/command_line.h"
@@ -11,9 +12,12 @@
 #include "app/options.h"
 #include "app/progress.h"
 #include "app/validate.h"
+#include "app/words.h"
 #include "sim/base/error.h"
+#include "sim/base/output_file.h"
 #include "sim/base/parallel.h"
 #include "sim/base/printable.h"
+#include "sim/report/result.h"
 #include "sim/validate/fit.h"
 #include "sim/workload/json.h"
 #include "sim/workload/strace.h"
@@ -30,7 +34,7 @@ using validate::Scheme;
 constexpr validate::Instructions kCompilation{200'068'525, 2'770'074'204};
 
 struct Request {
-  std::string file, table, core, kernel;
+  std::string file, table, core, kernel, output;
   bool refit = false, leave_one_out = false, quiet = false;
   unsigned jobs = 1;
 };
@@ -47,10 +51,14 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "leave-one-out", po::bool_switch(&request.leave_one_out),
       "and fit without each fitted figure in turn")(
       "results", text_option("--results", request.file), "the published results (JSON)")(
-      "core", text_option("--core", request.core)->default_value("neoverse-v1"), "core profile")(
-      "kernel", text_option("--kernel", request.kernel)->default_value("linux-6.17"),
+      "core", text_option("--core", request.core, core_words)->default_value("neoverse-v1"),
+      "core profile")(
+      "kernel", text_option("--kernel", request.kernel, kernel_words)->default_value("linux-6.17"),
       "kernel profile")("jobs,j", jobs_option(request.jobs), "threads")(
-      "quiet,q", po::bool_switch(&request.quiet), "no progress bar");
+      "quiet,q", po::bool_switch(&request.quiet), "no progress bar")(
+      "output,o", text_option("--output", request.output),
+      "write each cell to this file (JSON, docs/published.schema.json), for kpksim report and "
+      "plot");
   constexpr const char* kExamples =
       "  kpksim validate published\n"
       "  kpksim validate published --table rfc-v5 --core neoverse-v2\n";
@@ -122,14 +130,49 @@ bool near(const Cell& cell, double model) {
 class Comparison {
  public:
   Comparison(const validate::Published& published, const validate::PublishedModel& model,
-             const cpu::CoreProfile& core)
-      : published_(published), model_(model), core_(core), fitted_(validate::anchors(published)) {}
+             const cpu::CoreProfile& core, std::string kernel)
+      : published_(published),
+        model_(model),
+        core_(core),
+        kernel_(std::move(kernel)),
+        fitted_(validate::anchors(published)) {}
 
   double of(const PublishedTable& table, const Cell& cell) const {
     return model_.overhead(cell, table.keyed, core_.millicycles);
   }
 
+  // Agreement is counted as tables are printed: after that.
+  nlohmann::ordered_json document() const {
+    const Agreement& a = agreement_;
+    nlohmann::ordered_json absolute = nlohmann::ordered_json::array();
+    for (const validate::AbsoluteTime& time : published_.absolute) {
+      absolute.push_back({{"benchmark", time.label},
+                          {"published_usec", time.usec},
+                          {"model_usec", model_.usec(time, core_.millicycles, core_.clock_ghz)},
+                          {"fitted", is_fitted(time)}});
+    }
+    return {{"schema", 1},
+            {"version", report::version()},
+            {"validated", "published"},
+            {"core", core_.name},
+            {"kernel", kernel_},
+            {"tables", tables_},
+            {"absolute", std::move(absolute)},
+            {"agreement",
+             {{"significant", a.significant},
+              {"near", a.near},
+              {"far", a.far},
+              {"other", a.other},
+              {"other_near", a.other_near},
+              {"pairs", a.pairs},
+              {"wrong_order", a.wrong_order},
+              {"contradictions", a.contradictions},
+              {"keyings", a.keyings},
+              {"keyings_near", a.keyings_near}}}};
+  }
+
   void print(const PublishedTable& table) {
+    tables_.push_back(document_of(table));
     std::cout << fmt::format(
         "{}: overhead in percent{}\n{:<20}{:^32}{:^32}\n{:<20}{:>10}{:>9}{:>9}    "
         "{:>10}{:>9}{:>9}\n",
@@ -202,6 +245,25 @@ class Comparison {
     }
     return nullptr;
   }
+  bool is_far(const Cell& cell, double model) const {
+    return std::abs(model - cell.overhead) > std::max(std::abs(cell.overhead) * 0.4, 6.0);
+  }
+  nlohmann::ordered_json document_of(const PublishedTable& table) const {
+    nlohmann::ordered_json cells = nlohmann::ordered_json::array();
+    for (const Cell& cell : table.cells) {
+      const double model = of(table, cell);
+      cells.push_back({{"benchmark", cell.label},
+                       {"batched", cell.batched},
+                       {"significant", cell.significant},
+                       {"published", cell.overhead},
+                       {"model", model},
+                       {"verdict", is_fitted(cell)       ? "fitted"
+                                   : near(cell, model)   ? "near"
+                                   : is_far(cell, model) ? "far"
+                                                         : "off"}});
+    }
+    return {{"id", table.id}, {"keyed", table.keyed}, {"cells", std::move(cells)}};
+  }
   bool is_fitted(const Cell& cell) const {
     return std::any_of(fitted_.begin(), fitted_.end(),
                        [&](const validate::Anchor& a) { return a.cell == &cell; });
@@ -214,7 +276,7 @@ class Comparison {
   std::string one(const PublishedTable& table, const Cell& cell) {
     const double model = of(table, cell);
     const double error = model - cell.overhead;
-    const bool far = std::abs(error) > std::max(std::abs(cell.overhead) * 0.4, 6.0);
+    const bool far = is_far(cell, model);
     std::string mark;
     if (is_fitted(cell)) {
       mark = "*";
@@ -266,6 +328,8 @@ class Comparison {
   const validate::Published& published_;
   const validate::PublishedModel& model_;
   const cpu::CoreProfile& core_;
+  const std::string kernel_;
+  nlohmann::ordered_json tables_ = nlohmann::ordered_json::array();
   const std::vector<validate::Anchor> fitted_;
   Agreement agreement_;
 };
@@ -312,6 +376,7 @@ void print_fit(const validate::Published& published, const validate::PublishedMo
 int validate_published(const std::vector<std::string>& arguments) {
   Request request;
   if (!parse(arguments, request)) return 0;
+  if (!request.output.empty()) check_writable(request.output);
   const validate::Published published = validate::read_published(request.file);
   if (!request.table.empty()) {
     std::vector<std::string> ids;
@@ -327,7 +392,7 @@ int validate_published(const std::vector<std::string>& arguments) {
   if (request.refit || request.leave_one_out) {
     print_fit(published, model, core, request.leave_one_out);
   }
-  Comparison comparison(published, model, core);
+  Comparison comparison(published, model, core, request.kernel);
   const PublishedTable* without = nullptr;
   const PublishedTable* with = nullptr;
   for (const PublishedTable& table : published.tables) {
@@ -338,6 +403,8 @@ int validate_published(const std::vector<std::string>& arguments) {
   if (without != nullptr && with != nullptr) comparison.print_keying(*without, *with);
   comparison.print_absolute();
   comparison.print_agreement();
+  if (!request.output.empty())
+    write_file(request.output, report::document_text(comparison.document()));
   return comparison.agreement().enough() ? 0 : 1;
 }
 

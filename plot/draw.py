@@ -21,6 +21,7 @@ COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 PATTERNS = ["", "////", "....", "xxxx", "----", "\\\\\\\\", "++++", "oooo"]
 MARKS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 LINES = ["-", "--", "-.", ":"]
+ROUND = len(COLOURS)  # from the ninth series on colours come again, with other marks, lines and patterns
 LEGEND = 0.16  # inches for each of its lines
 LONG = 16  # characters of a category's line
 LETTER = 0.058  # inches of one of them
@@ -41,6 +42,12 @@ def wrapped(text):
     """In lines; a policy may be broken at its commas."""
     lines = textwrap.wrap(text.replace(",", ", "), LONG, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace(", ", ",")
+
+
+def look(i):
+    """Of series `i`: what tells it from all others, for lines and points. Marks of a second round are hollow."""
+    out = {"color": COLOURS[i % ROUND], "marker": MARKS[(i + i // ROUND) % ROUND]}
+    return out | {"markerfacecolor": "white"} if i // ROUND % 2 else out
 
 
 def label(text, inches):
@@ -74,7 +81,7 @@ def bars(axes, figure, panel, names):
         at = [p["x"] - 0.4 + (i + 0.5) * width for p in series["points"]]
         (axes.barh if flat else axes.bar)(
             at, [p["y"] for p in series["points"]], width * 0.92, label=series["name"], linewidth=0.4,
-            color=COLOURS[i % len(COLOURS)], hatch=PATTERNS[i % len(PATTERNS)], edgecolor="white")
+            color=COLOURS[i % ROUND], hatch=PATTERNS[(i + i // ROUND) % ROUND], edgecolor="white")
         ranges(axes, series["points"], at, "#333333", flat)
     (axes.axvline if flat else axes.axhline)(0, color="black", linewidth=0.6)
     axes.grid(axis="x" if flat else "y")
@@ -84,9 +91,9 @@ def lines(axes, figure, panel, names):
     for series in panel["series"]:
         i, points = names.index(series["name"]), series["points"]
         at = [p["x"] for p in points]
-        axes.plot(at, [p["y"] for p in points], label=series["name"], color=COLOURS[i % len(COLOURS)],
-                  marker=MARKS[i % len(MARKS)], linestyle=LINES[i % len(LINES)])
-        ranges(axes, points, at, COLOURS[i % len(COLOURS)])
+        axes.plot(at, [p["y"] for p in points], label=series["name"], linestyle=LINES[(i + i // ROUND) % len(LINES)],
+                  **look(i))
+        ranges(axes, points, at, COLOURS[i % ROUND])
     axes.grid(axis="y")
 
 
@@ -94,9 +101,9 @@ def scatter(axes, figure, panel, names):
     for series in panel["series"]:
         i, points = names.index(series["name"]), series["points"]
         at = [p["x"] for p in points]
-        axes.plot(at, [p["y"] for p in points], label=series["name"], color=COLOURS[i % len(COLOURS)],
-                  marker=MARKS[i % len(MARKS)], linestyle="none", markeredgewidth=0.5, alpha=0.8)
-        ranges(axes, points, at, COLOURS[i % len(COLOURS)])
+        axes.plot(at, [p["y"] for p in points], label=series["name"], linestyle="none", markeredgewidth=0.5, alpha=0.8,
+                  **look(i))
+        ranges(axes, points, at, COLOURS[i % ROUND])
     if "front" in panel:
         axes.step([p[0] for p in panel["front"]], [p[1] for p in panel["front"]], where="post", color="black",
                   linewidth=0.8, label="Pareto front")

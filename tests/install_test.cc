@@ -109,4 +109,16 @@ TEST_F(Install, ReportsAreMadeOfTheInstalledTemplateAndLibrary) {
   EXPECT_NE(read(folder_ / "elsewhere/report.html").find("plotly.js (basic"), std::string::npos);
 }
 
+TEST_F(Install, TheManualAndCompletionAreThoseOfTheProgram) {
+  for (const auto& [place, command] : std::vector<std::pair<std::string, std::string>>{
+           {"share/man/man1/kpksim.1", "man"},
+           {"share/bash-completion/completions/kpksim", "completion bash"},
+           {"share/zsh/vendor-completions/_kpksim", "completion zsh"},
+           {"share/fish/vendor_completions.d/kpksim.fish", "completion fish"}}) {
+    ASSERT_EQ(run(command), 0) << output();
+    ASSERT_GT(output().size(), 500u);
+    EXPECT_EQ(read(folder_ / "moved" / place), output()) << place;
+  }
+}
+
 }  // namespace

@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 """Makes the tables and the figure of 0001-block-map-and-pba.md anew.
 
-    docs/studies/0001-block-map-and-pba.py            # writes both (the figure: python3-matplotlib)
+    docs/studies/0001-block-map-and-pba.py            # writes both (the figure: figures/make)
     docs/studies/0001-block-map-and-pba.py --check    # one machine; exit status 1 if its table in
                                                       # the text is not what the simulator gives
     docs/studies/0001-block-map-and-pba.py --prose    # exit status 1 if the answer quotes what the
                                                       # text's tables do not say
 """
-import io
 import json
 import os
 import pathlib
@@ -25,7 +24,6 @@ import output_file  # noqa: E402
 
 KPKSIM = pathlib.Path(os.environ.get("KPKSIM", ROOT / "build" / "release" / "kpksim"))
 TEXT = HERE / "0001-block-map-and-pba.md"
-FIGURE = HERE / "0001-block-map-and-pba.svg"
 BEGIN, END = "<!-- tables: made by the script -->\n", "<!-- end of tables -->\n"
 
 DRAWS = 200
@@ -133,38 +131,6 @@ def tables(all_results):
     return text + "\n"
 
 
-def draw(all_results):
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "kpksim"
-    from matplotlib import pyplot
-
-    names = [n for n in BENCHMARKS if n in ("fork-h0", "fork-h1", "munmap-h0", "munmap-h1",
-                                            "vmalloc-p1-h0", "vmalloc-p256-h0", "vm-map-ram",
-                                            "compile")]
-    shown = {"kpkeys-poe+lazy,per-page,pte": "per-page, pages",
-             SINGLE: "per-page, blocks", PBA: "pba, blocks"}
-    figure, axes = pyplot.subplots(2, 2, figsize=(10, 8), sharex=True, sharey=True)
-    for axis, machine in zip(axes.flat, MACHINES):
-        for i, (policy, label) in enumerate(shown.items()):
-            at = [n + (i - 1) * 0.25 for n in range(len(names))]
-            values = [interval(all_results[machine][name], policy) for name in names]
-            axis.barh(at, [v[1] for v in values], height=0.22, label=label,
-                      xerr=[[v[1] - v[0] for v in values], [v[2] - v[1] for v in values]],
-                      error_kw={"linewidth": 0.8})
-        axis.set_yticks(range(len(names)), [BENCHMARKS[n] for n in names])
-        axis.set_title(heading(*machine))
-        axis.grid(axis="x", linewidth=0.3)
-    axes[0][0].invert_yaxis()
-    axes[0][0].legend(loc="upper right")
-    figure.supxlabel("overhead over unprotected blocks, percent (median, 90 % interval)")
-    figure.tight_layout()
-    picture = io.StringIO()
-    figure.savefig(picture, format="svg", metadata={"Date": None})
-    output_file.write(FIGURE, picture.getvalue())
-
-
 def heading(core, cores):
     return f"{core}, {cores} core{'s' if cores > 1 else ''}"
 
@@ -237,7 +203,7 @@ def main():
     text = TEXT.read_text()
     head, rest = text.split(BEGIN)
     output_file.write(TEXT, head + BEGIN + tables(all_results) + END + rest.split(END)[1])
-    draw(all_results)
+    subprocess.run([ROOT / "figures/make", f"docs/studies/{TEXT.stem}"], check=True)
     check_prose()
 
 

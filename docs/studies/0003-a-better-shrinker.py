@@ -16,7 +16,6 @@ import sys
 import tempfile
 
 import prose
-import scatter
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -26,7 +25,7 @@ import output_file  # noqa: E402
 
 KPKSIM = pathlib.Path(os.environ.get("KPKSIM", ROOT / "build" / "release" / "kpksim"))
 TEXT = HERE / "0003-a-better-shrinker.md"
-FIGURE = HERE / "0003-a-better-shrinker.svg"
+GENERATIONS = HERE / "0003-generations.json"  # what generations() makes, for the figure, too
 BEGIN, END = "<!-- tables: made by the script -->\n", "<!-- end of tables -->\n"
 
 # What is searched; v6's are the first.
@@ -120,10 +119,9 @@ def simulate(name, choices):
     """The figures of each choice, in this order."""
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        own, out = pathlib.Path(folder) / "generations.json", pathlib.Path(folder) / "result.json"
-        own.write_text(json.dumps(generations()))
+        out = pathlib.Path(folder) / "result.json"
         file = {"life": str(ROOT / "workloads" / "kernel-truth" / "life.json"),
-                "generations": str(own)}.get(name, name)
+                "generations": str(GENERATIONS)}.get(name, name)
         for begin in range(0, len(choices), 50):
             command = [str(KPKSIM), "compare", "-q", "--memory", "2G", "-o", str(out), file]
             if name in RECORDINGS:
@@ -186,28 +184,6 @@ def of_the_front(choices, results):
                      for c in (range(len(choices)), *columns)]
             text += f"| {parameter} {value} | " + " | ".join(map(str, of_it)) + " |\n"
     return text
-
-
-COLOURS = {"v6": "#c33", "runs": "#27a", "pieces": "#2a7", "idle": "#96c"}
-
-
-def draw(choices, results):
-    """Pages held on average and TLBIs, of each policy; small runs are filled. What is on the front
-    is drawn larger."""
-    panels = []
-    for name, points in results.items():
-        on_front, marks = set(front(points)), []
-        for i in sorted(range(len(points)), key=lambda i: i in on_front):
-            marks.append((points[i]["pages held, mean"], points[i]["TLBIs"],
-                          COLOURS[choices[i]["shrink"]], 4 if i in on_front else 2,
-                          choices[i]["orders"] in ("4/2", "2")))
-        v6 = points[choices.index(V6)]
-        marks.append((v6["pages held, mean"], v6["TLBIs"], "#000", 6, False))
-        panels.append((name, marks, ("pages held, mean", "TLBIs")))
-    legend = [(colour, 4, True, f"shrink={rule}") for rule, colour in COLOURS.items()]
-    legend += [("#555", 4, True, "runs of at most 64 KB"), ("#555", 4, False, "larger runs"),
-               ("#555", 2, True, "not on the front"), ("#000", 6, False, "v6 as it is")]
-    output_file.write(FIGURE, scatter.figure(panels, legend))
 
 
 def number(cell):
@@ -274,11 +250,14 @@ def check():
     wrong = check_prose(text)
     if made not in text:
         wrong.append(f"its tables are not what the simulator gives; run {__file__} and read the text again")
+    if json.loads(GENERATIONS.read_text()) != generations():
+        wrong.append(f"{GENERATIONS.name} is not what generations() makes")
     if wrong:
         sys.exit(f"{TEXT}: " + "; ".join(wrong))
 
 
 def search():
+    output_file.write(GENERATIONS, json.dumps(generations()) + "\n")
     choices = list(space())
     results = {name: simulate(name, choices) for name in WORKLOADS}
     places = [choices.index({**V6, **choice}) for choice in ROWS.values()]
@@ -287,7 +266,7 @@ def search():
             + of_the_front(choices, results) + "\n")
     head_of_text, rest = TEXT.read_text().split(BEGIN)
     output_file.write(TEXT, head_of_text + BEGIN + made + END + rest.split(END)[1])
-    draw(choices, results)
+    subprocess.run([ROOT / "figures/make", f"docs/studies/{TEXT.stem}"], check=True)
     for wrong in check_prose(TEXT.read_text()):
         print(wrong, file=sys.stderr)
 

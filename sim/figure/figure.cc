@@ -141,9 +141,10 @@ double quantile(const std::vector<double>& values, double share) {
 // One point for several rows.
 class Mean {
  public:
-  void add(double value, const std::optional<Interval>& interval) {
+  void add(double value, const std::optional<Interval>& interval, bool share) {
     values_.push_back(value);
     interval_ = interval;
+    share_ = share;
   }
   void into(double& value, Point& point) {
     double sum = 0;
@@ -155,7 +156,7 @@ class Mean {
       return;
     }
     std::sort(values_.begin(), values_.end());
-    if (values_.front() == values_.back()) return;
+    if (share_ || values_.front() == values_.back()) return;
     constexpr double kLow = 0.05, kHigh = 0.95;
     point.interval = Interval{quantile(values_, kLow), quantile(values_, kHigh)};
   }
@@ -163,6 +164,7 @@ class Mean {
  private:
   std::vector<double> values_;
   std::optional<Interval> interval_;
+  bool share_ = false;
 };
 
 struct Drawing {
@@ -212,7 +214,7 @@ std::vector<Point> joined(const Drawing& drawing, const std::vector<Record>& rec
     const std::size_t column = place(drawing.x_values, drawing.x.setting(record));
     const std::size_t row =
         drawing.row ? place(drawing.row_values, drawing.row->setting(record)) : 0;
-    means[{row, column}].add(y->first, y->second);
+    means[{row, column}].add(y->first, y->second, record.shares.contains(drawing.value.text()));
   }
   std::vector<Point> out;
   for (auto& [at, mean] : means) {

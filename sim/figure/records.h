@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Record {
   std::map<std::string, double> totals;
   // Of some totals: where nine of ten draws lie.
   std::map<std::string, Interval> intervals;
+  // Totals that are 100 where something holds and else 0: their mean is the share of rows in
+  // percent, which has no interval.
+  std::set<std::string> shares = {};
 
   // A key or an attribute.
   std::optional<std::string> text(const std::string& name) const;
@@ -42,5 +46,13 @@ std::vector<Record> series_records(const nlohmann::ordered_json& document);
 std::vector<Record> sweep_records(const nlohmann::ordered_json& document);
 // Of kpksim keys. Assignments that were refused have no row.
 std::vector<Record> keys_records(const nlohmann::ordered_json& document);
+// Of kpksim attack: a row for each scenario and policy. `succeeded` is how many percent of its
+// draws did; `outcome.X`, with '-' for spaces, a share.
+std::vector<Record> attack_records(const nlohmann::ordered_json& document);
+// Of kpksim validate: a row for each count or cell, with `real` (or `published`) and `model`, and
+// `verdict.X` as shares.
+std::vector<Record> validation_records(const nlohmann::ordered_json& document);  // kernel
+std::vector<Record> apps_records(const nlohmann::ordered_json& document);
+std::vector<Record> published_records(const nlohmann::ordered_json& document);
 
 }  // namespace kpksim::figure

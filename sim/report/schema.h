@@ -7,5 +7,7 @@ extern const char* const kResultSchema;        // docs/result.schema.json: run, 
 extern const char* const kAttackResultSchema;  // docs/attack.schema.json
 extern const char* const kKeysSchema;          // docs/keys.schema.json
 extern const char* const kValidationSchema;    // docs/validation.schema.json
+extern const char* const kAppsSchema;          // docs/apps.schema.json: validate apps
+extern const char* const kPublishedSchema;     // docs/published.schema.json
 
 }  // namespace kpksim::report

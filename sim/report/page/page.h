@@ -101,6 +101,8 @@ std::vector<Chapter> result_chapters(const Json& document);  // run, compare: on
 Chapter attack_chapter(const Json& document);
 Chapter keys_chapter(const Json& document);
 Chapter sweep_chapter(const Json& document);
-Chapter validation_chapter(const Json& document);
+Chapter validation_chapter(const Json& document);  // validate kernel
+Chapter apps_chapter(const Json& document);
+Chapter published_chapter(const Json& document);
 
 }  // namespace kpksim::report::page
