@@ -219,16 +219,6 @@ TEST(LinearMapJoin, ARunIsJoinedWhereItsTableIsNot) {
   EXPECT_EQ(w.map().statistics().joined, 0u);
 }
 
-// What boot mapped with pages because it was told to is not made blocks.
-TEST(LinearMapJoin, LeavesBootsOwnTables) {
-  World w("kpkeys-poe,buddy,contpte:collapse=on");
-  w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyPgtables);
-  EXPECT_EQ(w.leaf(100).page_bits, kPageShift);
-  w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyDefault);
-  EXPECT_EQ(w.leaf(100).page_bits, kPageShift + 4);
-  EXPECT_EQ(w.map().statistics().joined, 0u);
-}
-
 TEST(LinearMapStart, RepaintedIsPagesAloneAndNothingIsSplitLater) {
   World w("kpkeys-poe,per-page,block:start=repainted");
   for (const unsigned bits : shape(w)) ASSERT_EQ(bits, kPageShift);
@@ -240,25 +230,6 @@ TEST(LinearMapStart, RepaintedIsPagesAloneAndNothingIsSplitLater) {
   w.kernel().exit_all();
   EXPECT_GT(w.map().statistics().set_memory_pkey, 0u);
   EXPECT_EQ(w.splits(), before);
-}
-
-// Where memory ends inside 2 MB boot has runs of pages; and what boot itself has cached of the
-// blocks is flushed.
-TEST(LinearMapStart, RepaintedHasNoRunAndNoTlbHasABlock) {
-  Config c = with("kpkeys-poe,per-page,block:start=repainted");
-  c.memory_bytes += 1 << 20;
-  Kernel k(core_profile(), kernel_profile(), c);
-  System& s = k.system();
-  const mmu::Mmu& mmu = s.machine.core(0).mmu();
-  const Pfn last = s.buddy.first() + s.buddy.size() - 1;
-  EXPECT_EQ(mmu::walk(s.machine.memory(), mmu.registers(), linear_va(address_of(last))).page_bits,
-            kPageShift);
-  for (const mmu::Tlb* tlb : {&mmu.l1d(), &mmu.l2()}) {
-    for (const mmu::TlbEntry& e : tlb->entries()) {
-      if (!e.valid || !mmu::upper_half(e.va())) continue;
-      EXPECT_EQ(e.leaf.page_bits, kPageShift);
-    }
-  }
 }
 
 // Its tables come from the page allocator after all, and are page tables like those of memblock.
