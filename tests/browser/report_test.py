@@ -38,7 +38,10 @@ class Report(unittest.TestCase):
         cls.kpksim("attack", "-q", "-o", "attack.json", "-p", "none,buddy,pte", "-p", "kpkeys-poe,per-page,pte")
         cls.kpksim("keys", "-q", "-o", "keys.json", "--budget", "8,16", "small.json")
         cls.kpksim("sweep", "-q", "-o", "tlb.sqlite", "sweep.json")
-        cls.kpksim("report", "-o", "all.html", "result.json", "run.json", "attack.json", "keys.json", "tlb.sqlite")
+        cls.kpksim("validate", "apps", "-q", "-o", "apps.json", "--program", "shell_loop", "--max-off", "1000")
+        subprocess.run([KPKSIM, "validate", "published", "-q", "-o", "published.json"], cwd=cls.folder, stdout=subprocess.DEVNULL)
+        cls.kpksim("report", "-o", "all.html", "result.json", "run.json", "attack.json", "keys.json", "tlb.sqlite",
+                   "apps.json", "published.json")
         cls.kpksim("report", "-o", "hostile.html", "hostile-result.json")
         cls.page = chromium.Page()
         cls.page.look(1200)

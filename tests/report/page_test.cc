@@ -60,11 +60,21 @@ TEST_F(Report, EachNumberIsTheOneAtItsPlaceOrTheSumOfThose) {
   EXPECT_EQ(test::violation(read(file("validation.json")),
                             read(test::source_path("docs/validation.schema.json"))),
             "");
+  ASSERT_EQ(run("validate apps -q --program shell_loop -o apps.json --max-off 1000"), 0)
+      << message_;
+  EXPECT_EQ(
+      test::violation(read(file("apps.json")), read(test::source_path("docs/apps.schema.json"))),
+      "");
+  EXPECT_LE(run("validate published -q --table rfc-v5 -o published.json"), 1) << message_;
+  EXPECT_EQ(test::violation(read(file("published.json")),
+                            read(test::source_path("docs/published.schema.json"))),
+            "");
   ASSERT_EQ(run("sweep -q -o sweep.sqlite sweep.json"), 0) << message_;
-  const json page =
-      report("compare.json run.json attack.json keys.json sweep.sqlite validation.json");
-  ASSERT_EQ(page["documents"].size(), 6u);
-  ASSERT_EQ(page["chapters"].size(), 6u);
+  const json page = report(
+      "compare.json run.json attack.json keys.json sweep.sqlite validation.json apps.json "
+      "published.json");
+  ASSERT_EQ(page["documents"].size(), 8u);
+  ASSERT_EQ(page["chapters"].size(), 8u);
   for (const json& chapter : page["chapters"]) {
     const json& document = page["documents"][chapter["document"].get<std::size_t>()]["content"];
     std::size_t places = 0, values = 0;
