@@ -30,7 +30,7 @@ struct Request {
   std::vector<std::string> scenarios, policies;
   std::string core, kernel, memory, output, format;
   unsigned cores = 2, jobs = 1, draws = 100, seed = 1;
-  bool explain = false, quiet = false;
+  bool explain = false, quiet = false, tagged_objects = false;
 };
 
 constexpr const char* kExamples =
@@ -60,6 +60,9 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       "draws", number_option("--draws", request.draws, 1, 1000000)->default_value("100"),
       "of policies with tags: how often tags are drawn anew")(
       "seed", number_option("--seed", request.seed)->default_value("1"), "of these draws")(
+      "tagged-objects", po::bool_switch(&request.tagged_objects),
+      "under policies with tags what the kernel takes for objects has tags too (as with\n"
+      "KASAN_HW_TAGS), not page tables alone")(
       "explain", po::bool_switch(&request.explain),
       "each strike: its fault, the walk and the registers; proofs; where it first goes another\n"
       "way than without protection")("output,o", text_option("--output", request.output),
@@ -141,7 +144,7 @@ int attack(const std::vector<std::string>& arguments) {
   Progress progress("attacks", all.size() * configs.size(), "fights", request.quiet);
   parallel_for(all.size() * configs.size(), request.jobs, [&](std::size_t i) {
     const std::size_t s = i / configs.size(), p = i % configs.size();
-    const attack::Draws draws{request.draws, request.seed};
+    const attack::Draws draws{request.draws, request.seed, request.tagged_objects};
     report::Fought& cell = verdicts[s][p];
     cell.under = attack::fight(all[s], core, profile, configs[p], draws);
     if (request.explain) {
@@ -149,8 +152,8 @@ int attack(const std::vector<std::string>& arguments) {
     }
     progress.add(1);
   });
-  const ordered_json document =
-      report::attack_document(all, configs, verdicts, core.name, profile.name);
+  ordered_json document = report::attack_document(all, configs, verdicts, core.name, profile.name);
+  if (request.tagged_objects) document["tagged_objects"] = true;
   if (!request.output.empty()) write_file(request.output, report::document_text(document));
   if (request.format == "json") {
     std::cout << report::document_text(document);

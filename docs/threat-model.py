@@ -35,6 +35,10 @@ SAID = [
      "rodata-toggle, unmap-leaf and hypervisor-window.**",
      "window-other-core", lambda p: not p.startswith(("none", "mte", "hypervisor,")),
      lambda p: {"stopped"} if KPKEYS in p else {"succeeded"}),
+    ("**`dirty-pagetable` meets a tag check without any chance under mte, and `kunit-user-pte` one "
+     "of chance.**", "dirty-pagetable", lambda p: p.startswith("mte"), lambda p: {"stopped"}),
+    ("**`dirty-pagetable` meets a tag check without any chance under mte, and `kunit-user-pte` one "
+     "of chance.**", "kunit-user-pte", lambda p: p.startswith("mte"), lambda p: {"detected"}),
     ("**`double-free` is stopped by the kernel's own store to a new object.**",
      "double-free", lambda p: ONE_BY_ONE in p, lambda p: {"stopped"}),
     ("- `forged-root`:", "forged-root", lambda p: True, lambda p: {"succeeded"}),
@@ -46,8 +50,13 @@ SAID = [
 ]
 
 
+def outcome(verdict):
+    chance = verdict["successes"] < verdict["draws"] and verdict["draws"] > 1
+    return "detected" if chance else verdict["outcome"]
+
+
 def check_said(scenarios):
-    verdicts = {s["name"]: {v["policy"]: v["outcome"] for v in s["verdicts"]} for s in scenarios}
+    verdicts = {s["name"]: {v["policy"]: outcome(v) for v in s["verdicts"]} for s in scenarios}
     text = " ".join(TEXT.read_text().split())
     for words, attack, of, outcomes in SAID:
         if words not in text:

@@ -27,7 +27,6 @@ class StrikeError : public InputError {
   using InputError::InputError;
 };
 
-constexpr unsigned kAttackersTags = 14;  // that a dangling pointer may have (KASAN_HW_TAGS)
 constexpr std::uint64_t kTried = 20480;  // pages from a region's start on: 80 MB
 
 bool refuses(const kernel::Config& config, bool (*such)(const kernel::Refusal&)) {
@@ -40,6 +39,12 @@ bool uses_tags(const kernel::Config& config) {
 }
 bool uses_keys(const kernel::Config& config) {
   return refuses(config, [](const kernel::Refusal& r) { return r.overlay; });
+}
+// How many tags page tables' are drawn from.
+std::uint64_t tags_of(const kernel::Config& config) {
+  const kernel::Part& part = config.policy.protection;
+  const auto& info = kernel::Protections::find(part.name, "protection");
+  return Parameters(part.name, info.parameters, part.parameters).number("tags");
 }
 
 // The scenario's classes under this policy. A protection without keys runs the same accesses to
@@ -61,9 +66,9 @@ bool add_classes(const Scenario& scenario, kernel::Config& config) {
 
 class Battle {
  public:
-  // `tag`: of the attacker's pointers; `point`: which occasion it is for a strike that takes turns.
+  // `tags`: how they fall; `point`: which occasion it is for a strike that takes turns.
   Battle(const Scenario& scenario, const cpu::CoreProfile& core,
-         const kernel::KernelProfile& profile, kernel::Config config, PointerTag tag,
+         const kernel::KernelProfile& profile, kernel::Config config, const TagDraw& tags,
          std::uint64_t point)
       : scenario_(scenario), point_(point), has_key_register_(uses_keys(config)) {
     verdict_.x86 = core.architecture == cpu::Architecture::kX86;
@@ -76,7 +81,7 @@ class Battle {
     kernel_.emplace(core, profile, config);
     execution_.emplace(*kernel_);
     pages_.emplace(*kernel_, *execution_);
-    strokes_.emplace(*kernel_, *pages_, tag);
+    strokes_.emplace(*kernel_, *pages_, tags);
     execution_->begin(scenario.workload);
     watch();
   }
@@ -342,7 +347,7 @@ class Battle {
 // is that of the first point at which it succeeds.
 Verdict every_point(const Scenario& scenario, const cpu::CoreProfile& core,
                     const kernel::KernelProfile& profile, const kernel::Config& config,
-                    PointerTag tag) {
+                    const TagDraw& tags) {
   std::uint64_t points = 1;
   const auto turns = std::find_if(scenario.strikes.begin(), scenario.strikes.end(),
                                   [](const Strike& s) { return s.each != 0; });
@@ -352,7 +357,7 @@ Verdict every_point(const Scenario& scenario, const cpu::CoreProfile& core,
   std::uint64_t fell = 0, succeeded = 0;
   bool tag_tried = false;
   for (std::uint64_t point = 1; point <= points; ++point) {
-    Battle battle(scenario, core, profile, config, tag, point);
+    Battle battle(scenario, core, profile, config, tags, point);
     Verdict one = battle.run();
     if (takes_turns && !battle.fell()) {
       if (!worst) worst = std::move(one);
@@ -405,17 +410,20 @@ Verdict fight(const Scenario& scenario, const cpu::CoreProfile& core,
   if (!uses_tags(config)) return every_point(scenario, core, profile, config, {});
   // Whoever has the right tag gets at least as far as with any other: where that is stopped, no
   // draw decides anything. Else they are made at the point where it succeeds.
-  Verdict known = every_point(scenario, core, profile, config, {.kind = PointerTag::Kind::kKnown});
+  TagDraw tags{.kind = TagDraw::Kind::kLuckiest,
+               .tags = tags_of(config),
+               .tagged_objects = draws.tagged_objects};
+  Verdict known = every_point(scenario, core, profile, config, tags);
   if (!known.tag_tried || known.outcome != Outcome::kSucceeded) return known;
-  // A dangling pointer has the tag of what it pointed to, a page the one that was drawn for it.
+  tags.kind = TagDraw::Kind::kDrawn;
   std::mt19937_64 random(draws.seed);
   std::optional<Verdict> out;
   unsigned successes = 0;
   for (unsigned draw = 0; draw < draws.count; ++draw) {
     config.policy.protection.parameters["seed"] = std::to_string(random() % (1u << 30));
-    const mmu::MemoryTag tag(static_cast<std::uint8_t>(random() % kAttackersTags));
-    Verdict one =
-        Battle(scenario, core, profile, config, {PointerTag::Kind::kDrawn, tag}, known.point).run();
+    tags.guess = mmu::MemoryTag(static_cast<std::uint8_t>(random() % tags.tags));
+    tags.seed = draws.seed + draw;
+    Verdict one = Battle(scenario, core, profile, config, tags, known.point).run();
     const bool success = one.outcome == Outcome::kSucceeded;
     successes += success ? 1 : 0;
     if (!out || (success && out->outcome != Outcome::kSucceeded)) out = std::move(one);

@@ -12,6 +12,9 @@ namespace kpksim::attack {
 struct Draws {
   unsigned count = 100;
   std::uint64_t seed = 1;
+  // Also what the kernel takes for objects has a tag, drawn when it is taken, and none that a
+  // pointer has when it is freed (KASAN_HW_TAGS).
+  bool tagged_objects = false;
 };
 
 // The policies of the matrix in docs/threat-model.md: each differs from the others in what it

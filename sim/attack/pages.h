@@ -37,10 +37,6 @@ class Pages {
   void struck(Pfn page) { struck_.insert(page); }
 
   void name(const std::string& name, Pfn page) { named_[name] = page; }
-  // A pointer to it dangles, or was never one to what is there now.
-  void dangles(const std::string& name) { dangling_.insert(name); }
-  void owned(const std::string& name) { dangling_.erase(name); }
-  bool is_dangling(const std::string& name) const { return dangling_.contains(name); }
   std::optional<Pfn> marked;  // while a page is marked or unmarked
 
  private:
@@ -52,7 +48,6 @@ class Pages {
   kernel::Kernel& kernel_;
   const workload::Execution& execution_;
   std::map<std::string, Pfn> named_;
-  std::set<std::string> dangling_;
   std::set<Pfn> struck_;
 };
 

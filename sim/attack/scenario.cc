@@ -224,6 +224,7 @@ class Reader {
     out.movable = s.value("movable", false);
     out.untagged = s.value("untagged", false);
     out.bit = s.value("bit", 0u);
+    if (s.contains("by")) out.by = pointer(s["by"].get<std::string>(), at + "/by", out);
     if (out.offset % 8 != 0) file_.fail(at + "/offset", "no multiple of 8: a store has 8 bytes");
     if (out.primitive == Primitive::kTake || out.primitive == Primitive::kKeep) {
       names_page(s, at, out);
@@ -233,6 +234,19 @@ class Reader {
     if (s.contains("value")) out.value = forged(s["value"], at + "/value");
     out.at = fmt::format("{}: {} ({})", file_.place(at), at, out.text);
     return out;
+  }
+
+  // From which pointer a place is reached that is not this pointer's own.
+  std::string pointer(const std::string& name, const std::string& at, const Strike& strike) const {
+    if (strike.primitive != Primitive::kWrite && strike.primitive != Primitive::kRead) {
+      file_.fail(at, "belongs to 'write' and 'read'");
+    }
+    if (!named_.contains(name)) {
+      file_.fail(at,
+                 fmt::format("no take or keep before this has a page '{}'{}", name,
+                             named_.empty() ? "" : suggest(name, {named_.begin(), named_.end()})));
+    }
+    return name;
   }
 
   // A take or keep.
@@ -247,6 +261,7 @@ class Reader {
     out.page.name = s["page"].get<std::string>();
     if (out.page.name == "marked") file_.fail(at + "/page", "'marked' is the page being marked");
     pages_->take(out.page.name);
+    named_.insert(out.page.name);
     if (out.primitive == Primitive::kTake) taken_.insert(out.page.name);
     out.text = out.primitive == Primitive::kTake
                    ? fmt::format("take page '{}'", out.page.name)
@@ -280,6 +295,7 @@ class Reader {
     } else {
       out.text = fmt::format("{} {}", name_of(out.primitive), out.page.text);
       if (out.offset != 0) out.text += fmt::format(" + {:#x}", out.offset);
+      if (!out.by.empty()) out.text += fmt::format(" from the pointer to page '{}'", out.by);
     }
   }
 
@@ -318,7 +334,7 @@ class Reader {
   const JsonFile file_;
   const workload::Workload* workload_ = nullptr;
   std::optional<PageReader> pages_;
-  std::set<std::string> taken_;
+  std::set<std::string> taken_, named_;
 };
 
 }  // namespace

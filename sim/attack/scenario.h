@@ -97,6 +97,7 @@ struct Strike {
   std::uint64_t offset = 0;  // in the page
   Forged value;
   bool untagged = false;               // the pointer never had a tag: it has the match-all one
+  std::string by;                      // the taken page from whose pointer the place is reached
   unsigned bit = 0;                    // of kFlip
   std::uint32_t task = 0, region = 0;  // of kMapUser, kUserWrite, kSetRoot
   std::uint64_t place = 0;

@@ -33,33 +33,43 @@ std::uint64_t Strokes::value_of(const Forged& forged) const {
   return 0;
 }
 
-// As a pointer of the attacker's: to the linear map. One that dangles, or that was made up, has
-// the tag that is tried. What still lives is reached by a valid one, and ordinary memory has no
-// tags in this model.
-VirtAddr Strokes::pointer(const Strike& strike, PhysAddr word) {
-  const PageRef& ref = strike.page;
-  const VirtAddr va = linear_va(word);
-  const bool ordinary = ref.kind == PageRef::Kind::kFrame || ref.kind == PageRef::Kind::kMarked ||
-                        ref.kind == PageRef::Kind::kCred || ref.kind == PageRef::Kind::kClass;
-  const bool valid =
-      ordinary || (ref.kind == PageRef::Kind::kNamed && !pages_.is_dangling(ref.name));
-  if (tag_.kind == PointerTag::Kind::kNone || valid || strike.untagged) return va;
-  tag_tried_ = true;
-  return mmu::with_logical_tag(
-      va, tag_.kind == PointerTag::Kind::kKnown ? memory().tags().at(word) : tag_.drawn);
+// The pages of an object get this tag, by the kernel's own stores through the linear map.
+mmu::Fault Strokes::store_tags(const Strike& strike, cpu::Core& core, Pfn first,
+                               mmu::MemoryTag tag) const {
+  const VirtAddr start = mmu::with_logical_tag(linear_va(address_of(first)), tag);
+  const std::uint64_t bytes = kPageSize << strike.order;
+  for (std::uint64_t at = 0; at < bytes; at += cpu::kLineBytes) {
+    if (const mmu::Fault fault = core.dc_gva(start + at)) return fault;
+  }
+  return {};
 }
 
-// False: the page is free at that moment. A page that is freed twice must have been handed out
-// again in between: what the kernel's own lists are like where it was not is not modelled.
-bool Strokes::free(const Strike& strike) {
+void Strokes::take(const Strike& strike, cpu::Core& core, Blow& out) {
+  const auto page = kernel_.system().buddy.allocate(
+      strike.order, strike.movable ? kernel::Mobility::kMovable : kernel::Mobility::kUnmovable);
+  if (!page) throw InputError("out of memory (give the machine more --memory)");
+  pages_.name(strike.page.name, *page);
+  if (const auto tag = pointers_.take(strike.page.name)) {
+    out.fault = store_tags(strike, core, *page, *tag);
+  }
+}
+
+// A page that is freed twice must have been handed out again in between: what the kernel's own
+// lists are like where it was not is not modelled.
+void Strokes::free(const Strike& strike, cpu::Core& core, Blow& out) {
   kernel::Buddy& buddy = kernel_.system().buddy;
   const Pfn first = pages_.page(strike.page);
   for (std::uint64_t i = 0; i < 1ull << strike.order; ++i) {
-    if (buddy.is_free(first + i)) return false;
+    if (buddy.is_free(first + i)) {
+      out.happened = false;
+      return;
+    }
+  }
+  if (const auto tag = pointers_.freed(core)) {
+    out.fault = store_tags(strike, core, first, *tag);
+    if (out.fault) return;
   }
   buddy.free(first, strike.order);
-  pages_.dangles(strike.page.name);
-  return true;
 }
 
 void Strokes::map_user(const Strike& strike, cpu::Core& core) {
@@ -84,6 +94,13 @@ void Strokes::note_walk(const cpu::Core& core, VirtAddr va, const poe::Access& a
   const mmu::Leaf* const cached = core.mmu().cached(va, false);
   out.from_tlb = cached != nullptr && (fresh.fault || cached->base != fresh.base ||
                                        cached->descriptor.raw != fresh.descriptor.raw);
+}
+
+// What the tag check compares, if it gets so far.
+void Strokes::note_tags(const cpu::Core& core, VirtAddr va, PhysAddr word, Blow& out) const {
+  if (!core.mmu().checks_tags()) return;
+  const bool compared = mmu::is_checked(mmu::decode_regime(core.mmu().registers()), va);
+  out.tags = Blow::Tags{mmu::logical_tag(va), memory().tags().at(word), compared};
 }
 
 std::optional<PhysAddr> Strokes::user_write(const Strike& strike, cpu::Core& core,
@@ -121,19 +138,21 @@ std::optional<PhysAddr> Strokes::access(const Strike& strike, cpu::Core& core, s
   out.on_table = pages_.is_table(frame_of(word));
   switch (strike.primitive) {
     case Primitive::kWrite: {
-      const VirtAddr va = pointer(strike, word);
+      const VirtAddr va = pointers_.to(strike, word, core);
       note_walk(core, va, kKernelWrite, out);
+      note_tags(core, va, word, out);
       out.fault = core.store64(va, value);
       break;
     }
     case Primitive::kRead: {
-      const VirtAddr va = pointer(strike, word);
+      const VirtAddr va = pointers_.to(strike, word, core);
       note_walk(core, va, kKernelRead, out);
+      note_tags(core, va, word, out);
       out.fault = core.load64(va).fault;
       break;
     }
     case Primitive::kCopyToUser: {
-      const VirtAddr va = pointer(strike, word);
+      const VirtAddr va = pointers_.to(strike, word, core);
       note_walk(core, va, kUnprivilegedWrite, out);
       out.fault = core.unprivileged_access(va, poe::AccessKind::kWrite);
       if (!out.fault) memory().write64(word, value);
@@ -159,22 +178,18 @@ std::optional<Blow> Strokes::strike(const Strike& strike, cpu::Core& core) {
   out.core = core.id();
   out.happened = true;
   switch (strike.primitive) {
-    case Primitive::kTake: {
-      const auto page = kernel_.system().buddy.allocate(
-          strike.order, strike.movable ? kernel::Mobility::kMovable : kernel::Mobility::kUnmovable);
-      if (!page) throw InputError("out of memory (give the machine more --memory)");
-      pages_.name(strike.page.name, *page);
-      pages_.owned(strike.page.name);
+    case Primitive::kTake:
+      take(strike, core, out);
+      return out.fault ? std::optional(out) : std::nullopt;
+    case Primitive::kFree:
+      free(strike, core, out);
+      return out.fault || !out.happened ? std::optional(out) : std::nullopt;
+    case Primitive::kKeep: {
+      const Pfn page = pages_.page(strike.of);
+      pages_.name(strike.page.name, page);
+      pointers_.keep(strike.page.name, address_of(page));
       return std::nullopt;
     }
-    case Primitive::kFree:
-      if (free(strike)) return std::nullopt;
-      out.happened = false;
-      return out;
-    case Primitive::kKeep:
-      pages_.name(strike.page.name, pages_.page(strike.of));
-      pages_.dangles(strike.page.name);
-      return std::nullopt;
     case Primitive::kMapUser:
       map_user(strike, core);
       return std::nullopt;

@@ -6,21 +6,15 @@
 #include <optional>
 
 #include "sim/attack/pages.h"
+#include "sim/attack/pointers.h"
 #include "sim/attack/verdict.h"
 
 namespace kpksim::attack {
 
-// The tag of an attacker's pointer that dangles or was made up: none, a drawn one, or that of the
-// memory which it points to, as if the attacker had found it out.
-struct PointerTag {
-  enum class Kind : std::uint8_t { kNone, kKnown, kDrawn } kind = Kind::kNone;
-  mmu::MemoryTag drawn = mmu::MemoryTag(0);
-};
-
 class Strokes {
  public:
-  Strokes(kernel::Kernel& kernel, Pages& pages, PointerTag tag)
-      : kernel_(kernel), pages_(pages), tag_(tag) {}
+  Strokes(kernel::Kernel& kernel, Pages& pages, const TagDraw& draw)
+      : kernel_(kernel), pages_(pages), pointers_(kernel.system().machine.memory().tags(), draw) {}
 
   // What the strike does on this core; nothing for the steps that prepare others. InputError,
   // without a place: it cannot be done at that moment.
@@ -32,16 +26,18 @@ class Strokes {
     std::uint64_t value = 0;
   };
   std::optional<Change> change_in(const Extent& extent) const;
-  bool tag_tried() const { return tag_tried_; }
+  bool tag_tried() const { return pointers_.tag_tried(); }
   // A task's root is another one than its mm has: no switch may put that back.
   bool root_forged() const { return root_forged_; }
 
  private:
   std::uint64_t value_of(const Forged& forged) const;
-  VirtAddr pointer(const Strike& strike, PhysAddr word);
-  bool free(const Strike& strike);
+  void take(const Strike& strike, cpu::Core& core, Blow& out);
+  void free(const Strike& strike, cpu::Core& core, Blow& out);
+  mmu::Fault store_tags(const Strike& strike, cpu::Core& core, Pfn first, mmu::MemoryTag tag) const;
   void map_user(const Strike& strike, cpu::Core& core);
   void note_walk(const cpu::Core& core, VirtAddr va, const poe::Access& access, Blow& out) const;
+  void note_tags(const cpu::Core& core, VirtAddr va, PhysAddr word, Blow& out) const;
   // Each sets what the blow met, and returns the word that it hit, if it got so far.
   std::optional<PhysAddr> access(const Strike& strike, cpu::Core& core, std::uint64_t value,
                                  Blow& out);
@@ -53,9 +49,9 @@ class Strokes {
 
   kernel::Kernel& kernel_;
   Pages& pages_;
-  const PointerTag tag_;
+  Pointers pointers_;
   std::map<PhysAddr, std::uint64_t> changes_;
-  bool tag_tried_ = false, root_forged_ = false;
+  bool root_forged_ = false;
 };
 
 }  // namespace kpksim::attack

@@ -3,12 +3,14 @@
 // it.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "sim/attack/scenario.h"
+#include "sim/mmu/allocation_tags.h"
 #include "sim/mmu/fault.h"
 #include "sim/mmu/walker.h"
 
@@ -29,6 +31,13 @@ struct Blow {
   std::vector<mmu::WalkStep> walk = {};
   std::uint64_t por_el1 = 0, ttbr0_el1 = 0;
   bool overlays = false;  // TCR2_EL1.POE: POR_EL1 counts
+  // Where tags are checked: the pointer's and the memory's, and whether the check compares them
+  // (or the pointer matches all).
+  struct Tags {
+    mmu::MemoryTag pointer, memory;
+    bool compared = false;
+  };
+  std::optional<Tags> tags = {};
 };
 
 enum class Outcome : std::uint8_t {

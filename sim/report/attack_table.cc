@@ -27,6 +27,11 @@ ordered_json blow_json(const attack::Blow& blow, bool x86) {
     }
     out["from_tlb"] = blow.from_tlb;
     out["ttbr0_el1"] = fmt::format("{:#x}", blow.ttbr0_el1);
+    if (blow.tags) {
+      out["tags"] = {{"pointer", blow.tags->pointer.value},
+                     {"memory", blow.tags->memory.value},
+                     {"compared", blow.tags->compared}};
+    }
     if (blow.overlays) out["por_el1"] = fmt::format("{:#x}", blow.por_el1);
   }
   if (!blow.fault) return out;
@@ -142,6 +147,12 @@ std::string explained(std::size_t i, const ordered_json& blow, const TableStyle&
   }
   if (blow.contains("por_el1")) {
     walk += fmt::format("; POR_EL1 {}", blow["por_el1"].get<std::string>());
+  }
+  if (blow.contains("tags")) {
+    const ordered_json& tags = blow["tags"];
+    walk += fmt::format("; tag of the pointer {:#x}, of the memory {:#x}{}",
+                        tags["pointer"].get<unsigned>(), tags["memory"].get<unsigned>(),
+                        tags["compared"].get<bool>() ? "" : ", not compared (match-all)");
   }
   out += wrapped(walk, style);
   if (blow["from_tlb"].get<bool>()) {

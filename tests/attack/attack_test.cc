@@ -109,6 +109,67 @@ TEST(Attack, ATagIsGuessedByOneOfThoseInUse) {
   EXPECT_EQ(both.draws, 1u);
 }
 
+bool is_tag_check(const Verdict& verdict) {
+  return stopping(verdict).kind == mmu::FaultKind::kTagCheck;
+}
+
+// The kernel's pointer to an object has no tag where page tables alone have some: what dangles is
+// 0xffff..., whose logical tag no page table has. No chance is in it, unless TCMA1 lets it pass.
+TEST(Attack, APointerWithoutATagMeetsACheckOfItsOwn) {
+  for (const char* scenario : {"dirty-pagetable", "cross-cache"}) {
+    const Verdict checked = fight_of(scenario, "mte,per-page,pte");
+    EXPECT_TRUE(is_tag_check(checked)) << scenario;
+    EXPECT_EQ(checked.draws, 1u) << scenario;
+    const auto& tags = checked.blows.back().tags;
+    ASSERT_TRUE(tags) << scenario;
+    EXPECT_EQ(tags->pointer.value, 15) << scenario;
+    EXPECT_LT(tags->memory.value, 14) << scenario;
+    EXPECT_TRUE(tags->compared) << scenario;
+    const Verdict passes = fight_of(scenario, "mte:match_all=on,per-page,pte");
+    EXPECT_EQ(passes.outcome, Outcome::kSucceeded) << scenario;
+    EXPECT_EQ(passes.draws, 1u) << scenario;
+    EXPECT_FALSE(passes.blows.back().tags->compared) << scenario;
+  }
+}
+
+// The tag is stored before the key is set: while the key's TLBI is outstanding it is there.
+TEST(Attack, ATagHoldsWhileTheKeysTlbiIsOutstanding) {
+  const Verdict v = fight_of("marking-outstanding", "kpkeys-poe+mte,per-page,pte");
+  EXPECT_TRUE(is_tag_check(v));
+  EXPECT_TRUE(v.blows.back().from_tlb);
+  EXPECT_EQ(v.draws, 1u);
+  EXPECT_EQ(fight_of("marking-outstanding", "kpkeys-poe+mte:match_all=on,per-page,pte").outcome,
+            Outcome::kSucceeded);
+}
+
+// Whoever makes an address up chooses its tag: where one matches all there is nothing to guess.
+TEST(Attack, AnAddressThatIsMadeUpHasTheTagThatPassesIfOneDoes) {
+  const Verdict passes = fight_of("kunit-user-pte", "mte:match_all=on,per-page,pte");
+  EXPECT_EQ(passes.outcome, Outcome::kSucceeded);
+  EXPECT_EQ(passes.draws, 1u);
+  // Of one tag in use every guess is right.
+  EXPECT_EQ(text_of(fight_of("kunit-user-pte", "mte:tags=1,per-page,pte")), "succeeds");
+  const Verdict half = fight_of("kunit-user-pte", "mte:tags=2,per-page,pte");
+  const auto [low, high] = wilson(half.draws - half.successes, half.draws);
+  EXPECT_LT(low, 0.5);
+  EXPECT_GT(high, 0.5);
+}
+
+// Objects with tags of their own: a pointer that dangles has one of those that tables are given.
+TEST(Attack, APointerToATaggedObjectIsDetectedByChance) {
+  kernel::Config config;
+  config.policy = kernel::parse_policy("mte:match_all=on,per-page,pte");
+  config.memory_bytes = 512ull << 20;
+  config.cores = 2;
+  const Verdict v =
+      fight(read_scenario(test::source_path("workloads/attacks/dirty-pagetable.json")),
+            kernel::mte_core_profile(), kernel::kernel_profile(), config, {200, 1, true});
+  EXPECT_EQ(v.draws, 200u);
+  const auto [low, high] = wilson(v.draws - v.successes, v.draws);
+  EXPECT_LT(low, 13.0 / 14);
+  EXPECT_GT(high, 13.0 / 14);
+}
+
 // The draws are made at the first store at which the right tag succeeds.
 TEST(Attack, AStrikeThatTakesTurnsDrawsTagsWhereTheRightOneSucceeds) {
   const Verdict v = fight_of("fork-stores", "mte,per-page,pte");
