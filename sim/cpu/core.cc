@@ -295,12 +295,10 @@ void Core::complete_tlbis(mmu::Domain reach) {
     broadcast = true;
     if (!pending.only) {
       everywhere = true;
-      for (std::size_t i = 0; i < machine_.core_count(); ++i) {
-        machine_.core(i).mmu_.invalidate(pending.effect);
-      }
+      machine_.invalidate(pending.effect, nullptr);
       return true;
     }
-    pending.only->for_each([&](unsigned i) { machine_.core(i).mmu_.invalidate(pending.effect); });
+    machine_.invalidate(pending.effect, &*pending.only);
     reached.add(*pending.only);
     return true;
   });
@@ -399,8 +397,19 @@ void Core::hvc() {
 }
 
 Machine::Machine(const CoreProfile& profile, unsigned cores)
-    : profile_(profile), llc_(profile.llc), last_broadcast_(cores) {
-  for (unsigned i = 0; i < cores; ++i) cores_.push_back(std::make_unique<Core>(*this, i));
+    : profile_(profile), holders_(cores), llc_(profile.llc), last_broadcast_(cores) {
+  for (unsigned i = 0; i < cores; ++i) {
+    cores_.push_back(std::make_unique<Core>(*this, i));
+    cores_.back()->mmu_.report_to(holders_, i);
+  }
+}
+
+void Machine::invalidate(const mmu::TlbiEffect& effect, const CoreSet* only) {
+  const auto visit = [&](unsigned i) {
+    if (only == nullptr || only->has(i)) cores_[i]->mmu_.invalidate(effect);
+  };
+  if (!cores_[0]->mmu_.takes_all(effect)) return holders_.for_each(effect, visit);
+  for (unsigned i = 0; i < cores_.size(); ++i) visit(i);
 }
 
 void Machine::set_turns(Turns* turns) {
