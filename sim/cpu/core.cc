@@ -297,22 +297,26 @@ void Core::complete_tlbis(mmu::Domain reach) {
   std::size_t which = 0;
   std::erase_if(outstanding_, [&](const Outstanding& pending) {
     const std::size_t here = which++;
-    const auto drop_on = [&](Core& on) {
+    const auto tell = [&](Core& on) {
       if (observer_ != nullptr) observer_->reaching(pending.effect, on, here);
-      on.mmu_.invalidate(pending.effect);
     };
     if (pending.domain > reach) return false;
     if (pending.domain == mmu::Domain::kLocal) {
-      drop_on(*this);
+      tell(*this);
+      mmu_.invalidate(pending.effect);
       return true;
     }
     broadcast = true;
     if (!pending.only) {
       everywhere = true;
-      for (std::size_t i = 0; i < machine_.core_count(); ++i) drop_on(machine_.core(i));
+      for (std::size_t i = 0; observer_ != nullptr && i < machine_.core_count(); ++i) {
+        tell(machine_.core(i));
+      }
+      machine_.invalidate(pending.effect, nullptr);
       return true;
     }
-    pending.only->for_each([&](unsigned i) { drop_on(machine_.core(i)); });
+    pending.only->for_each([&](unsigned i) { tell(machine_.core(i)); });
+    machine_.invalidate(pending.effect, &*pending.only);
     reached.add(*pending.only);
     return true;
   });
@@ -412,8 +416,19 @@ void Core::hvc() {
 }
 
 Machine::Machine(const CoreProfile& profile, unsigned cores)
-    : profile_(profile), llc_(profile.llc), last_broadcast_(cores) {
-  for (unsigned i = 0; i < cores; ++i) cores_.push_back(std::make_unique<Core>(*this, i));
+    : profile_(profile), holders_(cores), llc_(profile.llc), last_broadcast_(cores) {
+  for (unsigned i = 0; i < cores; ++i) {
+    cores_.push_back(std::make_unique<Core>(*this, i));
+    cores_.back()->mmu_.report_to(holders_, i);
+  }
+}
+
+void Machine::invalidate(const mmu::TlbiEffect& effect, const CoreSet* only) {
+  const auto visit = [&](unsigned i) {
+    if (only == nullptr || only->has(i)) cores_[i]->mmu_.invalidate(effect);
+  };
+  if (!cores_[0]->mmu_.takes_all(effect)) return holders_.for_each(effect, visit);
+  for (unsigned i = 0; i < cores_.size(); ++i) visit(i);
 }
 
 void Machine::set_turns(Turns* turns) {

@@ -340,6 +340,8 @@ class Machine {
   Core& core(std::size_t i) { return *cores_[i]; }
   std::size_t core_count() const { return cores_.size(); }
   Cache& llc() { return llc_; }
+  // A TLBI reaches all cores; or `only` these.
+  void invalidate(const mmu::TlbiEffect& effect, const CoreSet* only);
 
   // From now on cores are interleaved in time by `turns`; null: each runs alone as long as it
   // likes.
@@ -356,6 +358,7 @@ class Machine {
   CoreProfile profile_;
   Turns* turns_ = nullptr;
   mmu::PhysicalMemory memory_;
+  mmu::Holders holders_;
   Cache llc_;
   friend class Core;
   // By core; 0: none yet. Where cores are interleaved: when its wait ends, else its number.

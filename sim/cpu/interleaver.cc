@@ -50,10 +50,15 @@ void Interleaver::run(const Source& source) {
   for (unsigned core = 0; core < cores_.size(); ++core) call(core, 0);
   while (!queue_.empty() && !failure_) {
     std::pop_heap(queue_.begin(), queue_.end(), std::greater<>());
-    const unsigned core = queue_.back().core;
+    const Place place = queue_.back();
     queue_.pop_back();
-    cores_[core].queued = false;
-    go_on(core);
+    cores_[place.core].queued = false;
+    // An interrupt from another core has moved its clock since.
+    if (machine_.core(place.core).time() > place.time) {
+      queue(place.core);
+    } else {
+      go_on(place.core);
+    }
   }
   source_ = nullptr;
   meet();

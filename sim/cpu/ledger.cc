@@ -13,9 +13,9 @@ std::uint64_t Ledger::millicycles(std::size_t in_windows, CauseId cause) const {
 }
 
 std::uint64_t Ledger::elapsed(std::size_t in_windows) const {
-  std::uint64_t sum = 0;
+  std::uint64_t sum = kept_[in_windows];
   for (std::uint32_t causes = causes_; causes != 0; causes &= causes - 1) {
-    sum += millicycles(in_windows, static_cast<CauseId>(std::countr_zero(causes)));
+    sum += accesses(in_windows, static_cast<CauseId>(std::countr_zero(causes)));
   }
   return sum;
 }
@@ -23,12 +23,12 @@ std::uint64_t Ledger::elapsed(std::size_t in_windows) const {
 std::uint64_t Ledger::now() {
   for (std::uint32_t causes = since_; causes != 0; causes &= causes - 1) {
     const auto cause = static_cast<CauseId>(std::countr_zero(causes));
-    const std::uint64_t sum = millicycles(0, cause) + millicycles(1, cause);
-    now_ += sum - now_of_cause_[cause];
-    now_of_cause_[cause] = sum;
+    const std::uint64_t sum = accesses(0, cause) + accesses(1, cause);
+    accesses_ += sum - accesses_of_cause_[cause];
+    accesses_of_cause_[cause] = sum;
   }
   since_ = 1u << cause_;
-  return now_;
+  return accesses_ + kept_[0] + kept_[1];
 }
 
 // How long it was is what all windows were now and before, for the causes that it had.

@@ -7,6 +7,10 @@
 // single window would have to be added up at its end. Most windows hold one store and nothing else
 // but what is slow (misses, walks), which is known by itself: all of them have one length and what
 // was slow in them, so that only the others are added up.
+//
+// Where cores are interleaved the clock is asked for all the time. So what all events have cost is
+// kept but for those of accesses, which are counted millions of times a second: only these have to
+// be added up, cause by cause.
 
 #include <array>
 #include <cstdint>
@@ -21,14 +25,18 @@ class Ledger {
   Ledger(const Ledger&) = delete;  // row_ points into it
   Ledger& operator=(const Ledger&) = delete;
 
-  void count(Event event, std::uint64_t n = 1) { (*row_)[static_cast<std::size_t>(event)] += n; }
+  void count(Event event, std::uint64_t n = 1) {
+    const auto e = static_cast<std::size_t>(event);
+    (*row_)[e] += n;
+    if (!is_access(event)) kept_[open_ ? 1 : 0] += n * cost_[e];
+  }
   // What may happen in any window, and is dear.
   void count_slow(Event event, std::uint64_t n = 1) {
     count(event, n);
     window_.slow += n * cost_[static_cast<std::size_t>(event)];
   }
   void count_store() {
-    count(Event::kStore);
+    ++(*row_)[static_cast<std::size_t>(Event::kStore)];
     ++window_.stores;
   }
   CauseId cause() const { return cause_; }
@@ -78,6 +86,20 @@ class Ledger {
   static constexpr std::uint32_t kNotPlain = 1u << 31;
   static_assert(kCauses < 31);
 
+  static constexpr std::array<Event, 3> kAccesses = {Event::kLoad, Event::kStore,
+                                                     Event::kUserAccess};
+  static constexpr bool is_access(Event event) {
+    return event == kAccesses[0] || event == kAccesses[1] || event == kAccesses[2];
+  }
+  std::uint64_t accesses(std::size_t in_windows, CauseId cause) const {
+    const Row& row = counts_[in_windows][cause];
+    std::uint64_t sum = 0;
+    for (const Event event : kAccesses) {
+      const auto e = static_cast<std::size_t>(event);
+      sum += row[e] * cost_[e];
+    }
+    return sum;
+  }
   std::uint64_t elapsed(std::size_t in_windows) const;
   std::uint64_t millicycles(std::size_t in_windows, CauseId cause) const;
   void add_up(bool plain);
@@ -104,9 +126,11 @@ class Ledger {
   // That there ever were. Not beside window_.causes: a compiler would make one access of both,
   // which the host cannot forward from the store of one.
   std::uint32_t causes_ = 1;
-  std::uint32_t since_ = 1;  // causes that there were since the last now()
-  std::uint64_t now_ = 0;    // what it gave
-  std::array<std::uint64_t, kCauses> now_of_cause_{};  // and of which cause
+  // Millicycles of all but accesses, outside windows and in them.
+  std::array<std::uint64_t, 2> kept_{};
+  std::uint32_t since_ = 1;     // causes that there were since the last now()
+  std::uint64_t accesses_ = 0;  // millicycles of all accesses at the last now()
+  std::array<std::uint64_t, kCauses> accesses_of_cause_{};  // and of which cause
   Windows others_;
   std::array<std::uint64_t, kCauses> others_length_{};  // millicycles, by cause
 };

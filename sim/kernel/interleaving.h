@@ -1,7 +1,9 @@
 #pragma once
 // What a system has where its cores are interleaved: who runs next, and the locks.
 
+#include <bit>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <utility>
@@ -12,7 +14,12 @@
 namespace kpksim::kernel {
 
 struct Interleaving {
-  explicit Interleaving(cpu::Machine& machine) : locks(machine), page_tables(locks) {}
+  explicit Interleaving(cpu::Machine& machine) : locks(machine), page_tables(locks) {
+    // Eight for each CPU (hugetlb_init()).
+    for (std::size_t n = std::bit_ceil(8 * machine.core_count()); n != 0; --n) {
+      hugetlb_faults.emplace_back(LockKind::kHugetlbFault);
+    }
+  }
 
   Locks locks;
   PageTableLocks page_tables;
@@ -20,6 +27,12 @@ struct Interleaving {
   std::map<std::uint32_t, SleepingLock> file_mappings;
   SleepingLock& file_mapping(std::uint32_t file) {
     return file_mappings.try_emplace(file, LockKind::kFileMapping).first->second;
+  }
+  // hugetlb_fault_mutex_table: of page `index` of what is mapped. The hash is the model's own.
+  std::deque<SleepingLock> hugetlb_faults;
+  SleepingLock& hugetlb_fault(std::uint64_t mapping, std::uint64_t index) {
+    const std::uint64_t hash = (mapping * 0x9e3779b97f4a7c15 + index) * 0xbf58476d1ce4e5b9;
+    return hugetlb_faults[(hash >> 32) % hugetlb_faults.size()];
   }
 };
 

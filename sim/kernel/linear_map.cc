@@ -159,25 +159,36 @@ void LinearMap::split_at(cpu::Core& core, VirtAddr boundary) {
   split_run(3, statistics_.split_contpte);
 }
 
+bool LinearMap::needs_split(cpu::Core& core, VirtAddr start, VirtAddr end) const {
+  return granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end));
+}
+
+void LinearMap::split_ends(cpu::Core& core, VirtAddr start, VirtAddr end) {
+  const LazySection lazy(tables_, core, Target());
+  split_at(core, start);
+  if (end < end_) split_at(core, end);
+}
+
 // Splits what the range covers in part, then rewrites its leaves.
 LinearMap::Done LinearMap::change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end,
                                          const Change& change) {
-  const bool splits =
-      granularity_ != Granularity::kPte && !(is_boundary(core, start) && is_boundary(core, end));
+  const bool splits = needs_split(core, start, end);
   if (splits) {
     table_source_->prepare_split(core);
     const Holding mutex(locks_, split_mutex_, core);
-    const LazySection lazy(tables_, core, Target());
-    split_at(core, start);
-    if (end < end_) split_at(core, end);
+    split_ends(core, start, end);
   }
+  write_leaves(core, start, end, change);
+  return {splits, true};
+}
+
+void LinearMap::write_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change) {
   const LazySection lazy(tables_, core, Target());
   for (VirtAddr va = start; va < end;) {
     const Entry leaf = leaf_of(core, va);
     tables_.set_pte(core, leaf.address, applied(change, leaf.descriptor), true);
     va += 1ull << mmu::level_shift(leaf.level);
   }
-  return {splits, true};
 }
 
 void LinearMap::change_range(cpu::Core& core, FlushSite site, Pfn first, std::uint64_t count,
@@ -185,10 +196,13 @@ void LinearMap::change_range(cpu::Core& core, FlushSite site, Pfn first, std::ui
   core.execute(instructions_);
   const VirtAddr start = linear_va(address_of(first));
   const VirtAddr end = start + count * kPageSize;
+  if (collapse_) {
+    change_and_join(core, site, start, end, change);
+    return rights_changed(first, count);
+  }
   const Done done = rules_ == Rules::kX86 ? cpa(core, site, start, end, change)
                                           : change_leaves(core, start, end, change);
-  const bool becomes_valid = change.clear == 0 && change.set == mmu::field::kValid.mask();
-  if (done.changed && !becomes_valid) {
+  if (done.changed && !becomes_valid(change)) {
     if (rules_ == Rules::kX86) {
       flush_.linear_range(core, site, start, end);
     } else {
@@ -196,7 +210,6 @@ void LinearMap::change_range(cpu::Core& core, FlushSite site, Pfn first, std::ui
     }
   }
   if (done.split) table_source_->finish_split(core);
-  if (collapse_) join(core, site, start, end);
   rights_changed(first, count);
 }
 

@@ -160,11 +160,20 @@ class LinearMap {
   };
   void change_range(cpu::Core& core, FlushSite site, Pfn first, std::uint64_t count,
                     const Change& change);
+  static bool becomes_valid(const Change& change) {
+    return change.clear == 0 && change.set == mmu::field::kValid.mask();
+  }
   Done change_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change);
+  void write_leaves(cpu::Core& core, VirtAddr start, VirtAddr end, const Change& change);
+  bool needs_split(cpu::Core& core, VirtAddr start, VirtAddr end) const;
+  void split_ends(cpu::Core& core, VirtAddr start, VirtAddr end);
   // `contiguous`: its leaves come in runs.
   void split_block(cpu::Core& core, const Entry& block, Pfn table, bool contiguous);
 
   // Joining (linear_map_join.cc).
+  void change_and_join(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end,
+                       const Change& change);
+  bool lock_for_join(cpu::Core& core, VirtAddr start, VirtAddr end, std::optional<Holding>& mutex);
   void join(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end);
   bool join_table(cpu::Core& core, FlushSite site, VirtAddr va, unsigned level);
   bool join_run(cpu::Core& core, VirtAddr va, unsigned level);
@@ -190,8 +199,9 @@ class LinearMap {
   std::uint64_t boot_pages_ = 0;
   std::vector<Pfn> repaint_tables_;
   std::set<Pfn> split_tables_;  // that joining may give back; none unless it may
-  // pgtable_split_lock, which a split of the map takes.
+  // pgtable_split_lock, which a split of the map takes; of a map that joins, a whole change.
   SleepingLock split_mutex_{LockKind::kSplit};
+  SpinLock cpa_lock_;  // x86's, around the change of one leaf, or its split
   Locks* locks_ = nullptr;
   SplitTables* table_source_ = nullptr;
   LinearMapObserver* observer_ = nullptr;

@@ -8,6 +8,9 @@
 // (flush_tlb_all() in __split_large_page()), before any of the new entries is changed, as the SDM
 // does not define what a core does that holds the block and a page of other rights (4.10.2.3).
 // That is one IPI for each other core and each split, beyond the flush of the range itself.
+//
+// cpa_lock is held while a leaf is looked at and changed, or split, with that flush; who comes
+// second finds the block split (__split_large_page() looks again too).
 
 #include <optional>
 
@@ -43,6 +46,7 @@ LinearMap::Done LinearMap::cpa(cpu::Core& core, FlushSite site, VirtAddr start, 
   if (done.split) table_source_->prepare_split(core);
   std::optional<LazySection> lazy;
   for (VirtAddr va = start; va < end;) {
+    const Spinning held(locks_, cpa_lock_, core, LockKind::kCpa);
     const Entry leaf = leaf_of(core, va);
     if (cpa_splits(leaf, va, end, change)) {
       lazy.reset();  // no window stays open while others are waited for

@@ -7,6 +7,9 @@
 // Entries are changed in place, as in a split, which needs FEAT_BBM level 2 as well. A table leaves
 // by its entry, then the flush of what it mapped, then that of the walk caches, and only then goes
 // back. Boot's own tables stay, as they map what no block could.
+//
+// A change holds the mutex of splits from its split until it has joined: the leaves that another
+// core has just split, and not changed yet, are alike, and a table that it has found could go.
 
 #include <algorithm>
 
@@ -85,6 +88,36 @@ bool LinearMap::join_table(cpu::Core& core, FlushSite site, VirtAddr va, unsigne
   table_source_->take_back(core, table);
   ++statistics_.joined;
   return true;
+}
+
+// Tables for a split are got ready without the mutex, as that may change another range of the map;
+// so whether there is something to split is asked once more if others have run meanwhile.
+// True: there is.
+bool LinearMap::lock_for_join(cpu::Core& core, VirtAddr start, VirtAddr end,
+                              std::optional<Holding>& mutex) {
+  const bool many = locks_ != nullptr && locks_->on();
+  for (bool ready = false;;) {
+    const std::uint64_t before = many ? locks_->interleaver().changes() : 0;
+    if (!ready && needs_split(core, start, end)) {
+      table_source_->prepare_split(core);
+      ready = true;
+    }
+    mutex.emplace(locks_, split_mutex_, core);
+    const bool alone = !many || locks_->interleaver().changes() == before;
+    if (ready || alone || !needs_split(core, start, end)) return ready;
+    mutex.reset();
+  }
+}
+
+void LinearMap::change_and_join(cpu::Core& core, FlushSite site, VirtAddr start, VirtAddr end,
+                                const Change& change) {
+  std::optional<Holding> mutex;
+  const bool splits = lock_for_join(core, start, end, mutex);
+  if (splits) split_ends(core, start, end);
+  write_leaves(core, start, end, change);
+  if (!becomes_valid(change)) flush_.kernel_range(core, site, start, end);
+  if (splits) table_source_->finish_split(core);
+  join(core, site, start, end);
 }
 
 // Around a range that has changed, from small to large.

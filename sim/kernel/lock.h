@@ -33,12 +33,15 @@ enum class LockKind : std::uint8_t {
   kSplit,
   kVmalloc,
   kFileMapping,
+  kCpa,
+  kWindow,
+  kHugetlbFault,
   kCount
 };
 inline constexpr std::size_t kLockKinds = static_cast<std::size_t>(LockKind::kCount);
 inline constexpr std::array<std::string_view, kLockKinds> kLockNames = {
-    "mmap_lock",   "vma_lock",        "page_table_lock", "allocator_mutex",
-    "split_mutex", "vmap_purge_lock", "i_mmap_rwsem"};
+    "mmap_lock",       "vma_lock",     "page_table_lock", "allocator_mutex", "split_mutex",
+    "vmap_purge_lock", "i_mmap_rwsem", "cpa_lock",        "window_lock",     "hugetlb_fault_mutex"};
 
 struct LockWaits {
   std::uint64_t taken = 0, waits = 0, slept = 0;
@@ -158,6 +161,27 @@ class Holding {
   SleepingLock& lock_;
   cpu::Core& core_;
   const How how_;
+};
+
+// A scope that holds a spinlock; null: it holds nothing. Who has it may take it again.
+class Spinning {
+ public:
+  Spinning(Locks* locks, SpinLock& lock, cpu::Core& core, LockKind kind)
+      : locks_(locks != nullptr && locks->on() ? locks : nullptr), lock_(lock), core_(core) {
+    if (locks_ == nullptr) return;
+    core_.turn();
+    lock_.lock(*locks_, core_, kind);
+  }
+  ~Spinning() {
+    if (locks_ != nullptr && locks_->on()) lock_.unlock(*locks_, core_);
+  }
+  Spinning(const Spinning&) = delete;
+  Spinning& operator=(const Spinning&) = delete;
+
+ private:
+  Locks* const locks_;
+  SpinLock& lock_;
+  cpu::Core& core_;
 };
 
 // The spinlocks in page-table pages (ALLOC_SPLIT_PTLOCKS): there are as many as are held.

@@ -250,6 +250,12 @@ void Mm::hugetlb_write(const HugetlbSize& size, Vma& vma, PhysAddr entry, std::u
 void Mm::hugetlb_fault(Vma& vma, std::uint64_t address, bool write, cpu::Core& core) {
   const HugetlbSize& size = hugetlb_size(vma.hugetlb);
   const std::uint64_t va = align_down(address, size.bytes());
+  std::optional<Holding> mutex;
+  if (system_.interleaving) {  // a file and a reservation may have the same one
+    SleepingLock& one = system_.interleaving->hugetlb_fault(
+        vma.file ? vma.file_id : vma.reservation, vma.hugetlb_index(va));
+    mutex.emplace(system_.locks(), one, core);
+  }
   const PhysAddr entry = hugetlb_alloc(size, vma, va, core);
   const Descriptor old = hugetlb_entry(size, entry, core);
   if (is_none(old)) return hugetlb_no_page(size, vma, entry, va, write, core);

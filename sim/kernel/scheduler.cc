@@ -75,7 +75,10 @@ void Scheduler::wait_at(Locks& locks) {
 }
 
 void Scheduler::pull(Task& t, unsigned cpu) {
-  if (current_[t.cpu] == &t) current_[t.cpu] = nullptr;
+  if (current_[t.cpu] == &t) {
+    current_[t.cpu] = nullptr;
+    enter_lazy(system_.machine.core(t.cpu));
+  }
   t.cpu = cpu;
   t.left_at = switches_[cpu];
 }

@@ -73,27 +73,8 @@ void check(const Config& config) {
   }
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
   if (config.interleave) {
-    const auto& parameters = config.policy.protection.parameters;
-    if (config.classes || parameters.count("cred") != 0) {
-      throw InputError("objects with a key beside page tables cannot run on interleaved cores yet");
-    }
-    const ProtectionInfo& info = Protections::find(config.policy.protection.name, "protection");
-    if (window_of(config.policy) && !info.opens_all) {
-      throw InputError(
-          fmt::format("'{}' opens a page for all cores at once: what two cores do with one page at "
-                      "the same time "
-                      "is not modelled, so that it does not go together with interleaved cores",
-                      info.name));
-    }
-    if (linear_map_of(config.policy).collapse) {
-      throw InputError(
-          "'collapse=on': joining blocks of the linear map takes no mutex yet, so that it does not "
-          "go together with interleaved cores");
-    }
-    if (config.pressure_every != 0) {
-      throw InputError(
-          "--pressure-every counts operations of one after the other: it does not go together with "
-          "--interleave (give the workload pressure operations)");
+    if (config.classes) {
+      throw InputError("protected classes beside page tables cannot run on interleaved cores yet");
     }
   }
   if (config.hz > 1000) throw InputError("hz must be at most 1000 (0: no timer interrupts)");
@@ -116,9 +97,6 @@ void check_injections(const Config& config, bool x86) {
 const cpu::CoreProfile& fitting(const cpu::CoreProfile& core, const Config& config) {
   if (const auto reason = reason_against(config.policy, core)) throw InputError(*reason);
   check_injections(config, core.architecture == cpu::Architecture::kX86);
-  if (config.interleave && core.architecture == cpu::Architecture::kX86) {
-    throw InputError("interleaved cores are AArch64's: how x86-64 shoots TLBs down takes turns");
-  }
   return core;
 }
 
@@ -187,6 +165,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
       exposure(machine, linear_map),
       hugetlb(buddy, core.architecture != cpu::Architecture::kX86),
       pages(cfg.memory_bytes >> kPageShift) {
+  flush.set_protection(*protection);
   set_huge_pages(kPmdSize, profile.huge_pages);
   linear_map.build(machine.memory(), buddy);
   allocator =
@@ -195,6 +174,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
   if (interleaving) {
     tables.set_locks(interleaving->page_tables);
     linear_map.set_locks(interleaving->locks);
+    protection->set_locks(interleaving->locks);
     if (KeyedPool* const pool = allocator->pool()) pool->set_locks(interleaving->locks);
   }
   if (KeyedPool* const pool = allocator->pool()) pool->set_taps(taps);
@@ -220,6 +200,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
     creds = std::make_unique<Creds>(
         AllocatorContext{buddy, linear_map, tables, machine.memory(), *protection}, *allocator, rcu,
         path().section, *from);
+    if (interleaving) creds->set_locks(interleaving->locks);
   }
   if (config.classes) {
     classes = std::make_unique<KeyedClasses>(*config.classes, buddy, linear_map,

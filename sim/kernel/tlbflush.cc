@@ -18,14 +18,16 @@ constexpr std::uint64_t kMaxRangePages = 1ull << 21;  // MAX_TLBI_RANGE_PAGES
 
 TlbFlush::TlbFlush(const FlushOptions& options, Taps& taps) : options_(options), taps_(taps) {
   if (options.x86_cores == 0) return;
-  x86_ =
-      std::make_unique<X86Tlb>(options.x86_cores, options.reach == Reach::kInvlpgb, taps.injector);
+  x86_ = std::make_unique<X86Tlb>(options.x86_cores, options.reach == Reach::kInvlpgb,
+                                  taps.injector, calls_);
 }
 TlbFlush::~TlbFlush() = default;
 
-// On x86-64 there is one operation for all of a flush, which can be skipped.
+// On x86-64 there is one operation for all of a flush, which can be skipped. What the other cores
+// do until now they do with the entries that they have.
 X86Tlb& TlbFlush::x86_of(cpu::Core& core, FlushSite site) {
   see(core, site, FlushMoment::kChanged);
+  core.turn();
   x86_->leave_out(taps_.injector.skips(tlbi_of(site)));
   return *x86_;
 }
@@ -104,17 +106,7 @@ void TlbFlush::interrupt(cpu::Core& core) {
     on.dsb_nsh();
   };
   execute(core);
-  flush.cores.for_each([&](unsigned other) {
-    if (other == core.id()) return;
-    core.send_ipi(other, execute);
-  });
-  if (!core.machine().interleaved()) return;
-  // It waits for all of them. Who idles has been woken by it.
-  flush.cores.for_each([&](unsigned other) {
-    cpu::Core& on = core.machine().core(other);
-    on.wait_until(core.time());
-    core.wait_until(on.time());
-  });
+  calls_.on_others(core, flush.cores, CrossCalls::Sent::kOneByOne, execute);
 }
 
 void TlbFlush::mm(cpu::Core& core, FlushSite site, AddressSpace& space) {
@@ -133,7 +125,7 @@ void TlbFlush::page(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAd
 }
 
 void TlbFlush::page_pending(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va) {
-  if (x86_) return x86_of(core, site).add_pending(space);
+  if (x86_) return x86_of(core, site).add_pending(core, space);
   const Flush flush = begin(core, site, space);
   issue(core, flush, TlbiKind::kVale1, mmu::encode_va(va, space.asid, 0));
 }

@@ -21,6 +21,7 @@
 
 #include "sim/cpu/core.h"
 #include "sim/kernel/address_space.h"
+#include "sim/kernel/cross_call.h"
 #include "sim/kernel/flush_site.h"
 #include "sim/kernel/policy.h"
 #include "sim/kernel/taps.h"
@@ -51,6 +52,8 @@ class TlbFlush {
   X86Tlb* x86() { return x86_.get(); }
   const X86Tlb* x86() const { return x86_.get(); }
 
+  // Interrupted cores may be in windows of this one, where cores are interleaved.
+  void set_protection(Protection& protection) { calls_.set_protection(protection); }
   // Who is called at these moments (sim/attack). On x86-64, whose operations are complete at once,
   // only the first of them comes.
   void watch(FlushWatcher watcher) { watcher_ = std::move(watcher); }
@@ -59,8 +62,9 @@ class TlbFlush {
   void mm(cpu::Core& core, FlushSite site, AddressSpace& space);
   // flush_tlb_page(): one VALE1IS.
   void page(cpu::Core& core, FlushSite site, AddressSpace& space, VirtAddr va);
-  // ptep_set_access_flags() and its like: the entry has gained rights by a fault. x86-64 has nothing
-  // to flush: the fault has dropped the own core's translation, and drops another's that is met.
+  // ptep_set_access_flags() and its like: the entry has gained rights by a fault. x86-64 has
+  // nothing to flush: the fault has dropped the own core's translation, and drops another's that is
+  // met.
   void gained(cpu::Core& core, AddressSpace& space, VirtAddr va) {
     if (!x86_) page(core, FlushSite::kWriteReuse, space, va);
   }
@@ -144,6 +148,7 @@ class TlbFlush {
   FlushOptions options_;
   Taps& taps_;
   FlushWatcher watcher_;
+  CrossCalls calls_;
   std::unique_ptr<X86Tlb> x86_;
 };
 

@@ -16,8 +16,8 @@ PhysAddr tables_of(std::uint64_t ttbr) { return PhysAddr(ttbr & mmu::ttbr::kBadd
 
 }  // namespace
 
-X86Tlb::X86Tlb(unsigned cores, bool broadcasts, Injector& injector)
-    : cores_(cores), broadcasts_(broadcasts), injector_(injector) {
+X86Tlb::X86Tlb(unsigned cores, bool broadcasts, Injector& injector, const CrossCalls& calls)
+    : cores_(cores), broadcasts_(broadcasts), injector_(injector), calls_(calls), pending_(cores) {
   init_.context = kInitContext;
   for (PerCore& on : cores_) {
     on.loaded = &init_;
@@ -133,15 +133,15 @@ void X86Tlb::catch_up(cpu::Core& on, const Request& request, bool local) {
   generation = newest;
 }
 
-void X86Tlb::add_pending(AddressSpace& space) {
+void X86Tlb::add_pending(const cpu::Core& core, AddressSpace& space) {
   if (!left_out_) ++space.tlb_generation;
   for (unsigned c = 0; c < cores_.size(); ++c) {
-    if (has_loaded(c, space)) pending_.add(c);
+    if (has_loaded(c, space)) pending_[core.id()].add(c);
   }
 }
 
 void X86Tlb::flush_pending(cpu::Core& core) {
-  const cpu::CoreSet cores = std::exchange(pending_, {});
+  const cpu::CoreSet cores = std::exchange(pending_[core.id()], {});
   if (broadcasts_) {
     if (!left_out_) core.invlpgb(TlbiKind::kVmalle1, {mmu::all_but_global()});
     return core.tlbsync();
@@ -154,12 +154,9 @@ void X86Tlb::flush_pending(cpu::Core& core) {
 }
 
 template <class Execute>
-void X86Tlb::on_each(cpu::Core& core, const cpu::CoreSet& cores, Execute&& execute) {
+void X86Tlb::on_each(cpu::Core& core, const cpu::CoreSet& cores, Execute&& execute) const {
   if (cores.has(core.id())) execute(core);
-  bool more = false;
-  cores.for_each([&](unsigned c) {
-    if (c != core.id()) core.send_ipi(c, execute, std::exchange(more, true));
-  });
+  calls_.on_others(core, cores, CrossCalls::Sent::kTogether, execute);
 }
 
 cpu::CoreSet X86Tlb::all_cores() const {

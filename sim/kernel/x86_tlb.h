@@ -26,6 +26,7 @@
 #include "sim/cpu/core.h"
 #include "sim/cpu/core_set.h"
 #include "sim/kernel/address_space.h"
+#include "sim/kernel/cross_call.h"
 #include "sim/kernel/injector.h"
 
 namespace kpksim::kernel {
@@ -38,7 +39,7 @@ class X86Tlb {
   static constexpr std::size_t kActiveCores = 3;    // more get a global PCID
   static constexpr std::uint64_t kInitContext = 1;  // init_mm: no task's
 
-  X86Tlb(unsigned cores, bool broadcasts, Injector& injector);
+  X86Tlb(unsigned cores, bool broadcasts, Injector& injector, const CrossCalls& calls);
 
   // Fault injection: is the next flush, with all that belongs to it, left out?
   void leave_out(bool flush) { left_out_ = flush; }
@@ -55,7 +56,7 @@ class X86Tlb {
   void flush_mm(cpu::Core& core, AddressSpace& space);
   // arch_tlbbatch_add_pending(): the generation is new at once, and who has the address space is
   // noted; arch_tlbbatch_flush(): these cores are interrupted once, and each is brought up to date.
-  void add_pending(AddressSpace& space);
+  void add_pending(const cpu::Core& core, AddressSpace& space);
   void flush_pending(cpu::Core& core);
   // flush_tlb_kernel_range(), and flush_tlb_all(): on every core.
   void flush_kernel_range(cpu::Core& core, VirtAddr start, VirtAddr end);
@@ -113,7 +114,7 @@ class X86Tlb {
                        std::uint64_t stride) const;
   // `execute(core)` here and, by interrupts, on all of `cores`.
   template <class Execute>
-  static void on_each(cpu::Core& core, const cpu::CoreSet& cores, Execute&& execute);
+  void on_each(cpu::Core& core, const cpu::CoreSet& cores, Execute&& execute) const;
   cpu::CoreSet all_cores() const;
 
   std::vector<PerCore> cores_;
@@ -122,8 +123,9 @@ class X86Tlb {
   std::vector<std::uint64_t> globals_;  // contexts that have the PCIDs above those of the slots
   const bool broadcasts_;
   Injector& injector_;
-  bool left_out_ = false;  // the flush that is executed
-  cpu::CoreSet pending_;   // of a batch
+  const CrossCalls& calls_;
+  bool left_out_ = false;              // the flush that is executed
+  std::vector<cpu::CoreSet> pending_;  // of a batch, by the core that makes it
 };
 
 }  // namespace kpksim::kernel

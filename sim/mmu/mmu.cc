@@ -173,7 +173,6 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
       mmu.walk_cache_.fill(va, mmu.asid_, *half.granule, next);
       if (mmu.observer_ != nullptr) [[unlikely]]
         mmu.observer_->table_cached(mmu.walk_path_[reads - 1], va, mmu.asid_, next);
-      mmu.presence_.add_table(va, mmu.asid_);
     }
   } see{*this, va, half};
   const WalkState start_state = cached != nullptr ? *cached : walk_start(half);
@@ -217,7 +216,6 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   }
   l1.fill(va, asid_, leaf, fast);
   l2_.fill(va, asid_, leaf, fast);
-  presence_.add_leaf(va, asid_, leaf.global, leaf.stage1_bits());
   l1_filled_ = true;
   if (observer_ != nullptr) [[unlikely]]
     observer_->leaf_cached(found.address, va, asid_, leaf);
@@ -363,17 +361,6 @@ void Mmu::drop(const TlbiEffect& effect) {
   if (effect.stages == TlbiStages::kSecond) return;
   l2_.invalidate(effect);
   walk_cache_.invalidate(effect);
-  if (!effect.all_addresses) return;
-  // Every entry has been looked at already: what is left is counted anew.
-  presence_ = {};
-  for (const Tlb* tlb : {&l1i_, &l1d_, &l2_}) {
-    for (const TlbEntry& e : tlb->entries()) {
-      if (e.valid) presence_.add_leaf(e.va(), e.asid, e.leaf.global, e.leaf.stage1_bits());
-    }
-  }
-  for (const WalkCache::Entry& e : walk_cache_.entries()) {
-    if (e.valid) presence_.add_table(e.va(), e.asid);
-  }
 }
 
 }  // namespace kpksim::mmu

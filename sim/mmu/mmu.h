@@ -43,10 +43,10 @@ class Mmu {
  public:
   Mmu(const MmuGeometry& geometry, PhysicalMemory& memory)
       : memory_(memory),
-        l1i_(geometry.l1i),
-        l1d_(geometry.l1d),
-        l2_(geometry.l2),
-        walk_cache_(geometry.walk_cache_entries),
+        l1i_(geometry.l1i, &presence_),
+        l1d_(geometry.l1d, &presence_),
+        l2_(geometry.l2, &presence_),
+        walk_cache_(geometry.walk_cache_entries, &presence_),
         tlbi_empties_l1_(geometry.tlbi_empties_l1),
         stage2_entries_(geometry.walk_cache_entries) {}
 
@@ -99,6 +99,8 @@ class Mmu {
   bool stage2_checked() const { return stage2_checked_; }
 
   void set_observer(Observer* observer) { observer_ = observer; }
+  // `holders` knows from now on what this one, the MMU `number` of a machine, holds of stage 1.
+  void report_to(Holders& holders, unsigned number) { presence_.report_to(holders, number); }
   // Accesses that hit what the TLBs hold for `va` under `asid` come to the observer from now on.
   void watch(VirtAddr va, Asid asid);
 
@@ -119,6 +121,10 @@ class Mmu {
   }
   const Registers& registers() const { return regs_; }
 
+  // Does it take each TLBI, even one that names nothing of stage 1 that it holds?
+  bool takes_all(const TlbiEffect& effect) const {
+    return tlbi_empties_l1_ || effect.stages != TlbiStages::kFirst;
+  }
   void invalidate(const TlbiEffect& effect) {
     if (effect.stages != TlbiStages::kFirst && stage2_ != nullptr) [[unlikely]]
       stage2_->invalidate(effect);
@@ -181,11 +187,11 @@ class Mmu {
   Asid asid_;
   std::uint64_t probe_ = TlbTag::kNoProbe;  // the ASID's part of each probe
   Overlays overlays_;
+  Presence presence_;  // in the four that follow
   Tlb l1i_;
   Tlb l1d_;
   Tlb l2_;
   WalkCache walk_cache_;
-  Presence presence_;       // in all four
   bool l1_filled_ = false;  // since they were last emptied by a TLBI
   bool tlbi_empties_l1_;
   unsigned stage2_entries_;  // stage2_cache.h says why

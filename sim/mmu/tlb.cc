@@ -38,8 +38,9 @@ std::uint32_t least_recent(const std::uint64_t* used, std::uint32_t ways) {
 
 }  // namespace
 
-Tlb::Tlb(TlbGeometry geometry)
+Tlb::Tlb(TlbGeometry geometry, Presence* presence)
     : geometry_(geometry),
+      presence_(presence),
       set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
       tags_(std::size_t{geometry.sets} * geometry.ways),
       signatures_(geometry.sets == 1 ? tags_.size() : 0),
@@ -52,7 +53,10 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   const std::uint64_t probe = TlbTag::probe(va, asid);
   const std::uint32_t first = set_of(probe, leaf.page_bits);
   const std::uint32_t way = victim(first);
-  if (entries_[way].valid) forget_recent(way);
+  if (entries_[way].valid) {
+    forget_recent(way);
+    count_out(entries_[way]);
+  }
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[way] = tag;
   if (geometry_.sets == 1) signatures_[way] = signature(probe, leaf.page_bits);
@@ -61,6 +65,9 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   entry.leaf = leaf;
   entry.asid = asid;
   entry.valid = true;
+  if (presence_ != nullptr) {
+    presence_->add_leaf(entry.start, asid, leaf.global, leaf.stage1_bits());
+  }
   fast_[way] = fast;
   newest_ = kMiss;
   touch(way);
@@ -100,6 +107,13 @@ void Tlb::remove(std::uint32_t i) {
   used_[i] = 0;  // older than all
   next_old_ = kOldest;
   entries_[i].valid = false;
+  count_out(entries_[i]);
+}
+
+// One that is dropped or replaced.
+void Tlb::count_out(const TlbEntry& entry) {
+  if (presence_ == nullptr) return;
+  presence_->remove_leaf(entry.start, entry.asid, entry.leaf.global, entry.leaf.stage1_bits());
 }
 
 void Tlb::slow_down(std::uint64_t probe) {
@@ -139,11 +153,11 @@ void Tlb::invalidate_set(std::uint32_t first, const TlbiEffect& effect) {
 void Tlb::invalidate(const TlbiEffect& effect) {
   if (effect.nothing) return;
   if (effect.all_addresses && !effect.by_asid && !effect.keeps_global) return clear();
-  if (parts_) return invalidate_every_set(effect);
-  const bool one_page =
-      !effect.all_addresses && effect.start >> kPageShift == (effect.end - 1) >> kPageShift;
+  if (effect.all_addresses && effect.by_asid) return invalidate_asid(effect);
+  if (parts_ || effect.all_addresses) return invalidate_every_set(effect);
+  const bool one_page = effect.start >> kPageShift == (effect.end - 1) >> kPageShift;
   // By address: visit the sets that can hold the range, for each page size that was ever filled.
-  for (std::uint64_t sizes = effect.all_addresses ? 0 : sizes_; sizes != 0; sizes &= sizes - 1) {
+  for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
     const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
     const std::uint64_t first = effect.start >> bits;
     const std::uint64_t last = (effect.end - 1) >> bits;
@@ -161,7 +175,14 @@ void Tlb::invalidate(const TlbiEffect& effect) {
       invalidate_set(set_of(TlbTag::probe(VirtAddr(page << bits), Asid(0)), bits), effect);
     }
   }
-  if (effect.all_addresses) invalidate_every_set(effect);
+}
+
+// All of an address space: tags tell what is another's, at a fourth of the memory.
+void Tlb::invalidate_asid(const TlbiEffect& effect) {
+  const std::uint64_t probe = TlbTag::probe(VirtAddr(0), effect.asid);
+  for (std::uint32_t i = 0; i < tags_.size(); ++i) {
+    if (tags_[i].is_of(probe) && effect.drops_leaf(entries_[i].range())) remove(i);
+  }
 }
 
 void Tlb::invalidate_every_set(const TlbiEffect& effect) {
@@ -191,7 +212,10 @@ unsigned Tlb::count(Asid asid, VirtAddr start, VirtAddr end) const {
 void Tlb::clear() {
   std::fill(tags_.begin(), tags_.end(), TlbTag{});
   std::fill(used_.begin(), used_.end(), 0);
-  for (TlbEntry& entry : entries_) entry.valid = false;
+  for (TlbEntry& entry : entries_) {
+    if (entry.valid) count_out(entry);
+    entry.valid = false;
+  }
   forget_recent();
   next_old_ = kOldest;
   sizes_ = 0;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sim/mmu/fast_leaf.h"
+#include "sim/mmu/presence.h"
 #include "sim/mmu/tlbi.h"
 #include "sim/mmu/walker.h"
 
@@ -40,6 +41,10 @@ struct TlbTag {
   // The same whatever the ASID.
   constexpr bool covers(std::uint64_t probe) const {
     return ((key ^ probe) & mask & ~kAsid.mask()) == 0;
+  }
+  // Of an entry of the probe's ASID that is not global.
+  constexpr bool is_of(std::uint64_t probe) const {
+    return ((~mask | (key ^ probe)) & kAsid.mask()) == 0;
   }
   static constexpr TlbTag of(VirtAddr va, Asid asid, unsigned bits, bool global) {
     TlbTag tag;
@@ -72,7 +77,8 @@ class Tlb {
  public:
   static constexpr std::uint32_t kMiss = ~0u;
 
-  explicit Tlb(TlbGeometry geometry);
+  // `presence`: what counts its entries, if anything does.
+  explicit Tlb(TlbGeometry geometry, Presence* presence = nullptr);
 
   // The place of the entry that maps the probe's address for its ASID, now the most recently used,
   // or kMiss. (If software broke break-before-make there may be several: it is one of them.)
@@ -191,8 +197,11 @@ class Tlb {
   void invalidate_page(std::uint32_t first, const TlbiEffect& effect);
   void invalidate_set(std::uint32_t first, const TlbiEffect& effect);
   void invalidate_every_set(const TlbiEffect& effect);
+  void invalidate_asid(const TlbiEffect& effect);
+  void count_out(const TlbEntry& entry);
 
   TlbGeometry geometry_;
+  Presence* presence_;
   std::uint64_t set_mask_;  // sets - 1 if that is a power of two, else 0
   std::vector<TlbTag> tags_;
   std::vector<std::uint16_t> signatures_;  // of a TLB of one set

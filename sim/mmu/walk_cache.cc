@@ -4,8 +4,12 @@
 
 namespace kpksim::mmu {
 
-WalkCache::WalkCache(unsigned entries)
-    : tags_(entries), links_(entries), entries_(entries), buckets_(std::bit_ceil(2 * entries)) {
+WalkCache::WalkCache(unsigned entries, Presence* presence)
+    : presence_(presence),
+      tags_(entries),
+      links_(entries),
+      entries_(entries),
+      buckets_(std::bit_ceil(2 * entries)) {
   for (std::uint32_t& first : buckets_) first = kNone;
   for (std::uint32_t i = 0; i < entries; ++i) make_oldest(i);
 }
@@ -59,7 +63,11 @@ void WalkCache::fill(VirtAddr va, Asid asid, const Granule& granule, const WalkS
   std::uint32_t i = find_tag(tag);
   if (i == kNone) {
     i = oldest_;
-    if (entries_[i].valid) leave_chain(i);
+    if (entries_[i].valid) {
+      leave_chain(i);
+      count_out(entries_[i]);
+    }
+    if (presence_ != nullptr) presence_->add_table(va, asid);
     tags_[i] = tag;
     links_[i].chain = bucket(tag);
     bucket(tag) = i;
@@ -80,8 +88,14 @@ void WalkCache::leave_chain(std::uint32_t i) {
   *at = links_[i].chain;
 }
 
+// One that is dropped or replaced.
+void WalkCache::count_out(const Entry& entry) {
+  if (presence_ != nullptr) presence_->remove_table(entry.start, entry.asid);
+}
+
 void WalkCache::remove(std::uint32_t i) {
   leave_chain(i);
+  count_out(entries_[i]);
   entries_[i].valid = false;
   unlink(i);
   make_oldest(i);

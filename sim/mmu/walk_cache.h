@@ -29,7 +29,8 @@ class WalkCache {
     }
   };
 
-  explicit WalkCache(unsigned entries);
+  // `presence`: what counts its entries, if anything does.
+  explicit WalkCache(unsigned entries, Presence* presence = nullptr);
 
   // The deepest cached state for the probe's address in a half of this geometry, or nullptr.
   const WalkState* find(std::uint64_t probe, const Half& half);
@@ -57,7 +58,9 @@ class WalkCache {
   void unlink(std::uint32_t i);
   void remove(std::uint32_t i);
   void leave_chain(std::uint32_t i);
+  void count_out(const Entry& entry);
 
+  Presence* presence_;
   std::vector<TlbTag> tags_;
   std::vector<Links> links_;
   std::vector<Entry> entries_;

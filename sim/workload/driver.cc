@@ -110,9 +110,7 @@ void Driver::run_phase(const std::vector<Step>& steps, const Workload& workload,
 void Driver::execute(const Operation& op, const Workload& workload) {
   try {
     execution_.execute(op);
-    ++done_;
-    const unsigned pressure_every = kernel_.system().config.pressure_every;
-    if (pressure_every != 0 && done_ % pressure_every == 0) kernel_.memory().pressure();
+    if (!interleaved_) press_if_due();
   } catch (const InputError& e) {
     throw InputError(fmt::format("{}:{}: {}", workload.source, op.line, e.what()));
   }
@@ -124,6 +122,15 @@ void Driver::execute(const Operation& op, const Workload& workload) {
   if (after_operation_) after_operation_();
 }
 
+// After each so many operations of the workload's order; where cores are interleaved all of those
+// have ended, as before an operation `pressure`.
+void Driver::press_if_due() {
+  const unsigned every = kernel_.system().config.pressure_every;
+  if (every == 0 || ++done_ % every != 0) return;
+  if (interleaved_) interleaved_->finish();
+  kernel_.memory().pressure();
+}
+
 void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload) {
   for (const Step& step : steps) {
     for (std::uint64_t i = 0; i < step.repeat; ++i) {
@@ -133,6 +140,7 @@ void Driver::run_steps(const std::vector<Step>& steps, const Workload& workload)
       }
       if (interleaved_) {
         interleaved_->add(step.op);
+        press_if_due();
       } else {
         execute(step.op, workload);
       }

@@ -73,6 +73,7 @@ class Driver {
   void run_phase(const std::vector<Step>& steps, const Workload& workload, PhaseResult& result);
   void run_steps(const std::vector<Step>& steps, const Workload& workload);
   void execute(const Operation& op, const Workload& workload);
+  void press_if_due();
 
   kernel::Kernel& kernel_;
   Execution execution_;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <deque>
 #include <tuple>
 #include <vector>
 
@@ -46,8 +47,8 @@ Registers registers_of(Asid asid) {
   return regs;
 }
 
-// Some that share a bit of Presence.
-Asid some_asid() { return Asid(*rc::gen::element<std::uint16_t>(1, 2, 3, 65, 66, 129)); }
+// Some that share a counter of Presence.
+Asid some_asid() { return Asid(*rc::gen::element<std::uint16_t>(1, 2, 3, 1025, 1026, 2049)); }
 
 using Held = std::vector<std::tuple<std::uint64_t, std::uint64_t, unsigned, unsigned>>;
 
@@ -102,6 +103,49 @@ TEST(PresenceProperty, ATlbiDropsWhatItNamesAndNothingElseWhetherItIsPassedByOrN
       RC_ASSERT(held(mmu, all, all) == expected);
       if (mmu.empty()) RC_ASSERT(held(mmu, all, all) == Held(3));
     }
+  });
+  EXPECT_TRUE(ok);
+}
+
+// As of a machine: those that Holders names are visited; of the others, all.
+TEST(HoldersProperty, ATlbiThatVisitsTheHoldersAloneLeavesWhatOneThatVisitsAllDoes) {
+  const bool ok = rc::check("TLBI of the holders against TLBI of all", [] {
+    constexpr unsigned kMmus = 70;  // more than a word has bits
+    PhysicalMemory memory;
+    map(memory);
+    const MmuGeometry geometry{{1, 2}, {1, 4}, {4, 2}, 6};
+    Holders holders(kMmus);
+    std::deque<Mmu> some, all;
+    for (unsigned i = 0; i < kMmus; ++i) {
+      some.emplace_back(geometry, memory);
+      all.emplace_back(geometry, memory);
+      some.back().report_to(holders, i);
+    }
+    const unsigned steps = *rc::gen::inRange(1u, 60u);
+    for (unsigned i = 0; i < steps; ++i) {
+      if (*rc::gen::inRange(0, 3) != 0) {
+        const unsigned at = *rc::gen::element(0u, 1u, 63u, 64u, 69u);
+        const Registers regs = registers_of(some_asid());
+        const VirtAddr va = some_va();
+        for (std::deque<Mmu>* mmus : {&some, &all}) {
+          (*mmus)[at].set_registers(regs);
+          (*mmus)[at].translate(va, {poe::AccessKind::kRead, 1, false}, false);
+        }
+        continue;
+      }
+      const TlbiEffect effect = some_tlbi();
+      holders.for_each(effect, [&](unsigned at) { some[at].invalidate(effect); });
+      for (Mmu& mmu : all) mmu.invalidate(effect);
+    }
+    const auto every = [](const auto&) { return true; };
+    for (unsigned i = 0; i < kMmus; ++i) {
+      RC_ASSERT(held(some[i], every, every) == held(all[i], every, every));
+    }
+    // Nobody is named who holds nothing, once all has been dropped.
+    for (Mmu& mmu : some) mmu.invalidate(decode(TlbiKind::kVmalle1, 0));
+    unsigned named = 0;
+    for (unsigned i = 0; i < 20; ++i) holders.for_each(some_tlbi(), [&](unsigned) { ++named; });
+    RC_ASSERT(named == 0u);
   });
   EXPECT_TRUE(ok);
 }

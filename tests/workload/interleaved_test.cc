@@ -3,18 +3,14 @@
 #include "sim/workload/interleaved.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "sim/base/error.h"
-#include "sim/workload/driver.h"
-#include "sim/workload/json.h"
-#include "tests/kernel/fixture.h"
-#include "tests/workload/programs.h"
+#include "sim/kernel/object/keyed_classes.h"
+#include "tests/kernel/cores_at_once.h"
+#include "tests/workload/interleaved_outcome.h"
 
 namespace kpksim::workload {
 namespace {
@@ -22,68 +18,6 @@ namespace {
 using cpu::Event;
 using kernel::Granularity;
 using kernel::LockKind;
-
-kernel::Config interleaved(const std::string& protection, bool batching,
-                           const std::string& allocator, Granularity map, unsigned cores) {
-  kernel::Config config = kernel::config(protection, batching, allocator, map, cores);
-  config.interleave = true;
-  return config;
-}
-
-struct Outcome {
-  std::vector<PhaseResult> phases;
-  cpu::Counters counters;
-  kernel::AllLockWaits waits{};
-  std::uint64_t stale = 0, refills = 0;
-
-  const kernel::LockWaits& of(LockKind kind) const { return waits[static_cast<std::size_t>(kind)]; }
-};
-
-Outcome run(const Workload& workload, const kernel::Config& config) {
-  kernel::Kernel kernel(kernel::core_profile(), kernel::kernel_profile(), config);
-  Outcome out;
-  out.phases = Driver(kernel).run(workload);
-  for (const PhaseResult& phase : out.phases) {
-    for (const cpu::Counters& core : phase.cores) out.counters += core;
-    if (phase.interleaved) kernel::append_waits(out.waits, phase.interleaved->waits);
-    out.stale += phase.audit.stale_leaves + phase.audit.stale_tables + phase.audit.bbm_violations;
-    out.refills += phase.allocator.own_value("refills_order_9");
-  }
-  return out;
-}
-
-Workload of_text(const std::string& text) {
-  const std::string path =
-      testing::TempDir() + "/kpksim-interleaved-" + std::to_string(::getpid()) + ".json";
-  std::ofstream(path) << text;
-  const Workload workload = read_json_workload(path);
-  std::filesystem::remove(path);
-  return workload;
-}
-
-Workload shipped(const std::string& name) {
-  return read_json_workload(kpksim::test::source_path("workloads/" + name + ".json"));
-}
-
-// All that phases count, of each core by itself, and what only interleaved ones have.
-bool same(const Outcome& a, const Outcome& b, bool times) {
-  if (a.phases.size() != b.phases.size()) return false;
-  for (std::size_t i = 0; i < a.phases.size(); ++i) {
-    const PhaseResult &p = a.phases[i], &q = b.phases[i];
-    for (std::size_t c = 0; c < p.cores.size(); ++c) {
-      if (p.cores[c].count != q.cores[c].count) return false;
-      if (p.cores[c].millicycles != q.cores[c].millicycles) return false;
-    }
-    if (p.exposure.at_rest != q.exposure.at_rest) return false;
-    if (p.exposure.in_windows != q.exposure.in_windows) return false;
-    if (!times) continue;
-    if (p.interleaved->millicycles != q.interleaved->millicycles) return false;
-    for (std::size_t k = 0; k < kernel::kLockKinds; ++k) {
-      if (p.interleaved->waits[k].millicycles != q.interleaved->waits[k].millicycles) return false;
-    }
-  }
-  return true;
-}
 
 class OneCore : public testing::TestWithParam<std::string> {};
 
@@ -122,11 +56,8 @@ TEST(Interleaved, AWindowOnOneCoreOverlapsAStoreOnAnother) {
   const VirtAddr va = kernel::linear_va(address_of(table) + 8 * 100);
   std::uint64_t opened = 0, closed = 0, stored = 0;
   std::vector<bool> refused;
-  cpu::Interleaver& interleaver = system.interleaving->locks.interleaver();
-  std::vector<std::function<void()>> jobs(2);
-  jobs[0] = [&] {
-    cpu::Core& core = system.machine.core(0);
-    const kernel::Window window(system.tables, core, table);
+  const auto window = [&](cpu::Core& core) {
+    const kernel::Window open(system.tables, core, table);
     opened = core.time();
     for (int i = 0; i < 10; ++i) {
       core.execute(1000);
@@ -135,22 +66,13 @@ TEST(Interleaved, AWindowOnOneCoreOverlapsAStoreOnAnother) {
     }
     closed = core.time();
   };
-  jobs[1] = [&] {
-    cpu::Core& core = system.machine.core(1);
-    core.continue_at(1);
+  const auto store = [&](cpu::Core& core) {
     core.execute(3000);
     core.turn();
     stored = core.time();
     refused.push_back(static_cast<bool>(core.store64(va, 0)));
   };
-  struct Kept final : cpu::Interleaver::Kept {
-    explicit Kept(kernel::PageTables& t) : tables(t) {}
-    void exchange() override { tables.exchange(kept); }
-    kernel::PageTables& tables;
-    kernel::PageTables::Activity kept;
-  };
-  interleaver.run({[&](unsigned core) { return std::exchange(jobs[core], {}); },
-                   [&] { return std::make_unique<Kept>(system.tables); }, [](unsigned) {}});
+  kernel::run_at_once(system, {window, store});
   EXPECT_LT(opened, stored);
   EXPECT_LT(stored, closed);
   ASSERT_EQ(refused.size(), 11u);
@@ -296,17 +218,11 @@ TEST(Interleaved, WhatExposureIsOverTimeAddsUpToWhatItIsInAll) {
   }
 }
 
-TEST(Interleaved, WhatCannotRunSoIsRefused) {
-  kernel::Config config = interleaved("kpkeys-poe:cred=on", true, "pba", Granularity::kBlock, 2);
-  config.policy = kernel::parse_policy("kpkeys-poe:cred=on+lazy,pba,block");
+TEST(Interleaved, ProtectedClassesAreRefused) {
+  kernel::Config config = interleaved("none", false, "buddy", Granularity::kPte, 2);
+  EXPECT_NO_THROW(kernel::check(config));
+  config.classes = std::make_shared<const kernel::ClassPlan>();
   EXPECT_THROW(kernel::check(config), InputError);
-  config.policy = kernel::parse_policy("unmap-leaf+lock,per-page,pte");
-  EXPECT_THROW(kernel::check(config), InputError);
-  config.policy = kernel::parse_policy("kpkeys-poe,per-page,block:collapse=on");
-  EXPECT_THROW(kernel::check(config), InputError);
-  config = interleaved("none", false, "buddy", Granularity::kPte, 2);
-  EXPECT_THROW(kernel::Kernel(kernel::x86_core_profile(), kernel::kernel_profile(), config),
-               InputError);
 }
 
 TEST(Interleaved, AnErrorOfOneCoreEndsAllAndSaysWhere) {

@@ -80,6 +80,8 @@ class Creds final : public RcuHeads {
   void free(cpu::Core& core, PhysAddr object) override;
   void free_task(cpu::Core& core, PhysAddr cred) override { put(core, {cred}, kOfTask); }
 
+  // Cores are interleaved.
+  void set_locks(Locks& locks) { own_pool_->set_locks(locks); }
   std::uint64_t shrink(cpu::Core& core) { return pages_->shrink(core); }
   CredStatistics statistics() const;
 

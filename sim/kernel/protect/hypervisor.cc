@@ -31,6 +31,7 @@ class Hypervisor final : public Protection {
 
   void boot(mmu::Registers& regs) const override { hypervised_.boot(regs); }
   std::uint64_t bbm_violations() const override { return hypervised_.bbm_violations(); }
+  void set_locks(Locks& locks) override { hypervised_.set_locks(locks); }
   void mark(cpu::Core& core, Pfn first, std::uint64_t count, TableKind) override {
     hypervised_.set_writable(core, first, count, false);
   }

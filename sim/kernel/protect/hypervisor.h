@@ -44,6 +44,7 @@ class Hypervised {
     map_.set_writable(core, first, count, writable);
     linear_map_.rights_changed(first, count);
   }
+  void set_locks(Locks& locks) { map_.set_locks(locks); }
   std::uint64_t bbm_violations() const { return map_.statistics().bbm_violations; }
 
  private:

@@ -15,6 +15,10 @@ class HypervisorWindow final : public ToggledTables {
 
   void boot(mmu::Registers& regs) const override { hypervised_.boot(regs); }
   std::uint64_t bbm_violations() const override { return hypervised_.bbm_violations(); }
+  void set_locks(Locks& locks) override {
+    ToggledTables::set_locks(locks);
+    hypervised_.set_locks(locks);
+  }
 
  private:
   bool can_mark(TableKind) const override { return true; }

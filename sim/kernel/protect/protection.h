@@ -21,6 +21,7 @@ namespace kpksim::kernel {
 
 class Injector;
 class LinearMap;
+class Locks;
 class TlbFlush;
 struct AllocatorInfo;
 
@@ -110,6 +111,8 @@ class Protection {
   // exception_return() gets what exception_entry() gave.
   virtual std::uint64_t exception_entry(cpu::Core&) { return 0; }
   virtual void exception_return(cpu::Core&, std::uint64_t) {}
+  // Cores are interleaved: what they share takes locks.
+  virtual void set_locks(Locks&) {}
   // Entries that the mechanism itself made while a TLB still held what was there before them.
   virtual std::uint64_t bbm_violations() const { return 0; }
 

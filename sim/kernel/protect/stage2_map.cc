@@ -1,8 +1,10 @@
 #include "sim/kernel/protect/stage2_map.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "sim/base/error.h"
+#include "sim/kernel/lock.h"
 #include "sim/kernel/prot.h"
 
 namespace kpksim::kernel {
@@ -109,6 +111,8 @@ Pfn Stage2Map::split(cpu::Core& core, PhysAddr at, PhysAddr ipa, unsigned level)
     memory_.write64(word, mmu::field::kOutputAddress.set(block.raw, output >> kPageShift) | page);
     core.touch_line(word);
   }
+  std::optional<cpu::Interleaver::Alone> others_wait;
+  if (locks_ != nullptr) others_wait.emplace(locks_->interleaver());
   memory_.write64(at, 0);
   flush_.stage2_page(core, FlushSite::kStage2Split, ipa);
   check_broken(core.machine(), ipa, level);

@@ -37,6 +37,9 @@ class Stage2Map {
   // they know of them.
   void set_writable(cpu::Core& core, Pfn first, std::uint64_t count, bool writable);
 
+  // Cores are interleaved: while a block is broken no other acts.
+  void set_locks(Locks& locks) { locks_ = &locks; }
+
   const Statistics& statistics() const { return statistics_; }
 
  private:
@@ -57,6 +60,7 @@ class Stage2Map {
   const Pfn tables_end_;
   unsigned input_bits_, start_level_;
   Pfn root_;
+  Locks* locks_ = nullptr;
   Statistics statistics_;
 };
 

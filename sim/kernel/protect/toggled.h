@@ -1,7 +1,9 @@
 #pragma once
 // What mechanisms have that act on a page's entry in the linear map: which pages are marked, and
 // how many windows are open on each. A page is opened by the first window and closed with the last,
-// on whichever core that is: the mapping is the same for all.
+// on whichever core that is: the mapping is the same for all. Where cores are interleaved each page
+// has a spinlock for that: the second window waits until the first has opened the page, and while
+// the last one closes it.
 
 #include <unordered_map>
 
@@ -15,27 +17,32 @@ class ToggledTables : public Protection {
  public:
   std::uint64_t open(cpu::Core& core, const Target& target) override {
     for (const Pfn table : target) {
-      const auto it = holders_.find(table);
-      if (it != holders_.end() && it->second++ == 0) show(core, table, 1);
+      Holders* const page = marked(table);
+      if (page == nullptr) continue;
+      const Spinning held(locks_, page->lock, core, LockKind::kWindow);
+      if (page->windows++ == 0) show(core, table, 1);
     }
     return 0;
   }
   void close(cpu::Core& core, const Target& target, std::uint64_t, bool) override {
     for (const Pfn table : target) {
-      const auto it = holders_.find(table);
-      if (it != holders_.end() && --it->second == 0) hide(core, table, 1);
+      Holders* const page = marked(table);
+      if (page == nullptr) continue;
+      const Spinning held(locks_, page->lock, core, LockKind::kWindow);
+      if (--page->windows == 0) hide(core, table, 1);
     }
   }
   void mark(cpu::Core& core, Pfn first, std::uint64_t count, TableKind kind) override {
     if (!can_mark(kind)) return;
-    for (std::uint64_t i = 0; i < count; ++i) holders_[first + i] = 0;
+    for (std::uint64_t i = 0; i < count; ++i) holders_.try_emplace(first + i);
     hide(core, first, count);
   }
   void unmark(cpu::Core& core, Pfn first, std::uint64_t count) override {
-    std::uint64_t marked = 0;
-    for (std::uint64_t i = 0; i < count; ++i) marked += holders_.erase(first + i);
-    if (marked != 0) show(core, first, count);
+    std::uint64_t had = 0;
+    for (std::uint64_t i = 0; i < count; ++i) had += holders_.erase(first + i);
+    if (had != 0) show(core, first, count);
   }
+  void set_locks(Locks& locks) override { locks_ = &locks; }
 
  protected:
   virtual bool can_mark(TableKind kind) const = 0;
@@ -47,7 +54,17 @@ class ToggledTables : public Protection {
   struct Hash {
     std::size_t operator()(Pfn pfn) const { return pfn.value; }
   };
-  std::unordered_map<Pfn, unsigned, Hash> holders_;  // of each marked page
+  struct Holders {
+    unsigned windows = 0;
+    SpinLock lock;
+  };
+  Holders* marked(Pfn table) {
+    const auto it = holders_.find(table);
+    return it == holders_.end() ? nullptr : &it->second;
+  }
+
+  Locks* locks_ = nullptr;
+  std::unordered_map<Pfn, Holders, Hash> holders_;  // of each marked page
 };
 
 // On a map of blocks a pool's pages serve splits of the linear map. Those tables would then be

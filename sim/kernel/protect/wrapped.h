@@ -39,6 +39,7 @@ class Wrapped : public Protection {
   void exception_return(cpu::Core& core, std::uint64_t saved) override {
     inner_->exception_return(core, saved);
   }
+  void set_locks(Locks& locks) override { inner_->set_locks(locks); }
   std::uint64_t bbm_violations() const override { return inner_->bbm_violations(); }
 
  private:
