@@ -203,13 +203,13 @@ TextsOption* texts_option(const char* option, std::vector<std::string>& target, 
 }
 
 TextOption* choice_option(const char* option, std::string& target,
-                          std::vector<std::string> choices) {
+                          const std::vector<std::string>& choices) {
   return (new CompletedOption<std::string>(&target, only(choices), false))
       ->notifier([=](const std::string& text) { check_choice(option, text, choices); });
 }
 
 TextsOption* choices_option(const char* option, std::vector<std::string>& target,
-                            std::vector<std::string> choices) {
+                            const std::vector<std::string>& choices) {
   return (new CompletedOption<std::vector<std::string>>(&target, only(choices), false))
       ->composing()
       ->notifier([=](const std::vector<std::string>& texts) {

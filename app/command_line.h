@@ -77,9 +77,9 @@ TextsOption* texts_option(const char* option, std::vector<std::string>& target, 
 // One of `choices`; InputError with the nearest otherwise. What takes `target` may be optional:
 // an argument that was not given is not looked at.
 TextOption* choice_option(const char* option, std::string& target,
-                          std::vector<std::string> choices);
+                          const std::vector<std::string>& choices);
 TextsOption* choices_option(const char* option, std::vector<std::string>& target,
-                            std::vector<std::string> choices);
+                            const std::vector<std::string>& choices);
 // --jobs: threads, as many as there are processors unless told otherwise.
 TextOption* jobs_option(unsigned& target);
 

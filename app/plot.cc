@@ -71,6 +71,7 @@ std::pair<std::string, std::string> equation(const char* option, const std::stri
 
 std::vector<std::string> kinds() {
   std::vector<std::string> names;
+  names.reserve(std::size(kKinds));
   for (const auto& [name, kind] : kKinds) names.emplace_back(name);
   return names;
 }
