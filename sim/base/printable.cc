@@ -62,7 +62,7 @@ std::string printable(std::string_view text) {
 }
 
 std::string csv_field(std::string_view text) {
-  const std::string field = printable(text);
+  std::string field = printable(text);
   if (field.find_first_of(",\"") == std::string::npos) return field;
   std::string out = "\"";
   for (const char c : field) out += c == '"' ? "\"\"" : std::string(1, c);
