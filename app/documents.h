@@ -7,7 +7,15 @@
 
 namespace kpksim::app {
 
-enum class DocumentKind : std::uint8_t { kResult, kAttack, kKeys, kValidation, kApps, kPublished, kSweep };
+enum class DocumentKind : std::uint8_t {
+  kResult,
+  kAttack,
+  kKeys,
+  kValidation,
+  kApps,
+  kPublished,
+  kSweep
+};
 
 struct Document {
   DocumentKind kind = DocumentKind::kResult;
