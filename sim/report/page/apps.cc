@@ -7,17 +7,13 @@
 #include <cmath>
 
 #include "sim/report/page/page.h"
+#include "sim/report/page/verdicts.h"
 #include "sim/report/text_table.h"
 
 namespace kpksim::report::page {
 namespace {
 
-constexpr std::array<const char*, 3> kVerdicts = {"exact", "within", "off"};
 constexpr std::array<const char*, 3> kMeanings = {"exact", "within tolerance", "off"};
-constexpr std::array<int, 3> kSlots = {2, 5, 1};  // of the palette: green, light blue, vermilion
-constexpr const char* kNumberOf = "number of counts with this verdict";
-
-using Tally = std::array<std::uint64_t, 3>;
 
 // One count of one replay, and where it is.
 struct Place {
@@ -35,12 +31,6 @@ std::vector<Place> places_of(const Json& document) {
     }
   }
   return out;
-}
-
-std::size_t verdict_of(const Json& count) {
-  const auto found =
-      std::find(kVerdicts.begin(), kVerdicts.end(), count["verdict"].get<std::string>());
-  return static_cast<std::size_t>(found - kVerdicts.begin());
 }
 
 std::string name_of(const Json& count) {

@@ -7,25 +7,13 @@
 #include <map>
 
 #include "sim/report/page/page.h"
+#include "sim/report/page/verdicts.h"
 #include "sim/report/text_table.h"
 
 namespace kpksim::report::page {
 namespace {
 
-constexpr std::array<const char*, 3> kVerdicts = {"exact", "within", "off"};
 constexpr std::array<const char*, 3> kMeanings = {"exact", "within its rule's room", "off"};
-constexpr std::array<int, 3> kSlots = {2, 5, 1};  // of the palette: green, light blue, vermilion
-constexpr const char* kNumberOf = "number of counts with this verdict";
-
-// How many counts have which verdict.
-using Tally = std::array<std::uint64_t, 3>;
-
-std::size_t verdict_of(const Json& count) {
-  for (std::size_t v = 0; v + 1 < kVerdicts.size(); ++v) {
-    if (count["verdict"] == kVerdicts[v]) return v;
-  }
-  return kVerdicts.size() - 1;
-}
 
 std::map<std::string, Tally> tallies(const Json& counts, const char* key) {
   std::map<std::string, Tally> out;
