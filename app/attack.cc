@@ -26,20 +26,20 @@ namespace {
 namespace po = boost::program_options;
 using nlohmann::ordered_json;
 
-struct Request {
+struct AttackRequest {
   std::vector<std::string> scenarios, policies;
   std::string core, kernel, memory, output, format;
   unsigned cores = 2, jobs = 1, draws = 100, seed = 1;
   bool explain = false, quiet = false, tagged_objects = false;
 };
 
-constexpr const char* kExamples =
+constexpr const char* kAttackExamples =
     "  kpksim attack\n"
     "  kpksim attack dirty-pagetable -p none,buddy,pte -p kpkeys-poe,pba,block --explain\n"
     "  kpksim attack --draws 1000 cross-cache -p mte,per-page,pte\n"
     "  kpksim attack --core sapphire-rapids -p kpkeys-pks,per-page,pte my-attack.json\n";
 
-bool parse(const std::vector<std::string>& arguments, Request& request) {
+bool parse(const std::vector<std::string>& arguments, AttackRequest& request) {
   po::options_description options(
       "kpksim attack [options] [SCENARIO...|all]\n"
       "What data-only attacks reach under policies: a row for each scenario, a column for each\n"
@@ -71,7 +71,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
       choice_option("--format", request.format, {"table", "json"})->default_value("table"),
       "table or json")("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
   if (!read_command_line(
-          arguments, options, kExamples,
+          arguments, options, kAttackExamples,
           {{"scenario", texts_option("SCENARIO", request.scenarios, attack_words), -1}}))
     return false;
   if (request.policies.empty()) request.policies = attack::usual_policies();
@@ -95,7 +95,7 @@ std::string attack_path(const std::string& name) {
 
 namespace {
 
-std::vector<attack::Scenario> scenarios(const Request& request) {
+std::vector<attack::Scenario> scenarios(const AttackRequest& request) {
   std::vector<std::string> names = request.scenarios;
   const bool all = names.empty() || std::find(names.begin(), names.end(), "all") != names.end();
   if (all) names = shipped_attacks();
@@ -124,7 +124,7 @@ kernel::Config unprotected(const kernel::Config& config) {
 }  // namespace
 
 int attack(const std::vector<std::string>& arguments) {
-  Request request;
+  AttackRequest request;
   if (!parse(arguments, request)) return 0;
   if (!request.output.empty()) check_writable(request.output);
   const cpu::CoreProfile core = read_core(request.core);

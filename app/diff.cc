@@ -19,7 +19,7 @@ namespace {
 namespace po = boost::program_options;
 
 // Documents that can be compared, in words: one is told apart by a member that it alone has.
-struct Kind {
+struct ReadKind {
   const char* member;
   const char* name;
   const char* schema;  // none: a configuration is read by those who run it
@@ -27,10 +27,10 @@ struct Kind {
 constexpr const char* kExpected =
     "expected a result (run -o, compare -o), one of keys (keys -o) or a configuration (config)";
 
-const Kind& kind_of(const JsonFile& file) {
-  static const Kind all[] = {{"configuration", "configuration", nullptr},
-                             {"rows", "document of keys", report::kKeysSchema},
-                             {"runs", "result", report::kResultSchema}};
+const ReadKind& read_kind_of(const JsonFile& file) {
+  static const ReadKind all[] = {{"configuration", "configuration", nullptr},
+                                 {"rows", "document of keys", report::kKeysSchema},
+                                 {"runs", "result", report::kResultSchema}};
   // A document of keys says its configuration too.
   const auto has = [&](const char* member) {
     return file.root().is_object() && file.root().contains(member);
@@ -43,7 +43,8 @@ const Kind& kind_of(const JsonFile& file) {
 
 JsonFile read(const std::string& path) {
   JsonFile file(path);
-  if (const Kind& kind = kind_of(file); kind.schema != nullptr) validate(file, kind.schema);
+  if (const ReadKind& kind = read_kind_of(file); kind.schema != nullptr)
+    validate(file, kind.schema);
   return file;
 }
 
@@ -65,9 +66,9 @@ int diff(const std::vector<std::string>& arguments) {
   if (files.size() != 2)
     throw InputError(fmt::format("expected two files, found {}", files.size()));
   const JsonFile a = read(files[0]), b = read(files[1]);
-  if (&kind_of(a) != &kind_of(b)) {
+  if (&read_kind_of(a) != &read_kind_of(b)) {
     throw InputError(fmt::format("{} and {}: one is a {}, the other a {}", files[0], files[1],
-                                 kind_of(a).name, kind_of(b).name));
+                                 read_kind_of(a).name, read_kind_of(b).name));
   }
   const auto ordered = [](const JsonFile& file) {
     return nlohmann::ordered_json::parse(file.root().dump());

@@ -34,7 +34,7 @@ struct KeysRequest {
   Overrides overrides;
 };
 
-constexpr const char* kExamples =
+constexpr const char* kKeysExamples =
     "  kpksim keys --budget 4..16 compile\n"
     "  kpksim keys --budget 8,16 --strategy virtualised --strategy optimal fork-1g\n"
     "  kpksim keys --set keys:/rate=10 --set classes:/classes/0/objects=4096 compile\n"
@@ -74,7 +74,7 @@ bool parse(const std::vector<std::string>& arguments, KeysRequest& request) {
       "format,f",
       choice_option("--format", request.format, {"table", "json"})->default_value("table"),
       "table or json")("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
-  if (!read_command_line(arguments, options, kExamples,
+  if (!read_command_line(arguments, options, kKeysExamples,
                          {{"file", texts_option("WORKLOAD", request.files, workload_words), -1}}))
     return false;
   if (request.files.empty()) throw InputError("no workload given; see kpksim list workloads");

@@ -30,7 +30,7 @@ namespace {
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
-constexpr const char* kHelp =
+constexpr const char* kPlotHelp =
     "kpksim plot [options] RESULT... --x NAME --y NAME -o FIGURE\n"
     "A figure for a paper. RESULT is what run, compare, keys, attack or validate wrote with -o, "
     "or\n"
@@ -38,7 +38,7 @@ constexpr const char* kHelp =
     "NAME is a setting or a total (--columns lists them), a sum such as 'events.tlbi_*.total', or\n"
     "'A / B'. Points with the same x are one: their mean, with the interval of nine of ten of them";
 
-constexpr const char* kExamples =
+constexpr const char* kPlotExamples =
     "  kpksim plot --columns result.json\n"
     "  kpksim plot result.json --x policy --y overhead -o overhead.pdf\n"
     "  kpksim plot result.json --x time --y cached --series policy -o cached.pdf\n"
@@ -54,7 +54,7 @@ constexpr std::array<std::pair<const char*, figure::Kind>, 5> kKinds = {
      {"pareto", figure::Kind::kPareto},
      {"heatmap", figure::Kind::kHeatmap}}};
 
-struct Options {
+struct PlotOptions {
   std::vector<std::string> files, where, names, log;
   std::string output, kind, over, width = "single", height, title, x_label, y_label, z_label;
   bool columns = false, keep = false;
@@ -76,7 +76,7 @@ std::vector<std::string> kinds() {
   return names;
 }
 
-void understand(Options& options) {
+void understand(PlotOptions& options) {
   figure::Request& request = options.request;
   for (const auto& [name, kind] : kKinds) {
     if (options.kind == name) request.kind = kind;
@@ -99,9 +99,9 @@ void understand(Options& options) {
   }
 }
 
-bool parse(const std::vector<std::string>& arguments, Options& options) {
+bool parse(const std::vector<std::string>& arguments, PlotOptions& options) {
   figure::Request& request = options.request;
-  po::options_description described(kHelp);
+  po::options_description described(kPlotHelp);
   described.add_options()(
       "x,x", text_option("--x", request.x),
       "what lies to the right: a setting, a total whose every row is a point, or "
@@ -135,7 +135,7 @@ bool parse(const std::vector<std::string>& arguments, Options& options) {
       "keep", po::bool_switch(&options.keep),
       "leave the script and its data beside the figure, as .py and .json")(
       "columns", po::bool_switch(&options.columns), "list the names that RESULT has");
-  if (!read_command_line(arguments, described, kExamples,
+  if (!read_command_line(arguments, described, kPlotExamples,
                          {{"file", texts_option("RESULT", options.files), -1}}))
     return false;
   if (options.files.empty())
@@ -223,7 +223,7 @@ double inches(const char* option, const std::string& text) {
 }
 
 // How it is to look, beside what it shows.
-nlohmann::ordered_json drawing_of(const Options& options, const figure::Figure& figure) {
+nlohmann::ordered_json drawing_of(const PlotOptions& options, const figure::Figure& figure) {
   constexpr double kSingle = 3.5, kDouble = 7.16;  // IEEE's two-column format
   const auto label = [](const std::string& given, const std::string& name) {
     return given.empty() ? name : given;
@@ -288,7 +288,7 @@ void leave_script(const std::string& output, const std::string& data) {
 }  // namespace
 
 int plot(const std::vector<std::string>& arguments) {
-  Options options;
+  PlotOptions options;
   if (!parse(arguments, options)) return 0;
   std::string format = fs::path(options.output).extension().string();
   if (!options.columns) {

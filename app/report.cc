@@ -20,16 +20,16 @@ namespace {
 namespace po = boost::program_options;
 namespace page = report::page;
 
-constexpr const char* kExamples =
+constexpr const char* kReportExamples =
     "  kpksim compare -o result.json fork-1g; kpksim report result.json -o report.html\n"
     "  kpksim report result.json attack.json keys.json tlb.sqlite -o report.html\n";
 
-struct Request {
+struct ReportRequest {
   std::vector<std::string> files;
   std::string output, title;
 };
 
-bool parse(const std::vector<std::string>& arguments, Request& request) {
+bool parse(const std::vector<std::string>& arguments, ReportRequest& request) {
   po::options_description options(
       "kpksim report [options] RESULT... -o report.html\n"
       "One HTML file that opens offline: findings in words, charts and tables, in which each "
@@ -40,7 +40,7 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
   options.add_options()("output,o", text_option("--output", request.output),
                         "the HTML file to write")("title", text_option("--title", request.title),
                                                   "of the page; default: what it is of");
-  if (!read_command_line(arguments, options, kExamples,
+  if (!read_command_line(arguments, options, kReportExamples,
                          {{"file", texts_option("RESULT", request.files), -1}}))
     return false;
   if (request.files.empty())
@@ -85,7 +85,7 @@ std::vector<page::Chapter> chapters_of(const Document& document) {
 }  // namespace
 
 int report(const std::vector<std::string>& arguments) {
-  Request request;
+  ReportRequest request;
   if (!parse(arguments, request)) return 0;
   check_writable(request.output);
   std::vector<page::Source> sources;

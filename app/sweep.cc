@@ -27,12 +27,12 @@ namespace {
 namespace po = boost::program_options;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kHelp =
+constexpr const char* kSweepHelp =
     "kpksim sweep [options] SPEC.json\n"
     "kpksim sweep status|export|best|merge STORE...\n"
     "Runs all points of a space of settings (docs/sweeps.md) that its store has not yet. A point\n"
     "that is kept is never run again, however the process ended: the same command goes on";
-constexpr const char* kExamples =
+constexpr const char* kSweepExamples =
     "  kpksim sweep sweeps/tlb.json\n"
     "  kpksim sweep --dry-run my-sweep.json\n"
     "  kpksim sweep --shard 2/4 my-sweep.json && kpksim sweep merge -o all.sqlite "
@@ -177,7 +177,7 @@ int sweep(const std::vector<std::string>& arguments) {
     }
   }
   Options options;
-  po::options_description described(kHelp);
+  po::options_description described(kSweepHelp);
   described.add_options()("store,o", text_option("--store", options.store),
                           "SQLite file of the points; with a '/' at its end the folder for it. "
                           "Default: the sweep's name, with the shard if there are several")(
@@ -189,7 +189,7 @@ int sweep(const std::vector<std::string>& arguments) {
                          "how many points, and about how long they take")(
       "retry-failed", po::bool_switch(&options.retry), "run failed points again")(
       "quiet,q", po::bool_switch(&options.quiet), "no progress bar");
-  if (!read_command_line(arguments, described, kExamples,
+  if (!read_command_line(arguments, described, kSweepExamples,
                          {{"file", text_option("SPEC", options.spec), 1}}))
     return 0;
   if (options.spec.empty()) throw InputError("no sweep given; expected SPEC.json");

@@ -29,12 +29,12 @@ namespace {
 namespace po = boost::program_options;
 using validate::Measurement;
 
-struct Request : CountsRequest {
+struct KernelRequest : CountsRequest {
   std::vector<std::string> files;
   std::string phase, variant, output;
 };
 
-bool parse(const std::vector<std::string>& arguments, Request& request) {
+bool parse(const std::vector<std::string>& arguments, KernelRequest& request) {
   po::options_description options(
       "kpksim validate kernel [options] [FILE...]\n"
       "Holds the kernel model to what a real kernel executed, phase by phase; without FILE to the\n"
@@ -175,7 +175,7 @@ std::string far_tlbi_counts(const std::vector<validate::PhaseCheck>& checks, std
 }
 
 // The measurements that are asked for and have a workload. InputError: nothing is left to compare.
-std::set<const Measurement*> select(const Request& request,
+std::set<const Measurement*> select(const KernelRequest& request,
                                     const std::vector<validate::CountsFile>& files,
                                     const validate::Places& places,
                                     std::set<std::string>& without) {
@@ -217,7 +217,7 @@ std::set<const Measurement*> select(const Request& request,
 }
 
 int validate_kernel(const std::vector<std::string>& arguments) {
-  Request request;
+  KernelRequest request;
   if (!parse(arguments, request)) return 0;
   if (!request.output.empty()) check_writable(request.output);
   const bool shipped = request.files.empty();

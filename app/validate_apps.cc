@@ -28,12 +28,12 @@ namespace fs = std::filesystem;
 namespace po = boost::program_options;
 using validate::Measurement;
 
-struct Request : CountsRequest {
+struct AppsRequest : CountsRequest {
   std::string file, program, variant, output;
   std::vector<std::string> sizes;
 };
 
-bool parse(const std::vector<std::string>& arguments, Request& request) {
+bool parse(const std::vector<std::string>& arguments, AppsRequest& request) {
   po::options_description options(
       "kpksim validate apps [options] [FILE]\n"
       "Replays recordings of whole programs under each variant of FILE and holds them to what a "
@@ -124,7 +124,7 @@ nlohmann::ordered_json document_of(const validate::AppMeasurement& of,
 }  // namespace
 
 int validate_apps(const std::vector<std::string>& arguments) {
-  Request request;
+  AppsRequest request;
   if (!parse(arguments, request)) return 0;
   if (!request.output.empty()) check_writable(request.output);
   if (request.file.empty()) request.file = data_path("tests/app-truth/app_counts_kpkeys.json");

@@ -26,20 +26,19 @@ namespace kpksim::app {
 namespace {
 
 namespace po = boost::program_options;
-using validate::Cell;
 using validate::PublishedTable;
 using validate::Scheme;
 
 // Of a compilation under Linux 6.12, unprotected (tests/published/README.md).
 constexpr validate::Instructions kCompilation{200'068'525, 2'770'074'204};
 
-struct Request {
+struct PublishedRequest {
   std::string file, table, core, kernel, output;
   bool refit = false, leave_one_out = false, quiet = false;
   unsigned jobs = 1;
 };
 
-bool parse(const std::vector<std::string>& arguments, Request& request) {
+bool parse(const std::vector<std::string>& arguments, PublishedRequest& request) {
   po::options_description options(
       "kpksim validate published [options]\n"
       "Runs the benchmarks of the published tables and prints model and measurement cell by cell.\n"
@@ -69,10 +68,10 @@ bool parse(const std::vector<std::string>& arguments, Request& request) {
 
 validate::PublishedModel simulate(const validate::Published& published,
                                   const cpu::CoreProfile& core, const kernel::KernelProfile& kernel,
-                                  const Request& request) {
+                                  const PublishedRequest& request) {
   std::set<std::string> names;
   for (const PublishedTable& table : published.tables) {
-    for (const Cell& cell : table.cells) names.insert(cell.run);
+    for (const validate::Cell& cell : table.cells) names.insert(cell.run);
   }
   for (const validate::AbsoluteTime& time : published.absolute) names.insert(time.run);
   std::map<std::string, workload::Workload> workloads;
@@ -121,7 +120,7 @@ struct Agreement {
   }
 };
 
-bool near(const Cell& cell, double model) {
+bool near(const validate::Cell& cell, double model) {
   const double error = std::abs(model - cell.overhead);
   if (cell.significant) return error <= validate::tolerance(cell.overhead);
   return error <= 4 || std::abs(model) <= 4;
@@ -137,7 +136,7 @@ class Comparison {
         kernel_(std::move(kernel)),
         fitted_(validate::anchors(published)) {}
 
-  double of(const PublishedTable& table, const Cell& cell) const {
+  double of(const PublishedTable& table, const validate::Cell& cell) const {
     return model_.overhead(cell, table.keyed, core_.millicycles);
   }
 
@@ -194,7 +193,7 @@ class Comparison {
     for (std::size_t i = 0; i < with.cells.size(); i += 2) {
       std::string line = fmt::format("{:<20}", with.cells[i].label);
       for (std::size_t b : {i, i + 1}) {
-        const Cell* const other = find(without, with.cells[b]);
+        const validate::Cell* const other = find(without, with.cells[b]);
         if (other == nullptr) continue;
         const double published = with.cells[b].overhead - other->overhead;
         const double model = of(with, with.cells[b]) - of(without, *other);
@@ -237,20 +236,20 @@ class Comparison {
   const Agreement& agreement() const { return agreement_; }
 
  private:
-  static const Cell* find(const PublishedTable& table, const Cell& like) {
-    for (const Cell& cell : table.cells) {
+  static const validate::Cell* find(const PublishedTable& table, const validate::Cell& like) {
+    for (const validate::Cell& cell : table.cells) {
       if (cell.run == like.run && cell.measure == like.measure && cell.batched == like.batched) {
         return &cell;
       }
     }
     return nullptr;
   }
-  bool is_far(const Cell& cell, double model) const {
+  bool is_far(const validate::Cell& cell, double model) const {
     return std::abs(model - cell.overhead) > std::max(std::abs(cell.overhead) * 0.4, 6.0);
   }
   nlohmann::ordered_json document_of(const PublishedTable& table) const {
     nlohmann::ordered_json cells = nlohmann::ordered_json::array();
-    for (const Cell& cell : table.cells) {
+    for (const validate::Cell& cell : table.cells) {
       const double model = of(table, cell);
       cells.push_back({{"benchmark", cell.label},
                        {"batched", cell.batched},
@@ -264,7 +263,7 @@ class Comparison {
     }
     return {{"id", table.id}, {"keyed", table.keyed}, {"cells", std::move(cells)}};
   }
-  bool is_fitted(const Cell& cell) const {
+  bool is_fitted(const validate::Cell& cell) const {
     return std::any_of(fitted_.begin(), fitted_.end(),
                        [&](const validate::Anchor& a) { return a.cell == &cell; });
   }
@@ -273,7 +272,7 @@ class Comparison {
                        [&](const validate::Anchor& a) { return a.time == &time; });
   }
 
-  std::string one(const PublishedTable& table, const Cell& cell) {
+  std::string one(const PublishedTable& table, const validate::Cell& cell) {
     const double model = of(table, cell);
     const double error = model - cell.overhead;
     const bool far = is_far(cell, model);
@@ -298,19 +297,20 @@ class Comparison {
 
   // Whether all tables of the configuration of `table` show less overhead for `a` than for `b`. The
   // measurements of one configuration may contradict each other.
-  bool less_in_all(const PublishedTable& table, const Cell& a, const Cell& b) const {
+  bool less_in_all(const PublishedTable& table, const validate::Cell& a,
+                   const validate::Cell& b) const {
     return std::all_of(
         published_.tables.begin(), published_.tables.end(), [&](const PublishedTable& other) {
           if (other.keyed != table.keyed) return true;
-          const Cell *a_there = find(other, a), *b_there = find(other, b);
+          const validate::Cell *a_there = find(other, a), *b_there = find(other, b);
           return a_there == nullptr || b_there == nullptr || a_there->overhead < b_there->overhead;
         });
   }
 
   // Pairs of a column whose published values are further apart than either's tolerance.
   void count_order(const PublishedTable& table) {
-    for (const Cell& a : table.cells) {
-      for (const Cell& b : table.cells) {
+    for (const validate::Cell& a : table.cells) {
+      for (const validate::Cell& b : table.cells) {
         if (a.batched != b.batched) continue;
         const double room =
             std::max(validate::tolerance(a.overhead), validate::tolerance(b.overhead));
@@ -374,7 +374,7 @@ void print_fit(const validate::Published& published, const validate::PublishedMo
 }  // namespace
 
 int validate_published(const std::vector<std::string>& arguments) {
-  Request request;
+  PublishedRequest request;
   if (!parse(arguments, request)) return 0;
   if (!request.output.empty()) check_writable(request.output);
   const validate::Published published = validate::read_published(request.file);

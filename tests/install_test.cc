@@ -11,10 +11,12 @@
 #include <string>
 
 #include "tests/paths.h"
+#include "tests/sanitized.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using kpksim::test::kAddressSanitizer;
 using kpksim::test::source_path;
 
 std::string read(const fs::path& path) {
@@ -59,9 +61,7 @@ class Install : public testing::Test {
 fs::path Install::folder_;
 
 TEST_F(Install, TheProgramNamesNoFileOfTheCheckout) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "sanitizers name the sources in their reports";
-#endif
+  if (kAddressSanitizer) GTEST_SKIP() << "sanitizers name the sources in their reports";
   const std::string program = read(folder_ / "moved/bin/kpksim");
   ASSERT_GT(program.size(), 100'000u);
   EXPECT_EQ(program.find(source_path("")), std::string::npos);

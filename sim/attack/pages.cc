@@ -10,12 +10,10 @@ namespace {
 using kernel::linear_va;
 using mmu::Descriptor;
 
-constexpr std::uint64_t kEntries = 512;
-
 }  // namespace
 
 Descriptor Pages::entry(Pfn table, VirtAddr va, unsigned level) const {
-  const std::uint64_t index = va.value >> mmu::level_shift(level) & (kEntries - 1);
+  const std::uint64_t index = va.value >> mmu::level_shift(level) & (kEntriesPerTable - 1);
   return {memory().read64(address_of(table) + index * 8)};
 }
 

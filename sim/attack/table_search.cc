@@ -9,8 +9,6 @@ namespace {
 
 using mmu::Descriptor;
 
-constexpr std::uint64_t kEntries = 512;
-
 class Search {
  public:
   Search(kernel::Kernel& kernel, const std::set<Pfn>& forged, Pfn page)
@@ -23,7 +21,7 @@ class Search {
   bool below(Pfn table, unsigned level, std::uint64_t first = 0) const {
     if (table == page_) return true;
     if (level == mmu::kLastLevel) return false;
-    for (std::uint64_t i = first; i < kEntries; ++i) {
+    for (std::uint64_t i = first; i < kEntriesPerTable; ++i) {
       const Descriptor d = word(table, i);
       if (leads_on(d, level) && below(d.pfn(), level + 1)) return true;
     }
@@ -32,7 +30,7 @@ class Search {
 
   // In the kernel's: the linear map has the first half of its addresses.
   bool of_kernel() const {
-    if (below(root_, 0, kEntries / 2) || level_in_linear_map(page_)) return true;
+    if (below(root_, 0, kEntriesPerTable / 2) || level_in_linear_map(page_)) return true;
     for (const Pfn table : forged_) {
       const auto level = level_in_linear_map(table);
       if (level && below_forged(table, *level)) return true;
@@ -53,7 +51,7 @@ class Search {
   std::optional<PhysAddr> first_mapped(Descriptor d, unsigned level) const {
     if (d.raw == 0) return std::nullopt;
     if (!leads_on(d, level)) return d.output();
-    for (std::uint64_t i = 0; i < kEntries; ++i) {
+    for (std::uint64_t i = 0; i < kEntriesPerTable; ++i) {
       const Descriptor next = word(d.pfn(), i);
       if (next.raw != 0) return first_mapped(next, level + 1);
     }
@@ -62,7 +60,7 @@ class Search {
   bool stands_at(Pfn table, unsigned level, VirtAddr va) const {
     Pfn at = root_;
     for (unsigned l = 0; l < level; ++l) {
-      const Descriptor d = word(at, va.value >> mmu::level_shift(l) & (kEntries - 1));
+      const Descriptor d = word(at, va.value >> mmu::level_shift(l) & (kEntriesPerTable - 1));
       if (!leads_on(d, l)) return false;
       at = d.pfn();
     }
@@ -73,7 +71,7 @@ class Search {
   std::optional<unsigned> level_in_linear_map(Pfn table) const {
     if (table == root_) return 0;
     for (unsigned level = 1; level <= mmu::kLastLevel; ++level) {
-      for (std::uint64_t i = 0; i < kEntries; ++i) {
+      for (std::uint64_t i = 0; i < kEntriesPerTable; ++i) {
         const auto pa = first_mapped(word(table, i), level);
         if (pa && stands_at(table, level, kernel::linear_va(*pa))) return level;
       }
@@ -82,7 +80,7 @@ class Search {
   }
   // By entries of a table of the linear map that lead to what does not belong there.
   bool below_forged(Pfn table, unsigned level) const {
-    const std::uint64_t count = table == root_ ? kEntries / 2 : kEntries;
+    const std::uint64_t count = table == root_ ? kEntriesPerTable / 2 : kEntriesPerTable;
     for (std::uint64_t i = 0; i < count; ++i) {
       const Descriptor d = word(table, i);
       if (leads_on(d, level) && !level_in_linear_map(d.pfn()) && below(d.pfn(), level + 1)) {

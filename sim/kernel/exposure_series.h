@@ -10,6 +10,7 @@
 namespace kpksim::kernel {
 
 __extension__ using ByteMillicycles = unsigned __int128;
+inline constexpr std::uint64_t kMillicyclesPerKilocycle = 1'000'000;
 
 // Whose tables: of the process whose address space the core has, of the kernel, of other processes.
 enum class TableOwner : std::uint8_t { kOwn, kKernel, kOther };

@@ -18,14 +18,14 @@ struct KindInfo {
   std::uint64_t bytes;
   unsigned order;
 };
-constexpr std::array<KindInfo, static_cast<std::size_t>(Kind::kCount)> kKinds = {{
+constexpr std::array<KindInfo, static_cast<std::size_t>(Kind::kCount)> kDataKinds = {{
     {4096, 3},  // task_struct
     {192, 0},   // dentry
     {1024, 3},  // inode of a file system
     {256, 0},   // file
     {1024, 3},  // sk_buff's data, pipe buffers
 }};
-const KindInfo& info_of(Kind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+const KindInfo& info_of(Kind kind) { return kDataKinds[static_cast<std::size_t>(kind)]; }
 
 // What a call must look at. Calls that are not named (mmap, fork and so on) and null calls have the
 // task alone.
@@ -69,13 +69,13 @@ KernelData::KernelData(System& system, const KernelDataSettings& settings)
   if (settings.working_set / kPageSize > system.buddy.free_pages() / 2) {
     throw InputError("kernel_data: the working set is more than half of the free memory");
   }
-  const std::uint64_t each = settings.working_set / kKinds.size();
-  for (std::size_t k = 0; k < kKinds.size(); ++k) {
-    const std::uint64_t bytes = kPageSize << kKinds[k].order;
+  const std::uint64_t each = settings.working_set / kDataKinds.size();
+  for (std::size_t k = 0; k < kDataKinds.size(); ++k) {
+    const std::uint64_t bytes = kPageSize << kDataKinds[k].order;
     const std::uint64_t count = std::max<std::uint64_t>(each / bytes, 1);
     slabs_[k].reserve(static_cast<std::size_t>(count));
     for (std::uint64_t i = 0; i < count; ++i) {
-      const auto slab = system.buddy.allocate(kKinds[k].order, Mobility::kUnmovable);
+      const auto slab = system.buddy.allocate(kDataKinds[k].order, Mobility::kUnmovable);
       if (!slab) throw InputError("kernel_data: no free memory in pieces as large as a slab");
       slabs_[k].push_back(*slab);
     }

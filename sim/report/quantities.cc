@@ -30,7 +30,7 @@ using Read = std::function<Reading(const ordered_json&)>;
 constexpr const char* kOnAverage = "byte-kilocycles, over the cycles of all cores";
 
 // A number of the document; 0 where it is not there.
-Read number(const std::string& group, const std::string& name) {
+Read count_of(const std::string& group, const std::string& name) {
   return [=](const ordered_json& part) -> Reading {
     const auto it = part.find(group);  // some only a policy with this part has
     if (it == part.end()) return {0, {""}};
@@ -97,7 +97,7 @@ class List {
   template <class S, std::size_t N>
   void statistics(const std::string& group, const std::array<Statistic<S>, N>& list) {
     for (const Statistic<S>& s : list) {
-      row(std::string(s.description), number(group, std::string(s.name)));
+      row(std::string(s.description), count_of(group, std::string(s.name)));
     }
   }
   // What only some allocators count, by its name.
@@ -112,7 +112,7 @@ class List {
         known.push_back(name);
         std::string label = name;
         std::replace(label.begin(), label.end(), '_', ' ');
-        row(label, number("allocator", name));
+        row(label, count_of("allocator", name));
       }
     }
   }
@@ -131,7 +131,7 @@ class List {
             });
       }
     }
-    row("cycles from begin to end", number("interleaved", "cycles"));
+    row("cycles from begin to end", count_of("interleaved", "cycles"));
   }
   // Of a run that was recorded (--distributions).
   void distributions() {
@@ -175,10 +175,10 @@ class List {
       }
     }
     section("Windows");
-    row("windows", number("exposure", "windows"));
+    row("windows", count_of("exposure", "windows"));
     row("cycles of one, on average", cycles_of_a_window);
-    row("stores in the largest", number("exposure", "largest_window_stores"));
-    row("cycles of the longest", number("exposure", "largest_window_cycles"));
+    row("stores in the largest", count_of("exposure", "largest_window_stores"));
+    row("cycles of the longest", count_of("exposure", "largest_window_cycles"));
   }
 
   std::vector<Quantity> take() { return std::move(all_); }

@@ -10,8 +10,6 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::uint64_t kMillicyclesPerKilocycle = 1'000'000;
-
 ordered_json distribution_json(const watch::Distribution& d) {
   return {{"count", d.count()},
           {"sum", d.sum()},
@@ -27,9 +25,9 @@ ordered_json distribution_json(const watch::Distribution& d) {
 class Whole {
  public:
   std::uint64_t next(kernel::ByteMillicycles more) {
-    const kernel::ByteMillicycles before = sum_ / kMillicyclesPerKilocycle;
+    const kernel::ByteMillicycles before = sum_ / kernel::kMillicyclesPerKilocycle;
     sum_ += more;
-    return static_cast<std::uint64_t>(sum_ / kMillicyclesPerKilocycle - before);
+    return static_cast<std::uint64_t>(sum_ / kernel::kMillicyclesPerKilocycle - before);
   }
 
  private:

@@ -80,10 +80,9 @@ ordered_json allocator_json(const kernel::AllocatorStatistics& statistics) {
 // In bytes times thousands of cycles.
 ordered_json by_owner_json(const std::array<kernel::ByteMillicycles, kernel::kTableOwners>& sums) {
   constexpr std::array<const char*, kernel::kTableOwners> kNames = {"own", "kernel", "other"};
-  constexpr std::uint64_t kMillicyclesPerKilocycle = 1'000'000;
   ordered_json out = ordered_json::object();
   for (std::size_t i = 0; i < sums.size(); ++i) {
-    out[kNames[i]] = static_cast<std::uint64_t>(sums[i] / kMillicyclesPerKilocycle);
+    out[kNames[i]] = static_cast<std::uint64_t>(sums[i] / kernel::kMillicyclesPerKilocycle);
   }
   return out;
 }
@@ -238,8 +237,6 @@ ordered_json classes_json(const kernel::KeyedClasses& classes, cpu::Machine& mac
 }
 
 }  // namespace
-
-const char* version() { return KPKSIM_VERSION; }
 
 ordered_json run_document(const workload::Workload& workload, const kernel::Kernel& kernel,
                           const std::vector<workload::PhaseResult>& phases, std::uint64_t ignored,

@@ -46,9 +46,9 @@ const std::vector<std::string>& known_tlbi() {
 const std::vector<std::string> kDeferred = {"msr_por", "isb", "dsb_ish", "dsb_ishst", "tlbi_total"};
 constexpr std::string_view kLater = "-617";
 
-class Reader {
+class CountsReader {
  public:
-  explicit Reader(const std::string& path) : json_(path) { file_.path = path; }
+  explicit CountsReader(const std::string& path) : json_(path) { file_.path = path; }
 
   CountsFile read() {
     const json& root = json_.root();
@@ -198,6 +198,6 @@ const std::vector<std::string>& known_variants() {
   return all;
 }
 
-CountsFile read_counts(const std::string& path) { return Reader(path).read(); }
+CountsFile read_counts(const std::string& path) { return CountsReader(path).read(); }
 
 }  // namespace kpksim::validate

@@ -97,7 +97,7 @@ void add_neighbours(const CountsFile& file,
   }
 }
 
-constexpr const char* kInstructions = "kernel_instructions";
+constexpr const char* kCountOfInstructions = "kernel_instructions";
 
 // What a variant adds to the instructions of "off", of the same file, phase and CPU. "off-block"
 // runs the same code on another linear map: its difference is what two boots differ by.
@@ -108,7 +108,7 @@ void add_difference(const Outcome& variant, const std::vector<const Outcome*>& a
     for (const Outcome* o : all) {
       const Measurement& other = *o->measurement;
       if (other.variant == name && other.phase == m.phase && other.cpu == m.cpu &&
-          other.counts.contains(kInstructions)) {
+          other.counts.contains(kCountOfInstructions)) {
         return o;
       }
     }
@@ -116,25 +116,25 @@ void add_difference(const Outcome& variant, const std::vector<const Outcome*>& a
   };
   const Outcome* off = find("off");
   const Outcome* block = find("off-block");
-  if (off == nullptr || !m.counts.contains(kInstructions)) return;
-  const auto& real_off = off->measurement->counts.at(kInstructions);
+  if (off == nullptr || !m.counts.contains(kCountOfInstructions)) return;
+  const auto& real_off = off->measurement->counts.at(kCountOfInstructions);
   const auto model = [](const Outcome& of) {
     const ModelCounts counts = model_counts(of.model);
-    return std::pair{counts.all.at(kInstructions) - counts.timer.at(kInstructions),
-                     static_cast<double>(counts.timer.at(kInstructions))};
+    return std::pair{counts.all.at(kCountOfInstructions) - counts.timer.at(kCountOfInstructions),
+                     static_cast<double>(counts.timer.at(kCountOfInstructions))};
   };
   const auto [of_off, timer_off] = model(*off);
   const auto [of_variant, timer_variant] = model(variant);
   double noise = std::max(timer_off, timer_variant);
   if (block != nullptr) {
-    const auto& real_block = block->measurement->counts.at(kInstructions);
+    const auto& real_block = block->measurement->counts.at(kCountOfInstructions);
     const auto least = [](const auto& v) {
       return static_cast<double>(*std::min_element(v.begin(), v.end()));
     };
     noise += std::abs(least(real_block) - least(real_off));
   }
   check.rows.push_back(
-      compare_difference(real_off, of_off, m.counts.at(kInstructions), of_variant, noise));
+      compare_difference(real_off, of_off, m.counts.at(kCountOfInstructions), of_variant, noise));
 }
 
 }  // namespace

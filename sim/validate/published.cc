@@ -14,9 +14,9 @@ namespace {
 
 using nlohmann::json;
 
-class Reader {
+class PublishedReader {
  public:
-  explicit Reader(const std::string& path) : json_(path) {}
+  explicit PublishedReader(const std::string& path) : json_(path) {}
 
   Published read() {
     const json& root = json_.root();
@@ -163,6 +163,6 @@ class Reader {
 
 }  // namespace
 
-Published read_published(const std::string& path) { return Reader(path).read(); }
+Published read_published(const std::string& path) { return PublishedReader(path).read(); }
 
 }  // namespace kpksim::validate

@@ -11,10 +11,11 @@
 
 namespace kpksim::watch {
 
+using Time = std::uint64_t;
+inline constexpr Time kMillicycles = 1000;  // of a cycle
+
 class Listener {
  public:
-  using Time = std::uint64_t;
-
   virtual ~Listener() = default;
   // Something is about to be told: it is this late on this core.
   virtual void passing(cpu::Core& /*core*/, Time /*now*/) {}

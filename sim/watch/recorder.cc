@@ -10,13 +10,6 @@
 #include "sim/kernel/pgalloc/allocator.h"
 
 namespace kpksim::watch {
-namespace {
-
-constexpr std::uint64_t kMillicycles = 1000;
-
-using Time = Listener::Time;
-
-}  // namespace
 
 Interval parse_interval(const std::string& option, const std::string& text) {
   Interval interval;

@@ -19,8 +19,6 @@ using kernel::Span;
 
 namespace {
 
-constexpr std::uint64_t kMillicycles = 1000;
-
 std::string_view name_of(cpu::Barrier barrier) {
   constexpr std::string_view kNames[] = {"DSB ISHST", "DSB NSH", "DSB ISH", "DSB OSH", "ISB"};
   return kNames[static_cast<std::size_t>(barrier)];

@@ -5,8 +5,6 @@
 
 namespace kpksim::watch {
 
-using Time = Listener::Time;
-
 unsigned entries_dropped(const cpu::Core& core, const mmu::TlbiEffect& effect, bool empties_l1) {
   const mmu::Mmu& mmu = core.mmu();
   const bool stage1 = effect.stages != mmu::TlbiStages::kSecond;

@@ -23,9 +23,9 @@ class Watch final : public kernel::Observer {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  Listener::Time now(cpu::Core& core);
+  Time now(cpu::Core& core);
   // The latest on any core.
-  Listener::Time latest();
+  Time latest();
 
   // kernel::Observer
   void writing(cpu::Core& core, PhysAddr entry, std::uint64_t now) override;
@@ -55,10 +55,10 @@ class Watch final : public kernel::Observer {
   std::vector<std::unique_ptr<OfCore>> cores_;
   // In turns: each core's time when it was last looked at, their sum since the beginning, and the
   // core that acts.
-  std::vector<Listener::Time> seen_;
-  Listener::Time passed_ = 0;
+  std::vector<Time> seen_;
+  Time passed_ = 0;
   cpu::Core* acts_ = nullptr;
-  Listener::Time begin_ = 0;  // where cores are interleaved
+  Time begin_ = 0;  // where cores are interleaved
 };
 
 // How many entries of TLBs and walk cache a TLBI will drop on this core.

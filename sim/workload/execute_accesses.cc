@@ -64,10 +64,10 @@ void touch(Execution& x, const Operation& op) {
   }
 }
 
-constexpr auto kExecutors = std::to_array<Executor>({{OpKind::kTouch, touch}});
+constexpr auto kAccessExecutors = std::to_array<Executor>({{OpKind::kTouch, touch}});
 
 }  // namespace
 
-std::span<const Executor> access_executors() { return kExecutors; }
+std::span<const Executor> access_executors() { return kAccessExecutors; }
 
 }  // namespace kpksim::workload

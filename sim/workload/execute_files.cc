@@ -24,7 +24,7 @@ void close(Execution& x, const Operation& op) {
   }
 }
 
-constexpr auto kExecutors = std::to_array<Executor>({
+constexpr auto kFileExecutors = std::to_array<Executor>({
     {OpKind::kPunchHole, punch_hole},
     {OpKind::kTruncate, truncate},
     {OpKind::kClose, close},
@@ -32,6 +32,6 @@ constexpr auto kExecutors = std::to_array<Executor>({
 
 }  // namespace
 
-std::span<const Executor> file_executors() { return kExecutors; }
+std::span<const Executor> file_executors() { return kFileExecutors; }
 
 }  // namespace kpksim::workload

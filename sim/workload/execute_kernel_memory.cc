@@ -38,7 +38,7 @@ void hugepages(Execution& x, const Operation& op) {
   x.kernel.system().set_huge_pages(op.length, op.setting);
 }
 
-constexpr auto kExecutors = std::to_array<Executor>({
+constexpr auto kKernelMemoryExecutors = std::to_array<Executor>({
     {OpKind::kVmalloc, vmalloc},
     {OpKind::kVfree, vfree},
     {OpKind::kVmMapRam, vm_map_ram},
@@ -54,6 +54,6 @@ constexpr auto kExecutors = std::to_array<Executor>({
 
 }  // namespace
 
-std::span<const Executor> kernel_memory_executors() { return kExecutors; }
+std::span<const Executor> kernel_memory_executors() { return kKernelMemoryExecutors; }
 
 }  // namespace kpksim::workload

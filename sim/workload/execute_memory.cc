@@ -129,7 +129,7 @@ void brk(Execution& x, const Operation& op) {
   x.kernel.set_brk(op.task, op.shrink ? now - op.length : now + op.length);
 }
 
-constexpr auto kExecutors = std::to_array<Executor>({
+constexpr auto kMemoryExecutors = std::to_array<Executor>({
     {OpKind::kMmap, mmap},
     {OpKind::kMunmap, munmap},
     {OpKind::kMprotect, mprotect},
@@ -144,6 +144,6 @@ constexpr auto kExecutors = std::to_array<Executor>({
 
 }  // namespace
 
-std::span<const Executor> memory_executors() { return kExecutors; }
+std::span<const Executor> memory_executors() { return kMemoryExecutors; }
 
 }  // namespace kpksim::workload

@@ -24,7 +24,7 @@ void system_call(Execution& x, const Operation& op) {
                   "the call's data lies where the program may not use memory so");
 }
 
-constexpr auto kExecutors = std::to_array<Executor>({
+constexpr auto kTaskExecutors = std::to_array<Executor>({
     {OpKind::kSpawn, spawn},
     {OpKind::kFork, fork},
     {OpKind::kVfork, vfork},
@@ -39,6 +39,6 @@ constexpr auto kExecutors = std::to_array<Executor>({
 
 }  // namespace
 
-std::span<const Executor> task_executors() { return kExecutors; }
+std::span<const Executor> task_executors() { return kTaskExecutors; }
 
 }  // namespace kpksim::workload

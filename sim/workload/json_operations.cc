@@ -15,17 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-class Ids {
- public:
-  std::uint32_t operator[](const std::string& name) {
-    return ids_.emplace(name, static_cast<std::uint32_t>(ids_.size() + 1)).first->second;
-  }
-  const std::map<std::string, std::uint32_t>& all() const { return ids_; }
-
- private:
-  std::map<std::string, std::uint32_t> ids_;
-};
-
 std::uint8_t prot_of(const std::string& letters) {
   if (letters == "none") return kProtNone;
   unsigned prot = 0;
@@ -134,6 +123,17 @@ class JsonOperations::Reader {
   }
 
  private:
+  class Ids {
+   public:
+    std::uint32_t operator[](const std::string& name) {
+      return ids_.emplace(name, static_cast<std::uint32_t>(ids_.size() + 1)).first->second;
+    }
+    const std::map<std::string, std::uint32_t>& all() const { return ids_; }
+
+   private:
+    std::map<std::string, std::uint32_t> ids_;
+  };
+
   using Task = const std::string&;
   using From = const JsonSource&;
 

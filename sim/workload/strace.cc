@@ -18,7 +18,6 @@ namespace kpksim::workload {
 namespace {
 
 // What mmap and its like may return.
-constexpr std::uint64_t kUserEnd = 1ull << 48;
 constexpr std::size_t kMaxFiles = 65536;  // of one recording
 constexpr std::size_t kLongestName = 40;  // of a call, in a message
 
@@ -122,23 +121,23 @@ void StraceReader::call(const StraceLine& line) {
 }
 
 void StraceReader::line(const StraceLine& line) {
-  using Kind = StraceLine::Kind;
-  if (line.kind == Kind::kUnknown) return unclear("text that is not strace's");
-  if (line.kind == Kind::kCut) return unclear("call without its end");
-  if (line.kind == Kind::kProgram || line.kind == Kind::kLink) return program(line);
-  if (line.kind != Kind::kCall && line.kind != Kind::kBegun && line.kind != Kind::kExited &&
-      line.kind != Kind::kSuperseded) {
+  if (line.kind == StraceLine::Kind::kUnknown) return unclear("text that is not strace's");
+  if (line.kind == StraceLine::Kind::kCut) return unclear("call without its end");
+  if (line.kind == StraceLine::Kind::kProgram || line.kind == StraceLine::Kind::kLink)
+    return program(line);
+  if (line.kind != StraceLine::Kind::kCall && line.kind != StraceLine::Kind::kBegun &&
+      line.kind != StraceLine::Kind::kExited && line.kind != StraceLine::Kind::kSuperseded) {
     return;
   }
   pid_ = line.pid;
-  if (line.kind == Kind::kExited) {
+  if (line.kind == StraceLine::Kind::kExited) {
     if (tasks_.alive(pid_)) end(pid_);
     return;
   }
-  if (line.kind == Kind::kSuperseded) return superseded(line);
+  if (line.kind == StraceLine::Kind::kSuperseded) return superseded(line);
   // The last words of a task that exit_group has ended.
   if (!ensure(pid_)) return;
-  if (line.kind == Kind::kBegun) return begin(line);
+  if (line.kind == StraceLine::Kind::kBegun) return begin(line);
   call_ = call_of(line);
   call(line);
   if (tasks_.alive(pid_)) touch(pid_, space().go_on());

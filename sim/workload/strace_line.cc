@@ -10,11 +10,6 @@
 namespace kpksim::workload {
 namespace {
 
-void skip_spaces(std::string_view& s) {
-  s.remove_prefix(std::min(s.size(), s.find_first_not_of(" \t")));
-}
-
-bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
 bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 // Index behind a string; `at` is the index of its opening quote.

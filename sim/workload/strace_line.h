@@ -3,6 +3,7 @@
 // -N, -y, -Y, --secontext, --pidns-translation, with or without -o. What several lines make
 // together, such as unfinished and resumed calls, is strace_recording.h's.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,6 +11,8 @@
 #include <vector>
 
 namespace kpksim::workload {
+
+inline constexpr std::uint64_t kUserEnd = 1ull << 48;  // no address of a recording is beyond it
 
 struct StraceLine {
   enum class Kind : std::uint8_t {
@@ -60,6 +63,12 @@ struct StraceLine {
 
 // "0x1f", "31", "-1" (as all ones); nullopt if `text` does not start with a number.
 std::optional<std::uint64_t> strace_number(std::string_view text);
+
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+inline void skip_spaces(std::string_view& text) {
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t")));
+}
 
 // The process that a number stands for: "2", "501<sh>", or "2 /* 501 in strace's PID NS */", which
 // is 501; 0 if it is none.

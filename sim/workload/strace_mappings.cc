@@ -11,8 +11,6 @@
 namespace kpksim::workload {
 namespace {
 
-constexpr std::uint64_t kUserEnd = 1ull << 48;
-
 bool is_raw(std::string_view flags) {
   return !flags.empty() && flags.front() >= '0' && flags.front() <= '9' &&
          flags.find("/*") == std::string_view::npos;

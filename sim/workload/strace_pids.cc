@@ -7,15 +7,14 @@
 namespace kpksim::workload {
 namespace {
 
-using Kind = StraceLine::Kind;
-
 bool shows_its_task(const StraceLine& line) {
-  return line.kind == Kind::kCall || line.kind == Kind::kBegun || line.kind == Kind::kExited ||
-         line.kind == Kind::kSuperseded || line.kind == Kind::kSignal || line.kind == Kind::kCut;
+  return line.kind == StraceLine::Kind::kCall || line.kind == StraceLine::Kind::kBegun ||
+         line.kind == StraceLine::Kind::kExited || line.kind == StraceLine::Kind::kSuperseded ||
+         line.kind == StraceLine::Kind::kSignal || line.kind == StraceLine::Kind::kCut;
 }
 
 bool tells_own_number(const StraceLine& line) {
-  return line.kind == Kind::kCall && !line.failed &&
+  return line.kind == StraceLine::Kind::kCall && !line.failed &&
          (line.name == "gettid" || line.name == "getpid" || line.name == "set_tid_address");
 }
 
@@ -72,7 +71,7 @@ void Namer::look() {
   std::map<std::uint32_t, std::size_t> begun;
   for (std::size_t i = 0; i < lines_.size(); ++i) {
     const StraceLine& line = lines_[i];
-    const bool attached = line.kind == Kind::kAttached;
+    const bool attached = line.kind == StraceLine::Kind::kAttached;
     if (!attached && !shows_its_task(line)) continue;
     const std::uint32_t pid = attached ? line.other : line.pid;
     if (pid == 0) {
@@ -84,8 +83,8 @@ void Namer::look() {
       if (task.own_number == 0 && tells_own_number(line)) task.own_number = strace_pid(line.result);
     }
     if (!makes_task(line.name)) continue;
-    if (line.kind == Kind::kBegun) begun[line.pid] = i;
-    if (line.kind != Kind::kCall) continue;
+    if (line.kind == StraceLine::Kind::kBegun) begun[line.pid] = i;
+    if (line.kind != StraceLine::Kind::kCall) continue;
     std::size_t start = i;
     if (auto half = begun.extract(line.pid); !half.empty()) start = half.mapped();
     if (const std::uint32_t number = strace_pid(line.result); !line.failed && number != 0) {
@@ -157,19 +156,19 @@ void Namer::leave(const StraceLine& line) {
 
 void Namer::follow(std::size_t i) {
   StraceLine& line = lines_[i];
-  if (line.kind == Kind::kExited) {
+  if (line.kind == StraceLine::Kind::kExited) {
     alive_.erase(line.pid);
     leaving_.erase(line.pid);
     group_.erase(line.pid);
     return;
   }
-  if (line.kind == Kind::kSuperseded) {
+  if (line.kind == StraceLine::Kind::kSuperseded) {
     line.other = task_of(line.other);
     alive_.erase(line.other);
   }
   attach(line.pid);
   if (line.name == "exit" || line.name == "exit_group") leave(line);
-  if (line.kind != Kind::kCall || line.failed) return;
+  if (line.kind != StraceLine::Kind::kCall || line.failed) return;
   if (waits_for_task(line.name)) {
     const std::uint32_t number =
         strace_pid(line.name == "waitid" ? line.field_text("si_pid") : line.result);
@@ -190,7 +189,7 @@ void Namer::follow(std::size_t i) {
 void Namer::name() {
   for (std::size_t i = 0; i < lines_.size(); ++i) {
     StraceLine& line = lines_[i];
-    if (line.kind == Kind::kAttached) attach(task_of(line.other));
+    if (line.kind == StraceLine::Kind::kAttached) attach(task_of(line.other));
     if (!shows_its_task(line)) continue;
     line.pid = last_ = task_of(line.pid);
     follow(i);

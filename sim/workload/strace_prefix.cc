@@ -13,10 +13,6 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 // Seconds since 1970 of -ttt; a smaller number is the difference that -r prints.
 constexpr std::uint64_t kFirstDate = 100'000'000;
 
-void skip_spaces(std::string_view& s) {
-  s.remove_prefix(std::min(s.size(), s.find_first_not_of(" \t")));
-}
-
 std::uint64_t number(std::string_view digits) { return strace_number(digits).value_or(0); }
 
 // Takes a bracketed word off the front: "[...] " or "(...) ".

@@ -1,18 +1,13 @@
 #include "sim/workload/strace_recording.h"
 
 #include <algorithm>
-#include <cctype>
 
 namespace kpksim::workload {
 namespace {
 
-using Kind = StraceLine::Kind;
-
 constexpr std::string_view kUnfinished = "<unfinished ...>", kDetached = "<detached ...>";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr std::size_t kQuoteSample = 100;  // lines that show whether all are quoted
-
-bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
 
 std::string_view trimmed(std::string_view s) {
   s.remove_prefix(std::min(s.size(), s.find_first_not_of(" \t")));
@@ -141,14 +136,14 @@ bool StraceParser::note(std::string_view line, StraceLine& next, std::vector<Str
     }
   }
   if (found.at != std::string_view::npos) {
-    next.kind = found.attached != 0 ? Kind::kAttached : Kind::kNote;
+    next.kind = found.attached != 0 ? StraceLine::Kind::kAttached : StraceLine::Kind::kNote;
     next.other = found.attached;
   } else if (line.starts_with('#')) {
     parse_remark(line, next);
   } else if (summary(line)) {
-    next.kind = Kind::kSummary;
+    next.kind = StraceLine::Kind::kSummary;
   } else if (is_remark(line)) {
-    next.kind = Kind::kNote;
+    next.kind = StraceLine::Kind::kNote;
     if (line == kUnfinished && open_) unfinished_[*open_].cut = false;
     if (line == kUnfinished) open_.reset();
   } else {
@@ -174,7 +169,7 @@ bool StraceParser::body(std::string_view line, StraceLine& next, std::vector<Str
     call(line, next, out);
   } else if (line.starts_with("+++ ") || line.starts_with("--- ")) {
     open_.reset();
-    next.kind = Kind::kSignal;
+    next.kind = StraceLine::Kind::kSignal;
     if (line.starts_with('+')) ended(line, next, out);
     out.push_back(std::move(next));
   } else {
@@ -186,9 +181,9 @@ bool StraceParser::body(std::string_view line, StraceLine& next, std::vector<Str
 void StraceParser::ended(std::string_view line, StraceLine& next, std::vector<StraceLine>& out) {
   constexpr std::string_view kSuperseded = "+++ superseded by execve in pid ";
   drop(next.pid, out);
-  next.kind = Kind::kExited;
+  next.kind = StraceLine::Kind::kExited;
   if (!line.starts_with(kSuperseded)) return;
-  next.kind = Kind::kSuperseded;
+  next.kind = StraceLine::Kind::kSuperseded;
   next.other = strace_pid(line.substr(kSuperseded.size()));
   // The rest of the call comes back in the name of the process.
   if (auto half = unfinished_.extract(next.other); !half.empty()) {
@@ -223,8 +218,8 @@ void StraceParser::resumed(std::string_view line, StraceLine& next, std::vector<
   if (makes_task(name)) {  // a child returns from the call that made it
     StraceLine child;
     parse_call(std::string(name) + "(" + std::string(rest), child);
-    if (child.kind == Kind::kCall && strace_pid(child.result) == 0 && !child.failed) {
-      next.kind = Kind::kNote;
+    if (child.kind == StraceLine::Kind::kCall && strace_pid(child.result) == 0 && !child.failed) {
+      next.kind = StraceLine::Kind::kNote;
       return out.push_back(std::move(next));
     }
   }
@@ -258,7 +253,7 @@ void StraceParser::call(std::string_view line, StraceLine& next, std::vector<Str
   }
   StraceLine parsed = next;
   parse_call(line, parsed);
-  if (parsed.kind == Kind::kCut) return begin(line, true, next, out);
+  if (parsed.kind == StraceLine::Kind::kCut) return begin(line, true, next, out);
   drop(next.pid, out);
   out.push_back(std::move(parsed));
 }
@@ -267,7 +262,7 @@ void StraceParser::begin(std::string_view text, bool cut, StraceLine& next,
                          std::vector<StraceLine>& out) {
   drop(next.pid, out);
   parse_call(text, next);
-  next.kind = Kind::kBegun;
+  next.kind = StraceLine::Kind::kBegun;
   unfinished_[next.pid] = {std::string(text), next.number, cut};
   open_.reset();
   if (cut) open_ = next.pid;
@@ -279,7 +274,7 @@ void StraceParser::begin(std::string_view text, bool cut, StraceLine& next,
 void StraceParser::rest(std::string_view text, StraceLine& next, std::vector<StraceLine>& out) {
   // Only the pid is a prefix here: a bracket may be an argument's.
   if (text.starts_with("[pid ")) text.remove_prefix(std::min(text.find("] "), text.size() - 2) + 2);
-  next.kind = Kind::kUnknown;
+  next.kind = StraceLine::Kind::kUnknown;
   if (!open_ || (next.pid != 0 && next.pid != *open_ && *open_ != 0)) {
     return out.push_back(std::move(next));
   }
@@ -287,7 +282,7 @@ void StraceParser::rest(std::string_view text, StraceLine& next, std::vector<Str
   StraceLine whole = next;
   whole.pid = *open_;
   const std::string joined = half.text + std::string(text);
-  if (parse_call(joined, whole); whole.kind == Kind::kCall) {
+  if (parse_call(joined, whole); whole.kind == StraceLine::Kind::kCall) {
     unfinished_.erase(*open_);
     open_.reset();
     return out.push_back(std::move(whole));
@@ -296,9 +291,9 @@ void StraceParser::rest(std::string_view text, StraceLine& next, std::vector<Str
     if (!sends_output(half.text)) half.text = joined.substr(0, joined.size() - kUnfinished.size());
     half.cut = false;
     open_.reset();
-    next.kind = Kind::kNote;
+    next.kind = StraceLine::Kind::kNote;
   } else if (sends_output(half.text)) {
-    next.kind = Kind::kNote;
+    next.kind = StraceLine::Kind::kNote;
   }
   out.push_back(std::move(next));
 }
@@ -309,7 +304,7 @@ void StraceParser::drop(std::uint32_t pid, std::vector<StraceLine>& out) {
   if (half == unfinished_.end()) return;
   if (half->second.cut) {
     StraceLine lost;
-    lost.kind = Kind::kCut;
+    lost.kind = StraceLine::Kind::kCut;
     lost.number = half->second.number;
     lost.file = file_;
     lost.pid = pid;

@@ -111,8 +111,6 @@ std::vector<std::vector<std::string>> group_recordings(const std::vector<std::st
 
 namespace {
 
-using Kind = StraceLine::Kind;
-
 constexpr std::uint64_t kHour = 3'600'000'000'000, kDay = 24 * kHour;
 
 class Joiner {
@@ -151,7 +149,7 @@ class Joiner {
 
   static bool set_times(std::vector<StraceLine>& lines);
   static std::uint32_t child_in(const StraceLine& line) {
-    if (line.kind != Kind::kCall || line.failed || !makes_task(line.name)) return 0;
+    if (line.kind != StraceLine::Kind::kCall || line.failed || !makes_task(line.name)) return 0;
     return strace_pid(line.result);
   }
   void find_children(const StraceLine& line);
@@ -227,8 +225,9 @@ bool Joiner::blocked(const Task& task) const {
     if (!child.done() && !child.executed) return true;
   }
   const StraceLine& next = task.lines[task.at];
-  if (next.kind == Kind::kSuperseded) return runs(next.other);
-  if (next.kind != Kind::kCall || next.failed || !waits_for_task(next.name)) return false;
+  if (next.kind == StraceLine::Kind::kSuperseded) return runs(next.other);
+  if (next.kind != StraceLine::Kind::kCall || next.failed || !waits_for_task(next.name))
+    return false;
   return runs(strace_pid(next.name == "waitid" ? next.field_text("si_pid") : next.result));
 }
 
@@ -258,15 +257,15 @@ void Joiner::take(Task& task, std::vector<StraceLine>& out) {
   task.started = true;
   task.waits_for_exec = 0;
   last_ = task.pid;
-  if (line.kind == Kind::kBegun) task.begun = line;
-  if (line.kind == Kind::kSuperseded && tasks_.contains(line.other)) {
+  if (line.kind == StraceLine::Kind::kBegun) task.begun = line;
+  if (line.kind == StraceLine::Kind::kSuperseded && tasks_.contains(line.other)) {
     task.begun = tasks_.at(line.other).begun;
   }
   if (line.orphan && task.begun.name == line.name) {  // the call that another thread began
     line.arguments = task.begun.arguments;
     line.orphan = false;
   }
-  if (line.kind == Kind::kCall && !line.failed && line.name.starts_with("exec")) {
+  if (line.kind == StraceLine::Kind::kCall && !line.failed && line.name.starts_with("exec")) {
     task.executed = true;
   }
   if (const std::uint32_t number = child_in(line); number != 0) {

@@ -12,8 +12,6 @@
 namespace kpksim::workload {
 namespace {
 
-using Kind = StraceLine::Kind;
-
 constexpr const char* kExpected =
     "expected the output of strace -f, lines like '118 mmap(NULL, 8192, ...) = 0x7f...'";
 constexpr std::size_t kMarkLines = 1000;  // of other tools stand near the beginning
@@ -93,11 +91,11 @@ std::string list_of(const std::map<std::string, std::size_t>& calls) {
 std::string contents(const std::vector<StraceLine>& lines) {
   std::size_t remarks = 0, notes = 0, summary = 0;
   for (const StraceLine& line : lines) {
-    remarks +=
-        line.kind == Kind::kRemark || line.kind == Kind::kProgram || line.kind == Kind::kLink;
-    summary += line.kind == Kind::kSummary;
-    notes += line.kind == Kind::kNote || line.kind == Kind::kAttached ||
-             line.kind == Kind::kSignal || line.kind == Kind::kExited;
+    remarks += line.kind == StraceLine::Kind::kRemark || line.kind == StraceLine::Kind::kProgram ||
+               line.kind == StraceLine::Kind::kLink;
+    summary += line.kind == StraceLine::Kind::kSummary;
+    notes += line.kind == StraceLine::Kind::kNote || line.kind == StraceLine::Kind::kAttached ||
+             line.kind == StraceLine::Kind::kSignal || line.kind == StraceLine::Kind::kExited;
   }
   if (summary != 0) return "only the table of strace -c; record without -c";
   if (remarks == lines.size()) return fmt::format("no system call, only {} remarks", remarks);
@@ -133,11 +131,11 @@ void check_known(const std::string& path, std::string_view text,
   std::uint32_t first_bad = 0;
   bool other_tool = false;  // a result that strace never prints
   for (const StraceLine& line : lines) {
-    const bool result = line.kind == Kind::kCall && is_foreign_result(line.result);
-    const bool name =
-        line.kind == Kind::kCall && !is_linux_call(line.name) && !line.name.starts_with("syscall_");
+    const bool result = line.kind == StraceLine::Kind::kCall && is_foreign_result(line.result);
+    const bool name = line.kind == StraceLine::Kind::kCall && !is_linux_call(line.name) &&
+                      !line.name.starts_with("syscall_");
     other_tool |= result;
-    if (line.kind != Kind::kUnknown && !result && !name) continue;
+    if (line.kind != StraceLine::Kind::kUnknown && !result && !name) continue;
     if (bad++ == 0) first_bad = line.number;
   }
   const bool most = bad * 2 > lines.size();
@@ -160,7 +158,7 @@ void check_use(const std::string& path, std::string_view text,
   for (const StraceLine& line : lines) {
     if (line.name.empty()) continue;
     if (is_memory_call(line.name)) return;
-    if (line.kind != Kind::kCall) continue;
+    if (line.kind != StraceLine::Kind::kCall) continue;
     ++n;
     ++calls[line.name];
     only_paths &= std::any_of(line.arguments.begin(), line.arguments.end(),

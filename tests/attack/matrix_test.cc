@@ -75,8 +75,8 @@ std::string file_of(const std::string& scenario) {
   return test::source_path("workloads/attacks/" + scenario + ".json");
 }
 
-Verdict fight_of(const Scenario& scenario, const std::string& policy,
-                 std::optional<Mechanism> off = {}) {
+Verdict matrix_fight_of(const Scenario& scenario, const std::string& policy,
+                        std::optional<Mechanism> off = {}) {
   kernel::Config config;
   config.policy = kernel::parse_policy(policy);
   config.memory_bytes = 512ull << 20;
@@ -111,11 +111,11 @@ Mechanism mechanism_of(const Scenario& scenario, const std::string& policy,
 Verdict without(Mechanism mechanism, const Scenario& scenario, const std::string& policy) {
   switch (mechanism) {
     case Mechanism::kCredKey:
-      return fight_of(scenario, "kpkeys-poe,pba,block");
+      return matrix_fight_of(scenario, "kpkeys-poe,pba,block");
     case Mechanism::kClassKey:
-      return fight_of(scenario, "none,buddy,pte");
+      return matrix_fight_of(scenario, "none,buddy,pte");
     default:
-      return fight_of(scenario, policy, mechanism);
+      return matrix_fight_of(scenario, policy, mechanism);
   }
 }
 
@@ -128,13 +128,13 @@ Scenario privileged(Scenario scenario) {
 }
 
 void check(const Scenario& scenario, const std::string& policy) {
-  const Verdict verdict = fight_of(scenario, policy);
+  const Verdict verdict = matrix_fight_of(scenario, policy);
   switch (verdict.outcome) {
     case Outcome::kSucceeded: {
       if (verdict.successes < verdict.draws && verdict.draws > 1) break;  // below
       Scenario idle = scenario;
       idle.strikes.pop_back();
-      EXPECT_NE(fight_of(idle, policy).outcome, Outcome::kSucceeded);
+      EXPECT_NE(matrix_fight_of(idle, policy).outcome, Outcome::kSucceeded);
       return;
     }
     case Outcome::kStoppedByAllocator:
@@ -142,13 +142,13 @@ void check(const Scenario& scenario, const std::string& policy) {
       if (scenario.name == "after-unmarking") {
         EXPECT_FALSE(verdict.blows.back().on_table);
       } else {
-        EXPECT_NE(fight_of(scenario, "kpkeys-poe,per-page,pte").outcome,
+        EXPECT_NE(matrix_fight_of(scenario, "kpkeys-poe,per-page,pte").outcome,
                   Outcome::kStoppedByAllocator);
       }
       return;
     case Outcome::kNoOccasion:
       // No window of a register, or no page that is marked by itself: with both the moment comes.
-      EXPECT_NE(fight_of(scenario, "kpkeys-poe,per-page,pte").outcome, Outcome::kNoOccasion);
+      EXPECT_NE(matrix_fight_of(scenario, "kpkeys-poe,per-page,pte").outcome, Outcome::kNoOccasion);
       return;
     case Outcome::kNotModelled:
       EXPECT_TRUE(scenario.classes);

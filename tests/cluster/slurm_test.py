@@ -172,8 +172,9 @@ class Array:
         return self.cluster.folder / f"stores/on-slurm.{task}-of-{TASKS}.sqlite"
 
     def points(self, task):
+        # Not read only: what a killed process left half written is taken back by who opens it next.
         try:
-            with sqlite3.connect(f"file:{self.store(task)}?mode=ro", uri=True) as store:
+            with sqlite3.connect(f"file:{self.store(task)}?mode=rw", uri=True) as store:
                 return store.execute("SELECT count(*) FROM point").fetchone()[0]
         except sqlite3.OperationalError:  # it is not there yet
             return 0

@@ -7,8 +7,8 @@ namespace {
 
 constexpr std::uint64_t kBlockPages = kPmdSize >> kPageShift;
 
-struct World {
-  explicit World(const char* policy = "none,buddy,block", unsigned cores = 4)
+struct CpaWorld {
+  explicit CpaWorld(const char* policy = "none,buddy,block", unsigned cores = 4)
       : k(x86_core_profile(), kernel_profile(), with(policy, cores)) {}
   static Config with(const char* policy, unsigned cores) {
     Config c;
@@ -41,7 +41,7 @@ struct World {
 };
 
 TEST(X86LinearMap, HasBlocksOf1GB_AndNoRuns) {
-  World w;
+  CpaWorld w;
   EXPECT_EQ(w.level_of(w.third_gb()), 1u);
   const Pfn behind = w.system.buddy.first() + 4 * (kPudSize >> kPageShift);
   EXPECT_EQ(w.level_of(behind), 2u);
@@ -55,7 +55,7 @@ TEST(X86LinearMap, HasBlocksOf1GB_AndNoRuns) {
 // One page of a 1 GB block: two splits, each of which empties the TLBs of all four cores; then the
 // page itself is flushed on each.
 TEST(X86LinearMap, EverySplitFlushesAllOfEveryCore) {
-  World w;
+  CpaWorld w;
   const std::uint64_t ipis = w.total(cpu::Event::kIpi), more = w.total(cpu::Event::kIpiMore);
   const std::uint64_t all = w.tlbis(mmu::TlbiKind::kVmalle1);
   const std::uint64_t page = w.tlbis(mmu::TlbiKind::kVaae1);
@@ -73,7 +73,7 @@ TEST(X86LinearMap, EverySplitFlushesAllOfEveryCore) {
 // The block would not change, so it need not be split, whatever part of it is asked for; and where
 // no entry has changed nothing is flushed.
 TEST(X86LinearMap, WhatIsSoAlreadyIsNeitherSplitNorFlushed) {
-  World w;
+  CpaWorld w;
   const std::uint64_t ipis = w.total(cpu::Event::kIpi);
   w.map.set_memory(w.core, w.third_gb() + 5, 1, kSetMemoryRw);
   w.map.set_memory_pkey(w.core, w.third_gb() + 7, 300, kPkeyDefault);
@@ -83,7 +83,7 @@ TEST(X86LinearMap, WhatIsSoAlreadyIsNeitherSplitNorFlushed) {
 
 // A range that begins and ends within blocks of 2 MB, with a whole one between.
 TEST(X86LinearMap, BlocksThatTheRangeCoversStayWhole) {
-  World w;
+  CpaWorld w;
   w.map.set_memory(w.core, w.third_gb() + kBlockPages - 1, kBlockPages + 2, kSetMemoryRo);
   EXPECT_EQ(w.map.statistics().split_pud, 1u);
   EXPECT_EQ(w.map.statistics().split_pmd, 2u);
@@ -100,7 +100,7 @@ TEST(X86LinearMap, BlocksThatTheRangeCoversStayWhole) {
 
 // A range that begins within a block which is so already, and ends within the next, which is not.
 TEST(X86LinearMap, WhatFollowsABlockThatIsSoAlreadyIsChangedFromItsBegin) {
-  World w;
+  CpaWorld w;
   w.map.set_memory(w.core, w.third_gb(), kBlockPages, kSetMemoryRo);
   w.map.set_memory(w.core, w.third_gb() + kBlockPages - 4, 8, kSetMemoryRo);
   for (std::uint64_t page = kBlockPages - 4; page < kBlockPages + 4; ++page) {
@@ -111,7 +111,7 @@ TEST(X86LinearMap, WhatFollowsABlockThatIsSoAlreadyIsChangedFromItsBegin) {
 }
 
 TEST(X86LinearMap, PagesOfASplitKeepTheKeyAndTheRightsOfTheirBlock) {
-  World w;
+  CpaWorld w;
   w.map.set_memory(w.core, w.third_gb(), kBlockPages, kSetMemoryRo);
   w.map.set_memory_pkey(w.core, w.third_gb(), kBlockPages, kPkeyPgtables);
   w.map.set_memory(w.core, w.third_gb() + 9, 1, kSetMemoryRw);
@@ -124,7 +124,7 @@ TEST(X86LinearMap, PagesOfASplitKeepTheKeyAndTheRightsOfTheirBlock) {
 }
 
 TEST(X86LinearMap, NoCoreKeepsTheBlock) {
-  World w;
+  CpaWorld w;
   const VirtAddr va = linear_va(address_of(w.third_gb() + 3));
   for (std::size_t c = 0; c < 4; ++c) {
     EXPECT_FALSE(w.system.machine.core(c).store64(va, 1));
@@ -139,7 +139,7 @@ TEST(X86LinearMap, NoCoreKeepsTheBlock) {
 // pba keys its runs by whole blocks, as on AArch64, so that nothing but its first 1 GB is split.
 TEST(X86LinearMap, PbaSplitsFewBlocks_AndPerPageKeyingMany) {
   const auto splits = [](const char* policy) {
-    World w(policy, 1);
+    CpaWorld w(policy, 1);
     w.k.spawn(1);
     w.k.munmap(1, map_and_write(w.k, 1), kBytes);
     EXPECT_EQ(w.k.audit().stale_leaves + w.k.audit().stale_tables, 0u) << policy;

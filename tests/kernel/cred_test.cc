@@ -25,10 +25,10 @@ Config cred_config(const std::string& pages, Granularity map = Granularity::kBlo
   return c;
 }
 
-class World {
+class CredWorld {
  public:
-  explicit World(const Config& config) : k_(core_profile(), kernel_profile(), config) {}
-  explicit World(const std::string& pages = "single") : World(cred_config(pages)) {}
+  explicit CredWorld(const Config& config) : k_(core_profile(), kernel_profile(), config) {}
+  explicit CredWorld(const std::string& pages = "single") : CredWorld(cred_config(pages)) {}
 
   Kernel& kernel() { return k_; }
   System& system() { return k_.system(); }
@@ -66,7 +66,7 @@ class CredTest : public testing::Test {
  protected:
   std::uint64_t sections() { return w.creds().statistics().sections; }
   ObjectKey key() { return {*w.system().protection, kPkeyCred, 0}; }
-  World w;
+  CredWorld w;
 };
 
 TEST_F(CredTest, ASectionLetsCredentialsBeWritten_AndAnExceptionInItFindsItClosed) {
@@ -390,7 +390,7 @@ class Holders {
 RC_GTEST_PROP(CredProperty, InARandomLifeThoseAreLiveThatSomebodyHolds_AndNoneIsLeftBehind, ()) {
   const auto pages = *rc::gen::element<std::string>("single", "pool", "shared");
   const auto map = *rc::gen::element(Granularity::kBlock, Granularity::kContPte);
-  World w(cred_config(pages, map));
+  CredWorld w(cred_config(pages, map));
   Kernel& k = w.kernel();
   k.spawn(1);
   Holders holders;

@@ -16,7 +16,7 @@ Config policy(const char* text, unsigned cores = 1) {
   return c;
 }
 
-std::uint64_t total(const std::array<ByteMillicycles, kTableOwners>& sums) {
+std::uint64_t exposure_total(const std::array<ByteMillicycles, kTableOwners>& sums) {
   ByteMillicycles sum = 0;
   for (const ByteMillicycles s : sums) sum += s;
   return static_cast<std::uint64_t>(sum / 1'000'000);
@@ -74,17 +74,17 @@ TEST(Exposure, WithoutProtectionAllTablesAreWritableAllTheTime) {
   const std::uint64_t cycles = s.machine.core(0).clock().value - then;
   const std::uint64_t tables = s.allocator->statistics().live + s.linear_map.boot_range().second;
   const double expected = static_cast<double>(tables * kPageSize) * static_cast<double>(cycles);
-  EXPECT_NEAR(static_cast<double>(total(d.at_rest)) * 1000, expected, expected / 1000);
-  EXPECT_EQ(total(d.in_windows), 0u);
+  EXPECT_NEAR(static_cast<double>(exposure_total(d.at_rest)) * 1000, expected, expected / 1000);
+  EXPECT_EQ(exposure_total(d.in_windows), 0u);
 }
 
 TEST(Exposure, WithKeysNothingIsWritableAtRest_AndMoreInWiderWindows) {
   const ExposureSums entry = life("kpkeys-poe,per-page,pte"),
                      lazy = life("kpkeys-poe+lazy,per-page,pte"),
                      lock = life("kpkeys-poe+lock,per-page,pte");
-  for (const ExposureSums& e : {entry, lazy, lock}) EXPECT_EQ(total(e.at_rest), 0u);
-  EXPECT_GT(total(entry.in_windows), 0u);
-  EXPECT_GT(total(lazy.in_windows), total(entry.in_windows));
+  for (const ExposureSums& e : {entry, lazy, lock}) EXPECT_EQ(exposure_total(e.at_rest), 0u);
+  EXPECT_GT(exposure_total(entry.in_windows), 0u);
+  EXPECT_GT(exposure_total(lazy.in_windows), exposure_total(entry.in_windows));
   EXPECT_GT(lazy.windows.most_stores, 256u);  // a page table's part of the fork
 }
 
@@ -98,14 +98,14 @@ TEST(Exposure, AKeyOpensAllTables_AToggledMappingItsOwnAlone) {
   EXPECT_GT(of(toggle, TableOwner::kOwn), of(toggle, TableOwner::kKernel));
   // The linear map's own tables stay writable.
   EXPECT_GT(toggle.at_rest[static_cast<std::size_t>(TableOwner::kKernel)], 0u);
-  EXPECT_EQ(total({toggle.at_rest[0], 0, toggle.at_rest[2]}), 0u);
+  EXPECT_EQ(exposure_total({toggle.at_rest[0], 0, toggle.at_rest[2]}), 0u);
 }
 
 TEST(Exposure, AnUnmappedTableIsNotWritableAtRest_ThoseAboveItAre) {
   const ExposureSums leaf = life("unmap-leaf,per-page,pte"),
                      all = life("unmap-leaf:levels=all,per-page,pte");
-  EXPECT_GT(total({leaf.at_rest[0], 0, 0}), 0u);
-  EXPECT_EQ(total({all.at_rest[0], 0, all.at_rest[2]}), 0u);
+  EXPECT_GT(exposure_total({leaf.at_rest[0], 0, 0}), 0u);
+  EXPECT_EQ(exposure_total({all.at_rest[0], 0, all.at_rest[2]}), 0u);
 }
 
 // What another core's process has is another's; a core that stands still adds nothing.

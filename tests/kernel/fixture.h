@@ -10,6 +10,9 @@
 
 namespace kpksim::kernel {
 
+inline constexpr poe::AccessKind kRead = poe::AccessKind::kRead;
+inline constexpr poe::AccessKind kWrite = poe::AccessKind::kWrite;
+
 inline const cpu::CoreProfile& core_profile() {
   static const cpu::CoreProfile p =
       cpu::read_core_profile(kpksim::test::source_path("profiles/cores/neoverse-v1.json"));

@@ -14,17 +14,15 @@ namespace kpksim::kernel {
 namespace {
 
 using cpu::Event;
-constexpr poe::AccessKind kRead = poe::AccessKind::kRead;
-constexpr poe::AccessKind kWrite = poe::AccessKind::kWrite;
 constexpr std::uint64_t kPlace = 0x4000000000;  // alone in its gigabytes
 constexpr std::uint64_t kOther = 0x6000000000;
 
-Config policy(const std::string& protection, bool batching, const std::string& allocator,
-              Granularity map) {
+Config hugetlb_policy(const std::string& protection, bool batching, const std::string& allocator,
+                      Granularity map) {
   return config(protection, batching, allocator, map);
 }
 
-const Config kPlain = policy("none", false, "buddy", Granularity::kPte);
+const Config kPlain = hugetlb_policy("none", false, "buddy", Granularity::kPte);
 
 Vma of(const HugetlbSize& size, bool shared = false) {
   Vma vma;
@@ -355,7 +353,7 @@ TEST_P(EachSize, LeavesItsFileByTruncateWithWhatIsReserved) {
 // There are no lazy MMU sections: batched or not, each entry written is a section of its own.
 TEST_P(EachSize, CostsASectionForEachEntryUnderKeysBatchedOrNot) {
   const auto msr = [&](bool batching) {
-    Process p(size(), 1, policy("kpkeys-poe", batching, "per-page", Granularity::kPte));
+    Process p(size(), 1, hugetlb_policy("kpkeys-poe", batching, "per-page", Granularity::kPte));
     p.touch_all(kWrite);
     const std::uint64_t before = p.total(Event::kMsrPor);
     p.k.mprotect(1, kPlace, p.bytes, true, false, false);
@@ -395,10 +393,11 @@ void live(Process& p) {
 }
 
 TEST_P(EachSize, LivesWithoutAStaleTranslationUnderEveryPolicy) {
-  for (const Config& c : {kPlain, policy("kpkeys-poe", false, "per-page", Granularity::kPte),
-                          policy("kpkeys-poe", true, "per-page", Granularity::kPte),
-                          policy("kpkeys-poe", true, "pba", Granularity::kBlock),
-                          policy("kpkeys-poe", true, "per-page", Granularity::kBlock)}) {
+  for (const Config& c :
+       {kPlain, hugetlb_policy("kpkeys-poe", false, "per-page", Granularity::kPte),
+        hugetlb_policy("kpkeys-poe", true, "per-page", Granularity::kPte),
+        hugetlb_policy("kpkeys-poe", true, "pba", Granularity::kBlock),
+        hugetlb_policy("kpkeys-poe", true, "per-page", Granularity::kBlock)}) {
     Process p(size(), 2, c);
     live(p);
   }

@@ -11,7 +11,7 @@ Config hypervisor(bool lazy, unsigned cores = 1) {
   return config("hypervisor", lazy, "per-page", Granularity::kPte, cores);
 }
 
-std::uint64_t total(Kernel& k, cpu::Event event) {
+std::uint64_t hypervisor_total(Kernel& k, cpu::Event event) {
   std::uint64_t sum = 0;
   for (std::size_t c = 0; c < k.system().machine.core_count(); ++c) {
     sum += k.system().machine.core(c).happened(event);
@@ -20,7 +20,7 @@ std::uint64_t total(Kernel& k, cpu::Event event) {
 }
 
 // The entry that maps `va` for a process that has just run on core 0, or for the kernel.
-PhysAddr entry_of(Kernel& k, std::uint64_t va) {
+PhysAddr leaf_entry_of(Kernel& k, std::uint64_t va) {
   return mmu::walk(k.system().machine.memory(), k.system().machine.core(0).mmu().registers(),
                    VirtAddr(va))
       .address;
@@ -30,7 +30,7 @@ PhysAddr entry_of(Kernel& k, std::uint64_t va) {
 // own.
 VirtAddr alias_of(Kernel& k, Pfn frame) {
   const std::uint64_t va = k.memory().vmalloc(1, false);
-  k.system().machine.memory().write64(entry_of(k, va),
+  k.system().machine.memory().write64(leaf_entry_of(k, va),
                                       kernel_leaf(address_of(frame), 3, false).raw);
   return VirtAddr(va);
 }
@@ -47,7 +47,7 @@ TEST(Hypervisor, AStrayStoreIsRefusedThroughEveryAlias) {
   k.spawn(1);
   const std::uint64_t at = map_and_write(k, 1);
   cpu::Core& core = k.system().machine.core(0);
-  const PhysAddr entry = entry_of(k, at);
+  const PhysAddr entry = leaf_entry_of(k, at);
   const std::uint64_t before = k.system().machine.memory().read64(entry);
   const VirtAddr alias = alias_of(k, frame_of(entry));
   core.continue_at(1);
@@ -63,7 +63,7 @@ TEST(Hypervisor, AKeyRefusesTheLinearMapAlone) {
   Kernel k(core_profile(), kernel_profile(),
            config("kpkeys-poe", false, "per-page", Granularity::kPte));
   k.spawn(1);
-  const PhysAddr entry = entry_of(k, map_and_write(k, 1));
+  const PhysAddr entry = leaf_entry_of(k, map_and_write(k, 1));
   const VirtAddr alias = alias_of(k, frame_of(entry));
   cpu::Core& core = k.system().machine.core(0);
   core.continue_at(1);
@@ -79,7 +79,7 @@ TEST(Hypervisor, AHelperSucceeds_OnEveryCore) {
     k.clone_thread(1, 2);
     const std::uint64_t at = map_and_write(k, 1);
     EXPECT_TRUE(k.touch(2, at, poe::AccessKind::kRead));
-    const PhysAddr entry = entry_of(k, at);
+    const PhysAddr entry = leaf_entry_of(k, at);
     System& s = k.system();
     for (std::size_t c = 0; c < s.machine.core_count(); ++c) {
       cpu::Core& core = s.machine.core(c);
@@ -96,7 +96,7 @@ TEST(Hypervisor, AHelperSucceeds_OnEveryCore) {
 TEST(Hypervisor, AWindowOfOneCoreIsNoOthers) {
   Kernel k(core_profile(), kernel_profile(), hypervisor(false, 2));
   k.spawn(1);
-  const PhysAddr entry = entry_of(k, map_and_write(k, 1));
+  const PhysAddr entry = leaf_entry_of(k, map_and_write(k, 1));
   System& s = k.system();
   cpu::Core& other = s.machine.core(1);
   const Window window(s.tables, s.machine.core(0), frame_of(entry));
@@ -111,11 +111,12 @@ TEST(Hypervisor, CallsPerFork) {
     Kernel k(core_profile(), kernel_profile(), hypervisor(lazy));
     k.spawn(1);
     map_and_write(k, 1, kBytes, kPmdSize * 16);
-    const std::uint64_t calls = total(k, cpu::Event::kHvc), writes = k.system().tables.writes();
+    const std::uint64_t calls = hypervisor_total(k, cpu::Event::kHvc),
+                        writes = k.system().tables.writes();
     const std::uint64_t made = k.system().allocator->statistics().allocated;
     k.fork(1, 2);
     const std::uint64_t marks = k.system().allocator->statistics().allocated - made;
-    return std::pair{total(k, cpu::Event::kHvc) - calls - marks,
+    return std::pair{hypervisor_total(k, cpu::Event::kHvc) - calls - marks,
                      k.system().tables.writes() - writes};
   };
   const auto [by_entry, written] = of_fork(false);
@@ -131,31 +132,31 @@ TEST(Hypervisor, CallsPerFork) {
 TEST(Hypervisor, AnExceptionInAWindowLeavesTheQueueWaiting) {
   Kernel k(core_profile(), kernel_profile(), hypervisor(true));
   k.spawn(1);
-  const PhysAddr entry = entry_of(k, map_and_write(k, 1));
+  const PhysAddr entry = leaf_entry_of(k, map_and_write(k, 1));
   System& s = k.system();
   cpu::Core& core = s.machine.core(0);
   const mmu::Descriptor d{s.machine.memory().read64(entry)};
-  const std::uint64_t before = total(k, cpu::Event::kHvc);
+  const std::uint64_t before = hypervisor_total(k, cpu::Event::kHvc);
   {
     const LazySection lazy(s.tables, core, Target());
     s.tables.update(core, entry, d);
     const std::uint64_t saved = s.protection->exception_entry(core);
     EXPECT_TRUE(core.store64(linear_va(entry), 0).stage2);
-    EXPECT_EQ(total(k, cpu::Event::kHvc), before);
+    EXPECT_EQ(hypervisor_total(k, cpu::Event::kHvc), before);
     s.protection->exception_return(core, saved);
     s.tables.update(core, entry, d);
-    EXPECT_EQ(total(k, cpu::Event::kHvc), before);
+    EXPECT_EQ(hypervisor_total(k, cpu::Event::kHvc), before);
   }
-  EXPECT_EQ(total(k, cpu::Event::kHvc), before + 1);
+  EXPECT_EQ(hypervisor_total(k, cpu::Event::kHvc), before + 1);
   { const LazySection nothing(s.tables, core, Target()); }
-  EXPECT_EQ(total(k, cpu::Event::kHvc), before + 1);  // an empty queue needs no call
+  EXPECT_EQ(hypervisor_total(k, cpu::Event::kHvc), before + 1);  // an empty queue needs no call
 }
 
 TEST(Hypervisor, AFreedTableIsWritableAgain) {
   Kernel k(core_profile(), kernel_profile(), hypervisor(false));
   k.spawn(1);
   const std::uint64_t at = map_and_write(k, 1, kPmdSize, kPmdSize * 16);
-  const PhysAddr entry = entry_of(k, at);
+  const PhysAddr entry = leaf_entry_of(k, at);
   cpu::Core& core = k.system().machine.core(0);
   EXPECT_TRUE(core.store64(linear_va(entry), 0));
   k.munmap(1, at, kPmdSize);
@@ -191,7 +192,7 @@ TEST(Hypervisor, MarkingCostsEveryTlbEntry) {
   expect(4, 1);
   s.protection->mark(core, run + kEntriesPerTable, kEntriesPerTable, TableKind::kPool);
   expect(5, 1);  // a whole block
-  EXPECT_EQ(total(k, cpu::Event::kHvc), 5u);
+  EXPECT_EQ(hypervisor_total(k, cpu::Event::kHvc), 5u);
 }
 
 // Pages that are in the TLBs as writable ones, on each core.
@@ -227,7 +228,7 @@ TEST(Hypervisor, TheKernelSetsAccessFlagAndDirtyState) {
   const std::uint64_t page = map_and_write(k, 1, kPageSize, kPmdSize * 32);
   for (const std::uint64_t at : {block, page}) {
     k.madvise_free(1, at, at == block ? kPmdSize : kPageSize);  // old and clean
-    const PhysAddr entry = entry_of(k, at);
+    const PhysAddr entry = leaf_entry_of(k, at);
     const auto descriptor = [&] {
       return mmu::Descriptor{k.system().machine.memory().read64(entry)};
     };
@@ -238,8 +239,9 @@ TEST(Hypervisor, TheKernelSetsAccessFlagAndDirtyState) {
     EXPECT_TRUE(k.touch(1, at, poe::AccessKind::kWrite));
     EXPECT_TRUE(is_dirty(descriptor()));
   }
-  EXPECT_EQ(total(k, cpu::Event::kHardwareUpdate), 0u);
-  EXPECT_EQ(total(k, cpu::Event::kFaultAccessFlag), 2u);  // and none that stage 2 refuses
+  EXPECT_EQ(hypervisor_total(k, cpu::Event::kHardwareUpdate), 0u);
+  EXPECT_EQ(hypervisor_total(k, cpu::Event::kFaultAccessFlag),
+            2u);  // and none that stage 2 refuses
 }
 
 // Not even a stage 1 mapping of one's own reaches the hypervisor's memory.
@@ -261,7 +263,7 @@ TEST(Hypervisor, LargeMemoriesBootToo) {
   large.memory_bytes = 2ull << 40;
   Kernel k(core_profile(), kernel_profile(), large);
   k.spawn(1);
-  const PhysAddr entry = entry_of(k, map_and_write(k, 1, kPageSize));
+  const PhysAddr entry = leaf_entry_of(k, map_and_write(k, 1, kPageSize));
   cpu::Core& core = k.system().machine.core(0);
   EXPECT_TRUE(core.store64(linear_va(entry), 0).stage2);
   EXPECT_EQ(core.mmu().stage2()->regime().start_level, 0);

@@ -11,11 +11,11 @@ namespace {
 
 constexpr std::uint32_t kTask = 1;
 
-class World {
+class KernelDataWorld {
  public:
-  explicit World(Granularity map, const KernelDataSettings& settings)
-      : World(config("none", false, "buddy", map), settings) {}
-  World(const Config& c, const KernelDataSettings& settings)
+  explicit KernelDataWorld(Granularity map, const KernelDataSettings& settings)
+      : KernelDataWorld(config("none", false, "buddy", map), settings) {}
+  KernelDataWorld(const Config& c, const KernelDataSettings& settings)
       : kernel_(core_profile_for(c.policy), kernel_profile(), c) {
     kernel_.spawn(kTask);
     kernel_.use_data(settings);
@@ -48,7 +48,8 @@ constexpr KernelDataSettings kBeyondTheTlb{.working_set = 64ull << 20};
 constexpr KernelDataSettings kWithinTheTlb{.working_set = 1ull << 20};
 
 TEST(KernelData, ThatFitsTheTlbByBlocksAndNotByPagesWalksByPagesAlone) {
-  World blocks(Granularity::kBlock, kBeyondTheTlb), pages(Granularity::kPte, kBeyondTheTlb);
+  KernelDataWorld blocks(Granularity::kBlock, kBeyondTheTlb),
+      pages(Granularity::kPte, kBeyondTheTlb);
   blocks.after(kWarmUp, kOpen);
   pages.after(kWarmUp, kOpen);
   const KernelDataStatistics by_blocks = blocks.after(kCalls, kOpen);
@@ -62,7 +63,7 @@ TEST(KernelData, ThatFitsTheTlbByBlocksAndNotByPagesWalksByPagesAlone) {
 }
 
 TEST(KernelData, ThatFitsTheTlbByPagesWalksNowhereAndHitsTheL2) {
-  World pages(Granularity::kPte, kWithinTheTlb);
+  KernelDataWorld pages(Granularity::kPte, kWithinTheTlb);
   pages.after(kWarmUp, kOpen);
   const KernelDataStatistics counted = pages.after(kCalls, kOpen);
   EXPECT_EQ(counted.walks, 0u);
@@ -70,7 +71,8 @@ TEST(KernelData, ThatFitsTheTlbByPagesWalksNowhereAndHitsTheL2) {
 }
 
 TEST(KernelData, IsCountedByTheLeafThatAWalkEndedIn) {
-  World runs(Granularity::kContPte, kBeyondTheTlb), blocks(Granularity::kBlock, kBeyondTheTlb);
+  KernelDataWorld runs(Granularity::kContPte, kBeyondTheTlb),
+      blocks(Granularity::kBlock, kBeyondTheTlb);
   blocks.forget_translations();
   const KernelDataStatistics by_runs = runs.after(kCalls), by_blocks = blocks.after(kCalls);
   EXPECT_GT(by_runs.walks, 0u);
@@ -80,7 +82,7 @@ TEST(KernelData, IsCountedByTheLeafThatAWalkEndedIn) {
 }
 
 TEST(KernelData, GoesThroughTheMmuAndItsWalksAreTheCoresOwn) {
-  World pages(Granularity::kPte, kBeyondTheTlb);
+  KernelDataWorld pages(Granularity::kPte, kBeyondTheTlb);
   const std::uint64_t walks = pages.happened(cpu::Event::kWalk);
   const std::uint64_t loads = pages.happened(cpu::Event::kLoad);
   const KernelDataStatistics counted = pages.after(kCalls);
@@ -90,7 +92,7 @@ TEST(KernelData, GoesThroughTheMmuAndItsWalksAreTheCoresOwn) {
 
 TEST(KernelData, IsTheSameForTheSameSeedAndNotForAnother) {
   const auto walks = [](std::uint64_t seed) {
-    World pages(Granularity::kPte, {.seed = seed});
+    KernelDataWorld pages(Granularity::kPte, {.seed = seed});
     return pages.after(kCalls).walks;
   };
   EXPECT_EQ(walks(1), walks(1));
@@ -99,9 +101,9 @@ TEST(KernelData, IsTheSameForTheSameSeedAndNotForAnother) {
 
 TEST(KernelData, IsStoredToAsOftenAsTheSettingSays) {
   for (const std::uint64_t percent : {0, 100}) {
-    World pages(Granularity::kPte, {.store_percent = percent});
-    World idle(Granularity::kPte, {.accesses_per_call = 0});
-    const auto stores = [](World& w) {
+    KernelDataWorld pages(Granularity::kPte, {.store_percent = percent});
+    KernelDataWorld idle(Granularity::kPte, {.accesses_per_call = 0});
+    const auto stores = [](KernelDataWorld& w) {
       const std::uint64_t before = w.happened(cpu::Event::kStore);
       w.after(kCalls);
       return w.happened(cpu::Event::kStore) - before;
@@ -111,7 +113,7 @@ TEST(KernelData, IsStoredToAsOftenAsTheSettingSays) {
 }
 
 TEST(KernelData, OfMoreThanHalfOfTheMemoryIsRefused) {
-  EXPECT_THROW(World(Granularity::kPte, {.working_set = 900ull << 20}), InputError);
+  EXPECT_THROW(KernelDataWorld(Granularity::kPte, {.working_set = 900ull << 20}), InputError);
 }
 
 // Ordinary data is nobody's page table: no protection refuses an access to it.
@@ -120,7 +122,7 @@ TEST(KernelData, IsAccessibleUnderEveryProtection) {
     for (const Policy& policy : natural_policies(*core)) {
       Config c = config("none", false, "buddy", Granularity::kPte);
       c.policy = policy;
-      World world(c, kWithinTheTlb);
+      KernelDataWorld world(c, kWithinTheTlb);
       EXPECT_NO_THROW(world.after(100, kOpen)) << text_of(policy);
       const AuditResult audit = world.kernel().audit();
       EXPECT_EQ(audit.stale_leaves + audit.stale_tables, 0u) << text_of(policy);
@@ -130,7 +132,7 @@ TEST(KernelData, IsAccessibleUnderEveryProtection) {
 
 // read() and write(): one access for each line, and the walk of a page once for all of its lines.
 TEST(KernelData, CopiesOfThePageCacheTouchEachLineOfTheirStretch) {
-  World w(Granularity::kPte, {.accesses_per_call = 0});
+  KernelDataWorld w(Granularity::kPte, {.accesses_per_call = 0});
   const Call read{.kind = CallKind::kRead, .bytes = 3 * kPageSize, .file = 1, .offset = 100};
   const std::uint64_t free = w.kernel().system().buddy.free_pages();
   const KernelDataStatistics first = w.after(1, read);
@@ -145,9 +147,9 @@ TEST(KernelData, CopiesOfThePageCacheTouchEachLineOfTheirStretch) {
 }
 
 TEST(KernelData, AWriteStoresToThePageCacheAndAReadDoesNot) {
-  World w(Granularity::kPte, {.accesses_per_call = 0});
-  World idle(Granularity::kPte, {.accesses_per_call = 0, .page_cache = 0});
-  const auto stores = [](World& of, CallKind kind) {
+  KernelDataWorld w(Granularity::kPte, {.accesses_per_call = 0});
+  KernelDataWorld idle(Granularity::kPte, {.accesses_per_call = 0, .page_cache = 0});
+  const auto stores = [](KernelDataWorld& of, CallKind kind) {
     const std::uint64_t before = of.happened(cpu::Event::kStore);
     of.after(10, {.kind = kind, .bytes = kPageSize});
     return of.happened(cpu::Event::kStore) - before;
@@ -157,7 +159,7 @@ TEST(KernelData, AWriteStoresToThePageCacheAndAReadDoesNot) {
 }
 
 TEST(KernelData, ACopyWhoseFileIsNotKnownIsOfSomeOfThePageCache) {
-  World w(Granularity::kPte, {.accesses_per_call = 0, .page_cache = 16 * kPageSize});
+  KernelDataWorld w(Granularity::kPte, {.accesses_per_call = 0, .page_cache = 16 * kPageSize});
   const std::uint64_t free = w.kernel().system().buddy.free_pages();
   w.after(1000, {.kind = CallKind::kRead, .bytes = kPageSize});
   EXPECT_EQ(free - w.kernel().system().buddy.free_pages(), 16u);
@@ -166,7 +168,7 @@ TEST(KernelData, ACopyWhoseFileIsNotKnownIsOfSomeOfThePageCache) {
 // By half of the addresses and by who makes the access: what a finer linear map costs is the
 // kernel's half alone.
 TEST(TlbMisses, OfTheKernelAreCountedApartFromThoseOfUserMemory) {
-  World w(Granularity::kPte, kWithinTheTlb);
+  KernelDataWorld w(Granularity::kPte, kWithinTheTlb);
   const std::uint64_t at = map_and_write(w.kernel(), kTask, 64 * kPageSize);
   const auto walks = [&](const auto& act) {
     using Counts = std::array<std::uint64_t, 3>;  // all, kernel's half, user memory by EL1

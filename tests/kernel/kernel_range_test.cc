@@ -12,15 +12,15 @@ namespace {
 
 using mmu::TlbiKind;
 
-struct Flushes {
+struct KernelRangeFlushes {
   std::uint64_t pages, ranges, all;
-  bool operator==(const Flushes&) const = default;
+  bool operator==(const KernelRangeFlushes&) const = default;
 };
-std::ostream& operator<<(std::ostream& out, const Flushes& f) {
+std::ostream& operator<<(std::ostream& out, const KernelRangeFlushes& f) {
   return out << f.pages << " VAALE1, " << f.ranges << " RVAALE1, " << f.all << " VMALLE1";
 }
 
-Flushes flushes(const cpu::Counters& counters) {
+KernelRangeFlushes flushes(const cpu::Counters& counters) {
   const auto of = [&](TlbiKind kind) { return counters.total(cpu::tlbi_event(kind)); };
   return {of(TlbiKind::kVaale1), of(TlbiKind::kRvaale1), of(TlbiKind::kVmalle1)};
 }
@@ -36,7 +36,7 @@ cpu::CoreProfile core(const std::string& name) {
 const Config kConfig = config("none", false, "buddy", Granularity::kPte);
 
 // What the purge of one area of vmalloc executes; `pages` with the guard.
-Flushes purge_of(const char* core_name, const char* kernel_name, std::uint64_t pages) {
+KernelRangeFlushes purge_of(const char* core_name, const char* kernel_name, std::uint64_t pages) {
   Kernel k(core(core_name), kernel(kernel_name), kConfig);
   k.memory().vm_unmap_aliases();
   const std::uint64_t area = k.memory().vmalloc(pages - 1, false);
@@ -48,22 +48,22 @@ Flushes purge_of(const char* core_name, const char* kernel_name, std::uint64_t p
 }
 
 TEST(KernelRange, From613On_RangeOperationsFlushIt) {
-  EXPECT_EQ(purge_of("neoverse-v1", "linux-6.17", 601), (Flushes{1, 2, 0}));
-  EXPECT_EQ(purge_of("neoverse-v1", "linux-6.17", 101), (Flushes{1, 2, 0}));
-  EXPECT_EQ(purge_of("neoverse-v1", "linux-6.12", 601), (Flushes{0, 0, 1}));
-  EXPECT_EQ(purge_of("neoverse-v1", "linux-6.12", 101), (Flushes{101, 0, 0}));
+  EXPECT_EQ(purge_of("neoverse-v1", "linux-6.17", 601), (KernelRangeFlushes{1, 2, 0}));
+  EXPECT_EQ(purge_of("neoverse-v1", "linux-6.17", 101), (KernelRangeFlushes{1, 2, 0}));
+  EXPECT_EQ(purge_of("neoverse-v1", "linux-6.12", 601), (KernelRangeFlushes{0, 0, 1}));
+  EXPECT_EQ(purge_of("neoverse-v1", "linux-6.12", 101), (KernelRangeFlushes{101, 0, 0}));
 }
 
 TEST(KernelRange, WithoutRangeOperationsTheLimitIsOnePageLowerFrom613On) {
-  EXPECT_EQ(purge_of("cortex-a76", "linux-6.17", 511), (Flushes{511, 0, 0}));
-  EXPECT_EQ(purge_of("cortex-a76", "linux-6.17", 512), (Flushes{0, 0, 1}));
-  EXPECT_EQ(purge_of("cortex-a76", "linux-6.12", 512), (Flushes{512, 0, 0}));
-  EXPECT_EQ(purge_of("cortex-a76", "linux-6.12", 513), (Flushes{0, 0, 1}));
+  EXPECT_EQ(purge_of("cortex-a76", "linux-6.17", 511), (KernelRangeFlushes{511, 0, 0}));
+  EXPECT_EQ(purge_of("cortex-a76", "linux-6.17", 512), (KernelRangeFlushes{0, 0, 1}));
+  EXPECT_EQ(purge_of("cortex-a76", "linux-6.12", 512), (KernelRangeFlushes{512, 0, 0}));
+  EXPECT_EQ(purge_of("cortex-a76", "linux-6.12", 513), (KernelRangeFlushes{0, 0, 1}));
 }
 
 TEST(KernelRange, SetMemoryPkeyOfABlockIsOneRangeOperation) {
-  for (const auto& [name, expected] :
-       {std::pair{"linux-6.17", Flushes{0, 1, 0}}, {"linux-6.12", Flushes{512, 0, 0}}}) {
+  for (const auto& [name, expected] : {std::pair{"linux-6.17", KernelRangeFlushes{0, 1, 0}},
+                                       {"linux-6.12", KernelRangeFlushes{512, 0, 0}}}) {
     Kernel k(core_profile(), kernel(name), config("kpkeys-poe", false, "pba", Granularity::kBlock));
     cpu::Core& first = k.system().machine.core(0);
     const cpu::Counters before = first.counters();
@@ -79,7 +79,7 @@ TEST(KernelRange, TheReportedWorkload) {
       kpksim::test::source_path("tests/reported/kernel-range-6.17.json"));
   Kernel k(core("neoverse-v1"), kernel("linux-6.17"), kConfig);
   const auto phases = workload::Driver(k).run(workload);
-  EXPECT_EQ(flushes(phases.at(1).cores.at(0)), (Flushes{1, 2, 0}));
+  EXPECT_EQ(flushes(phases.at(1).cores.at(0)), (KernelRangeFlushes{1, 2, 0}));
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::uint32_t kTask = 1;
+constexpr std::uint32_t kKeyedClassesTask = 1;
 
 ProtectedClass protected_class(const std::string& name, std::uint64_t objects, bool secret) {
   ProtectedClass c;
@@ -141,13 +141,13 @@ TEST(KeyedClasses, StrayStoresGetWhereTheAssignmentSaysAndNowhereElse) {
     Kernel k(core_profile(), kernel_profile(), c);
     KeyedClasses& at_work = *k.system().classes;
     cpu::Core& core = k.system().machine.core(0);
-    k.spawn(kTask);
+    k.spawn(kKeyedClassesTask);
     at_work.at_each_entry(
         [&](cpu::Core& on, std::size_t in) { expect_promised(k, on, in, "in a context"); });
     at_work.set_sleep(
         [&](cpu::Core& on) { expect_promised(k, on, std::nullopt, "while it sleeps"); });
     for (int i = 0; i < 8; ++i) {
-      k.system_call(kTask, {CallKind::kOpen});
+      k.system_call(kKeyedClassesTask, {CallKind::kOpen});
       expect_promised(k, core, std::nullopt, "at rest");
     }
     const AuditResult audit = k.audit();
@@ -162,7 +162,7 @@ TEST(KeyedClasses, AnInterruptInAContextFindsTheRegisterAtRest) {
   classes.contexts[1].instructions = 1000;
   classes.contexts[1].micro_entries[static_cast<std::size_t>(Trigger::kOpen)] = 1'000'000;
   Kernel k(core_profile(), kernel_profile(), with(classes, pkrs::Strategy::kDedicated, 8));
-  k.spawn(kTask);
+  k.spawn(kKeyedClassesTask);
   cpu::Core& core = k.system().machine.core(0);
   Protection& protection = *k.system().protection;
   bool in_context = false;
@@ -180,7 +180,7 @@ TEST(KeyedClasses, AnInterruptInAContextFindsTheRegisterAtRest) {
     inside += in_context ? 1 : 0;
     EXPECT_EQ(!core.store64(va, 1), in_context) << "the context has lost its rights";
   });
-  k.system_call(kTask, {CallKind::kOpen});
+  k.system_call(kKeyedClassesTask, {CallKind::kOpen});
   EXPECT_GT(inside, 5);
 }
 
@@ -194,11 +194,11 @@ TEST(KeyedClasses, AVirtualKeyIsTakenFromTheClassThatWasUsedLongestAgo) {
   }
   // Key 0, page tables, the parked, and two that go around.
   Kernel k(core_profile(), kernel_profile(), with(classes, pkrs::Strategy::kVirtualised, 5));
-  k.spawn(kTask);
+  k.spawn(kKeyedClassesTask);
   const KeyedClasses& at_work = *k.system().classes;
   const PkeyIndex parked = at_work.plan().assignment.parked;
   for (const CallKind call : {CallKind::kOpen, CallKind::kStat, CallKind::kOpen, CallKind::kRead}) {
-    k.system_call(kTask, {call});
+    k.system_call(kKeyedClassesTask, {call});
   }
   EXPECT_EQ(at_work.key(2), parked);  // stat()'s: the others came after it
   EXPECT_NE(at_work.key(1), parked);
@@ -223,8 +223,8 @@ TEST(KeyedClasses, UnneededBytesAreThoseOfTheClassesThatShare) {
   const auto over = [&](unsigned budget) {
     Kernel k(core_profile(), kernel_profile(),
              with(classes, pkrs::Strategy::kSharedBalanced, budget));
-    k.spawn(kTask);
-    k.system_call(kTask, {CallKind::kOpen});
+    k.spawn(kKeyedClassesTask);
+    k.system_call(kKeyedClassesTask, {CallKind::kOpen});
     return k.system().classes->uses(k.system().machine);
   };
   const auto apart = over(8);
@@ -243,13 +243,13 @@ TEST(KeyedClasses, AKeyBeyondSixteenNeedsAFurtherRegisterAndIsNoOther) {
   classes.contexts.push_back(context("of_40", {40}));
   classes.contexts[1].micro_entries[static_cast<std::size_t>(Trigger::kOpen)] = 1'000'000;
   Kernel k(core_profile(), kernel_profile(), with(classes, pkrs::Strategy::kDedicated, 64));
-  k.spawn(kTask);
+  k.spawn(kKeyedClassesTask);
   int seen = 0;
   k.system().classes->at_each_entry([&](cpu::Core& core, std::size_t) {
     for (std::size_t of = 1; of <= 40; ++of) EXPECT_EQ(reach(k, core, of).store, of == 40) << of;
     ++seen;
   });
-  k.system_call(kTask, {CallKind::kOpen});
+  k.system_call(kKeyedClassesTask, {CallKind::kOpen});
   EXPECT_EQ(seen, 1);
 }
 

@@ -16,7 +16,7 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr PkeyIndex kOther{2};
+constexpr PkeyIndex kKeyedPoolOther{2};
 constexpr std::uint64_t kReserve = 4, kKeep = 16;
 
 class Keyed final : public PoolClient {
@@ -38,11 +38,11 @@ class Keyed final : public PoolClient {
 };
 
 // The page tables of the machine are pba's, whose pool the second client joins.
-class World {
+class KeyedPoolWorld {
  public:
-  explicit World(Granularity map = Granularity::kBlock)
+  explicit KeyedPoolWorld(Granularity map = Granularity::kBlock)
       : k_(core_profile(), kernel_profile(), small(map)),
-        other_(k_.system().linear_map, kOther),
+        other_(k_.system().linear_map, kKeyedPoolOther),
         share_(tables().pool()->join(other_, {0, kKeep, 64})) {}
 
   PageTableAllocator& tables() { return *k_.system().allocator; }
@@ -83,12 +83,12 @@ class World {
 };
 
 TEST(KeyedPoolTest, APageHasItsClientsKey_AlsoOneThatTheOtherClientHadBefore) {
-  World w;
+  KeyedPoolWorld w;
   ASSERT_GT(w.tables().statistics().cached, kKeep);
   const Pfn lent = w.share().take(w.core());
   EXPECT_EQ(w.share().borrowed(), 1u);
   EXPECT_EQ(w.share().refills(0), 0u);
-  EXPECT_EQ(w.key_of(lent), kOther);
+  EXPECT_EQ(w.key_of(lent), kKeyedPoolOther);
   EXPECT_EQ(w.key_of(lent + 1), kPkeyPgtables);
   // It costs what a run of its own would not: a call for one page, and a split of the block.
   EXPECT_EQ(w.other().calls, std::vector<std::uint64_t>{1});
@@ -96,7 +96,7 @@ TEST(KeyedPoolTest, APageHasItsClientsKey_AlsoOneThatTheOtherClientHadBefore) {
 }
 
 TEST(KeyedPoolTest, WithoutAPageToSpareARunIsKeyedByOneCall) {
-  World w;
+  KeyedPoolWorld w;
   while (w.tables().statistics().cached > kKeep) {
     w.tables().allocate(w.core(), TableKind::kUserLeaf);
   }
@@ -104,12 +104,13 @@ TEST(KeyedPoolTest, WithoutAPageToSpareARunIsKeyedByOneCall) {
   EXPECT_EQ(w.share().borrowed(), 0u);
   EXPECT_EQ(w.other().calls, std::vector<std::uint64_t>{KeyedPool::kBlockPages});
   EXPECT_EQ(w.share().cached(), KeyedPool::kBlockPages - 1);
-  for (std::uint64_t i = 0; i < KeyedPool::kBlockPages; ++i) EXPECT_EQ(w.key_of(first + i), kOther);
+  for (std::uint64_t i = 0; i < KeyedPool::kBlockPages; ++i)
+    EXPECT_EQ(w.key_of(first + i), kKeyedPoolOther);
 }
 
 // A split inside a refill cannot refill: the reserve must have been filled before.
 TEST(KeyedPoolTest, ABlockOfWhichAPageIsLentIsNeverReleasedWhole) {
-  World w;
+  KeyedPoolWorld w;
   std::vector<Pfn> tables;
   for (unsigned i = 0; i < 600; ++i) {
     tables.push_back(w.tables().allocate(w.core(), TableKind::kUserLeaf));
@@ -119,12 +120,12 @@ TEST(KeyedPoolTest, ABlockOfWhichAPageIsLentIsNeverReleasedWhole) {
   ASSERT_EQ(w.share().borrowed(), 1u);
   w.kernel().memory().pressure();
   EXPECT_GT(w.tables().statistics().own_value("shrunk_pages"), 0u);
-  EXPECT_EQ(w.key_of(lent), kOther);
+  EXPECT_EQ(w.key_of(lent), kKeyedPoolOther);
 }
 
 // Inside a refill a split cannot refill, for the mutex is held: the reserve is filled before.
 TEST(KeyedPoolTest, TheReserveOfPageTablesIsFullBeforeAnotherClientsPagesAreKeyed) {
-  World w;
+  KeyedPoolWorld w;
   w.kernel().memory().fragment(60, 1);  // no run of 512: what is keyed has to be split off
   while (w.tables().statistics().cached > kReserve) {
     w.tables().allocate(w.core(), TableKind::kUserLeaf);
@@ -137,7 +138,7 @@ TEST(KeyedPoolTest, TheReserveOfPageTablesIsFullBeforeAnotherClientsPagesAreKeye
 }
 
 TEST(KeyedPoolTest, WhoMustNotSleepGetsWhatIsCachedAndNoMore) {
-  World w;
+  KeyedPoolWorld w;
   w.share().give_back(w.share().take(w.core()));
   const std::size_t calls = w.other().calls.size();
   w.share().take_reserved();
@@ -146,7 +147,7 @@ TEST(KeyedPoolTest, WhoMustNotSleepGetsWhatIsCachedAndNoMore) {
 }
 
 RC_GTEST_PROP(KeyedPoolTest, ARandomLifeLosesNoPage_AndLeavesEachKeyWhereItWas, ()) {
-  World w(*rc::gen::element(Granularity::kBlock, Granularity::kContPte));
+  KeyedPoolWorld w(*rc::gen::element(Granularity::kBlock, Granularity::kContPte));
   const std::uint64_t unused = w.unused();
   std::vector<Pfn> tables, objects;
   // Tables that splits of the linear map took are the kernel's for good.
@@ -173,13 +174,13 @@ RC_GTEST_PROP(KeyedPoolTest, ARandomLifeLosesNoPage_AndLeavesEachKeyWhereItWas, 
       w.share().scan(w.core(), n);
     }
     for (const Pfn pfn : tables) RC_ASSERT(w.key_of(pfn) == kPkeyPgtables);
-    for (const Pfn pfn : objects) RC_ASSERT(w.key_of(pfn) == kOther);
+    for (const Pfn pfn : objects) RC_ASSERT(w.key_of(pfn) == kKeyedPoolOther);
     RC_ASSERT(w.unused() + tables.size() + objects.size() + split_tables() == unused);
   }
   for (const Pfn pfn : tables) w.tables().free(w.core(), pfn);
   for (const Pfn pfn : objects) w.share().give_back(pfn);
   RC_ASSERT(w.unused() + split_tables() == unused);
-  RC_ASSERT(w.keyed(kOther) == w.share().cached());
+  RC_ASSERT(w.keyed(kKeyedPoolOther) == w.share().cached());
   // What the two no longer hold has the key of ordinary memory again.
   RC_ASSERT(w.keyed(kPkeyPgtables) ==
             w.boot_tables() + split_tables() + w.tables().statistics().cached);

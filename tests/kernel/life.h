@@ -10,8 +10,6 @@
 namespace kpksim::kernel {
 
 inline constexpr std::uint64_t kSmall = 64 << 10;
-inline constexpr poe::AccessKind kRead = poe::AccessKind::kRead;
-inline constexpr poe::AccessKind kWrite = poe::AccessKind::kWrite;
 
 // A kernel on two cores whose audits are added up.
 class Life {

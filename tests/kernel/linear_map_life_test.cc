@@ -20,16 +20,17 @@ struct Rights {
   bool operator==(const Rights&) const = default;
 };
 
-Config with(const char* policy) {
+Config block_map_of(const char* policy) {
   Config c;
   c.policy = parse_policy(policy);
   c.memory_bytes = (1ull << 30) + (64ull << 20);  // a block of 1 GB, and smaller ones
   return c;
 }
 
-class World {
+class LinearMapLifeWorld {
  public:
-  explicit World(const char* policy) : k_(core_profile(), kernel_profile(), with(policy)) {
+  explicit LinearMapLifeWorld(const char* policy)
+      : k_(core_profile(), kernel_profile(), block_map_of(policy)) {
     first_ = *s_.buddy.allocate_contiguous(kOrder);
   }
   std::uint64_t splits() const {
@@ -58,14 +59,15 @@ class World {
 };
 
 // The shape of the map: of each page the size of what a TLB would hold of it.
-std::vector<unsigned> shape(World& w) {
+std::vector<unsigned> shape(LinearMapLifeWorld& w) {
   std::vector<unsigned> bits;
   for (std::uint64_t p = 0; p < kPages; ++p) bits.push_back(w.leaf(p).page_bits);
   return bits;
 }
 
 // Leaves in the TLBs that map less than `bits` of these pages.
-std::uint64_t smaller_leaves(World& w, std::uint64_t first, std::uint64_t count, unsigned bits) {
+std::uint64_t smaller_leaves(LinearMapLifeWorld& w, std::uint64_t first, std::uint64_t count,
+                             unsigned bits) {
   std::uint64_t found = 0;
   const mmu::Mmu& mmu = w.core().mmu();
   for (const mmu::Tlb* tlb : {&mmu.l1d(), &mmu.l2()}) {
@@ -91,7 +93,7 @@ Step any_step() {
   return {first * unit, count * unit, *rc::gen::inRange(0u, 4u)};
 }
 
-void apply(World& w, const Step& step, std::map<std::uint64_t, Rights>& naive) {
+void apply(LinearMapLifeWorld& w, const Step& step, std::map<std::uint64_t, Rights>& naive) {
   switch (step.change) {
     case 0:
     case 1: {
@@ -109,7 +111,7 @@ void apply(World& w, const Step& step, std::map<std::uint64_t, Rights>& naive) {
   }
 }
 
-void check_against(World& w, const std::map<std::uint64_t, Rights>& naive) {
+void check_against(LinearMapLifeWorld& w, const std::map<std::uint64_t, Rights>& naive) {
   for (const auto& [page, rights] : naive) {
     const mmu::WalkResult leaf = w.leaf(page);
     RC_ASSERT(w.rights(page) == rights);
@@ -125,16 +127,17 @@ void check_against(World& w, const std::map<std::uint64_t, Rights>& naive) {
 }
 
 // What the TLBs hold is asked too: a store meets what the map says now.
-void check_stores(World& w, const std::map<std::uint64_t, Rights>& naive, std::uint64_t page) {
+void check_stores(LinearMapLifeWorld& w, const std::map<std::uint64_t, Rights>& naive,
+                  std::uint64_t page) {
   const auto it = naive.find(page);
   const bool refused =
       it != naive.end() && (it->second.read_only || it->second.key == kPkeyPgtables);
   RC_ASSERT(static_cast<bool>(w.core().store64(w.va(page), 0)) == refused);
 }
 
-void random_life(const char* policy, bool joins) {
+void random_map_life(const char* policy, bool joins) {
   EXPECT_TRUE(rc::check([&] {
-    World w(policy);
+    LinearMapLifeWorld w(policy);
     const std::vector<unsigned> at_first = shape(w);
     const std::uint64_t free = w.system().buddy.free_pages();
     std::map<std::uint64_t, Rights> naive;
@@ -166,18 +169,18 @@ void random_life(const char* policy, bool joins) {
 }
 
 TEST(LinearMapLife, BlocksHaveTheRightsOfEachPageThroughAllSplits) {
-  random_life("kpkeys-poe,buddy,block", false);
+  random_map_life("kpkeys-poe,buddy,block", false);
 }
 TEST(LinearMapLife, RunsHaveTheRightsOfEachPageThroughAllSplits) {
-  random_life("kpkeys-poe,buddy,contpte", false);
+  random_map_life("kpkeys-poe,buddy,contpte", false);
 }
 TEST(LinearMapLife, JoinedBlocksHaveTheRightsOfEachPageAndComeBackWhole) {
-  random_life("kpkeys-poe,buddy,block:collapse=on", true);
+  random_map_life("kpkeys-poe,buddy,block:collapse=on", true);
 }
 
 // One page of a block of 1 GB, and back: each step of the split is undone, and counted.
 TEST(LinearMapJoin, UndoesEachStepOfASplit) {
-  World w("kpkeys-poe,buddy,block:collapse=on");
+  LinearMapLifeWorld w("kpkeys-poe,buddy,block:collapse=on");
   const std::uint64_t free = w.system().buddy.free_pages();
   w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyPgtables);
   EXPECT_EQ(w.leaf(100).page_bits, kPageShift);
@@ -190,7 +193,7 @@ TEST(LinearMapJoin, UndoesEachStepOfASplit) {
 
 // A walk cache that still knew the table would let the walker read what has become another page.
 TEST(LinearMapJoin, FlushesTheTableOutOfTheWalkCachesBeforeItGoesBack) {
-  World w("kpkeys-poe,buddy,block:collapse=on");
+  LinearMapLifeWorld w("kpkeys-poe,buddy,block:collapse=on");
   // The block of 1 GB stays split, as the flush of so much would be one of everything.
   w.map().set_memory_pkey(w.core(), w.frame(700), 1, kPkeyPgtables);
   w.map().set_memory_pkey(w.core(), w.frame(100), 1, kPkeyPgtables);
@@ -206,7 +209,7 @@ TEST(LinearMapJoin, FlushesTheTableOutOfTheWalkCachesBeforeItGoesBack) {
 // Two runs of a table have a page of another key each. One gets its key back: its run is joined and
 // flushed, and the table stays for the other's sake.
 TEST(LinearMapJoin, ARunIsJoinedWhereItsTableIsNot) {
-  World w("kpkeys-poe,buddy,block:collapse=on");
+  LinearMapLifeWorld w("kpkeys-poe,buddy,block:collapse=on");
   for (const std::uint64_t page : {100, 200}) {
     w.map().set_memory_pkey(w.core(), w.frame(page), 1, kPkeyPgtables);
   }
@@ -220,7 +223,7 @@ TEST(LinearMapJoin, ARunIsJoinedWhereItsTableIsNot) {
 }
 
 TEST(LinearMapStart, RepaintedIsPagesAloneAndNothingIsSplitLater) {
-  World w("kpkeys-poe,per-page,block:start=repainted");
+  LinearMapLifeWorld w("kpkeys-poe,per-page,block:start=repainted");
   for (const unsigned bits : shape(w)) ASSERT_EQ(bits, kPageShift);
   const std::uint64_t before = w.splits();
   EXPECT_GT(before, 0u);
@@ -234,7 +237,7 @@ TEST(LinearMapStart, RepaintedIsPagesAloneAndNothingIsSplitLater) {
 
 // Its tables come from the page allocator after all, and are page tables like those of memblock.
 TEST(LinearMapStart, TheTablesOfARepaintedMapAreProtectedToo) {
-  World w("kpkeys-poe,per-page,block:start=repainted");
+  LinearMapLifeWorld w("kpkeys-poe,per-page,block:start=repainted");
   const mmu::WalkResult leaf = w.leaf(0);
   EXPECT_TRUE(w.core().store64(linear_va(leaf.address), 0)) << "the table that maps page 0";
   const std::uint64_t pages = w.system().buddy.size();
@@ -248,7 +251,7 @@ TEST(LinearMapStart, TheTablesOfARepaintedMapAreProtectedToo) {
 }
 
 TEST(LinearMapStart, BlocksStayBlocksAsMapped) {
-  World w("none,buddy,block:start=as-mapped");
+  LinearMapLifeWorld w("none,buddy,block:start=as-mapped");
   EXPECT_EQ(w.leaf(0).page_bits, kPudShift);
   EXPECT_EQ(w.splits(), 0u);
 }

@@ -14,8 +14,8 @@ constexpr std::uint64_t kPage = 4096;
 
 // A process as the guest of tools/kernel-truth has it: text, relocated data, data, bss, heap, the
 // vdso's data and text, stack, and the gaps between them: 13 slots.
-struct Process {
-  Process() {
+struct MapleTreeProcess {
+  MapleTreeProcess() {
     for (const auto& [start, pages] : {std::pair{0x400000ull, 128ull},
                                        {0x48c000, 4},
                                        {0x490000, 3},
@@ -47,7 +47,7 @@ struct Process {
 };
 
 TEST(MapleTree, AMappingCopiesTheOnlyLeaf) {
-  Process p;
+  MapleTreeProcess p;
   EXPECT_EQ(p.tree.occupancy(), (std::vector<std::vector<std::size_t>>{{13}}));
   // mmap and munmap of lone_page_3_tables_x500 (Linux 6.12, tools/kernel-truth --where): 1,000
   // mas_wr_node_store() and as many nodes for RCU.
@@ -60,7 +60,7 @@ TEST(MapleTree, AMappingCopiesTheOnlyLeaf) {
 }
 
 TEST(MapleTree, WithANeighbourTheLeafSplitsAndIsJoinedAgain) {
-  Process p;
+  MapleTreeProcess p;
   p.map(1024ull << 30, 1);
   // lone_page_1_table_x500: 2,000 nodes made and 2,000 freed in 500 rounds, each with one
   // mas_split() and one mas_spanning_rebalance().
@@ -73,7 +73,7 @@ TEST(MapleTree, WithANeighbourTheLeafSplitsAndIsJoinedAgain) {
 }
 
 TEST(MapleTree, AVmaThatGrowsChangesItsLeafInPlace) {
-  Process p;
+  MapleTreeProcess p;
   p.vmas.resize(0x49c000, 0x49c000 + 34 * kPage);  // brk(): none of 1,024 in brk_grow_4m
   const MapleTree::Written written = p.tree.store(p.vmas, 0x49c000, 0x49c000 + 34 * kPage);
   EXPECT_EQ(written.nodes, 0u);
@@ -82,7 +82,7 @@ TEST(MapleTree, AVmaThatGrowsChangesItsLeafInPlace) {
 
 TEST(MapleTree, EverySecondPageProtected) {
   // mprotect_every_2nd_4m: 1,023 stores, of which 137 are no copy of a leaf; 1,245 nodes freed.
-  Process p;
+  MapleTreeProcess p;
   const std::uint64_t area = 0xffffe0000000;
   p.map(area, 1024);
   unsigned freed = 0, reshaped = 0;
@@ -101,7 +101,7 @@ TEST(MapleTree, EverySecondPageProtected) {
 }
 
 RC_GTEST_PROP(MapleTreeProperty, HoldsEachVmaAndGapOnce_InNodesThatAreNotTooFull, ()) {
-  Process p;
+  MapleTreeProcess p;
   const auto steps = *rc::gen::container<std::vector<std::pair<unsigned, unsigned>>>(
       rc::gen::pair(rc::gen::inRange(0u, 400u), rc::gen::inRange(1u, 12u)));
   for (const auto& [page, pages] : steps) {

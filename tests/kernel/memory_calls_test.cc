@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::uint64_t kAt = 0x600000000000, kElsewhere = 0x680000000000;
 constexpr std::uint64_t kSome = 16 * kPageSize;
-constexpr poe::AccessKind kRead = poe::AccessKind::kRead;
-constexpr poe::AccessKind kWrite = poe::AccessKind::kWrite;
 
 KernelProfile later_profile() {
   return read_kernel_profile(kpksim::test::source_path("profiles/kernels/linux-6.17.json"));

@@ -11,7 +11,7 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr mmu::MemoryTag kPlain(15);  // of a pointer of the linear map, and of ordinary memory
+constexpr mmu::MemoryTag kMtePlain(15);  // of a pointer of the linear map, and of ordinary memory
 constexpr std::uint64_t kTables = 32;
 constexpr std::uint64_t kLines = kPageSize / cpu::kLineBytes;
 
@@ -59,7 +59,7 @@ TEST_F(Mte, AStoreNeedsThePagesTag_AndAReadToo) {
     pass += right ? 1 : 0;
   }
   EXPECT_EQ(pass, 1u);
-  EXPECT_NE(tag_of(word), kPlain) << "a stray pointer of the linear map";
+  EXPECT_NE(tag_of(word), kMtePlain) << "a stray pointer of the linear map";
 }
 
 TEST_F(Mte, AHelperWritesWithoutAWindow) {
@@ -94,7 +94,7 @@ TEST_F(Mte, APageIsTaggedWhileItIsATable_EachLineByAStore) {
   EXPECT_EQ(total(cpu::Event::kTagStore) - stores, pages * kLines);
   core().continue_at(1);
   for (const PhysAddr word : words) {
-    EXPECT_EQ(tag_of(word), kPlain);
+    EXPECT_EQ(tag_of(word), kMtePlain);
     EXPECT_FALSE(core().store64(linear_va(word), 0));
   }
 }
@@ -145,7 +145,7 @@ TEST_F(Mte, TheKernelsOwnBootTablesAreTagged) {
   const LinearMap& map = kernel_->system().linear_map;
   for (const auto& [first, count] : map.boot_tables()) {
     for (std::uint64_t i = 0; i < count; ++i) {
-      EXPECT_NE(tag_of(address_of(first + i)), kPlain);
+      EXPECT_NE(tag_of(address_of(first + i)), kMtePlain);
     }
   }
 }

@@ -9,7 +9,7 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::uint64_t kBlock = 512, kKept = 16;
+constexpr std::uint64_t kPbaBlock = 512, kKept = 16;
 
 class PbaTest : public testing::Test {
  protected:
@@ -37,9 +37,9 @@ TEST_F(PbaTest, ARunsLastPageIsFirst_ButForTheOneThatTheRefillHandsOut) {
   EXPECT_EQ(statistics().own_value("refills_order_9"), 1u);
   const std::vector<Pfn> next = take(3);
   EXPECT_EQ(statistics().own_value("refills_order_9"), 2u);
-  EXPECT_EQ(next[0].value % kBlock, 0u);
-  EXPECT_EQ(next[1], next[0] + (kBlock - 1));
-  EXPECT_EQ(next[2], next[0] + (kBlock - 2));
+  EXPECT_EQ(next[0].value % kPbaBlock, 0u);
+  EXPECT_EQ(next[1], next[0] + (kPbaBlock - 1));
+  EXPECT_EQ(next[2], next[0] + (kPbaBlock - 2));
 }
 
 TEST_F(PbaTest, WhatCameBackLastIsHandedOutFirst) {
@@ -50,22 +50,22 @@ TEST_F(PbaTest, WhatCameBackLastIsHandedOutFirst) {
 
 TEST_F(PbaTest, ShrinkerReleasesEmptyBlocksWhole_AndLeavesTheLastForWantOfPages) {
   take(statistics().cached - 4);  // the boot's block is in use but for the reserve
-  give(take(2 * kBlock));
+  give(take(2 * kPbaBlock));
   const std::uint64_t keyed = k_.system().linear_map.statistics().set_memory_pkey;
-  ASSERT_EQ(statistics().cached, 2 * kBlock + 4);
+  ASSERT_EQ(statistics().cached, 2 * kPbaBlock + 4);
   k_.memory().pressure();
   // Of the 516 pages that are left 16 are to stay: less than a block goes, and part of one would
   // split.
   EXPECT_EQ(statistics().own_value("shrunk_blocks"), 1u);
   EXPECT_EQ(statistics().own_value("shrunk_pages"), 0u);
-  EXPECT_EQ(statistics().cached, kBlock + 4);
+  EXPECT_EQ(statistics().cached, kPbaBlock + 4);
   EXPECT_EQ(k_.system().linear_map.statistics().set_memory_pkey, keyed + 1);
   EXPECT_EQ(k_.system().linear_map.statistics().split_pmd, 0u);
 }
 
 TEST_F(PbaTest, ShrinkerBreaksUpTheBlockWithMostFreePages_WhichIsNoneFromThenOn) {
   take(statistics().cached - 4);  // of the boot's block 4 pages are free
-  const std::vector<Pfn> second = take(kBlock - 100);
+  const std::vector<Pfn> second = take(kPbaBlock - 100);
   const std::uint64_t cached = statistics().cached;
   ASSERT_EQ(statistics().own_value("refills_order_9"), 2u);
   k_.memory().pressure();

@@ -15,11 +15,12 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::uint64_t kBlock = 512;
+constexpr std::uint64_t kPgallocBlock = 512;
 
-class Tables {
+class PgallocTables {
  public:
-  explicit Tables(const std::string& allocator, const std::string& map = "pte", unsigned cores = 1)
+  explicit PgallocTables(const std::string& allocator, const std::string& map = "pte",
+                         unsigned cores = 1)
       : k_(core_profile(), kernel_profile(), config_of(allocator, map, cores)) {
     start_ = system().linear_map.statistics();
   }
@@ -79,20 +80,20 @@ std::vector<Pfn> run(Pfn first, std::uint64_t count) {
   return pages;
 }
 
-void tables_below(const mmu::PhysicalMemory& memory, Pfn root, unsigned level,
-                  std::set<Pfn>& found) {
+void pgalloc_tables_below(const mmu::PhysicalMemory& memory, Pfn root, unsigned level,
+                          std::set<Pfn>& found) {
   if (level == mmu::kLastLevel) return;
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
     const mmu::Descriptor d{memory.read64(address_of(root) + i * 8)};
     if (!d.valid() || !d.table_or_page()) continue;
     found.insert(d.pfn());
-    tables_below(memory, d.pfn(), level + 1, found);
+    pgalloc_tables_below(memory, d.pfn(), level + 1, found);
   }
 }
 
 std::vector<Pfn> kernel_tables(System& s) {
   std::set<Pfn> found;
-  tables_below(s.machine.memory(), s.linear_map.root(), 0, found);
+  pgalloc_tables_below(s.machine.memory(), s.linear_map.root(), 0, found);
   return {found.begin(), found.end()};
 }
 
@@ -102,7 +103,7 @@ TEST(Allocators, AllTablesOfTheKernelAreMarked) {
                                 "pageblock", "reserve", "reserve:size=1:fallback=per-page"}) {
     for (const char* map : {"block", "contpte", "pte"}) {
       if (allocator[1] == 'b' && map == std::string("pte")) continue;
-      Tables t(allocator, map);
+      PgallocTables t(allocator, map);
       const std::vector<Pfn> pages = t.take_all(1100);
       EXPECT_EQ(t.marked(pages), pages.size());
       t.give(pages);
@@ -118,7 +119,7 @@ TEST(Allocators, AllTablesOfTheKernelAreMarked) {
 // and nothing else does. Whoever writes to one gives any page below it the default key.
 TEST(PerPage, OnBlocksTheTablesOfSplitsStayWritable_AndSoIsWhatTheyMap) {
   for (const char* map : {"block", "contpte", "pte"}) {
-    Tables t("per-page", map);
+    PgallocTables t("per-page", map);
     System& s = t.system();
     cpu::Core& core = s.machine.core(0);
     t.take_all(1100);
@@ -137,7 +138,7 @@ TEST(PerPage, OnBlocksTheTablesOfSplitsStayWritable_AndSoIsWhatTheyMap) {
 }
 
 TEST(PerPage, AStrayStoreToTheTableOfASplitOpensAPageTable) {
-  Tables t("per-page", "block");
+  PgallocTables t("per-page", "block");
   System& s = t.system();
   cpu::Core& core = s.machine.core(0);
   const Pfn victim = t.take();
@@ -177,24 +178,24 @@ TEST(Allocators, RandomCallsLeaveNothingBehind_WithTightParameters) {
 constexpr std::uint64_t kBootTables = 514;
 
 TEST(Ppa, V7MergesNeighbouringPages_SoThatOneCallMarksAll) {
-  EXPECT_EQ(Tables("ppa:form=v7").boot_calls(), (Calls{1, kBootTables}));
-  EXPECT_EQ(Tables("per-page").boot_calls(), (Calls{kBootTables, kBootTables}));
+  EXPECT_EQ(PgallocTables("ppa:form=v7").boot_calls(), (Calls{1, kBootTables}));
+  EXPECT_EQ(PgallocTables("per-page").boot_calls(), (Calls{kBootTables, kBootTables}));
 }
 
 TEST(Ppa, V6MarksFullRangesInOneCall_AndWhatIsUsedOfTheLast) {
-  Tables t("ppa:form=v6");
+  PgallocTables t("ppa:form=v6");
   EXPECT_EQ(t.boot_calls(), (Calls{2, kBootTables}));
   const Pfn first = t.system().linear_map.root() + 1;
-  EXPECT_EQ(first.value % kBlock, 0u);
-  EXPECT_EQ(t.marked(run(first, 2 * kBlock)), kBootTables);
+  EXPECT_EQ(first.value % kPgallocBlock, 0u);
+  EXPECT_EQ(t.marked(run(first, 2 * kPgallocBlock)), kBootTables);
   EXPECT_EQ(t.own("ranges"), 2u);
 }
 
 TEST(Ppa, V6GivesTheRestOfItsLastRangeBack) {
-  EXPECT_EQ(Tables("ppa:form=v6").free_pages(), Tables("ppa:form=v7").free_pages());
+  EXPECT_EQ(PgallocTables("ppa:form=v6").free_pages(), PgallocTables("ppa:form=v7").free_pages());
   // On a map of blocks each split takes a table besides.
   const auto free = [](const char* form) {
-    Tables t(form, "block");
+    PgallocTables t(form, "block");
     const auto map = t.system().linear_map.statistics();
     return t.free_pages() + map.split_pud + map.split_pmd;
   };
@@ -202,14 +203,14 @@ TEST(Ppa, V6GivesTheRestOfItsLastRangeBack) {
 }
 
 TEST(Ppa, ASplitsTableIsMarkedLate) {
-  Tables t("ppa", "block");
+  PgallocTables t("ppa", "block");
   const auto map = t.system().linear_map.statistics();
   EXPECT_EQ(t.own("late"), map.split_pud + map.split_pmd);
   EXPECT_GT(t.own("late"), 0u);
 }
 
 TEST(Ppa, WhatIsAllocatedBeforePagesCanBeMarkedIsMarkedThen) {
-  Tables t("per-page");
+  PgallocTables t("per-page");
   System& s = t.system();
   cpu::Core& core = s.machine.core(0);
   const auto ppa = Allocators::find("ppa", "").make(
@@ -227,7 +228,7 @@ TEST(Ppa, WhatIsAllocatedBeforePagesCanBeMarkedIsMarkedThen) {
 }
 
 TEST(Cached, FreedPagesStayMarkedUpToTheBound) {
-  Tables t("cached:bound=3");
+  PgallocTables t("cached:bound=3");
   const std::vector<Pfn> pages = t.take_all(5);
   EXPECT_EQ(t.calls(), (Calls{5, 5}));
   t.give(pages);
@@ -239,7 +240,7 @@ TEST(Cached, FreedPagesStayMarkedUpToTheBound) {
 }
 
 TEST(Cached, WhatCameBackLastIsHandedOutFirst_WithoutAMark) {
-  Tables t("cached");
+  PgallocTables t("cached");
   const std::vector<Pfn> pages = t.take_all(3);
   const Calls before = t.calls();
   t.give(pages);
@@ -249,7 +250,7 @@ TEST(Cached, WhatCameBackLastIsHandedOutFirst_WithoutAMark) {
 }
 
 TEST(Cached, ShrinkerReturnsTheOldestOneByOne_ButForThoseToKeep) {
-  Tables t("cached:keep=2");
+  PgallocTables t("cached:keep=2");
   const std::vector<Pfn> pages = t.take_all(6);
   t.give(pages);
   const Calls before = t.calls();
@@ -260,7 +261,7 @@ TEST(Cached, ShrinkerReturnsTheOldestOneByOne_ButForThoseToKeep) {
 }
 
 TEST(Slab, IsMarkedAsAWholeAndHandsOutItsPagesInOrder) {
-  Tables t("slab:order=2");
+  PgallocTables t("slab:order=2");
   const std::vector<Pfn> pages = t.take_all(4);
   EXPECT_EQ(pages, run(pages[0], 4));
   EXPECT_EQ(pages[0].value % 4, 0u);
@@ -271,7 +272,7 @@ TEST(Slab, IsMarkedAsAWholeAndHandsOutItsPagesInOrder) {
 }
 
 TEST(Slab, IsUnmarkedAsAWholeWhenItIsEmptyAndEnoughOthersAreThere) {
-  Tables t("slab:order=2:keep=2");
+  PgallocTables t("slab:order=2:keep=2");
   const std::vector<Pfn> pages = t.take_all(13);  // three full slabs, and a current one
   const std::uint64_t free = t.free_pages();
   t.give(pages[0]);
@@ -287,7 +288,7 @@ TEST(Slab, IsUnmarkedAsAWholeWhenItIsEmptyAndEnoughOthersAreThere) {
 }
 
 TEST(Slab, PartialSlabsComeBeforeNewOnes_TheOneThatBecamePartialFirst) {
-  Tables t("slab:order=2");
+  PgallocTables t("slab:order=2");
   const std::vector<Pfn> pages = t.take_all(12);
   t.give({pages[6], pages[1], pages[2]});
   EXPECT_EQ(t.take_all(3), (std::vector<Pfn>{pages[6], pages[2], pages[1]}));
@@ -295,7 +296,7 @@ TEST(Slab, PartialSlabsComeBeforeNewOnes_TheOneThatBecamePartialFirst) {
 }
 
 TEST(Slab, ShrinkerDestroysEmptySlabs_AndPutsTheFullestFirst) {
-  Tables t("slab:order=2");
+  PgallocTables t("slab:order=2");
   const std::vector<Pfn> pages = t.take_all(16);  // the last slab is current
   t.give({pages[0], pages[1]});
   t.give(pages[4]);
@@ -308,7 +309,7 @@ TEST(Slab, ShrinkerDestroysEmptySlabs_AndPutsTheFullestFirst) {
 }
 
 TEST(Slab, EachCoreHasACurrentOne) {
-  Tables t("slab:order=2", "pte", 2);
+  PgallocTables t("slab:order=2", "pte", 2);
   const Pfn a = t.take(0), b = t.take(1);
   EXPECT_NE(align_down(a.value, 4), align_down(b.value, 4));
   EXPECT_EQ(t.take(0), a + 1);
@@ -316,7 +317,7 @@ TEST(Slab, EachCoreHasACurrentOne) {
 }
 
 TEST(Slab, OfOnePageWhereThereIsNoRun) {
-  Tables t("slab:order=9");
+  PgallocTables t("slab:order=9");
   t.kernel().memory().fragment(60, 7);
   const Pfn page = t.take();
   EXPECT_EQ(t.own("slabs_small"), 1u);
@@ -325,45 +326,45 @@ TEST(Slab, OfOnePageWhereThereIsNoRun) {
 }
 
 TEST(PageBlock, IsMarkedWhenItIsClaimed_AndGoesBackWhenAllOfItIsFree) {
-  Tables t("pageblock");
-  ASSERT_EQ(t.cached(), kBlock);  // boot's
-  const std::vector<Pfn> boot = t.take_all(kBlock);
+  PgallocTables t("pageblock");
+  ASSERT_EQ(t.cached(), kPgallocBlock);  // boot's
+  const std::vector<Pfn> boot = t.take_all(kPgallocBlock);
   EXPECT_EQ(t.calls(), (Calls{0, 0}));
   const std::uint64_t free = t.free_pages();
   const std::vector<Pfn> next = t.take_all(2);
-  const Pfn block(align_down(next[0].value, kBlock));
-  EXPECT_EQ(t.calls(), (Calls{1, kBlock}));
-  EXPECT_EQ(t.free_pages(), free - kBlock);
-  EXPECT_EQ(t.marked(run(block, kBlock)), kBlock);
+  const Pfn block(align_down(next[0].value, kPgallocBlock));
+  EXPECT_EQ(t.calls(), (Calls{1, kPgallocBlock}));
+  EXPECT_EQ(t.free_pages(), free - kPgallocBlock);
+  EXPECT_EQ(t.marked(run(block, kPgallocBlock)), kPgallocBlock);
   t.give(next[0]);
   EXPECT_EQ(t.own("released"), 0u);
   t.give(next[1]);
   EXPECT_EQ(t.own("released"), 1u);
-  EXPECT_EQ(t.calls(), (Calls{2, 2 * kBlock}));
-  EXPECT_EQ(t.marked(run(block, kBlock)), 0u);
+  EXPECT_EQ(t.calls(), (Calls{2, 2 * kPgallocBlock}));
+  EXPECT_EQ(t.marked(run(block, kPgallocBlock)), 0u);
   EXPECT_EQ(t.free_pages(), free);
   EXPECT_EQ(t.cached(), 0u);
-  EXPECT_EQ(t.marked(boot), kBlock);
+  EXPECT_EQ(t.marked(boot), kPgallocBlock);
 }
 
 TEST(PageBlock, NothingElseGetsAPageOfIt) {
-  Tables t("pageblock");
-  const Pfn block(align_down(t.take().value, kBlock));
+  PgallocTables t("pageblock");
+  const Pfn block(align_down(t.take().value, kPgallocBlock));
   for (const Mobility other : {Mobility::kMovable, Mobility::kUnmovable}) {
     while (const auto page = t.system().buddy.allocate(0, other)) {
-      ASSERT_NE(align_down(page->value, kBlock), block.value);
+      ASSERT_NE(align_down(page->value, kPgallocBlock), block.value);
     }
   }
   EXPECT_EQ(t.free_pages(), 0u);
-  t.take_all(kBlock - 1);
+  t.take_all(kPgallocBlock - 1);
   EXPECT_EQ(t.cached(), 0u);
   EXPECT_THROW(t.take(), InputError);
 }
 
 TEST(PageBlock, WhereNoBlockIsFree_AnErrorOrSinglePages) {
-  Tables error("pageblock"), single("pageblock:fallback=per-page");
-  for (Tables* t : {&error, &single}) {
-    t->take_all(kBlock);
+  PgallocTables error("pageblock"), single("pageblock:fallback=per-page");
+  for (PgallocTables* t : {&error, &single}) {
+    t->take_all(kPgallocBlock);
     t->kernel().memory().fragment(60, 7);
   }
   EXPECT_THROW(error.take(), InputError);
@@ -378,7 +379,7 @@ TEST(PageBlock, WhereNoBlockIsFree_AnErrorOrSinglePages) {
 }
 
 TEST(Reserve, IsMarkedAtBootByOneCall_AndNeverAgain) {
-  Tables t("reserve:size=1000");
+  PgallocTables t("reserve:size=1000");
   EXPECT_EQ(t.boot_calls(), (Calls{1 + kBootTables, 1000 + kBootTables}));
   const std::vector<Pfn> pages = t.take_all(1000);
   EXPECT_EQ(pages, run(pages[0], 1000));
@@ -390,15 +391,16 @@ TEST(Reserve, IsMarkedAtBootByOneCall_AndNeverAgain) {
 }
 
 TEST(Reserve, TakesNoMoreThanItsSize) {
-  const std::uint64_t free = Tables("per-page").free_pages();
+  const std::uint64_t free = PgallocTables("per-page").free_pages();
   for (const std::uint64_t size : {1u, 2u, 3u, 1000u, 1024u, 1025u, 5000u}) {
-    EXPECT_EQ(Tables("reserve:size=" + std::to_string(size)).free_pages(), free - size) << size;
+    EXPECT_EQ(PgallocTables("reserve:size=" + std::to_string(size)).free_pages(), free - size)
+        << size;
   }
-  EXPECT_THROW(Tables("reserve:size=400000"), InputError);
+  EXPECT_THROW(PgallocTables("reserve:size=400000"), InputError);
 }
 
 TEST(Reserve, WhenItIsUsedUp_AnErrorOrSinglePages) {
-  Tables error("reserve:size=5"), single("reserve:size=5:fallback=per-page");
+  PgallocTables error("reserve:size=5"), single("reserve:size=5:fallback=per-page");
   error.take_all(5);
   const std::vector<Pfn> region = single.take_all(5);
   EXPECT_THROW(error.take(), InputError);
@@ -414,13 +416,13 @@ TEST(Reserve, WhenItIsUsedUp_AnErrorOrSinglePages) {
 }
 
 // set_memory_pkey() of some page, which is none of the allocator's, in a block of its own.
-void split_elsewhere(Tables& t) {
+void split_elsewhere(PgallocTables& t) {
   const Pfn block = *t.system().buddy.allocate(9, Mobility::kMovable);
   t.system().linear_map.set_memory_pkey(t.system().machine.core(0), block + 3, 1, kPkeyDefault);
 }
 
 TEST(Pba, ASplitFindsTheReserveFull) {
-  Tables t("pba", "block");
+  PgallocTables t("pba", "block");
   t.take_all(t.cached() - 4);
   split_elsewhere(t);  // takes a page of the reserve
   EXPECT_EQ(t.own("replenished"), 0u);
@@ -428,11 +430,11 @@ TEST(Pba, ASplitFindsTheReserveFull) {
   split_elsewhere(t);
   EXPECT_EQ(t.own("replenished"), 1u);
   EXPECT_EQ(t.own("refills_order_9"), 2u);
-  EXPECT_EQ(t.cached(), 3 + kBlock - 1);
+  EXPECT_EQ(t.cached(), 3 + kPgallocBlock - 1);
 }
 
 TEST(Pba, ARefillWithLessThanTheReserveDoesNotReplenishItFirst) {
-  Tables t("pba", "block");
+  PgallocTables t("pba", "block");
   t.take_all(t.cached() - 4);
   split_elsewhere(t);
   ASSERT_EQ(t.cached(), 3u);
@@ -447,7 +449,7 @@ TEST(Pba, ARefillWithLessThanTheReserveDoesNotReplenishItFirst) {
 }
 
 TEST(Pba, TheSplitsOfARefillUseTheReserve) {
-  Tables t("pba:orders=2", "block");
+  PgallocTables t("pba:orders=2", "block");
   const auto splits = [&] {
     const auto map = t.system().linear_map.statistics();
     return map.split_pud + map.split_pmd;
@@ -460,15 +462,15 @@ TEST(Pba, TheSplitsOfARefillUseTheReserve) {
 }
 
 TEST(Pba, BootsTablesAsPpaHasThem_SplitTheirBlockByTheCache) {
-  Tables whole("pba", "block"), ranges("pba:ppa=on", "block");
+  PgallocTables whole("pba", "block"), ranges("pba:ppa=on", "block");
   EXPECT_EQ(whole.system().linear_map.statistics().split_pmd, 0u);
   EXPECT_EQ(ranges.system().linear_map.statistics().split_pmd, 1u);
   EXPECT_EQ(ranges.cached() + 1, whole.cached());
-  EXPECT_EQ(ranges.free_pages(), whole.free_pages() + kBlock - 1);  // of one table
+  EXPECT_EQ(ranges.free_pages(), whole.free_pages() + kPgallocBlock - 1);  // of one table
 }
 
 TEST(Pba, WithoutARunTheAllocationFails_AndTheReserveStays) {
-  Tables t("pba", "block");
+  PgallocTables t("pba", "block");
   t.take_all(t.cached() - 4);
   while (t.system().buddy.allocate(0, Mobility::kMovable)) {
   }

@@ -10,7 +10,7 @@ Config pks(bool batching, unsigned cores = 1) {
   return config("kpkeys-pks", batching, "per-page", Granularity::kPte, cores);
 }
 
-std::uint64_t total(Kernel& k, unsigned core, cpu::Event event) {
+std::uint64_t pks_total(Kernel& k, unsigned core, cpu::Event event) {
   return k.system().machine.core(core).counters().total(event);
 }
 
@@ -41,11 +41,11 @@ TEST(Pks, HasAsManyRegisterWritesAsPoeAndNoBarriers) {
     k->spawn(1);
     k->munmap(1, map_and_write(*k, 1), kBytes);
   }
-  EXPECT_EQ(total(x86, 0, cpu::Event::kMsrPor), total(arm, 0, cpu::Event::kMsrPor));
+  EXPECT_EQ(pks_total(x86, 0, cpu::Event::kMsrPor), pks_total(arm, 0, cpu::Event::kMsrPor));
   for (const cpu::Event e : {cpu::Event::kIsb, cpu::Event::kDsbIsh, cpu::Event::kDsbIshst,
                              cpu::Event::kDvmSync, cpu::Event::kMrsPor}) {
-    EXPECT_EQ(total(x86, 0, e), 0u);
-    EXPECT_GT(total(arm, 0, e), 0u);
+    EXPECT_EQ(pks_total(x86, 0, e), 0u);
+    EXPECT_GT(pks_total(arm, 0, e), 0u);
   }
 }
 
@@ -58,10 +58,10 @@ TEST(Pks, ShootsDownTheCoresThatRunTheAddressSpace) {
   const std::uint64_t at = map_and_write(k, 1);
   EXPECT_TRUE(k.touch(2, at, poe::AccessKind::kRead));  // on another core, which caches it
   EXPECT_EQ(k.audit().stale_leaves, 0u);
-  const std::uint64_t before = total(k, 0, cpu::Event::kIpi);
+  const std::uint64_t before = pks_total(k, 0, cpu::Event::kIpi);
   k.munmap(1, at, 20 * kPageSize);  // INVLPG of each page
-  EXPECT_EQ(total(k, 0, cpu::Event::kIpi) - before, 1u);
-  EXPECT_EQ(total(k, 1, cpu::tlbi_event(mmu::TlbiKind::kVae1)), 20u);
+  EXPECT_EQ(pks_total(k, 0, cpu::Event::kIpi) - before, 1u);
+  EXPECT_EQ(pks_total(k, 1, cpu::tlbi_event(mmu::TlbiKind::kVae1)), 20u);
   EXPECT_EQ(k.audit().stale_leaves, 0u);
   EXPECT_FALSE(k.touch(2, at, poe::AccessKind::kRead));
   k.munmap(1, at, kBytes);  // too many: all of the address space
@@ -72,12 +72,12 @@ TEST(Pks, KeyingReachesEveryCore) {
   Kernel k(x86_core_profile(), kernel_profile(), pks(false, 4));
   k.spawn(1);
   const std::uint64_t calls = k.system().linear_map.statistics().set_memory_pkey;
-  const std::uint64_t before = total(k, 0, cpu::Event::kIpi);
+  const std::uint64_t before = pks_total(k, 0, cpu::Event::kIpi);
   map_and_write(k, 1);
   const std::uint64_t more = k.system().linear_map.statistics().set_memory_pkey - calls;
   EXPECT_GT(more, 0u);
-  EXPECT_EQ(total(k, 0, cpu::Event::kIpi) - before, more);  // one for each call, to three cores
-  EXPECT_EQ(total(k, 0, cpu::Event::kIpiMore), 2 * total(k, 0, cpu::Event::kIpi));
+  EXPECT_EQ(pks_total(k, 0, cpu::Event::kIpi) - before, more);  // one for each call, to three cores
+  EXPECT_EQ(pks_total(k, 0, cpu::Event::kIpiMore), 2 * pks_total(k, 0, cpu::Event::kIpi));
 }
 
 TEST(Pks, AForgottenFlushLeavesStaleEntries) {

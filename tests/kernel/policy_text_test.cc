@@ -17,7 +17,7 @@
 namespace kpksim::kernel {
 namespace {
 
-std::string refusal(const std::string& text) {
+std::string policy_text_refusal(const std::string& text) {
   try {
     check(parse_policy(text));
   } catch (const InputError& e) {
@@ -36,7 +36,7 @@ TEST(PolicyText, PartsWindowsAndParametersAreReadAndPrintedAlike) {
   EXPECT_EQ(p.allocator.parameters.at("orders"), "9/2");
   EXPECT_EQ(p.linear_map, Granularity::kBlock);
   EXPECT_EQ(text_of(p), text);
-  EXPECT_EQ(refusal(text), "");
+  EXPECT_EQ(policy_text_refusal(text), "");
 }
 
 TEST(PolicyText, AProtectionWithAPlusInItsNameHasWindowsToo) {
@@ -44,7 +44,7 @@ TEST(PolicyText, AProtectionWithAPlusInItsNameHasWindowsToo) {
   EXPECT_EQ(p.protection.name, "kpkeys-poe+mte");
   EXPECT_EQ(p.window, WindowScope::kLazy);
   EXPECT_EQ(window_of(parse_policy("kpkeys-poe+mte,per-page,pte")), WindowScope::kEntry);
-  EXPECT_EQ(refusal(text_of(p)), "");
+  EXPECT_EQ(policy_text_refusal(text_of(p)), "");
 }
 
 TEST(PolicyText, EveryCombinationIsReadAsItIsPrinted) {
@@ -65,17 +65,20 @@ std::vector<cpu::CoreProfile> shipped_cores() {
 TEST(PolicyText, ALinearMapHasParametersLikeTheOtherParts) {
   const std::string text = "kpkeys-poe+lazy,per-page,block:collapse=on:start=as-mapped";
   EXPECT_EQ(text_of(parse_policy(text)), text);
-  EXPECT_EQ(refusal(text), "");
+  EXPECT_EQ(policy_text_refusal(text), "");
   EXPECT_TRUE(linear_map_of(parse_policy(text)).collapse);
   EXPECT_EQ(linear_map_of(parse_policy("none,buddy,block:start=repainted")).start,
             MapStart::kRepainted);
-  EXPECT_NE(refusal("none,buddy,block:colapse=on").find("'collapse'"), std::string::npos);
-  EXPECT_NE(refusal("none,buddy,block:start=painted").find("repainted"), std::string::npos);
-  EXPECT_NE(refusal("none,buddy,pte:start=repainted"), "");
-  // Boot has left pages: what is for blocks is not for them.
-  EXPECT_NE(refusal("kpkeys-poe,pba,block:start=repainted").find("linear map of blocks"),
+  EXPECT_NE(policy_text_refusal("none,buddy,block:colapse=on").find("'collapse'"),
             std::string::npos);
-  EXPECT_NE(refusal("kpkeys-poe,slab,block:collapse=on").find("takes no tables"),
+  EXPECT_NE(policy_text_refusal("none,buddy,block:start=painted").find("repainted"),
+            std::string::npos);
+  EXPECT_NE(policy_text_refusal("none,buddy,pte:start=repainted"), "");
+  // Boot has left pages: what is for blocks is not for them.
+  EXPECT_NE(
+      policy_text_refusal("kpkeys-poe,pba,block:start=repainted").find("linear map of blocks"),
+      std::string::npos);
+  EXPECT_NE(policy_text_refusal("kpkeys-poe,slab,block:collapse=on").find("takes no tables"),
             std::string::npos);
 }
 
@@ -106,8 +109,8 @@ struct Bad {
 };
 class BadPolicy : public testing::TestWithParam<Bad> {};
 TEST_P(BadPolicy, IsRefusedWithTheReasonAndWhatIsLegal) {
-  EXPECT_NE(refusal(GetParam().text).find(GetParam().says), std::string::npos)
-      << GetParam().text << " says: " << refusal(GetParam().text);
+  EXPECT_NE(policy_text_refusal(GetParam().text).find(GetParam().says), std::string::npos)
+      << GetParam().text << " says: " << policy_text_refusal(GetParam().text);
 }
 INSTANTIATE_TEST_SUITE_P(
     All, BadPolicy,

@@ -19,7 +19,7 @@ inline constexpr std::uint64_t kWindow = 0x600000000000;
 inline constexpr std::uint64_t kPiece = 64 << 10;
 inline constexpr std::uint64_t kPieces = 128;
 
-enum class Prot : std::uint8_t { kNone, kRead, kWrite };
+enum class Prot : std::uint8_t { kNoAccess, kReadOnly, kReadWrite };
 using Pieces = std::array<std::optional<Prot>, kPieces>;
 
 enum class MemoryCall : std::uint8_t {
@@ -107,7 +107,7 @@ class World {
       case MemoryCall::kProtect: {
         const auto prot = static_cast<Prot>(s.how % 3);
         if (!whole(pieces, s)) break;
-        k_.mprotect(id, start, bytes, prot != Prot::kNone, prot == Prot::kWrite, false);
+        k_.mprotect(id, start, bytes, prot != Prot::kNoAccess, prot == Prot::kReadWrite, false);
         set(pieces, s, prot);
         break;
       }
@@ -200,7 +200,7 @@ class World {
     vma.shared = s.how == 0;
     vma.huge = s.how < 3 ? HugeAdvice::kDefault : HugeAdvice::kNoHugepage;
     k_.mmap(id, vma, s.length * kPiece, kWindow + s.first * kPiece);
-    set(pieces, s, Prot::kWrite);
+    set(pieces, s, Prot::kReadWrite);
   }
   static bool whole(const Pieces& pieces, const Step& s) {
     for (std::uint64_t n = 0; n < s.length; ++n) {
@@ -210,7 +210,7 @@ class World {
   }
   static bool writable(const Pieces& pieces, const Step& s) {
     for (std::uint64_t n = 0; n < s.length; ++n) {
-      if (pieces[s.first + n] != Prot::kWrite) return false;
+      if (pieces[s.first + n] != Prot::kReadWrite) return false;
     }
     return true;
   }
@@ -225,7 +225,7 @@ class World {
     const bool stays = s.how % 3 == 2;  // MREMAP_DONTUNMAP
     RC_ASSERT(k_.mremap(id, {kWindow + s.first * kPiece, bytes, bytes, target, stays}) == target);
     if (!stays) set(pieces, s, std::nullopt);
-    for (std::uint64_t n = to; n < end; ++n) pieces[n] = Prot::kWrite;
+    for (std::uint64_t n = to; n < end; ++n) pieces[n] = Prot::kReadWrite;
   }
 
   void touch(std::uint32_t id, const Pieces& pieces, std::uint64_t piece, unsigned how) {
@@ -234,7 +234,7 @@ class World {
       const bool write = how % 2 == 0;
       const std::optional<Prot>& prot = pieces[piece];
       const bool allowed =
-          prot.has_value() && *prot != Prot::kNone && (!write || *prot == Prot::kWrite);
+          prot.has_value() && *prot != Prot::kNoAccess && (!write || *prot == Prot::kReadWrite);
       const bool done = k_.touch(id, kWindow + piece * kPiece + page * kPageSize,
                                  write ? poe::AccessKind::kWrite : poe::AccessKind::kRead);
       RC_ASSERT(done == allowed);

@@ -13,7 +13,7 @@ Config small(const std::string& protection, const std::string& allocator, Granul
   return c;
 }
 
-void run(const Config& config) {
+void random_calls_run(const Config& config) {
   EXPECT_TRUE(rc::check([&] {
     const auto steps = *rc::gen::container<std::vector<Step>>(step());
     World world(config);
@@ -23,10 +23,12 @@ void run(const Config& config) {
 }
 
 TEST(RandomCalls, LeaveNothingStaleAndNothingBehind) {
-  run(small("none", "buddy", Granularity::kPte));
+  random_calls_run(small("none", "buddy", Granularity::kPte));
 }
 
-TEST(RandomCalls, NorUnderKeys) { run(small("kpkeys-poe", "per-page", Granularity::kBlock)); }
+TEST(RandomCalls, NorUnderKeys) {
+  random_calls_run(small("kpkeys-poe", "per-page", Granularity::kBlock));
+}
 
 }  // namespace
 }  // namespace kpksim::kernel

@@ -22,10 +22,10 @@ const cpu::CoreProfile& core_for(Reach reach) {
 }
 
 // A kernel whose task 1 is on core 0, and what happens on each of its cores.
-class Machine {
+class ReachMachine {
  public:
-  Machine(Reach reach, unsigned cores) : Machine(reach, cores, core_for(reach)) {}
-  Machine(Reach reach, unsigned cores, const cpu::CoreProfile& core)
+  ReachMachine(Reach reach, unsigned cores) : ReachMachine(reach, cores, core_for(reach)) {}
+  ReachMachine(Reach reach, unsigned cores, const cpu::CoreProfile& core)
       : k(core, kernel_profile(), reaching(reach, cores)) {
     k.spawn(1);
     k.migrate(1, 0);
@@ -57,7 +57,7 @@ class Machine {
 using Counts = std::vector<std::uint64_t>;
 
 TEST(Reach, LocalIfAlone_NoOtherCoreIsAskedUntilASecondOneHasRunTheAddressSpace) {
-  Machine m(Reach::kLocalIfAlone, 4);
+  ReachMachine m(Reach::kLocalIfAlone, 4);
   EXPECT_EQ(m.flush(Event::kDvmSync), (Counts{0, 0, 0, 0}));
   EXPECT_EQ(m.flush(Event::kDsbNsh), (Counts{1, 0, 0, 0}));
   m.k.migrate(1, 2);
@@ -67,7 +67,7 @@ TEST(Reach, LocalIfAlone_NoOtherCoreIsAskedUntilASecondOneHasRunTheAddressSpace)
 }
 
 TEST(Reach, LocalIfAlone_AThreadOnAnotherCoreEndsIt) {
-  Machine m(Reach::kLocalIfAlone, 2);
+  ReachMachine m(Reach::kLocalIfAlone, 2);
   EXPECT_EQ(m.flush(Event::kDvmSync), (Counts{0, 0}));
   m.k.clone_thread(1, 2);  // to the next core
   EXPECT_EQ(m.flush(Event::kDvmSync), (Counts{0, 0}));
@@ -76,7 +76,7 @@ TEST(Reach, LocalIfAlone_AThreadOnAnotherCoreEndsIt) {
 }
 
 TEST(Reach, LocalIfAlone_AFlushByAnotherCoreIsBroadcast) {
-  Machine m(Reach::kLocalIfAlone, 2);
+  ReachMachine m(Reach::kLocalIfAlone, 2);
   m.k.fork(1, 2);  // pages are shared now
   m.k.migrate(2, 1);
   m.k.null_syscall(2);
@@ -93,7 +93,7 @@ TEST(Reach, LocalIfAlone_AFlushByAnotherCoreIsBroadcast) {
 TEST(Reach, LocalIfAlone_ANewAsidHasRunNowhere) {
   cpu::CoreProfile core = core_profile();
   core.asid_bits = 8;
-  Machine m(Reach::kLocalIfAlone, 2, core);
+  ReachMachine m(Reach::kLocalIfAlone, 2, core);
   m.k.migrate(1, 1);
   EXPECT_EQ(m.flush(Event::kDvmSync), (Counts{0, 1}));
   m.k.spawn(2);
@@ -125,7 +125,7 @@ TEST(Reach, AnAsidThatOutlivesItsGenerationHasRunWhereItRan) {
 
 TEST(Reach, KernelMemoryIsFlushedOnEveryCore) {
   for (std::size_t reach = 0; reach < kReaches.size(); ++reach) {
-    Machine m(static_cast<Reach>(reach), 3);
+    ReachMachine m(static_cast<Reach>(reach), 3);
     const VirtAddr at(m.k.memory().vmalloc(1, false));
     ASSERT_FALSE(m.k.system().machine.core(2).load64(at).fault);
     m.k.memory().vfree(at.value);
@@ -135,10 +135,10 @@ TEST(Reach, KernelMemoryIsFlushedOnEveryCore) {
 }
 
 TEST(Reach, LocalIfAlone_IsADsbIshBeforeAndAMoveCostsADsbIshst) {
-  Machine local(Reach::kLocalIfAlone, 2), broadcast(Reach::kBroadcast, 2);
+  ReachMachine local(Reach::kLocalIfAlone, 2), broadcast(Reach::kBroadcast, 2);
   EXPECT_EQ(local.flush(Event::kDsbIsh)[0], broadcast.flush(Event::kDsbIsh)[0]);
   EXPECT_EQ(local.flush(Event::kStoreDrain)[0], broadcast.flush(Event::kDsbIshst)[0]);
-  const auto barriers = [](Machine& m) {
+  const auto barriers = [](ReachMachine& m) {
     const cpu::Core& to = m.k.system().machine.core(1);
     const std::uint64_t before = to.happened(Event::kDsbIshst);
     m.k.migrate(1, 1);
@@ -149,7 +149,7 @@ TEST(Reach, LocalIfAlone_IsADsbIshBeforeAndAMoveCostsADsbIshst) {
 }
 
 TEST(Reach, Ipi_InterruptsExactlyTheOtherCoresThatHaveRunTheAddressSpace) {
-  Machine m(Reach::kIpi, 4);
+  ReachMachine m(Reach::kIpi, 4);
   EXPECT_EQ(m.flush(Event::kIpi), (Counts{0, 0, 0, 0}));
   m.k.migrate(1, 3);
   EXPECT_EQ(m.flush(Event::kIpi), (Counts{0, 0, 0, 1}));
@@ -158,8 +158,8 @@ TEST(Reach, Ipi_InterruptsExactlyTheOtherCoresThatHaveRunTheAddressSpace) {
 }
 
 TEST(Reach, Domain_TheCoresThatHaveRunTheAddressSpaceAnswer) {
-  Machine m(Reach::kDomain, 8), all(Reach::kBroadcast, 8);
-  for (Machine* machine : {&m, &all}) machine->k.migrate(1, 5);
+  ReachMachine m(Reach::kDomain, 8), all(Reach::kBroadcast, 8);
+  for (ReachMachine* machine : {&m, &all}) machine->k.migrate(1, 5);
   EXPECT_EQ(m.flush(Event::kDvmCore), (Counts{0, 0, 0, 0, 0, 1, 0, 0}));
   EXPECT_EQ(all.flush(Event::kDvmCore), (Counts{0, 0, 0, 0, 0, 7, 0, 0}));
 }

@@ -17,14 +17,15 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr std::uint64_t kBlock = 512;
+constexpr std::uint64_t kShrinkRuleBlock = 512;
 const std::vector<std::string> kHandOuts = {"lifo", "fullest", "lowest"};
 const std::vector<std::string> kRules = {"v6", "runs", "pieces", "idle"};
 
-class World {
+class ShrinkRuleWorld {
  public:
   // `given`: pba's parameters, as a policy has them.
-  explicit World(const std::string& given) : k_(core_profile(), kernel_profile(), with(given)) {}
+  explicit ShrinkRuleWorld(const std::string& given)
+      : k_(core_profile(), kernel_profile(), with(given)) {}
 
   PageTableAllocator& pba() { return *k_.system().allocator; }
   std::uint64_t own(std::string_view name) { return pba().statistics().own_value(name); }
@@ -69,7 +70,7 @@ class World {
 };
 
 // Pages of half of the runs are in use in the end, one of each 8.
-std::vector<Pfn> holes(World& w, std::uint64_t pages) {
+std::vector<Pfn> holes(ShrinkRuleWorld& w, std::uint64_t pages) {
   std::vector<Pfn> used, all = w.take(pages), back;
   for (const Pfn pfn : all) {
     const bool keep = pfn.value / 64 % 2 == 0 && pfn.value % 8 == 0;
@@ -80,7 +81,7 @@ std::vector<Pfn> holes(World& w, std::uint64_t pages) {
 }
 
 TEST(ShrinkRule, V6UnkeysPageByPage_AndSplitsContiguousRuns) {
-  World w("shrink=v6");
+  ShrinkRuleWorld w("shrink=v6");
   holes(w, 2000);
   w.pressure();
   EXPECT_GT(w.own("shrunk_pages"), 500u);
@@ -88,7 +89,7 @@ TEST(ShrinkRule, V6UnkeysPageByPage_AndSplitsContiguousRuns) {
 }
 
 TEST(ShrinkRule, RunsGiveBackWhatWasKeyedTogether_AndNothingElse) {
-  World w("shrink=runs:orders=4:handout=fullest");
+  ShrinkRuleWorld w("shrink=runs:orders=4:handout=fullest");
   const std::vector<Pfn> used = w.take(1000);
   std::vector<Pfn> most(used.begin(), used.begin() + 900);
   w.give(most);
@@ -105,7 +106,7 @@ TEST(ShrinkRule, RunsGiveBackWhatWasKeyedTogether_AndNothingElse) {
 }
 
 TEST(ShrinkRule, RunsHoldABlockOfWhichAPageIsInUse) {
-  World w("shrink=runs");
+  ShrinkRuleWorld w("shrink=runs");
   w.take(1);
   const std::uint64_t cached = w.cached();
   ASSERT_GT(cached, 500u);
@@ -114,20 +115,20 @@ TEST(ShrinkRule, RunsHoldABlockOfWhichAPageIsInUse) {
 }
 
 TEST(ShrinkRule, PiecesSplitABlockOnce_AndNoContiguousRun) {
-  World w("shrink=pieces");
+  ShrinkRuleWorld w("shrink=pieces");
   holes(w, 2000);
   const std::uint64_t cached = w.cached();
   const std::uint64_t freed = w.pressure();
   EXPECT_GT(freed, cached / 3);
   EXPECT_EQ(w.own("shrunk_pages"), 0u);
-  EXPECT_EQ(freed, kBlock * w.own("shrunk_blocks") + 16 * w.own("shrunk_runs"));
+  EXPECT_EQ(freed, kShrinkRuleBlock * w.own("shrunk_blocks") + 16 * w.own("shrunk_runs"));
   EXPECT_GT(w.own("broken"), 0u);
   EXPECT_EQ(w.map().split_pmd, w.own("broken"));
   EXPECT_EQ(w.map().split_contpte, 0u);
 }
 
 TEST(ShrinkRule, PiecesLeaveABlockOfWhichTooFewAreFreeTogether) {
-  World w("shrink=pieces:break=300");
+  ShrinkRuleWorld w("shrink=pieces:break=300");
   holes(w, 2000);  // 256 at most are free in pieces of a block
   w.pressure();
   EXPECT_EQ(w.own("broken"), 0u);
@@ -135,28 +136,28 @@ TEST(ShrinkRule, PiecesLeaveABlockOfWhichTooFewAreFreeTogether) {
 
 // Hysteresis: what the load takes again and again between two calls stays.
 TEST(ShrinkRule, IdleKeepsWhatWasNeededSinceTheLastCall_AndGivesItBackTheNextTime) {
-  World w("shrink=idle:handout=fullest");
+  ShrinkRuleWorld w("shrink=idle:handout=fullest");
   for (unsigned i = 0; i < 3; ++i) {
     w.give(w.take(2000));
     EXPECT_EQ(w.pressure(), 0u);
   }
   w.give(w.take(10));
-  EXPECT_EQ(w.pressure(), 3 * kBlock);
+  EXPECT_EQ(w.pressure(), 3 * kShrinkRuleBlock);
   EXPECT_EQ(w.pressure(), 0u) << "nothing has shown since what is not needed";
 }
 
 TEST(ShrinkRule, OthersGiveItBackAtOnce) {
   for (const char* rule : {"v6", "runs", "pieces"}) {
-    World w(fmt::format("shrink={}:handout=fullest", rule));
+    ShrinkRuleWorld w(fmt::format("shrink={}:handout=fullest", rule));
     w.give(w.take(2000));
-    EXPECT_EQ(w.pressure(), 3 * kBlock) << rule;
+    EXPECT_EQ(w.pressure(), 3 * kShrinkRuleBlock) << rule;
   }
 }
 
 TEST(ShrinkRule, FullestMakesRunsWhole_WhereLifoSpreadsThem) {
   std::map<std::string, std::uint64_t> blocks;
   for (const std::string& handout : kHandOuts) {
-    World w("shrink=runs:handout=" + handout);
+    ShrinkRuleWorld w("shrink=runs:handout=" + handout);
     std::vector<Pfn> live = w.take(3000);
     std::mt19937 random(1);
     // A load that shrinks slowly: three come back at random for each two that are taken.
@@ -175,7 +176,7 @@ TEST(ShrinkRule, FullestMakesRunsWhole_WhereLifoSpreadsThem) {
 }
 
 TEST(ShrinkRule, HeldPagesAreAddedUpOverTime_AndTheirMostIsKept) {
-  World w("held=on");
+  ShrinkRuleWorld w("held=on");
   const auto time = [&] { return w.core().clock().value; };
   const std::uint64_t sum = w.own("held_time"), start = time(), held = w.cached();
   w.core().execute(1'000'000);
@@ -191,7 +192,7 @@ TEST(ShrinkRule, HeldPagesAreAddedUpOverTime_AndTheirMostIsKept) {
   EXPECT_GE(added, held * (t1 - t0) + after);
   EXPECT_LE(added, held * (t2 - t0) + after);
   pages.push_back(w.take(1)[0]);  // a refill
-  const std::uint64_t most = held + kBlock;
+  const std::uint64_t most = held + kShrinkRuleBlock;
   w.give(pages);
   EXPECT_EQ(w.cached(), most);
   EXPECT_EQ(w.own("held_most"), most);
@@ -206,7 +207,7 @@ RC_GTEST_PROP(ShrinkRule, ARandomLifeLosesNoPage_AndLeavesEachKeyWhereItWas, ())
   const std::string handout = *rc::gen::elementOf(kHandOuts);
   const std::string rule = *rc::gen::elementOf(kRules);
   const std::string orders = *rc::gen::element<std::string>("9/4/2", "9", "4/2", "4", "2");
-  World w(fmt::format("handout={}:shrink={}:orders={}:held=on", handout, rule, orders));
+  ShrinkRuleWorld w(fmt::format("handout={}:shrink={}:orders={}:held=on", handout, rule, orders));
   RC_TAG(handout + " " + rule);
   const std::uint64_t unused = w.unused(), keyed = w.keyed() - w.cached();
   std::vector<Pfn> live;

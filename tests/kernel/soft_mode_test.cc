@@ -20,8 +20,8 @@ const cpu::CoreProfile& core_for(const ProtectionInfo& info) {
 }
 
 // A kernel with two processes that have written, and the last words of their leaf tables.
-struct World {
-  World(const ProtectionInfo& info, bool soft)
+struct SoftModeWorld {
+  SoftModeWorld(const ProtectionInfo& info, bool soft)
       : k(core_for(info), kernel_profile(), with(info, soft)) {
     for (const std::uint32_t id : {1u, 2u}) {
       k.spawn(id);
@@ -58,24 +58,24 @@ struct World {
 class SoftStores : public testing::TestWithParam<const ProtectionInfo*> {};
 
 TEST_P(SoftStores, Off_AStrayStoreEndsTheKernel) {
-  World w(*GetParam(), false);
+  SoftModeWorld w(*GetParam(), false);
   EXPECT_THROW(w.stray_store(0), KernelOops);
-  EXPECT_EQ(w.word(0), World::kValue);
+  EXPECT_EQ(w.word(0), SoftModeWorld::kValue);
   EXPECT_EQ(w.statistics().violations, 0u);
 }
 
 TEST_P(SoftStores, On_ItIsCountedOnce_AndThePageIsWritableAfterIt) {
-  World w(*GetParam(), true);
+  SoftModeWorld w(*GetParam(), true);
   w.stray_store(0);
   EXPECT_EQ(w.word(0), 0u);
   EXPECT_EQ(w.statistics().violations, 1u);
-  EXPECT_FALSE(w.core.store64(linear_va(w.words[0]), World::kValue));
+  EXPECT_FALSE(w.core.store64(linear_va(w.words[0]), SoftModeWorld::kValue));
   w.stray_store(0);
   EXPECT_EQ(w.statistics().violations, 1u);
 }
 
 TEST_P(SoftStores, On_OtherPagesStayProtected_AndAreCountedWhenTheyAreHit) {
-  World w(*GetParam(), true);
+  SoftModeWorld w(*GetParam(), true);
   w.stray_store(0);
   EXPECT_TRUE(w.core.store64(linear_va(w.words[1]), 0));
   w.stray_store(1);
@@ -84,7 +84,7 @@ TEST_P(SoftStores, On_OtherPagesStayProtected_AndAreCountedWhenTheyAreHit) {
 }
 
 TEST_P(SoftStores, On_TheFirstIsKeptWithCoreCauseAndSyndrome) {
-  World w(*GetParam(), true);
+  SoftModeWorld w(*GetParam(), true);
   const mmu::Fault fault = w.core.store64(linear_va(w.words[0]), 0);
   ASSERT_TRUE(fault);
   w.stray_store(0);
@@ -99,7 +99,7 @@ TEST_P(SoftStores, On_TheFirstIsKeptWithCoreCauseAndSyndrome) {
 
 // Inside a window and a lazy MMU section too, in which the handler itself is not.
 TEST_P(SoftStores, On_TheKernelGoesOn) {
-  World w(*GetParam(), true);
+  SoftModeWorld w(*GetParam(), true);
   System& s = w.k.system();
   w.core.continue_at(1);
   {
@@ -122,7 +122,7 @@ TEST_P(SoftStores, On_TheKernelGoesOn) {
 
 // The page is open from then on, at rest and not for a while.
 TEST_P(SoftStores, On_ThePageIsExposedAtRest) {
-  World w(*GetParam(), true);
+  SoftModeWorld w(*GetParam(), true);
   System& s = w.k.system();
   const auto at_rest = [&] {
     const ExposureSums before = s.exposure.sums();
@@ -162,7 +162,7 @@ TEST(SoftModes, EachProtectionThatTellsPagesApartHasOne) {
 
 // A fault that no protection causes stays what it is.
 TEST(SoftModes, AStoreToAnAddressThatIsNotMappedEndsTheKernel) {
-  World w(Protections::find("kpkeys-poe", "protection"), true);
+  SoftModeWorld w(Protections::find("kpkeys-poe", "protection"), true);
   EXPECT_THROW(w.k.memory().write(kVmallocStart), KernelOops);
   EXPECT_THROW(w.k.memory().write(linear_va(PhysAddr(1ull << 46)).value), KernelOops);
   EXPECT_EQ(w.statistics().violations, 0u);
@@ -170,7 +170,7 @@ TEST(SoftModes, AStoreToAnAddressThatIsNotMappedEndsTheKernel) {
 
 // Nor is it a key's doing that a page is read-only.
 TEST(SoftModes, AStoreThatAnotherMechanismRefusesEndsTheKernel) {
-  World w(Protections::find("kpkeys-poe", "protection"), true);
+  SoftModeWorld w(Protections::find("kpkeys-poe", "protection"), true);
   System& s = w.k.system();
   s.linear_map.set_memory(w.core, s.kernel_data, 1, kSetMemoryRo);
   EXPECT_THROW(w.k.memory().write(linear_va(address_of(s.kernel_data)).value), KernelOops);

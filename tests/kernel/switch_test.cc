@@ -7,7 +7,7 @@
 namespace kpksim::kernel {
 namespace {
 
-const Config kNone = config("none", false, "buddy", Granularity::kPte);
+const Config kSwitchNone = config("none", false, "buddy", Granularity::kPte);
 
 struct Cost {
   std::uint64_t instructions, isb, dsb_nsh;
@@ -26,7 +26,7 @@ Cost cost(Kernel& k, Do&& what) {
 
 // Of a thousand switches around `tasks` tasks.
 Cost ring(std::uint32_t tasks) {
-  Kernel k(core_profile(), kernel_profile(), kNone);
+  Kernel k(core_profile(), kernel_profile(), kSwitchNone);
   for (std::uint32_t id = 1; id <= tasks; ++id) k.spawn(id);
   const auto round = [&](unsigned switches) {
     for (unsigned i = 0; i < switches; ++i) k.switch_to(i % tasks + 1);
@@ -47,7 +47,7 @@ TEST(DelayedDequeue, AmongMoreThanTwoTasksEachSwitchHasAnEnqueueAndMoreReadsOfTh
 }
 
 Cost system_calls(const cpu::CoreProfile& core) {
-  Kernel k(core, kernel_profile(), kNone);
+  Kernel k(core, kernel_profile(), kSwitchNone);
   k.spawn(1);
   k.null_syscall(1);  // the first use of SVE is behind it
   return cost(k, [&] {
@@ -72,7 +72,7 @@ TEST(Exceptions, ACoreThatNeedsItClearsItsBranchHistoryAtEachOneFromEl0) {
 TEST(Exceptions, OneFromEl1HasNone) {
   cpu::CoreProfile core = core_profile();
   core.entry_barriers = true;
-  Kernel k(core, kernel_profile(), kNone);
+  Kernel k(core, kernel_profile(), kSwitchNone);
   k.spawn(1);
   const std::uint64_t at = k.mmap(1, rw(), kPageSize, 0);
   EXPECT_EQ(cost(k, [&] { k.touch_by_kernel(1, at, poe::AccessKind::kWrite); }).dsb_nsh, 0u);

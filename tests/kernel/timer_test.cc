@@ -12,73 +12,74 @@ std::uint64_t of_timer(Kernel& k, cpu::Event event) {
                                                     [static_cast<std::size_t>(Cause::kTimer)];
 }
 
-cpu::Core& core() {
+cpu::Core& timer_core() {
   static cpu::Machine machine(core_profile(), 1);
   return machine.core(0);
 }
 
 TEST(Rcu, TablesComeBackAfterAGracePeriodOfThreeTicks) {
   Rcu rcu;
-  EXPECT_EQ(rcu.tick(core()), 0u);  // nothing to wait for
-  rcu.call(core(), {Pfn(7)});
-  EXPECT_EQ(rcu.tick(core()), 1u);
-  rcu.call(core(), {Pfn(8)});       // waits for the next one
-  EXPECT_EQ(rcu.tick(core()), 1u);  // ends one and starts the next
+  EXPECT_EQ(rcu.tick(timer_core()), 0u);  // nothing to wait for
+  rcu.call(timer_core(), {Pfn(7)});
+  EXPECT_EQ(rcu.tick(timer_core()), 1u);
+  rcu.call(timer_core(), {Pfn(8)});       // waits for the next one
+  EXPECT_EQ(rcu.tick(timer_core()), 1u);  // ends one and starts the next
   EXPECT_TRUE(rcu.take_ready().empty());
-  EXPECT_EQ(rcu.tick(core()), 1u);  // ends the second
+  EXPECT_EQ(rcu.tick(timer_core()), 1u);  // ends the second
   EXPECT_EQ(rcu.take_ready(), std::vector<Pfn>{Pfn(7)});
   EXPECT_EQ(rcu.pending(), 1u);
-  EXPECT_EQ(rcu.take_all(core()), std::vector<Pfn>{Pfn(8)});
-  EXPECT_EQ(rcu.tick(core()), 0u);
+  EXPECT_EQ(rcu.take_all(timer_core()), std::vector<Pfn>{Pfn(8)});
+  EXPECT_EQ(rcu.tick(timer_core()), 0u);
 }
 
 TEST(Rcu, ManyCallbacksWakeTheThreadOfTheSoftirq) {
   for (const std::uint64_t callbacks : {100u, 101u}) {  // ten passes of ten
     Rcu rcu;
-    rcu.call(core(), callbacks);
-    EXPECT_EQ(rcu.tick(core()), 1u);
-    EXPECT_EQ(rcu.tick(core()), 1u);
-    EXPECT_EQ(rcu.tick(core()), callbacks > 100 ? 1u : 0u);
-    EXPECT_EQ(rcu.tick(core()), 0u);
+    rcu.call(timer_core(), callbacks);
+    EXPECT_EQ(rcu.tick(timer_core()), 1u);
+    EXPECT_EQ(rcu.tick(timer_core()), 1u);
+    EXPECT_EQ(rcu.tick(timer_core()), callbacks > 100 ? 1u : 0u);
+    EXPECT_EQ(rcu.tick(timer_core()), 0u);
   }
 }
 
 TEST(Rcu, OnePassOfTheSoftirq_WhereRcusThreadIsWokenToo) {
   for (const std::uint64_t callbacks : {10u, 11u}) {
     Rcu rcu;
-    rcu.call(core(), callbacks);
-    EXPECT_EQ(rcu.tick(core()), 1u);
-    rcu.call(core());
-    EXPECT_EQ(rcu.tick(core()), 1u);
-    EXPECT_EQ(rcu.tick(core()), callbacks > 10 ? 2u : 1u);
+    rcu.call(timer_core(), callbacks);
+    EXPECT_EQ(rcu.tick(timer_core()), 1u);
+    rcu.call(timer_core());
+    EXPECT_EQ(rcu.tick(timer_core()), 1u);
+    EXPECT_EQ(rcu.tick(timer_core()), callbacks > 10 ? 2u : 1u);
   }
 }
 
 TEST(Rcu, TheSoftirqsThreadEndsTheNextGracePeriodToo) {
   Rcu rcu;
-  rcu.call(core(), 25);
-  EXPECT_EQ(rcu.tick(core()), 1u);  // starts
-  rcu.call(core(), 3);
-  EXPECT_EQ(rcu.tick(core()), 1u);  // ends it, starts the next
-  rcu.call(core(), 3);
-  EXPECT_EQ(rcu.tick(core()), 3u);  // RCU's thread, the softirq's with the other 15, RCU's again
+  rcu.call(timer_core(), 25);
+  EXPECT_EQ(rcu.tick(timer_core()), 1u);  // starts
+  rcu.call(timer_core(), 3);
+  EXPECT_EQ(rcu.tick(timer_core()), 1u);  // ends it, starts the next
+  rcu.call(timer_core(), 3);
+  EXPECT_EQ(rcu.tick(timer_core()),
+            3u);  // RCU's thread, the softirq's with the other 15, RCU's again
 }
 
 TEST(Rcu, ATaskThatIsFreedHandsOnItsCredentials) {
   for (const bool task : {false, true}) {
     Rcu rcu;
-    task ? rcu.call_for_task(core()) : rcu.call(core());
-    EXPECT_EQ(rcu.tick(core()), 1u);              // starts
-    EXPECT_EQ(rcu.tick(core()), 1u);              // ends
-    EXPECT_EQ(rcu.tick(core()), 0u);              // the callback
-    EXPECT_EQ(rcu.tick(core()), task ? 1u : 0u);  // starts once more
+    task ? rcu.call_for_task(timer_core()) : rcu.call(timer_core());
+    EXPECT_EQ(rcu.tick(timer_core()), 1u);              // starts
+    EXPECT_EQ(rcu.tick(timer_core()), 1u);              // ends
+    EXPECT_EQ(rcu.tick(timer_core()), 0u);              // the callback
+    EXPECT_EQ(rcu.tick(timer_core()), task ? 1u : 0u);  // starts once more
   }
 }
 
 TEST(Timer, KernelThreadsFollowEachOther_OneSwitchEachAndOneBack) {
   Kernel k(core_profile(), kernel_profile(), config("none", false, "buddy", Granularity::kPte));
   k.spawn(1);
-  for (int i = 0; i < 25; ++i) k.system().rcu.call_for_task(core());
+  for (int i = 0; i < 25; ++i) k.system().rcu.call_for_task(timer_core());
   const std::uint64_t before = of_timer(k, cpu::Event::kDsbIsh);
   k.clock().set_timer(300);
   for (int i = 0; i < 8; ++i) k.null_syscall(1);

@@ -7,7 +7,7 @@
 namespace kpksim::kernel {
 namespace {
 
-Config with(const char* policy, unsigned cores = 1) {
+Config wp_toggle_with(const char* policy, unsigned cores = 1) {
   Config c;
   c.policy = parse_policy(policy);
   c.memory_bytes = 256ull << 20;
@@ -16,8 +16,8 @@ Config with(const char* policy, unsigned cores = 1) {
 }
 
 // A kernel with a process that has written, in the kernel on core 0, and a word of its leaf table.
-struct World {
-  explicit World(const Config& config) : k(x86_core_profile(), kernel_profile(), config) {
+struct WpToggleWorld {
+  explicit WpToggleWorld(const Config& config) : k(x86_core_profile(), kernel_profile(), config) {
     k.spawn(1);
     const std::uint64_t at = map_and_write(k, 1, 1 << 20);
     word =
@@ -37,7 +37,7 @@ struct World {
 };
 
 TEST(WpToggle, AWindowIsThisCoresAlone_AndClosesAtOnce) {
-  World w(with("wp-toggle,per-page,pte", 2));
+  WpToggleWorld w(wp_toggle_with("wp-toggle,per-page,pte", 2));
   cpu::Core& other = w.system.machine.core(1);
   EXPECT_TRUE(w.refused(w.core));
   const std::uint64_t before = w.protection.open(w.core, Target());
@@ -50,7 +50,7 @@ TEST(WpToggle, AWindowIsThisCoresAlone_AndClosesAtOnce) {
 }
 
 TEST(WpToggle, AFaultInAWindowIsAPlainPermissionFaultOutsideIt) {
-  World w(with("wp-toggle,per-page,pte"));
+  WpToggleWorld w(wp_toggle_with("wp-toggle,per-page,pte"));
   const mmu::Fault fault = w.core.store64(w.word, 0);
   EXPECT_EQ(fault.kind, mmu::FaultKind::kPermission);
   EXPECT_FALSE(fault.overlay);
@@ -60,7 +60,7 @@ TEST(WpToggle, AFaultInAWindowIsAPlainPermissionFaultOutsideIt) {
 // Two writes for a window, and none where WP is clear already. What the inner guard reads is in the
 // outer window's length.
 TEST(WpToggle, AnInnerWindowWritesNoRegister) {
-  World w(with("wp-toggle,per-page,pte"));
+  WpToggleWorld w(wp_toggle_with("wp-toggle,per-page,pte"));
   const std::uint64_t writes = w.total(cpu::Event::kMovToCr0);
   const std::uint64_t reads = w.total(cpu::Event::kMovFromCr0);
   const std::uint64_t outer = w.protection.open(w.core, Target());
@@ -76,9 +76,10 @@ TEST(WpToggle, AnInnerWindowWritesNoRegister) {
 
 TEST(WpToggle, HasTheWindowsOfPks_AndTheirLengthsAddUp) {
   for (const char* window : {"", "+lazy", "+lock"}) {
-    World wp(with(("wp-toggle" + std::string(window) + ",per-page,pte").c_str()));
-    World pks(with(("kpkeys-pks" + std::string(window) + ",per-page,pte").c_str()));
-    for (World* w : {&wp, &pks}) {
+    WpToggleWorld wp(wp_toggle_with(("wp-toggle" + std::string(window) + ",per-page,pte").c_str()));
+    WpToggleWorld pks(
+        wp_toggle_with(("kpkeys-pks" + std::string(window) + ",per-page,pte").c_str()));
+    for (WpToggleWorld* w : {&wp, &pks}) {
       w->k.fork(1, 2);
       w->k.exit_all();
     }
@@ -93,7 +94,7 @@ TEST(WpToggle, HasTheWindowsOfPks_AndTheirLengthsAddUp) {
 // WP opens every read-only page: swapper_pg_dir too, which no key opens.
 TEST(WpToggle, AWindowExposesAllTables_AndSwapperToo) {
   const auto exposed_in_window = [](const char* policy) {
-    World w(with(policy));
+    WpToggleWorld w(wp_toggle_with(policy));
     const std::uint64_t before = w.protection.open(w.core, Target());
     const ExposureSums then = w.system.exposure.sums();
     const std::uint64_t start = w.core.elapsed().open;
@@ -116,7 +117,7 @@ TEST(WpToggle, AWindowExposesAllTables_AndSwapperToo) {
 
 TEST(WpToggle, AnArmCoreRefusesItWithTheReason) {
   try {
-    const Kernel k(core_profile(), kernel_profile(), with("wp-toggle,per-page,pte"));
+    const Kernel k(core_profile(), kernel_profile(), wp_toggle_with("wp-toggle,per-page,pte"));
     FAIL() << "accepted";
   } catch (const InputError& e) {
     EXPECT_TRUE(std::string(e.what()).starts_with(

@@ -13,31 +13,31 @@ namespace kpksim::kernel {
 namespace {
 
 using cpu::Event;
-using Counts = std::vector<std::uint64_t>;
+using X86TlbCounts = std::vector<std::uint64_t>;
 
 constexpr Event kInvlpg = cpu::tlbi_event(mmu::TlbiKind::kVae1);
 constexpr Event kCr3Flush = cpu::tlbi_event(mmu::TlbiKind::kAside1);
 constexpr Event kCr3Keep = Event::kMsrTtbr;
 
 // What happens on each core while `action` runs.
-class Machine {
+class X86TlbMachine {
  public:
-  explicit Machine(unsigned cores, const char* policy = "none,buddy,pte",
-                   FlushSite left_out = FlushSite::kNone)
+  explicit X86TlbMachine(unsigned cores, const char* policy = "none,buddy,pte",
+                         FlushSite left_out = FlushSite::kNone)
       : k(x86_core_profile(), kernel_profile(), with(cores, policy, left_out)) {}
 
   template <class Action>
-  Counts of(Event event, Action&& action) {
-    const Counts before = counts(event);
+  X86TlbCounts of(Event event, Action&& action) {
+    const X86TlbCounts before = counts(event);
     action();
-    Counts after = counts(event);
+    X86TlbCounts after = counts(event);
     for (std::size_t c = 0; c < after.size(); ++c) after[c] -= before[c];
     return after;
   }
   // Interrupts that reached each core but `sender`, which alone makes calls.
   template <class Action>
-  Counts interrupts(unsigned sender, Action&& action) {
-    Counts user, kernel;
+  X86TlbCounts interrupts(unsigned sender, Action&& action) {
+    X86TlbCounts user, kernel;
     user = of(Event::kExceptionEl0, [&] { kernel = of(Event::kExceptionEl1, action); });
     for (std::size_t c = 0; c < user.size(); ++c) user[c] += kernel[c];
     user[sender] = 0;
@@ -77,8 +77,8 @@ class Machine {
     c.injections = without_tlbis(left_out);
     return c;
   }
-  Counts counts(Event event) {
-    Counts out;
+  X86TlbCounts counts(Event event) {
+    X86TlbCounts out;
     for (std::size_t c = 0; c < k.system().machine.core_count(); ++c) {
       out.push_back(k.system().machine.core(c).happened(event));
     }
@@ -87,8 +87,8 @@ class Machine {
 };
 
 // `tasks` take turns on one core, each in an address space of its own.
-Counts flushes_of_turns(unsigned tasks) {
-  Machine m(1);
+X86TlbCounts flushes_of_turns(unsigned tasks) {
+  X86TlbMachine m(1);
   for (std::uint32_t id = 1; id <= tasks; ++id) m.k.spawn(id);
   const auto turn = [&] {
     for (std::uint32_t id = 1; id <= tasks; ++id) m.k.null_syscall(id);
@@ -98,41 +98,41 @@ Counts flushes_of_turns(unsigned tasks) {
 }
 
 TEST(X86Tlb, ACoreKeepsSixAddressSpaces_AndWhatTheSeventhNeedsIsFlushedForIt) {
-  EXPECT_EQ(flushes_of_turns(6), (Counts{0, 6}));
-  EXPECT_EQ(flushes_of_turns(7), (Counts{7, 0}));  // each takes the slot that is needed next
+  EXPECT_EQ(flushes_of_turns(6), (X86TlbCounts{0, 6}));
+  EXPECT_EQ(flushes_of_turns(7), (X86TlbCounts{7, 0}));  // each takes the slot that is needed next
 }
 
 TEST(X86Tlb, AnAddressSpaceThatComesBackFindsItsTranslations) {
-  Machine m(1);
+  X86TlbMachine m(1);
   m.k.spawn(1);
   m.k.spawn(2);
   const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
   m.k.null_syscall(2);
   m.k.null_syscall(1);
   const auto touch = [&] { m.k.touch(1, at, poe::AccessKind::kWrite); };
-  EXPECT_EQ(m.of(Event::kWalk, touch), (Counts{0}));
+  EXPECT_EQ(m.of(Event::kWalk, touch), (X86TlbCounts{0}));
 }
 
 // Core 0 has task 1's pages cached under a slot that is not loaded when core 1 changes them: it is
 // not interrupted, but flushes when it comes back, and that once.
 TEST(X86Tlb, ACoreThatComesBackToAnOldGenerationFlushes) {
-  Machine m(2);
+  X86TlbMachine m(2);
   m.spawn(1, 0);
   const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
   m.thread(1, 3, 1);
   m.spawn(2, 0);
   const auto change = [&] { m.k.mprotect(3, at, kPageSize, true, false, false); };
-  EXPECT_EQ(m.interrupts(1, change), (Counts{0, 0}));
+  EXPECT_EQ(m.interrupts(1, change), (X86TlbCounts{0, 0}));
   EXPECT_EQ(m.stale(), 0u);
   const auto back = [&] { m.k.null_syscall(1); };
-  EXPECT_EQ(m.of(kCr3Flush, back), (Counts{1, 0}));
+  EXPECT_EQ(m.of(kCr3Flush, back), (X86TlbCounts{1, 0}));
   EXPECT_FALSE(m.k.touch(1, at, poe::AccessKind::kWrite));
   m.k.null_syscall(2);
-  EXPECT_EQ(m.of(kCr3Flush, back), (Counts{0, 0}));
+  EXPECT_EQ(m.of(kCr3Flush, back), (X86TlbCounts{0, 0}));
 }
 
 TEST(X86Tlb, WithoutThatFlushItUsesWhatIsGone) {
-  Machine m(2, "none,buddy,pte", FlushSite::kPcidSwitch);
+  X86TlbMachine m(2, "none,buddy,pte", FlushSite::kPcidSwitch);
   m.spawn(1, 0);
   const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
   m.thread(1, 3, 1);
@@ -143,27 +143,27 @@ TEST(X86Tlb, WithoutThatFlushItUsesWhatIsGone) {
 }
 
 TEST(X86Tlb, ALazyCoreThatMissedChangesDropsAllWhenItGoesOn) {
-  Machine m(2);
+  X86TlbMachine m(2);
   m.spawn(1, 0);
   m.thread(1, 2, 1);
   const std::uint64_t at = map_and_write(m.k, 1, 8 * kPageSize);
   const auto protect = [&](bool write) {
     return [&m, at, write] { m.k.mprotect(1, at, 8 * kPageSize, true, write, false); };
   };
-  EXPECT_EQ(m.of(kInvlpg, protect(false)), (Counts{8, 8}));
+  EXPECT_EQ(m.of(kInvlpg, protect(false)), (X86TlbCounts{8, 8}));
   m.k.migrate(2, 0);  // core 1 is lazy, and misses two
   protect(true)();
   protect(false)();
   m.k.migrate(2, 1);
-  EXPECT_EQ(m.of(kCr3Flush, [&] { m.k.null_syscall(2); }), (Counts{0, 1}));
-  EXPECT_EQ(m.of(kInvlpg, protect(true)), (Counts{8, 8}));
+  EXPECT_EQ(m.of(kCr3Flush, [&] { m.k.null_syscall(2); }), (X86TlbCounts{0, 1}));
+  EXPECT_EQ(m.of(kInvlpg, protect(true)), (X86TlbCounts{8, 8}));
   EXPECT_EQ(m.stale(), 0u);
 }
 
 // A page is flushed while others are still pending: both are missing, so that all goes at once, and
 // nothing is left for the end of the batch.
 TEST(X86Tlb, PagesAreInvalidatedOneByOneOnlyIfNothingElseIsMissing) {
-  Machine m(2);
+  X86TlbMachine m(2);
   System& system = m.k.system();
   cpu::Core& core = system.machine.core(0);
   AddressSpace space;
@@ -172,59 +172,59 @@ TEST(X86Tlb, PagesAreInvalidatedOneByOneOnlyIfNothingElseIsMissing) {
   }
   const VirtAddr one(kPmdSize), other(2 * kPmdSize);
   const auto page = [&] { system.flush.page(core, FlushSite::kUnmap, space, other); };
-  EXPECT_EQ(m.of(kInvlpg, page), (Counts{1, 1}));
+  EXPECT_EQ(m.of(kInvlpg, page), (X86TlbCounts{1, 1}));
   system.flush.page_pending(core, FlushSite::kUnmap, space, one);
-  Counts pages;
-  EXPECT_EQ(m.of(kCr3Flush, [&] { pages = m.of(kInvlpg, page); }), (Counts{1, 1}));
-  EXPECT_EQ(pages, (Counts{0, 0}));
+  X86TlbCounts pages;
+  EXPECT_EQ(m.of(kCr3Flush, [&] { pages = m.of(kInvlpg, page); }), (X86TlbCounts{1, 1}));
+  EXPECT_EQ(pages, (X86TlbCounts{0, 0}));
   const auto end = [&] { system.flush.pending_done(core, FlushSite::kUnmap); };
-  EXPECT_EQ(m.of(kCr3Flush, end), (Counts{0, 0}));
+  EXPECT_EQ(m.of(kCr3Flush, end), (X86TlbCounts{0, 0}));
 }
 
 // The thread on core 1 has exited. Its core keeps the address space, and is let alone, until tables
 // are freed, which its walker may still read: then it leaves, and is let alone for good.
 TEST(X86Tlb, ALazyCoreIsInterruptedOnlyWhereTablesAreFreed) {
-  Machine m(2);
+  X86TlbMachine m(2);
   m.spawn(1, 0);
   m.thread(1, 2, 1);
   const std::uint64_t at = map_and_write(m.k, 1, kBytes);
   m.k.touch(2, at, poe::AccessKind::kRead);
   m.k.exit(2);
-  EXPECT_EQ(m.interrupts(0, [&] { m.protect(1, at); }), (Counts{0, 0}));
+  EXPECT_EQ(m.interrupts(0, [&] { m.protect(1, at); }), (X86TlbCounts{0, 0}));
   EXPECT_EQ(m.stale(), 0u);
   const auto unmap = [&](std::uint64_t from) {
     return [&m, from] { m.k.munmap(1, from, kBytes / 2); };
   };
-  EXPECT_EQ(m.interrupts(0, unmap(at)), (Counts{0, 1}));
-  EXPECT_EQ(m.interrupts(0, unmap(at + kBytes / 2)), (Counts{0, 0}));
+  EXPECT_EQ(m.interrupts(0, unmap(at)), (X86TlbCounts{0, 1}));
+  EXPECT_EQ(m.interrupts(0, unmap(at + kBytes / 2)), (X86TlbCounts{0, 0}));
   EXPECT_EQ(m.stale(), 0u);
 }
 
 TEST(X86Tlb, ALazyCoreThatMissedNothingWritesNoCr3) {
-  Machine m(2);
+  X86TlbMachine m(2);
   m.spawn(1, 0);
   const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
   m.thread(1, 2, 1);
   m.place(2, 0);
   m.k.migrate(2, 1);
   const auto go_on = [&] { m.k.null_syscall(2); };
-  Counts flushes;
-  EXPECT_EQ(m.of(kCr3Keep, [&] { flushes = m.of(kCr3Flush, go_on); }), (Counts{0, 0}));
-  EXPECT_EQ(flushes, (Counts{0, 0}));
+  X86TlbCounts flushes;
+  EXPECT_EQ(m.of(kCr3Keep, [&] { flushes = m.of(kCr3Flush, go_on); }), (X86TlbCounts{0, 0}));
+  EXPECT_EQ(flushes, (X86TlbCounts{0, 0}));
   m.place(2, 0);
   m.k.migrate(2, 1);
   m.protect(1, at);
-  EXPECT_EQ(m.of(kCr3Flush, go_on), (Counts{0, 1}));
+  EXPECT_EQ(m.of(kCr3Flush, go_on), (X86TlbCounts{0, 1}));
 }
 
 TEST(X86Tlb, ATaskThatExitsLeavesItsTablesBeforeTheyAreFreed) {
-  Machine m(1);
+  X86TlbMachine m(1);
   m.k.spawn(1);
   m.k.spawn(2);
   map_and_write(m.k, 2, kBytes);
   m.k.exit(2);
   EXPECT_EQ(m.stale(), 0u);
-  Machine without(1, "none,buddy,pte", FlushSite::kExitMm);
+  X86TlbMachine without(1, "none,buddy,pte", FlushSite::kExitMm);
   without.k.spawn(1);
   without.k.spawn(2);
   map_and_write(without.k, 2, kBytes);
@@ -241,7 +241,7 @@ TEST(X86Tlb, ShootdownsReachExactlyTheCoresThatHaveTheAddressSpace) {
       bool lazy = true;
     };
     const auto cores = *rc::gen::inRange(1u, 9u);
-    Machine m(cores);
+    X86TlbMachine m(cores);
     std::vector<Place> places(cores);
     std::map<std::uint32_t, std::uint32_t> process_of;  // of a task: its first thread
     std::map<std::uint32_t, unsigned> core_of;
@@ -289,7 +289,7 @@ TEST(X86Tlb, ShootdownsReachExactlyTheCoresThatHaveTheAddressSpace) {
       }
       bool& write = writable[process];
       write = !write;
-      const Counts got = m.interrupts(
+      const X86TlbCounts got = m.interrupts(
           own, [&] { m.k.mprotect(id, page_of[process], kPageSize, true, write, false); });
       for (unsigned c = 0; c < cores; ++c) {
         const bool has = c != own && places[c].process == process && !places[c].lazy;
@@ -333,7 +333,7 @@ TEST(X86Tlb, RandomCallsOnOneToEightCoresLeaveNothingStale) {
 // Reclaim clears many entries before anyone waits: one interrupt for each core, and all of the
 // address space goes there, whichever pages these were.
 TEST(X86Tlb, ABatchOfReclaimInterruptsEachCoreOnce) {
-  Machine m(3);
+  X86TlbMachine m(3);
   m.spawn(1, 0);
   m.thread(1, 2, 1);
   m.spawn(3, 2);
@@ -346,22 +346,22 @@ TEST(X86Tlb, ABatchOfReclaimInterruptsEachCoreOnce) {
     ASSERT_TRUE(m.k.touch(1, at + i * kPageSize, poe::AccessKind::kRead));
     ASSERT_TRUE(m.k.touch(2, at + i * kPageSize, poe::AccessKind::kRead));
   }
-  Counts got, all, pages;
+  X86TlbCounts got, all, pages;
   all = m.of(kCr3Flush, [&] {
     pages = m.of(kInvlpg, [&] {
       got = m.interrupts(0, [&] { m.k.madvise_pageout(1, at, 16 * kPageSize); });
     });
   });
-  EXPECT_EQ(got, (Counts{0, 1, 0}));
-  EXPECT_EQ(all, (Counts{1, 1, 0}));
-  EXPECT_EQ(pages, (Counts{0, 0, 0}));
+  EXPECT_EQ(got, (X86TlbCounts{0, 1, 0}));
+  EXPECT_EQ(all, (X86TlbCounts{1, 1, 0}));
+  EXPECT_EQ(pages, (X86TlbCounts{0, 0, 0}));
   EXPECT_EQ(m.stale(), 0u);
 }
 
 // Four cores run the address space. The first flush interrupts them, and gives it a PCID that all
 // share, which each takes up at the next; from then on nobody is interrupted.
 TEST(X86Tlb, Invlpgb_ReachesManyCoresWithoutInterrupts) {
-  Machine m(5, "none,buddy,pte,invlpgb");
+  X86TlbMachine m(5, "none,buddy,pte,invlpgb");
   m.spawn(1, 0);
   for (std::uint32_t id = 2; id <= 4; ++id) m.thread(1, id, id - 1);
   m.spawn(9, 4);
@@ -369,16 +369,16 @@ TEST(X86Tlb, Invlpgb_ReachesManyCoresWithoutInterrupts) {
   const auto protect = [&](bool write) {
     return [&m, at, write] { m.k.mprotect(1, at, 20 * kPageSize, true, write, false); };
   };
-  EXPECT_EQ(m.interrupts(0, protect(false)), (Counts{0, 1, 1, 1, 0}));
-  EXPECT_EQ(m.of(kCr3Keep, protect(true)), (Counts{1, 1, 1, 1, 0}));
-  Counts sync, pages;
-  const Counts got = m.interrupts(0, [&] {
+  EXPECT_EQ(m.interrupts(0, protect(false)), (X86TlbCounts{0, 1, 1, 1, 0}));
+  EXPECT_EQ(m.of(kCr3Keep, protect(true)), (X86TlbCounts{1, 1, 1, 1, 0}));
+  X86TlbCounts sync, pages;
+  const X86TlbCounts got = m.interrupts(0, [&] {
     sync = m.of(Event::kDsbIsh,
                 [&] { pages = m.of(cpu::tlbi_event(mmu::TlbiKind::kRvae1), protect(false)); });
   });
-  EXPECT_EQ(got, (Counts{0, 0, 0, 0, 0}));
-  EXPECT_EQ(sync, (Counts{1, 0, 0, 0, 0}));
-  EXPECT_EQ(pages, (Counts{3, 0, 0, 0, 0}));  // of 8, 8 and 4 pages
+  EXPECT_EQ(got, (X86TlbCounts{0, 0, 0, 0, 0}));
+  EXPECT_EQ(sync, (X86TlbCounts{1, 0, 0, 0, 0}));
+  EXPECT_EQ(pages, (X86TlbCounts{3, 0, 0, 0, 0}));  // of 8, 8 and 4 pages
   for (std::uint32_t id = 1; id <= 4; ++id) {
     EXPECT_FALSE(m.k.touch(id, at, poe::AccessKind::kWrite));
   }
@@ -386,14 +386,14 @@ TEST(X86Tlb, Invlpgb_ReachesManyCoresWithoutInterrupts) {
 }
 
 TEST(X86Tlb, Invlpgb_IsNotForAnAddressSpaceOfThreeCores) {
-  Machine m(4, "none,buddy,pte,invlpgb");
+  X86TlbMachine m(4, "none,buddy,pte,invlpgb");
   m.spawn(1, 0);
   m.thread(1, 2, 1);
   m.thread(1, 3, 2);
   const std::uint64_t at = map_and_write(m.k, 1, kPageSize);
   m.protect(1, at);
   EXPECT_EQ(m.interrupts(0, [&] { m.k.mprotect(1, at, kPageSize, true, false, false); }),
-            (Counts{0, 1, 1, 0}));
+            (X86TlbCounts{0, 1, 1, 0}));
 }
 
 // A page and a huge page that were read-only for a fork's sake. Two cores have cached that. The
@@ -401,7 +401,7 @@ TEST(X86Tlb, Invlpgb_IsNotForAnAddressSpaceOfThreeCores) {
 // which drops what it has.
 TEST(X86Tlb, WhatGainsRightsByAFaultIsNotFlushed_AndAnotherCoresWriteMeetsAFaultMore) {
   for (const bool huge : {false, true}) {
-    Machine m(2);
+    X86TlbMachine m(2);
     m.spawn(1, 0);
     m.thread(1, 2, 1);
     Vma vma = rw();
@@ -417,23 +417,23 @@ TEST(X86Tlb, WhatGainsRightsByAFaultIsNotFlushed_AndAnotherCoresWriteMeetsAFault
     const auto write = [&](std::uint32_t id) {
       return [&m, id, page] { ASSERT_TRUE(m.k.touch(id, page, poe::AccessKind::kWrite)); };
     };
-    Counts faults, interrupts, pages;
+    X86TlbCounts faults, interrupts, pages;
     pages = m.of(kInvlpg, [&] {
       interrupts = m.interrupts(0, [&] { faults = m.of(Event::kFaultPermission, write(1)); });
     });
-    EXPECT_EQ(faults, (Counts{1, 0})) << huge;
-    EXPECT_EQ(interrupts, (Counts{0, 0})) << huge;
-    EXPECT_EQ(pages, (Counts{0, 0})) << huge;
+    EXPECT_EQ(faults, (X86TlbCounts{1, 0})) << huge;
+    EXPECT_EQ(interrupts, (X86TlbCounts{0, 0})) << huge;
+    EXPECT_EQ(pages, (X86TlbCounts{0, 0})) << huge;
     EXPECT_EQ(m.stale(), 0u) << "what allows less is dropped where it is met";
-    EXPECT_EQ(m.of(Event::kFaultPermission, write(2)), (Counts{0, 1})) << huge;
-    EXPECT_EQ(m.of(Event::kFaultPermission, write(2)), (Counts{0, 0})) << huge;
+    EXPECT_EQ(m.of(Event::kFaultPermission, write(2)), (X86TlbCounts{0, 1})) << huge;
+    EXPECT_EQ(m.of(Event::kFaultPermission, write(2)), (X86TlbCounts{0, 0})) << huge;
   }
 }
 
 TEST(X86Tlb, EachFlushIsNeeded) {
   const auto stale = [](FlushSite left_out, const char* policy) -> std::uint64_t {
     try {
-      Machine m(5, policy, left_out);
+      X86TlbMachine m(5, policy, left_out);
       std::uint64_t sum = 0;
       m.spawn(1, 0);
       for (std::uint32_t id = 2; id <= 4; ++id) m.thread(1, id, id - 1);

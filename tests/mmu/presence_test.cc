@@ -31,7 +31,7 @@ void map(PhysicalMemory& memory) {
   }
 }
 
-VirtAddr some_va() {
+VirtAddr presence_some_va() {
   const std::uint64_t i = *rc::gen::inRange<std::uint64_t>(0, 32);
   const std::uint64_t va = i < 16 ? i << kPageShift : (i << kPmdShift) + 0x5000;
   return VirtAddr(*rc::gen::arbitrary<bool>() ? va : va | kUpper);
@@ -71,7 +71,7 @@ Held held(const Mmu& mmu, KeepLeaf&& keep_leaf, KeepTable&& keep_table) {
 
 TlbiEffect some_tlbi() {
   const auto kind = static_cast<TlbiKind>(*rc::gen::inRange(0u, 10u));
-  const VirtAddr va = some_va();
+  const VirtAddr va = presence_some_va();
   const unsigned level = *rc::gen::element(0u, 0u, 2u, 3u);
   const std::uint64_t xt = info(kind).range
                                ? encode_range(va, some_asid(), *rc::gen::inRange(0u, 3u),
@@ -91,7 +91,7 @@ TEST(PresenceProperty, ATlbiDropsWhatItNamesAndNothingElseWhetherItIsPassedByOrN
       if (*rc::gen::inRange(0, 3) != 0) {
         mmu.set_registers(registers_of(some_asid()));
         const auto kind = *rc::gen::element(poe::AccessKind::kRead, poe::AccessKind::kExecute);
-        mmu.translate(some_va(), {kind, 1, false}, false);
+        mmu.translate(presence_some_va(), {kind, 1, false}, false);
         continue;
       }
       const TlbiEffect effect = some_tlbi();
@@ -126,7 +126,7 @@ TEST(HoldersProperty, ATlbiThatVisitsTheHoldersAloneLeavesWhatOneThatVisitsAllDo
       if (*rc::gen::inRange(0, 3) != 0) {
         const unsigned at = *rc::gen::element(0u, 1u, 63u, 64u, 69u);
         const Registers regs = registers_of(some_asid());
-        const VirtAddr va = some_va();
+        const VirtAddr va = presence_some_va();
         for (std::deque<Mmu>* mmus : {&some, &all}) {
           (*mmus)[at].set_registers(regs);
           (*mmus)[at].translate(va, {poe::AccessKind::kRead, 1, false}, false);
@@ -158,9 +158,9 @@ TEST(PresenceProperty, CachedPagesAreCountedAsTheEntriesSay) {
     const unsigned steps = *rc::gen::inRange(1u, 40u);
     for (unsigned i = 0; i < steps; ++i) {
       mmu.set_registers(registers_of(some_asid()));
-      mmu.translate(some_va(), {poe::AccessKind::kRead, 1, false}, false);
+      mmu.translate(presence_some_va(), {poe::AccessKind::kRead, 1, false}, false);
     }
-    const VirtAddr start = some_va();
+    const VirtAddr start = presence_some_va();
     const VirtAddr end =
         start + *rc::gen::element(kPageSize, 8 * kPageSize, kPmdSize, 9 * kPmdSize);
     const Asid asid = some_asid();

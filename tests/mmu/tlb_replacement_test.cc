@@ -15,8 +15,8 @@ namespace {
 
 constexpr Asid kAsid(1);
 
-VirtAddr page(std::uint64_t n) { return VirtAddr(n << kPageShift); }
-std::uint64_t probe(std::uint64_t n) { return TlbTag::probe(page(n), kAsid); }
+VirtAddr tlb_replacement_page(std::uint64_t n) { return VirtAddr(n << kPageShift); }
+std::uint64_t probe(std::uint64_t n) { return TlbTag::probe(tlb_replacement_page(n), kAsid); }
 
 Leaf leaf() {
   Leaf l;
@@ -62,7 +62,7 @@ void compare(TlbGeometry geometry) {
         tlb.drop(probe(n));
         lists.drop(n);
       } else if (!there) {
-        tlb.fill(page(n), kAsid, leaf(), FastLeaf{});
+        tlb.fill(tlb_replacement_page(n), kAsid, leaf(), FastLeaf{});
         lists.fill(n);
       }
     }
@@ -97,9 +97,9 @@ TEST(TlbReplacement, TheSecondLevelHoldsWhatTheFirstHasReplaced) {
   mmu.set_registers(regs);
   const poe::Access read{poe::AccessKind::kRead, 1, false};
   for (std::uint64_t i = 0; i < 8; ++i)
-    EXPECT_EQ(mmu.translate(page(i), read, false).source, Source::kWalk);
+    EXPECT_EQ(mmu.translate(tlb_replacement_page(i), read, false).source, Source::kWalk);
   for (std::uint64_t i = 0; i < 8; ++i)
-    EXPECT_EQ(mmu.translate(page(i), read, false).source, Source::kL2);
+    EXPECT_EQ(mmu.translate(tlb_replacement_page(i), read, false).source, Source::kL2);
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ Leaf leaf_of(const Granule& granule, unsigned level, bool run, bool global) {
 }
 
 // Addresses near each other and near the ends of both halves, so that entries and operands meet.
-std::uint64_t some_va() {
+std::uint64_t tlbi_some_va() {
   const std::uint64_t base = *rc::gen::element<std::uint64_t>(
       0, 0x0000'1234'4000'0000, 0x0000'ffff'ffe0'0000, 0xffff'0000'0000'0000, 0xffff'8000'1000'0000,
       0xffff'ffff'ffe0'0000);
@@ -139,7 +139,7 @@ TEST(TlbiProperty, EveryFormDropsExactlyWhatTheReferenceDrops) {
     WalkCache cache(16);
     const auto fills = *rc::gen::inRange(4, 24);
     for (int i = 0; i < fills; ++i) {
-      const VirtAddr va(some_va());
+      const VirtAddr va(tlbi_some_va());
       const Asid asid(*rc::gen::inRange<std::uint16_t>(1, 4));
       const Granule& granule = kGranules[*rc::gen::inRange<std::size_t>(0, 3)];
       const unsigned level = *rc::gen::inRange<unsigned>(granule.first_block_level, 4);
@@ -155,7 +155,7 @@ TEST(TlbiProperty, EveryFormDropsExactlyWhatTheReferenceDrops) {
     }
     for (int i = 0; i < 8; ++i) {
       const auto kind = static_cast<TlbiKind>(*rc::gen::inRange(0, 10));
-      const std::uint64_t xt = some_operand(kind, some_va());
+      const std::uint64_t xt = some_operand(kind, tlbi_some_va());
       std::vector<Entry> expected = contents(tlb, cache);
       std::erase_if(expected, [&](const Entry& e) { return must_go(kind, xt, e); });
       tlb.invalidate(decode(kind, xt));

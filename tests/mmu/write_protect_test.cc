@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint64_t kReadOnly = mmu::field::kAp2.mask();
 constexpr std::uint64_t kUser = mmu::field::kAp1.mask();
-constexpr Access kRead{AccessKind::kRead, 1, false}, kWrite{AccessKind::kWrite, 1, false},
-    kUserWrite{AccessKind::kWrite, 0, false};
+constexpr Access kWriteProtectRead{AccessKind::kRead, 1, false},
+    kWrite{AccessKind::kWrite, 1, false}, kUserWrite{AccessKind::kWrite, 0, false};
 
 PermissionControls clear() {
   PermissionControls c;
@@ -56,7 +56,7 @@ TEST(WriteProtect, Clear_AKeyThatDeniesWritesAloneIsIgnored_OneThatDeniesAccessI
     c.poe = true;
     c.por_el1 = rights << (4 * kKey);
     EXPECT_EQ(allowed(leaf, c, kWrite), rights != 0);
-    EXPECT_EQ(allowed(leaf, c, kRead), rights != 0);
+    EXPECT_EQ(allowed(leaf, c, kWriteProtectRead), rights != 0);
   }
 }
 

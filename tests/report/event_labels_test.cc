@@ -28,8 +28,8 @@ nlohmann::ordered_json document(const cpu::CoreProfile& core) {
 
 bool has(const std::string& text, const char* name) { return text.find(name) != std::string::npos; }
 
-constexpr const char* kArm[] = {"TLBI", "POR_EL1", "ISB", "DSB", "EL0", "EL1", "overlay"};
-constexpr const char* kX86[] = {
+constexpr const char* kOfArm[] = {"TLBI", "POR_EL1", "ISB", "DSB", "EL0", "EL1", "overlay"};
+constexpr const char* kOfX86[] = {
     "INVLPG",        "INVPCID",   "INVLPGB",   "TLBSYNC", "CR3", "IA32_PKRS", "interrupts to other",
     "further cores", "user mode", "page fault"};
 
@@ -43,15 +43,15 @@ TEST(EventLabels, AnX86TableHasX86sNamesAlone) {
     }
   }
   for (const std::string& table : {run_table(run, {}), compare_table({{"runs", {run}}}, {})}) {
-    for (const char* name : kX86) EXPECT_TRUE(has(table, name)) << name << "\n" << table;
-    for (const char* name : kArm) EXPECT_FALSE(has(table, name)) << name << "\n" << table;
+    for (const char* name : kOfX86) EXPECT_TRUE(has(table, name)) << name << "\n" << table;
+    for (const char* name : kOfArm) EXPECT_FALSE(has(table, name)) << name << "\n" << table;
   }
 }
 
 TEST(EventLabels, AnAArch64TableHasAArch64sNamesAlone) {
   const std::string table = run_table(document(kernel::core_profile()), {});
-  for (const char* name : kArm) EXPECT_TRUE(has(table, name)) << name << "\n" << table;
-  for (const char* name : kX86) EXPECT_FALSE(has(table, name)) << name << "\n" << table;
+  for (const char* name : kOfArm) EXPECT_TRUE(has(table, name)) << name << "\n" << table;
+  for (const char* name : kOfX86) EXPECT_FALSE(has(table, name)) << name << "\n" << table;
 }
 
 TEST(EventLabels, TheDocumentSaysWhichArchitectureIfItIsNotAArch64) {

@@ -41,7 +41,7 @@ ordered_json run(const char* protection, bool batching, std::vector<ordered_json
           {"total", parts[2]}};
 }
 
-ordered_json document() {
+ordered_json explain_document() {
   return {{"runs",
            {run("none", false, {part(100, 50, 0), part(0, 0, 0), part(100, 50, 0)}),
             run("kpkeys-poe", false, {part(1000, 50, 100), part(0, 25, 0), part(1000, 75, 100)}),
@@ -51,7 +51,7 @@ ordered_json document() {
 // One space for each run of white space: how wide columns are and where lines end is not meant
 // here.
 std::string explained(const ExplainRequest& request) {
-  std::stringstream words(explain(document(), request, {}));
+  std::stringstream words(explain(explain_document(), request, {}));
   std::string out;
   for (std::string word; words >> word;) out += word + " ";
   return out;
@@ -69,7 +69,7 @@ TEST(Explain, ShowsTheDifferenceByKindAndByReason) {
 
 // Of x86-64 by the names that tables of its events have.
 TEST(Explain, CallsTheKeyRegistersInstructionsByTheArchitecturesNames) {
-  ordered_json of = document();
+  ordered_json of = explain_document();
   for (ordered_json& run : of["runs"]) {
     for (ordered_json* part : {&run["phases"][0], &run["phases"][1], &run["total"]}) {
       const bool keys = run["configuration"]["protection"]["name"] != "none";
@@ -111,7 +111,7 @@ TEST(Explain, ComparesWithThePolicyThatIsNamed) {
       << text;
 }
 
-std::string message_of(const ExplainRequest& request, ordered_json of = document()) {
+std::string message_of(const ExplainRequest& request, ordered_json of = explain_document()) {
   try {
     explain(of, request, {});
   } catch (const InputError& e) {
@@ -122,8 +122,8 @@ std::string message_of(const ExplainRequest& request, ordered_json of = document
 
 // The document of kpksim run.
 ordered_json single() {
-  ordered_json of = document();
-  of["runs"] = {of["runs"][0]};
+  ordered_json of = explain_document();
+  of["runs"] = ordered_json::array({of["runs"][0]});
   return of;
 }
 
@@ -147,13 +147,13 @@ TEST(Explain, OfOneRunAloneSaysWhereItsCyclesWent) {
 }
 
 TEST(Explain, KeepsWorkloadsOfOneNameFromTwoFilesApart) {
-  const ordered_json one = document();
+  const ordered_json one = explain_document();
   ordered_json two = one;
   for (ordered_json run : one["runs"]) {
     run["workload"]["source"] = "other.json";
     two["runs"].push_back(run);
   }
-  const std::string once = explain(document(), {}, {}), twice = explain(two, {}, {});
+  const std::string once = explain(explain_document(), {}, {}), twice = explain(two, {}, {});
   EXPECT_EQ(twice, once + "\n" + once);
 }
 

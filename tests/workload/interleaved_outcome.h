@@ -34,7 +34,7 @@ struct Outcome {
   }
 };
 
-inline Outcome run(const Workload& workload, const kernel::Config& config) {
+inline Outcome outcome_of(const Workload& workload, const kernel::Config& config) {
   kernel::Kernel kernel(kernel::core_profile_for(config.policy), kernel::kernel_profile(), config);
   Outcome out;
   out.phases = Driver(kernel).run(workload);

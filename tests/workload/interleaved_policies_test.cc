@@ -38,9 +38,9 @@ TEST_P(OneCorePolicy, DoesTheSameInterleavedAsWhereOperationsTakeTurns) {
     kernel::Config config = with(GetParam(), 1);
     config.memory_bytes = 8ull << 30;
     config.pressure_every = 50;
-    const Outcome at_once = run(workload, config);
+    const Outcome at_once = outcome_of(workload, config);
     config.interleave = false;
-    EXPECT_TRUE(same(run(workload, config), at_once, false)) << name;
+    EXPECT_TRUE(same(outcome_of(workload, config), at_once, false)) << name;
     for (const kernel::LockWaits& w : at_once.waits) EXPECT_EQ(w.waits, 0u);
   }
 }

@@ -27,9 +27,9 @@ TEST_P(OneCore, DoesTheSameInterleavedAsWhereOperationsTakeTurns) {
     const auto map = allocator == std::string("pba") ? Granularity::kBlock : Granularity::kPte;
     kernel::Config config = kernel::config("kpkeys-poe", true, allocator, map);
     config.memory_bytes = 8ull << 30;
-    const Outcome turns = run(workload, config);
+    const Outcome turns = outcome_of(workload, config);
     config.interleave = true;
-    const Outcome at_once = run(workload, config);
+    const Outcome at_once = outcome_of(workload, config);
     EXPECT_TRUE(same(turns, at_once, false)) << allocator;
     for (const kernel::LockWaits& w : at_once.waits) EXPECT_EQ(w.waits, 0u);
     EXPECT_GT(at_once.of(LockKind::kPageTable).taken, 0u);
@@ -84,11 +84,11 @@ TEST(Interleaved, SeveralTasksThatFindPbasReserveReachedAllRefill) {
   const Workload workload = shipped("pba-refill-race");
   kernel::Config config = interleaved("kpkeys-poe", true, "pba", Granularity::kBlock, 16);
   config.memory_bytes = 8ull << 30;
-  const Outcome at_once = run(workload, config);
+  const Outcome at_once = outcome_of(workload, config);
   config.interleave = false;
   Workload turns = workload;
   turns.interleave = false;
-  const Outcome one_by_one = run(turns, config);
+  const Outcome one_by_one = outcome_of(turns, config);
   EXPECT_GT(at_once.refills, one_by_one.refills + 4);
   EXPECT_GT(at_once.of(LockKind::kAllocator).waits, 4u);
   EXPECT_EQ(at_once.stale, 0u);
@@ -126,7 +126,8 @@ Workload threads(bool calls) {
 
 TEST(Interleaved, CallsThatChangeAnAddressSpaceWaitForItsLock_FaultsInOtherVmasDoNot) {
   const kernel::Config config = interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 4);
-  const Outcome calls = run(threads(true), config), faults = run(threads(false), config);
+  const Outcome calls = outcome_of(threads(true), config),
+                faults = outcome_of(threads(false), config);
   EXPECT_GT(calls.of(LockKind::kMmap).waits, 50u);
   EXPECT_EQ(faults.of(LockKind::kMmap).waits, 0u);
   EXPECT_GT(faults.of(LockKind::kVma).taken, 4000u);
@@ -150,7 +151,7 @@ TEST(Interleaved, AForkWaitsForFaultsInItsVmas_AndFaultsForTheFork) {
     return s.op.kind == OpKind::kTouch && s.op.task == workload.task_names.at("a");
   });
   const Outcome out =
-      run(workload, interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 4));
+      outcome_of(workload, interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 4));
   EXPECT_GT(out.of(LockKind::kVma).waits, 0u);
   EXPECT_GT(out.of(LockKind::kMmap).waits, 0u);
   EXPECT_EQ(out.stale, 0u);
@@ -161,7 +162,7 @@ TEST(Interleaved, TheSameBytesAgain_WhateverOtherThreadsOfTheHostDo) {
   const kernel::Config config = interleaved("kpkeys-poe", false, "per-page", Granularity::kPte, 4);
   std::vector<Outcome> outcomes(4);
   std::vector<std::thread> host;
-  for (Outcome& out : outcomes) host.emplace_back([&] { out = run(workload, config); });
+  for (Outcome& out : outcomes) host.emplace_back([&] { out = outcome_of(workload, config); });
   for (std::thread& t : host) t.join();
   for (const Outcome& out : outcomes) EXPECT_TRUE(same(outcomes[0], out, true));
 }
@@ -190,7 +191,7 @@ Workload unmapping(bool all) {
 TEST(Interleaved, ADsbFindsRivalsWhereOtherCoresWaitAtThatMoment) {
   kernel::Config config = interleaved("none", false, "buddy", Granularity::kPte, 8);
   const auto rivals = [&](const Workload& w) {
-    const Outcome out = run(w, config);
+    const Outcome out = outcome_of(w, config);
     std::uint64_t n = 0;
     for (const cpu::Counters& core : out.phases[1].cores) {
       n += core.total(Event::kDvmRival);
@@ -203,7 +204,7 @@ TEST(Interleaved, ADsbFindsRivalsWhereOtherCoresWaitAtThatMoment) {
 
 TEST(Interleaved, WhatExposureIsOverTimeAddsUpToWhatItIsInAll) {
   const Outcome out =
-      run(threads(false), interleaved("none", false, "buddy", Granularity::kPte, 4));
+      outcome_of(threads(false), interleaved("none", false, "buddy", Granularity::kPte, 4));
   for (const PhaseResult& phase : out.phases) {
     ASSERT_TRUE(phase.interleaved);
     kernel::ExposureAmounts parts, cores;
@@ -230,7 +231,7 @@ TEST(Interleaved, AnErrorOfOneCoreEndsAllAndSaysWhere) {
   workload.phases[1].steps[2].op.length = 64ull << 20;  // beyond the region
   workload.phases[1].steps[2].op.line = 77;
   try {
-    run(workload, interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 4));
+    outcome_of(workload, interleaved("kpkeys-poe", true, "per-page", Granularity::kPte, 4));
     FAIL() << "not refused";
   } catch (const InputError& e) {
     EXPECT_NE(std::string(e.what()).find(":77:"), std::string::npos) << e.what();

@@ -17,10 +17,6 @@ std::uint64_t time_of(const cpu::Core& core) {
   return e.rest + e.open;
 }
 
-std::uint64_t writes_of_register(const cpu::Core& core) {
-  return core.happened(cpu::Event::kMsrPor);
-}
-
 bool writes(pkrs::Rights rights) {
   return (static_cast<unsigned>(rights) & static_cast<unsigned>(pkrs::Rights::kReadWrite)) ==
          static_cast<unsigned>(pkrs::Rights::kReadWrite);
@@ -96,17 +92,17 @@ void KeyedClasses::switched(const cpu::Core& core, std::size_t to) {
 
 std::uint64_t KeyedClasses::set_register(cpu::Core& core, const pkrs::KeyRegister& value,
                                          std::size_t to) {
-  const std::uint64_t written = writes_of_register(core);
+  const std::uint64_t written = core.happened(cpu::Event::kMsrPor);
   const std::uint64_t before = contexts_->enter_context(core, value);
-  statistics_.switches += writes_of_register(core) - written;
+  statistics_.switches += core.happened(cpu::Event::kMsrPor) - written;
   switched(core, to);
   return before;
 }
 
 void KeyedClasses::put_back(cpu::Core& core, std::uint64_t before, std::size_t to) {
-  const std::uint64_t written = writes_of_register(core);
+  const std::uint64_t written = core.happened(cpu::Event::kMsrPor);
   contexts_->leave(core, before);
-  statistics_.switches += writes_of_register(core) - written;
+  statistics_.switches += core.happened(cpu::Event::kMsrPor) - written;
   switched(core, to);
 }
 

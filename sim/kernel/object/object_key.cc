@@ -3,14 +3,6 @@
 #include <fmt/core.h>
 
 namespace kpksim::kernel {
-namespace {
-
-std::uint64_t writes_of_register(const cpu::Core& core) {
-  return core.happened(cpu::Event::kMsrPor);
-}
-
-}  // namespace
-
 std::uint64_t ObjectKey::load(cpu::Core& core, PhysAddr word) {
   const cpu::LoadResult result = core.load64(linear_va(word));
   if (!result.fault) return result.value;
@@ -26,18 +18,18 @@ void ObjectKey::Section::store(PhysAddr word, std::uint64_t value) {
 std::uint64_t ObjectKey::enter(cpu::Core& core) {
   if (!key_) return 0;
   ++sections_;
-  const std::uint64_t written = writes_of_register(core);
+  const std::uint64_t written = core.happened(cpu::Event::kMsrPor);
   const std::uint64_t before = protection_.enter(core, *key_);
-  switches_ += writes_of_register(core) - written;
+  switches_ += core.happened(cpu::Event::kMsrPor) - written;
   return before;
 }
 
 // The instructions come last: with interrupts off in the kernel, none finds an object half changed.
 void ObjectKey::leave(cpu::Core& core, std::uint64_t before) {
   if (!key_) return;
-  const std::uint64_t written = writes_of_register(core);
+  const std::uint64_t written = core.happened(cpu::Event::kMsrPor);
   protection_.leave(core, before);
-  switches_ += writes_of_register(core) - written;
+  switches_ += core.happened(cpu::Event::kMsrPor) - written;
   core.execute_guard(guard_);
 }
 

@@ -20,7 +20,7 @@ class BuddyTables final : public PageTableAllocator {
   void give_back(cpu::Core&, Pfn pfn) override { context_.buddy.free(pfn, 0); }
 };
 
-const Allocators::Entry registered{{
+const Allocators::Entry buddy_entry{{
     .name = "buddy",
     .description = "plain pages, never marked: windows protect nothing",
     .rank = 0,

@@ -69,7 +69,7 @@ class Cached final : public PageTableAllocator {
   std::uint64_t reused_ = 0, overflowed_ = 0, shrunk_ = 0;
 };
 
-const Allocators::Entry registered{{
+const Allocators::Entry cached_entry{{
     .name = "cached",
     .description = "page by page, freed pages stay marked in a bounded pool",
     .rank = 2,

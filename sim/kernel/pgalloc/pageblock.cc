@@ -89,7 +89,7 @@ class PageBlock final : public PageTableAllocator {
   std::uint64_t free_ = 0, claimed_ = 0, released_ = 0, single_ = 0;
 };
 
-const Allocators::Entry registered{{
+const Allocators::Entry pageblock_entry{{
     .name = "pageblock",
     .description = "a migrate type of the buddy allocator, whose 2 MB blocks are marked",
     .rank = 2,

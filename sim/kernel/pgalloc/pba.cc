@@ -143,7 +143,7 @@ class Pba final : public PageTableAllocator, private PoolClient {
   std::optional<HeldPages> held_;  // of a machine that runs
 };
 
-const Allocators::Entry registered{{
+const Allocators::Entry pba_entry{{
     .name = "pba",
     .description = "marked pages cached, refilled by runs (pkeys block allocator of v6)",
     .rank = 2,

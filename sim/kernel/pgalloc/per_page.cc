@@ -18,7 +18,7 @@ class PerPage final : public PageTableAllocator {
   void give_back(cpu::Core& core, Pfn pfn) override { give_back_single(core, pfn); }
 };
 
-const Allocators::Entry registered{{
+const Allocators::Entry per_page_entry{{
     .name = "per-page",
     .description = "each page marked at allocation and unmarked at free",
     .rejoins = true,

@@ -55,7 +55,7 @@ class Ppa final : public PageTableAllocator {
   std::uint64_t ranges_ = 0, early_marked_ = 0;
 };
 
-const Allocators::Entry registered{{
+const Allocators::Entry ppa_entry{{
     .name = "ppa",
     .description = "boot's tables marked by ranges, all others page by page",
     .rank = 2,

@@ -79,7 +79,7 @@ class Reserve final : public PageTableAllocator {
   std::uint64_t single_ = 0;
 };
 
-const Allocators::Entry registered{{
+const Allocators::Entry reserve_entry{{
     .name = "reserve",
     .description = "a fixed region, marked at boot",
     .rank = 2,

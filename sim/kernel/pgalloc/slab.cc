@@ -156,7 +156,7 @@ class SlabTables final : public PageTableAllocator {
   std::uint64_t free_ = 0, made_ = 0, small_ = 0, destroyed_ = 0;
 };
 
-const Allocators::Entry registered{{
+const Allocators::Entry slab_entry{{
     .name = "slab",
     .description = "objects of a slab cache whose slabs are marked as a whole",
     .rank = 2,

@@ -87,7 +87,7 @@ class Hypervisor final : public Protection {
   std::vector<Queue> queues_;
 };
 
-const Protections::Entry registered{{
+const Protections::Entry hypervisor_entry{{
     .name = "hypervisor",
     .description = "page tables are read-only at stage 2, and a hypervisor writes them when called",
     .rank = 2,

@@ -32,7 +32,7 @@ class HypervisorWindow final : public ToggledTables {
   Hypervised hypervised_;
 };
 
-const Protections::Entry registered{{
+const Protections::Entry hypervisor_window_entry{{
     .name = "hypervisor-window",
     .description = "the same, but calls make a table writable for the kernel and close it again",
     .rank = 2,

@@ -43,7 +43,7 @@ class KpkeysPks final : public KeyedTables {
   bool skips_;
 };
 
-const Protections::Entry registered{{
+const Protections::Entry kpkeys_pks_entry{{
     .name = "kpkeys-pks",
     .description = "the same on x86-64, by a key for supervisor pages and IA32_PKRS",
     .marks = "a key",

@@ -72,7 +72,7 @@ class KpkeysPoe final : public KeyedTables {
   const bool skips_;
 };
 
-std::vector<ParameterInfo> parameters() {
+std::vector<ParameterInfo> poe_parameters() {
   std::vector<ParameterInfo> all = {series_parameter(), soft_parameter()};
   const std::vector<ParameterInfo> cred = cred_parameters();
   all.insert(all.end(), cred.begin(), cred.end());
@@ -84,7 +84,7 @@ std::string against(const Combination& c) {
   return why.empty() ? against_cred(c) : why;
 }
 
-const Protections::Entry registered{{
+const Protections::Entry kpkeys_poe_entry{{
     .name = "kpkeys-poe",
     .description = "page-table pages carry an overlay key, writable only in a POR_EL1 window",
     .marks = "a key",
@@ -93,7 +93,7 @@ const Protections::Entry registered{{
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .any_classes = true,
     .no_classes_with = {"cred"},
-    .parameters = parameters(),
+    .parameters = poe_parameters(),
     .against = against,
     .make = make_protection_of<KpkeysPoe>,
 }};

@@ -54,13 +54,13 @@ class KpkeysPoeMte final : public Protection {
   TaggedTables tags_;
 };
 
-std::vector<ParameterInfo> parameters() {
+std::vector<ParameterInfo> poe_mte_parameters() {
   std::vector<ParameterInfo> all = tag_parameters();
   all.insert(all.begin(), series_parameter());
   return all;
 }
 
-const Protections::Entry registered{{
+const Protections::Entry kpkeys_poe_mte_entry{{
     .name = "kpkeys-poe+mte",
     .description = "both: a key, writable in a window only, and a tag",
     .marks = "a key and a tag",
@@ -69,7 +69,7 @@ const Protections::Entry registered{{
     .needs = memory_tagging(),
     .windows = {WindowScope::kEntry, WindowScope::kLazy, WindowScope::kLock},
     .own_pointers = true,
-    .parameters = parameters(),
+    .parameters = poe_mte_parameters(),
     .against = against_kpkeys,
     .make = make_protection_of<KpkeysPoeMte>,
 }};

@@ -84,7 +84,7 @@ CoreFeature memory_tagging() {
 
 namespace {
 
-const Protections::Entry registered{{
+const Protections::Entry mte_entry{{
     .name = "mte",
     .description = "page-table pages have allocation tags, and are written by tagged pointers",
     .marks = "a tag",

@@ -5,7 +5,7 @@
 namespace kpksim::kernel {
 namespace {
 
-const Protections::Entry registered{{
+const Protections::Entry none_entry{{
     .name = "none",
     .description = "page tables are writable everywhere in the kernel",
     .rank = 0,

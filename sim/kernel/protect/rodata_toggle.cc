@@ -24,7 +24,7 @@ class RodataToggle final : public ToggledTables {
   LinearMap& linear_map_;
 };
 
-const Protections::Entry registered{{
+const Protections::Entry rodata_toggle_entry{{
     .name = "rodata-toggle",
     .description = "page tables are read-only in the linear map but for set_memory_rw() windows",
     .rank = 2,

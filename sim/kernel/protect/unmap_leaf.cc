@@ -31,13 +31,13 @@ class UnmapLeaf final : public ToggledTables {
   const bool all_;
 };
 
-std::string against(const Combination& c) {
+std::string leaf_against(const Combination& c) {
   if (!c.allocator.pools) return {};
   return "it tells a process's leaf tables apart when they are allocated, but the pages of '" +
          std::string(c.allocator.name) + "' are marked before; use 'per-page'";
 }
 
-const Protections::Entry registered{{
+const Protections::Entry unmap_leaf_entry{{
     .name = "unmap-leaf",
     .description = "a process's leaf tables are mapped only while their lock is held",
     .rank = 2,
@@ -52,7 +52,7 @@ const Protections::Entry registered{{
     .parameters = {choice_parameter("levels", "leaf tables alone, or those above them too", "leaf",
                                     {"leaf", "all"}),
                    soft_parameter()},
-    .against = against,
+    .against = leaf_against,
     .make = make_protection_of<UnmapLeaf>,
 }};
 

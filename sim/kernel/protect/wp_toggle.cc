@@ -48,7 +48,7 @@ class WpToggle final : public Protection {
   LinearMap& linear_map_;
 };
 
-const Protections::Entry registered{{
+const Protections::Entry wp_toggle_entry{{
     .name = "wp-toggle",
     .description = "page tables are read-only in the linear map, and windows clear CR0.WP (x86-64)",
     .rank = 2,

@@ -13,7 +13,7 @@
 namespace kpksim::report::page {
 namespace {
 
-constexpr std::array<const char*, 3> kMeanings = {"exact", "within tolerance", "off"};
+constexpr std::array<const char*, 3> kAppVerdicts = {"exact", "within tolerance", "off"};
 
 // One count of one replay, and where it is.
 struct Place {
@@ -51,7 +51,7 @@ Json verdicts_chart(const Json& document) {
   chart.value_title = "counts";
   chart.log_offered = false;
   for (std::size_t v = 0; v < kVerdicts.size(); ++v) {
-    Series series{kMeanings[v]};
+    Series series{kAppVerdicts[v]};
     series.slot = kSlots[v];
     series.how = kNumberOf;
     chart.series.push_back(std::move(series));
@@ -94,7 +94,7 @@ Json counts_table(const std::vector<Place>& places) {
       row.cells.push_back(figure(count[side], {p.at + "/" + side}, "", shown(count, side)));
     row.cells.push_back(
         percent(count["error_percent"].get<double>(), {p.at + "/error_percent"}, ""));
-    row.cells.emplace_back(kMeanings[verdict_of(count)]);
+    row.cells.emplace_back(kAppVerdicts[verdict_of(count)]);
     table.rows.push_back(std::move(row));
   }
   return table.json();

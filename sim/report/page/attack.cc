@@ -22,7 +22,7 @@ enum class Meaning : std::uint8_t {
   kNoEffect,
   kNoOccasion
 };
-constexpr std::array<const char*, 6> kMeanings = {"succeeds",           "succeeds in some draws",
+constexpr std::array<const char*, 6> kOutcomes = {"succeeds",           "succeeds in some draws",
                                                   "stopped by a fault", "hits no table",
                                                   "has no effect",      "finds no occasion"};
 constexpr std::array<const char*, 6> kClasses = {"reached", "chance", "stopped",
@@ -83,7 +83,7 @@ Json matrix(const Json& document, const std::vector<std::string>& policies) {
     const Json& verdicts = scenarios[s]["verdicts"];
     for (std::size_t p = 0; p < verdicts.size(); ++p) {
       const auto meaning = static_cast<std::size_t>(meaning_of(verdicts[p]));
-      Json cell = figure(kMeanings.size() - meaning, {at_of(s, p)}, note_of(verdicts[p]),
+      Json cell = figure(kOutcomes.size() - meaning, {at_of(s, p)}, note_of(verdicts[p]),
                          verdicts[p]["text"].get<std::string>());
       cell["class"] = kClasses[meaning];
       row.cells.push_back(std::move(cell));
@@ -102,8 +102,8 @@ Json outcomes(const Json& document, const std::vector<std::string>& policies) {
   chart.log_offered = false;
   chart.categories = policies;
   const Json& scenarios = document["scenarios"];
-  for (std::size_t m = 0; m < kMeanings.size(); ++m) {
-    Series series{kMeanings[m]};
+  for (std::size_t m = 0; m < kOutcomes.size(); ++m) {
+    Series series{kOutcomes[m]};
     series.slot = kSlots[m];
     series.how = "number of these verdicts";
     bool any = false;

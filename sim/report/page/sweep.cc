@@ -66,7 +66,7 @@ std::string settings_text(const Json& row) {
 
 std::string cycles_at(std::size_t row) { return fmt::format("/rows/{}{}", row, kCycles); }
 
-void extremes(const Json& rows, std::vector<Json>& findings) {
+void least_and_most(const Json& rows, std::vector<Json>& findings) {
   std::size_t least = rows.size(), most = rows.size();
   for (std::size_t r = 0; r < rows.size(); ++r) {
     if (failed(rows[r])) continue;
@@ -130,8 +130,8 @@ void effects(const Json& rows, std::vector<Json>& findings) {
   }
 }
 
-Json table_of(const Json& rows) {
-  constexpr std::array<std::array<const char*, 2>, 5> kShown = {
+Json points_table(const Json& rows) {
+  constexpr std::array<std::array<const char*, 2>, 5> kShownPoints = {
       {{"cycles", "/totals/cycles/total"},
        {"key register writes", "/totals/events/msr_por_el1/total"},
        {"ISBs", "/totals/events/isb/total"},
@@ -143,7 +143,7 @@ Json table_of(const Json& rows) {
   table.note = "The totals that most sweeps are about. The explorer above has all.";
   for (const auto& [key, value] : rows[0]["settings"].items()) table.columns.push_back(key);
   const std::size_t settings = table.columns.size();
-  for (const auto& [name, at] : kShown) table.columns.emplace_back(name);
+  for (const auto& [name, at] : kShownPoints) table.columns.emplace_back(name);
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const Json& row = rows[r];
     const std::string at = fmt::format("/rows/{}", r);
@@ -157,7 +157,7 @@ Json table_of(const Json& rows) {
                                    text_of(*found)));
       }
     }
-    for (const auto& [name, place] : kShown) {
+    for (const auto& [name, place] : kShownPoints) {
       if (failed(row)) {
         out.cells.push_back(figure(nullptr, {at + "/error"}, "", "failed"));
         continue;
@@ -220,10 +220,10 @@ Chapter sweep_chapter(const Json& document) {
                                    .say(" are there.")
                                    .json("warning"));
   }
-  extremes(rows, chapter.findings);
+  least_and_most(rows, chapter.findings);
   effects(rows, chapter.findings);
   chapter.blocks.push_back(explorer(rows));
-  chapter.blocks.push_back(table_of(rows));
+  chapter.blocks.push_back(points_table(rows));
   return chapter;
 }
 

@@ -13,7 +13,7 @@
 namespace kpksim::report::page {
 namespace {
 
-constexpr std::array<const char*, 3> kMeanings = {"exact", "within its rule's room", "off"};
+constexpr std::array<const char*, 3> kCountVerdicts = {"exact", "within its rule's room", "off"};
 
 std::map<std::string, Tally> tallies(const Json& counts, const char* key) {
   std::map<std::string, Tally> out;
@@ -30,8 +30,8 @@ Json verdicts_chart(const Json& counts, const char* key) {
   chart.category_title = key;
   chart.value_title = "counts";
   chart.log_offered = false;
-  for (std::size_t v = 0; v < kVerdicts.size(); ++v) {
-    Series series{kMeanings[v]};
+  for (std::size_t v = 0; v < kCountVerdicts.size(); ++v) {
+    Series series{kCountVerdicts[v]};
     series.slot = kSlots[v];
     series.how = kNumberOf;
     chart.series.push_back(std::move(series));
