@@ -4,17 +4,21 @@
 //
 // kSparse: few elements far apart are touched, each costs a small page of the host.
 // kDense: once in use, nearly all of it is; huge pages save the host its page faults.
+// kUpward: touched from the front on. The first 2 MB are small pages, as most runs touch no more;
+// who gets beyond them will touch all of the next 2 MB too, which are huge pages.
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <type_traits>
 #include <utility>
 
 namespace kpksim {
 
-enum class Touched : bool { kSparse, kDense };
+enum class Touched : std::uint8_t { kSparse, kDense, kUpward };
 
 template <class T>
 class LazyArray {
@@ -23,17 +27,30 @@ class LazyArray {
 
  public:
   explicit LazyArray(std::size_t size, Touched touched = Touched::kSparse) : size_(size) {
-    void* const memory = mmap(nullptr, size * kElement, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    madvise(memory, size * kElement, touched == Touched::kDense ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    data_ = static_cast<T*>(memory);
+    // The host has huge pages at multiples of their size alone.
+    const std::size_t spare = touched == Touched::kSparse ? 0 : kHugePage;
+    mapped_ = size * kElement + spare;
+    map_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map_ == MAP_FAILED) throw std::bad_alloc();
+    char* const start = static_cast<char*>(map_);
+    const std::size_t skipped = -reinterpret_cast<std::uintptr_t>(map_) & (kHugePage - 1);
+    char* const data = start + std::min(skipped, spare);
+    std::size_t small = size * kElement;
+    if (touched == Touched::kDense) small = 0;
+    if (touched == Touched::kUpward) small = std::min(small, kHugePage);
+    madvise(data, small, MADV_NOHUGEPAGE);
+    if (small < size * kElement) madvise(data + small, size * kElement - small, MADV_HUGEPAGE);
+    data_ = reinterpret_cast<T*>(data);
   }
   ~LazyArray() {
-    if (data_ != nullptr) munmap(data_, size_ * kElement);
+    if (map_ != nullptr) munmap(map_, mapped_);
   }
   LazyArray(LazyArray&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
+      : map_(std::exchange(other.map_, nullptr)),
+        mapped_(other.mapped_),
+        data_(other.data_),
+        size_(other.size_) {}
   LazyArray(const LazyArray&) = delete;
   LazyArray& operator=(const LazyArray&) = delete;
 
@@ -44,6 +61,10 @@ class LazyArray {
  private:
   static constexpr std::size_t kElement = sizeof(T);  // NOLINT(bugprone-sizeof-expression)
 
+  static constexpr std::size_t kHugePage = std::size_t{1} << 21;
+
+  void* map_ = nullptr;
+  std::size_t mapped_ = 0;
   T* data_ = nullptr;
   std::size_t size_;
 };

@@ -13,7 +13,7 @@ Buddy::Buddy(Pfn first, std::uint64_t count, std::uint64_t taken)
     : first_(first),
       count_(count),
       free_pages_(count - taken),
-      nodes_(count),
+      nodes_(count, Touched::kUpward),
       block_type_((count >> kBlockOrder) + 1),
       fresh_(std::min(align_up(taken, kLargest), align_down(count, kLargest))),
       fresh_end_(align_down(count, kLargest)) {

@@ -164,7 +164,7 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
                  kernel.path.set_memory_pkey),
       exposure(machine, linear_map),
       hugetlb(buddy, core.architecture != cpu::Architecture::kX86),
-      pages(cfg.memory_bytes >> kPageShift) {
+      pages(cfg.memory_bytes >> kPageShift, Touched::kUpward) {
   flush.set_protection(*protection);
   set_huge_pages(kPmdSize, profile.huge_pages);
   linear_map.build(machine.memory(), buddy);

@@ -24,19 +24,16 @@ PhysicalMemory::Frame* PhysicalMemory::find_high(Pfn pfn) const {
 }
 
 PhysicalMemory::Frame* PhysicalMemory::make(Pfn pfn) {
-  if (spare_.empty()) {
-    // Not initialised: each frame is zeroed when it is given out, and untouched ones cost nothing.
-    slabs_.emplace_back(new Slab);
-    for (std::size_t i = kFramesPerSlab; i-- > 0;) spare_.push_back(&slabs_.back()->frames[i]);
+  const std::size_t in_slab = resident_ % kFramesPerSlab;
+  if (in_slab == 0) {
+    slabs_.emplace_back(kFramesPerSlab, slabs_.empty() ? Touched::kUpward : Touched::kDense);
   }
-  Frame* const frame = spare_.back();
-  spare_.pop_back();
+  ++resident_;
+  Frame* const frame = &slabs_.back()[in_slab];  // of zeros
   if (has_first_contents(pfn)) {
     for (std::size_t i = 0; i < frame->size(); ++i) {
       (*frame)[i] = contents_->word(pfn - contents_first_, i);
     }
-  } else {
-    frame->fill(0);
   }
   (pfn.value < kLowFrames ? low_[pfn.value] : high_[pfn.value]) = frame;
   return frame;

@@ -68,15 +68,14 @@ class PhysicalMemory {
   const AllocationTags& tags() const { return tags_; }
 
   // Frames that hold host memory.
-  std::size_t resident_frames() const { return slabs_.size() * kFramesPerSlab - spare_.size(); }
+  std::size_t resident_frames() const { return resident_; }
 
  private:
   static constexpr std::size_t kLowFrames = std::size_t{1} << 26;
-  static constexpr std::size_t kFramesPerSlab = 64;
   using Frame = std::array<std::uint64_t, kPageSize / 8>;
-  struct alignas(kPageSize) Slab {
-    std::array<Frame, kFramesPerSlab> frames;
-  };
+  // Host memory for frames, of zeros and not touched yet: 4 MB, of which the second half are huge
+  // pages in the first one, all in those after it.
+  static constexpr std::size_t kFramesPerSlab = 1024;
 
   static std::size_t word_of(PhysAddr pa) { return (pa.value & (kPageSize - 1)) / 8; }
 
@@ -94,8 +93,8 @@ class PhysicalMemory {
 
   LazyArray<Frame*> low_;
   std::unordered_map<std::uint64_t, Frame*> high_;
-  std::vector<std::unique_ptr<Slab>> slabs_;
-  std::vector<Frame*> spare_;  // frames of the slabs that hold nothing
+  std::vector<LazyArray<Frame>> slabs_;
+  std::size_t resident_ = 0;  // frames of the slabs that are given out, from the first on
   Pfn contents_first_;
   std::uint64_t contents_count_ = 0;
   std::unique_ptr<const FirstContents> contents_;
