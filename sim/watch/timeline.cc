@@ -19,37 +19,9 @@ using kernel::Span;
 
 namespace {
 
-std::string_view name_of(cpu::Barrier barrier) {
-  constexpr std::string_view kNames[] = {"DSB ISHST", "DSB NSH", "DSB ISH", "DSB OSH", "ISB"};
-  return kNames[static_cast<std::size_t>(barrier)];
-}
-
-cpu::Event event_of(cpu::Barrier barrier) {
-  switch (barrier) {
-    case cpu::Barrier::kDsbIshst:
-      return cpu::Event::kDsbIshst;
-    case cpu::Barrier::kDsbNsh:
-      return cpu::Event::kDsbNsh;
-    case cpu::Barrier::kDsbIsh:
-      return cpu::Event::kDsbIsh;
-    case cpu::Barrier::kDsbOsh:
-      return cpu::Event::kDsbOsh;
-    case cpu::Barrier::kIsb:
-      break;
-  }
-  return cpu::Event::kIsb;
-}
-
-std::string_view suffix(mmu::Domain domain) {
-  switch (domain) {
-    case mmu::Domain::kLocal:
-      return "";
-    case mmu::Domain::kInner:
-      return "IS";
-    case mmu::Domain::kOuter:
-      break;
-  }
-  return "OS";
+std::string slice_name(kernel::Work work, unsigned from, std::uint64_t number) {
+  return number == 0 ? fmt::format("interrupt from core {}", from)
+                     : std::string(kernel::name_of(work));
 }
 
 std::uint64_t parse_cycles(const std::string& option, const std::string& text,
@@ -103,10 +75,6 @@ Timeline::Timeline(kernel::System& system, TraceFile& file, const TimelineWindow
   machine_ = at(from_);
 }
 
-std::uint64_t Timeline::price(cpu::Event event) const {
-  return system_.machine.profile().millicycles[static_cast<std::size_t>(event)];
-}
-
 bool Timeline::moves_to(cpu::Core& core, Time now) {
   CoreState& state = of(core);
   if (now < from_ || state.left) return false;
@@ -126,17 +94,17 @@ void Timeline::open_slice(cpu::Core& core, const Open& span, Time now, bool goes
   state.open.push_back(span);
   if (!state.entered || state.left) return;
   state.main = std::max(state.main, at(now));
-  const std::string name = span.number == 0 ? fmt::format("interrupt from core {}", span.from)
-                                            : std::string(kernel::name_of(span.work));
-  file_.begin(main_of(core), name, state.main, goes_on ? R"({"goes_on":true})" : "");
+  file_.begin(main_of(core), slice_name(span.work, span.from, span.number), state.main,
+              goes_on ? R"({"goes_on":true})" : "");
 }
 
 void Timeline::close_slice(cpu::Core& core, Time now, std::string_view args) {
   CoreState& state = of(core);
+  const Open span = state.open.back();
   state.open.pop_back();
   if (!state.entered || state.left) return;
   state.main = std::max(state.main, at(now));
-  file_.end(main_of(core), state.main, args);
+  file_.end(main_of(core), slice_name(span.work, span.from, span.number), state.main, args);
 }
 
 // Where cores are interleaved an activity may have slept here while another one ran: what was drawn
@@ -201,77 +169,6 @@ void Timeline::window(cpu::Core& core, bool opened, Time now) {
   }
   state.in_window = opened;
   if (inside(now)) writable_counter(core, now);
-}
-
-void Timeline::barrier(cpu::Core& core, cpu::Barrier barrier, bool after, Time now) {
-  CoreState& state = of(core);
-  if (!after) {
-    state.barrier_from = now - std::min(now, price(event_of(barrier)));
-    return;
-  }
-  moves_to(core, now);
-  follow(core, now);
-  draw(main_of(core), state.main, name_of(barrier), state.barrier_from, now);
-  if (barrier != cpu::Barrier::kIsb) arrive(core, now);
-}
-
-void Timeline::tlbi(cpu::Core& core, const mmu::TlbiOp& op, const cpu::CoreSet* only, Time now) {
-  CoreState& state = of(core);
-  moves_to(core, now);
-  follow(core, now);
-  const std::string name = fmt::format("TLBI {}{}", mmu::info(op.kind).name, suffix(op.domain));
-  const auto event = static_cast<cpu::Event>(static_cast<unsigned>(cpu::Event::kTlbiFirst) +
-                                             static_cast<unsigned>(op.kind));
-  const Nanoseconds before = state.main;
-  const Time from = now - std::min(now, price(event));
-  Pending pending;
-  pending.drawn = inside(now) && draw(main_of(core), state.main, name, from, now);
-  pending.first_arrow = next_arrow_;
-  next_arrow_ += cores_.size();
-  if (pending.drawn) {
-    const Nanoseconds start = std::max(before, at(std::max(from, from_)));
-    for (unsigned c = 0; c < cores_.size(); ++c) {
-      const bool own = c == core.id();
-      if (!own && (op.domain == mmu::Domain::kLocal || (only != nullptr && !only->has(c))))
-        continue;
-      pending.to.add(c);
-      file_.flow_from(main_of(core), pending.first_arrow + c, start);
-    }
-  }
-  state.pending.push_back(std::move(pending));
-}
-
-void Timeline::reaching(cpu::Core& from, cpu::Core& on, std::size_t which, unsigned dropped,
-                        Time now) {
-  std::vector<Pending>& pending = of(from).pending;
-  const bool at_once = which == cpu::Observer::kAtOnce;
-  Pending& tlbi = at_once ? pending.back() : pending[which];
-  Arrived& here = arrived_[on.id()];
-  ++here.tlbis;
-  here.dropped += dropped;
-  if (tlbi.drawn) here.arrows.push_back(tlbi.first_arrow + on.id());
-  tlbi.done = true;
-  if (at_once) arrive(from, now);
-}
-
-// One slice on each core for all TLBIs that a DSB has completed there.
-void Timeline::arrive(cpu::Core& from, Time now) {
-  for (unsigned c = 0; c < cores_.size(); ++c) {
-    Arrived& here = arrived_[c];
-    if (here.tlbis == 0) continue;
-    const cpu::Core& on = system_.machine.core(c);
-    Nanoseconds& drawn = cores_[c].reached;
-    const Nanoseconds start = std::max(drawn, at(std::min(now, to_)));
-    // What was issued in the part that is drawn ends in it, however late it arrives.
-    if (inside(now) || !here.arrows.empty()) {
-      drawn = start + 1;
-      file_.slice(reached_of(on), fmt::format("TLBIs of core {}", from.id()), start, drawn,
-                  fmt::format(R"({{"tlbis":{},"entries_dropped":{}}})", here.tlbis, here.dropped));
-      for (const std::uint64_t id : here.arrows) file_.flow_to(reached_of(on), id, start);
-    }
-    here = {};
-  }
-  std::erase_if(of(from).pending, [](const Pending& p) { return p.done; });
 }
 
 void Timeline::faulted(cpu::Core& core, const mmu::Fault& fault, Time now) {
@@ -340,17 +237,7 @@ void Timeline::finish(Time now) {
     CoreState& state = cores_[c];
     moves_to(core, now);
     while (!state.open.empty()) close_slice(core, now);
-    // What no DSB has completed reaches nobody.
-    bool any = false;
-    const Nanoseconds end = std::max(state.reached, at(std::min(now, to_)));
-    for (const Pending& pending : state.pending) {
-      if (!pending.drawn) continue;
-      if (!std::exchange(any, true)) {
-        file_.slice(reached_of(core), "never completed", end, end + 1);
-      }
-      pending.to.for_each(
-          [&](unsigned to) { file_.flow_to(reached_of(core), pending.first_arrow + to, end); });
-    }
+    never_complete(core, now);
   }
   file_.finish(fmt::format(
       R"({{"core":{},"clock_mhz":{},"time":"{}"}})",

@@ -89,6 +89,7 @@ class Timeline final : public Listener {
             std::string_view args = {});
   std::uint64_t price(cpu::Event event) const;
   void arrive(cpu::Core& from, Time now);
+  void never_complete(cpu::Core& core, Time now);
   void counters(cpu::Core& core, Time now);
   void machine_counter(std::string_view name, std::uint64_t& drawn, std::uint64_t value, Time now);
   void writable_counter(cpu::Core& core, Time now);

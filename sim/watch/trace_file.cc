@@ -50,14 +50,15 @@ void TraceFile::begin(Track track, std::string_view name, Nanoseconds at, std::s
   event(fmt::format(R"({{"ph":"B","name":"{}",{}{}}})", name, place(track, at), with_args(args)));
 }
 
-void TraceFile::end(Track track, Nanoseconds at, std::string_view args) {
-  event(fmt::format(R"({{"ph":"E",{}{}}})", place(track, at), with_args(args)));
+// The name is the beginning's once more: viewers look for what it ends.
+void TraceFile::end(Track track, std::string_view name, Nanoseconds at, std::string_view args) {
+  event(fmt::format(R"({{"ph":"E","name":"{}",{}{}}})", name, place(track, at), with_args(args)));
 }
 
 void TraceFile::slice(Track track, std::string_view name, Nanoseconds from, Nanoseconds to,
                       std::string_view args) {
-  event(fmt::format(R"({{"ph":"X","name":"{}",{},"dur":{}{}}})", name, place(track, from),
-                    microseconds(to - from), with_args(args)));
+  begin(track, name, from, args);
+  end(track, name, to, args);
 }
 
 void TraceFile::instant(Track track, std::string_view name, Nanoseconds at, std::string_view args) {

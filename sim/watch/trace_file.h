@@ -25,7 +25,9 @@ class TraceFile {
   // `args`: a JSON object, or empty. Names are plain ASCII without quotes.
   void name_track(Track track, std::string_view name);
   void begin(Track track, std::string_view name, Nanoseconds at, std::string_view args = {});
-  void end(Track track, Nanoseconds at, std::string_view args = {});
+  void end(Track track, std::string_view name, Nanoseconds at, std::string_view args = {});
+  // A beginning and an end. (The format has a kind of its own with a duration. Times are fractions
+  // of microseconds, though: a viewer that adds the two may get past the beginning of the next.)
   void slice(Track track, std::string_view name, Nanoseconds from, Nanoseconds to,
              std::string_view args = {});
   void instant(Track track, std::string_view name, Nanoseconds at, std::string_view args = {});

@@ -39,7 +39,7 @@ class Trace {
 
   const nlohmann::json document;
   std::vector<std::string> violations;
-  std::vector<Slice> slices;  // B with its E, and X
+  std::vector<Slice> slices;  // B with its E
   std::map<std::uint64_t, Arrow> arrows;
   std::map<std::string, std::size_t> instants;
   std::map<std::uint64_t, std::string> tracks;
@@ -79,16 +79,12 @@ class Trace {
       open_[track].push_back({e.at("name"), track, at, 0});
     } else if (kind == "E") {
       if (open_[track].empty()) return broken("an end without a beginning");
-      slices.push_back(open_[track].back());
-      slices.back().to = at;
+      Slice slice = open_[track].back();
       open_[track].pop_back();
-    } else if (kind == "X") {
-      const std::int64_t end = at + nanoseconds(e.at("dur"));
-      if (end <= at) broken("a slice without length: " + e.dump());
-      slices.push_back({e.at("name"), track, at, end});
-      last_slice_[track] = slices.back();
-      reached_[track] = end;
-      last = std::max(last, end);
+      if (e.at("name") != slice.name) broken("an end of something else: " + e.dump());
+      slice.to = at;
+      slices.push_back(slice);
+      last_slice_[track] = slice;
     } else if (kind == "i") {
       ++instants[e.at("name")];
     } else if (kind == "s" || kind == "f") {
