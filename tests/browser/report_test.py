@@ -34,7 +34,7 @@ class Report(unittest.TestCase):
         cls.write("sweep.json", SWEEP)
         cls.kpksim("compare", "-q", "-o", "result.json", "--uncertainty", "5", "small.json")
         cls.kpksim("compare", "-q", "-o", "hostile-result.json", "hostile.json")
-        cls.kpksim("run", "-q", "-o", "run.json", "small.json")
+        cls.kpksim("run", "-q", "-o", "run.json", "--interval", "20000", "small.json")
         cls.kpksim("attack", "-q", "-o", "attack.json", "-p", "none,buddy,pte", "-p", "kpkeys-poe,per-page,pte")
         cls.kpksim("keys", "-q", "-o", "keys.json", "--budget", "8,16", "small.json")
         cls.kpksim("sweep", "-q", "-o", "tlb.sqlite", "sweep.json")
@@ -154,6 +154,15 @@ class Report(unittest.TestCase):
         self.assertNotEqual(paper(), before)
         self.page.click("document.getElementById('theme')")
         self.assertEqual(paper(), before)
+
+    def test_what_happened_over_time_is_drawn(self):
+        self.open()
+        for title in ("Exposure over time", "Page-table pages over time", "What happened over time"):
+            with self.subTest(title=title):
+                block = f"[...document.querySelectorAll('h3')].find((h) => h.textContent === '{title}').closest('.block')"
+                x = self.page.run(f"{block}.querySelector('.chart').data[0].x")
+                self.assertGreater(len(x), 8)
+                self.assertEqual(x, sorted(x))
 
     def test_the_explorer_draws_any_total(self):
         self.open()

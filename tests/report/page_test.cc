@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 
 #include "sim/report/page/html.h"
@@ -50,7 +52,8 @@ TEST_F(Report, EachNumberIsTheOneAtItsPlaceOrTheSumOfThose) {
   write("sweep.json", R"({"name":"s","base":{"workload":"small.json"},"space":[
     {"grid":{"core:/tlb/l2_sets":[256,512],"policy":["none,buddy,pte","kpkeys-poe,per-page,pte"]}}]})");
   ASSERT_EQ(run("compare -q -o compare.json --uncertainty 5 small.json"), 0) << message_;
-  ASSERT_EQ(run("run -q -o run.json -p kpkeys-poe,per-page,pte small.json"), 0) << message_;
+  ASSERT_EQ(run("run -q -o run.json --interval 20000 -p kpkeys-poe,per-page,pte small.json"), 0)
+      << message_;
   ASSERT_EQ(run("attack -q -o attack.json dirty-pagetable -p none,buddy,pte -p mte,per-page,pte"),
             0)
       << message_;
@@ -109,6 +112,75 @@ TEST_F(Report, EachNumberIsTheOneAtItsPlaceOrTheSumOfThose) {
     if (of_verdicts) continue;  // its numbers are mostly how many there are
     EXPECT_GT(values, 5u) << chapter["title"];
   }
+}
+
+// The chart of that title in the first chapter; null if there is none.
+json chart_of(const json& page, const std::string& title) {
+  for (const json& block : page["chapters"][0]["blocks"]) {
+    if (block["block"] == "chart" && block["title"] == title) return block;
+  }
+  return nullptr;
+}
+
+TEST_F(Report, WhatHappenedOverTimeIsTheSeriesOfTheDocument) {
+  write("small.json", test::kSmallWorkload);
+  ASSERT_EQ(run("run -q -o run.json --interval 20000 -p kpkeys-poe,pba,block small.json"), 0)
+      << message_;
+  const json page = report("run.json");
+  const json run = json::parse(read(file("run.json")))["runs"][0];
+  const json pages = chart_of(page, "Page-table pages over time")["series"];
+  const json exposure = chart_of(page, "Exposure over time")["series"];
+  const json rates = chart_of(page, "What happened over time")["series"];
+  ASSERT_EQ(pages.size(), 2u);  // in use, and held
+  ASSERT_EQ(exposure.size(), 1u);
+  ASSERT_EQ(rates.size(), 6u);
+  std::size_t n = 0;
+  std::uint64_t begin = 0;
+  for (const json& phase : run["phases"]) {
+    const json& series = phase["series"];
+    for (std::size_t i = 0; i < series["end_cycles"].size(); ++i, ++n) {
+      EXPECT_EQ(pages[0]["values"][n], series["tables"][i]);
+      EXPECT_EQ(pages[1]["values"][n], series["cached"][i]);
+      EXPECT_EQ(pages[0]["x"][n], begin + series["end_cycles"][i].get<std::uint64_t>());
+      double byte_kilocycles = 0;
+      for (const json& owners : {series["exposure"]["at_rest"], series["exposure"]["in_windows"]}) {
+        for (const json& of_one : owners) byte_kilocycles += of_one[i].get<double>();
+      }
+      const double cycles =
+          std::max(1.0, series["cycles"][i].get<double>());  // a part may have none
+      EXPECT_DOUBLE_EQ(exposure[0]["values"][n].get<double>(), byte_kilocycles * 1000 / cycles);
+      EXPECT_DOUBLE_EQ(rates[0]["values"][n].get<double>(),
+                       series["page_table_writes"][i].get<double>() * 1000 / cycles);
+      EXPECT_DOUBLE_EQ(rates[4]["values"][n].get<double>(),
+                       series["events"]["msr_por_el1"][i].get<double>() * 1000 / cycles);
+    }
+    begin += series["end_cycles"].back().get<std::uint64_t>();
+  }
+  EXPECT_EQ(exposure[0]["values"].size(), n);
+  EXPECT_GT(n, 8u);
+}
+
+TEST_F(Report, ExposureOfInterleavedCoresOverTimeIsThatOfTheDocument) {
+  write("small.json", test::kSmallWorkload);
+  ASSERT_EQ(run("run -q -o run.json --interleave --cores 2 -p kpkeys-poe,per-page,pte small.json"),
+            0)
+      << message_;
+  const json page = report("run.json");
+  const json exposure = chart_of(page, "Exposure over time")["series"];
+  EXPECT_TRUE(chart_of(page, "Page-table pages over time").is_null()) << "of --interval alone";
+  ASSERT_EQ(exposure.size(), 1u);
+  std::size_t n = 0;
+  const json run_document = json::parse(read(file("run.json")));
+  for (const json& phase : run_document["runs"][0]["phases"]) {
+    for (const json& part : phase["interleaved"]["exposure"]["parts"]) {
+      EXPECT_EQ(exposure[0]["values"][n++].get<double>(),
+                std::accumulate(part.begin(), part.end(), 0.0, [](double sum, const json& bytes) {
+                  return sum + bytes.get<double>();
+                }));
+    }
+  }
+  EXPECT_EQ(exposure[0]["values"].size(), n);
+  EXPECT_GT(n, 3u);
 }
 
 TEST_F(Report, TextOfAnInputEndsNoScript) {

@@ -82,6 +82,7 @@ void RunChapter::compared() {
   pieces_chart(totals, false);
   exposure_chart(totals);
   if (phases() > 1) exposure_over_phases();
+  over_time();
   policies_table();
   if (phases() > 1) phases_table();
   counts_table("Every count", totals);
@@ -100,6 +101,7 @@ void RunChapter::alone() {
   pieces_chart(parts, true);
   pieces_chart(parts, false);
   exposure_chart(parts);
+  over_time();
   parts.push_back(total);
   parts.back().name = "total";
   counts_table("Every count", parts);

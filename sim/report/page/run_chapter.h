@@ -72,6 +72,11 @@ class RunChapter {
   void exposure_chart(const std::vector<Part>& parts);
   void exposure_over_phases();
 
+  // run_series.cc
+  void over_time();
+  void exposure_over_time();
+  void rates_over_time();
+
   // run_tables.cc
   void policies_table();
   void phases_table();
