@@ -34,7 +34,7 @@ class Report(unittest.TestCase):
         cls.write("sweep.json", SWEEP)
         cls.kpksim("compare", "-q", "-o", "result.json", "--uncertainty", "5", "small.json")
         cls.kpksim("compare", "-q", "-o", "hostile-result.json", "hostile.json")
-        cls.kpksim("run", "-q", "-o", "run.json", "--interval", "20000", "small.json")
+        cls.kpksim("run", "-q", "-o", "run.json", "--interval", "10000", "small.json")
         cls.kpksim("attack", "-q", "-o", "attack.json", "-p", "none,buddy,pte", "-p", "kpkeys-poe,per-page,pte")
         cls.kpksim("keys", "-q", "-o", "keys.json", "--budget", "8,16", "small.json")
         cls.kpksim("sweep", "-q", "-o", "tlb.sqlite", "sweep.json")

@@ -13,7 +13,7 @@
 namespace kpksim::report::page {
 namespace {
 
-constexpr const char* kShownRate = "page-table entries written";
+constexpr const char* kShownRate = "entries written";
 constexpr const char* kCyclesOfRun = "cycles since the run began";
 
 // A part of a phase: number `i` of what stands at `at`.
@@ -111,7 +111,7 @@ void RunChapter::over_time() {
   };
   for (const Run& run : runs_) {
     pages.series.push_back(over_parts(run, run.policy + ": in use", level("tables")));
-    Series held = over_parts(run, run.policy + ": held, marked and unused", level("cached"));
+    Series held = over_parts(run, run.policy + ": held", level("cached"));
     const bool any = std::any_of(held.values.begin(), held.values.end(),
                                  [](double pages_held) { return pages_held != 0; });
     if (any) pages.series.push_back(std::move(held));
