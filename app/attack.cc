@@ -18,6 +18,8 @@
 #include "sim/base/output_file.h"
 #include "sim/base/parallel.h"
 #include "sim/report/attack_table.h"
+#include "sim/watch/recorder.h"
+#include "sim/watch/trace_file.h"
 #include "sim/workload/size.h"
 
 namespace kpksim::app {
@@ -28,7 +30,7 @@ using nlohmann::ordered_json;
 
 struct AttackRequest {
   std::vector<std::string> scenarios, policies;
-  std::string core, kernel, memory, output, format;
+  std::string core, kernel, memory, output, format, timeline;
   unsigned cores = 2, jobs = 1, draws = 100, seed = 1;
   bool explain = false, quiet = false, tagged_objects = false;
 };
@@ -65,8 +67,12 @@ bool parse(const std::vector<std::string>& arguments, AttackRequest& request) {
       "KASAN_HW_TAGS), not page tables alone")(
       "explain", po::bool_switch(&request.explain),
       "each strike: its fault, the walk and the registers; proofs; where it first goes another\n"
-      "way than without protection")("output,o", text_option("--output", request.output),
-                                     "write the full JSON document to this file")(
+      "way than without protection")(
+      "timeline", text_option("--timeline", request.timeline)->value_name("FILE"),
+      "of one scenario under one policy: what happened when on each core, with the strikes, as\n"
+      "trace events that Perfetto opens (docs/timeline.md)")(
+      "output,o", text_option("--output", request.output),
+      "write the full JSON document to this file")(
       "format,f",
       choice_option("--format", request.format, {"table", "json"})->default_value("table"),
       "table or json")("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
@@ -121,6 +127,60 @@ kernel::Config unprotected(const kernel::Config& config) {
   return out;
 }
 
+// The strikes among what the kernel did, as a timeline draws it.
+class Drawn final : public attack::Audience {
+ public:
+  Drawn(StreamedFile& out, std::string_view title) : out_(out), trace_(out, title) {}
+  void begin(kernel::Kernel& kernel) override {
+    watch::RecorderOptions all;
+    all.timeline.emplace();
+    recorder_.emplace(kernel, all, &trace_);
+  }
+  void phase(const std::string& name) override {
+    recorder_->begin_phase(name);
+    out_.check();
+  }
+  void struck(cpu::Core& core, const attack::Blow& blow) override {
+    const ordered_json about = {
+        {"what", blow.what},
+        {"met", blow.fault
+                    ? fmt::format("{} fault, level {}",
+                                  mmu::kFaultNames[static_cast<std::size_t>(blow.fault.kind)],
+                                  blow.fault.level)
+                    : std::string("nothing: it went through")}};
+    recorder_->strike(core, about.dump());
+  }
+  void end() override {
+    recorder_->finish();
+    recorder_.reset();
+  }
+
+ private:
+  StreamedFile& out_;
+  watch::TraceFile trace_;
+  std::optional<watch::Recorder> recorder_;
+};
+
+void draw_timeline(const std::string& path, const attack::Scenario& scenario,
+                   const cpu::CoreProfile& core, const kernel::KernelProfile& profile,
+                   const kernel::Config& config, const attack::Draws& draws, std::uint64_t point) {
+  StreamedFile file(path);
+  Drawn drawn(file, fmt::format("{}: {}", scenario.name, kernel::text_of(config.policy)));
+  attack::replay(scenario, core, profile, config, draws, point, drawn);
+  file.commit();
+}
+
+void check_timeline(const AttackRequest& request, std::size_t scenarios, std::size_t policies) {
+  if (scenarios != 1 || policies != 1) {
+    throw InputError(fmt::format(
+        "--timeline: expected one scenario and one policy, found {} and {}", scenarios, policies));
+  }
+  if (request.timeline == request.output || same_file(request.timeline, request.output)) {
+    throw InputError(fmt::format("--timeline: {} is the file of --output too", request.timeline));
+  }
+  check_writable(request.timeline);
+}
+
 }  // namespace
 
 int attack(const std::vector<std::string>& arguments) {
@@ -139,6 +199,7 @@ int attack(const std::vector<std::string>& arguments) {
     configs.push_back(config);
   }
   const std::vector<attack::Scenario> all = scenarios(request);
+  if (!request.timeline.empty()) check_timeline(request, all.size(), configs.size());
   std::vector<std::vector<report::Fought>> verdicts(all.size());
   for (auto& row : verdicts) row.resize(configs.size());
   Progress progress("attacks", all.size() * configs.size(), "fights", request.quiet);
@@ -152,6 +213,11 @@ int attack(const std::vector<std::string>& arguments) {
     }
     progress.add(1);
   });
+  if (!request.timeline.empty()) {
+    const attack::Draws draws{request.draws, request.seed, request.tagged_objects};
+    draw_timeline(request.timeline, all[0], core, profile, configs[0], draws,
+                  verdicts[0][0].under.point);
+  }
   ordered_json document = report::attack_document(all, configs, verdicts, core.name, profile.name);
   if (request.tagged_objects) document["tagged_objects"] = true;
   if (!request.output.empty()) write_file(request.output, report::document_text(document));

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -23,12 +22,6 @@ namespace kpksim::app {
 namespace {
 
 using nlohmann::ordered_json;
-
-bool same_file(const std::string& a, const std::string& b) {
-  std::error_code none;
-  return std::filesystem::equivalent(a, b, none) && !none &&
-         std::filesystem::is_regular_file(a, none);
-}
 
 // What was read would be gone.
 void refuse_input_as_output(const Request& request, const char* option, const std::string& output) {
@@ -114,6 +107,7 @@ int execute(const std::vector<std::string>& arguments, bool single) {
     document = simulate(request, single, timeline ? &*timeline : nullptr, text);
   } catch (const kernel::KernelOops& e) {
     if (request.machine.inject.empty()) throw;
+    if (timeline) timeline->commit();
     complain(fmt::format("the simulated kernel died of the fault injected ({}): {}",
                          fmt::join(request.machine.inject, ", "), e.what()));
     return 1;

@@ -219,7 +219,14 @@ nlohmann::ordered_json run_one(const workload::Workload& workload, const cpu::Co
     if (recorder) recorder->begin_phase(phase);
   });
   try {
-    const auto phases = driver.run(workload);
+    const auto phases = [&] {
+      try {
+        return driver.run(workload);
+      } catch (const kernel::KernelOops&) {  // the timeline shows what led there
+        if (recorder) recorder->finish();
+        throw;
+      }
+    }();
     if (recorder) recorder->finish();
     return report::run_document(workload, kernel, phases, driver.ignored(), driver.beyond_memory(),
                                 sanitizer ? &sanitizer->report() : nullptr,

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 
 #include "sim/base/output_file.h"
@@ -72,6 +73,12 @@ void StandardOutput::finish() {
   // Some file systems say at close() alone that the text did not fit; they do so for a copy too.
   const int copy = dup(STDOUT_FILENO);
   if (copy < 0 || close(copy) != 0) fail(errno);
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code none;
+  return std::filesystem::equivalent(a, b, none) && !none &&
+         std::filesystem::is_regular_file(a, none);
 }
 
 void complain(std::string_view what) {

@@ -38,6 +38,9 @@ class StandardOutput : std::streambuf {
   std::array<char, 1 << 16> buffer_;
 };
 
+// Are both one regular file?
+bool same_file(const std::string& a, const std::string& b);
+
 // "kpksim: what" on stderr, on one line and printable, behind what std::cout holds. That stderr
 // cannot be written is nobody's concern.
 void complain(std::string_view what);

@@ -86,9 +86,17 @@ class Battle {
     watch();
   }
 
+  void show(Audience& audience) {
+    audience_ = &audience;
+    audience.begin(*kernel_);
+    run();
+    audience.end();
+  }
+
   Verdict run() {
     try {
       for (phase_ = 0; phase_ < scenario_.workload.phases.size(); ++phase_) {
+        if (audience_ != nullptr) audience_->phase(scenario_.workload.phases[phase_].name);
         running_ = true;
         steps(scenario_.workload.phases[phase_].steps);
         running_ = false;
@@ -253,7 +261,10 @@ class Battle {
   }
 
   void blow(const Strike& strike, cpu::Core& core) {
-    if (auto met = strokes_->strike(strike, core)) verdict_.blows.push_back(std::move(*met));
+    auto met = strokes_->strike(strike, core);
+    if (!met) return;
+    if (audience_ != nullptr) audience_->struck(core, *met);
+    verdict_.blows.push_back(std::move(*met));
   }
   // What cannot be done is told with the strike's place.
   template <class Do>
@@ -340,6 +351,7 @@ class Battle {
   std::map<const Strike*, std::uint64_t> seen_;  // occasions
   std::size_t phase_ = 0;
   bool running_ = false, striking_ = false, fell_ = false;
+  Audience* audience_ = nullptr;
   Verdict verdict_;
 };
 
@@ -434,6 +446,20 @@ Verdict fight(const Scenario& scenario, const cpu::CoreProfile& core,
   out->draws = draws.count;
   out->successes = successes;
   return std::move(*out);
+}
+
+void replay(const Scenario& scenario, const cpu::CoreProfile& core,
+            const kernel::KernelProfile& profile, const kernel::Config& given, const Draws& draws,
+            std::uint64_t point, Audience& audience) {
+  kernel::Config config = given;
+  if (!add_classes(scenario, config)) return;
+  TagDraw tags;
+  if (uses_tags(config)) {
+    tags = {.kind = TagDraw::Kind::kLuckiest,
+            .tags = tags_of(config),
+            .tagged_objects = draws.tagged_objects};
+  }
+  Battle(scenario, core, profile, config, tags, point).show(audience);
 }
 
 }  // namespace kpksim::attack

@@ -27,4 +27,21 @@ Verdict fight(const Scenario& scenario, const cpu::CoreProfile& core,
               const kernel::KernelProfile& profile, const kernel::Config& config,
               const Draws& draws = {});
 
+// Who looks on while an attack is fought.
+class Audience {
+ public:
+  virtual ~Audience() = default;
+  virtual void begin(kernel::Kernel& kernel) = 0;  // before the first operation
+  virtual void phase(const std::string& name) = 0;
+  virtual void struck(cpu::Core& core, const Blow& blow) = 0;
+  virtual void end() = 0;  // the kernel is still there
+};
+
+// The run that a verdict of fight() is of, once more, before an audience: of a strike that takes
+// turns, at the verdict's point; of policies with tags, with the right tag wherever it could be
+// that. Without a run if the outcome is kNotModelled.
+void replay(const Scenario& scenario, const cpu::CoreProfile& core,
+            const kernel::KernelProfile& profile, const kernel::Config& config, const Draws& draws,
+            std::uint64_t point, Audience& audience);
+
 }  // namespace kpksim::attack

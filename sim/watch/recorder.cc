@@ -212,6 +212,10 @@ void Recorder::end_phase() {
   if (sampler_) records.series = sampler_->end_phase(watch_->latest());
 }
 
+void Recorder::strike(cpu::Core& core, std::string_view about) {
+  if (timeline_) timeline_->strike(core, about, watch_->now(core));
+}
+
 void Recorder::finish() {
   if (timeline_) timeline_->finish(watch_->latest());
 }

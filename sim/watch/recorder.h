@@ -43,6 +43,8 @@ class Recorder {
   // InputError: the phase had too many intervals.
   void after_operation();
   void end_phase();
+  // An attack's strike, for the timeline. `about`: a JSON object.
+  void strike(cpu::Core& core, std::string_view about);
   // The run is over: the timeline ends.
   void finish();
 

@@ -183,6 +183,14 @@ void Timeline::faulted(cpu::Core& core, const mmu::Fault& fault, Time now) {
                             fault.far.value, fault.level, fault.write, fault.overlay));
 }
 
+void Timeline::strike(cpu::Core& core, std::string_view about, Time now) {
+  if (!moves_to(core, now)) return;
+  follow(core, now);
+  CoreState& state = of(core);
+  state.main = std::max(state.main, at(now));
+  file_.instant(main_of(core), "strike", state.main, about);
+}
+
 // Whatever that core is at itself is not drawn meanwhile.
 void Timeline::interrupting(cpu::Core& from, cpu::Core& to, Time now) {
   moves_to(to, now);

@@ -38,6 +38,8 @@ class Timeline final : public Listener {
 
   // A mark across all tracks: a phase of the workload begins.
   void phase(const std::string& name, Time now);
+  // An attack's strike on this core, and what it met. `about`: a JSON object.
+  void strike(cpu::Core& core, std::string_view about, Time now);
   // The run ends `now`: what is open ends there, and so does the file.
   void finish(Time now);
 
