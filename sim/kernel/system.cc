@@ -243,7 +243,14 @@ void System::free_table(cpu::Core& core, Pfn table) {
 
 System::~System() = default;
 
-void System::use_classes(cpu::Core& core, Trigger trigger) { classes->use(core, trigger); }
+// The kernel's code, also where the model switches tasks on a core that the last one left at EL0:
+// an interrupt in a context has to find the register at rest.
+void System::use_classes(cpu::Core& core, Trigger trigger) {
+  const unsigned level = core.level();
+  core.continue_at(1);
+  classes->use(core, trigger);
+  core.continue_at(level);
+}
 
 std::optional<Pfn> System::try_allocate_folio(unsigned order) {
   const auto pfn = buddy.allocate(order, Mobility::kMovable);
