@@ -26,6 +26,15 @@ TEST_F(Keys, TheDocumentFollowsItsSchemaWhateverTheNumberOfThreads) {
   EXPECT_EQ(one, read(file("k.json")));
 }
 
+// What is weighed is what credentials have at the end of a run: 2048 from boot on, 21 in each slab.
+TEST_F(Keys, CredentialsHaveTheBytesOfTheirSlabs) {
+  write("w.json", kSmallWorkload);
+  ASSERT_EQ(run("keys -m 1G --budget 12 -s dedicated -f json w.json"), 0) << message_;
+  const auto cred = nlohmann::json::parse(printed())["classes"][1];
+  EXPECT_EQ(cred["name"], "cred");
+  EXPECT_GE(cred["bytes"], 98 * 4096);
+}
+
 // Ten classes and key 0: eleven keys are the first budget with a key for each.
 TEST_F(Keys, TheFindingIsTheLeastBudgetThatGivesNothingAway) {
   write("w.json", kSmallWorkload);

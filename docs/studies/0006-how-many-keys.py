@@ -52,9 +52,10 @@ def first_sentence(rows):
     if abs(costs) >= 0.005 or number(virtual, "unneeded_bytes") != 0:
         sys.exit("the first sentence does not hold: sharing costs cycles, or virtual keys reach more")
     return (f"A compilation with the proposed users of kpkeys needs {enough} keys to give nothing "
-            f"away; with POE's eight, sharing costs it no cycles and lets a context reach "
+            f"away, and pays {number(own, percent):.2f} % of its cycles for their contexts; with POE's "
+            f"eight, sharing costs it no more and lets a context reach "
             f"{number(shared, 'unneeded_bytes'):,.0f} bytes that it does not use, averaged over "
-            f"its time, and taking keys from one class for another costs "
+            f"its time, and taking keys from one class for another costs a further "
             f"{number(virtual, percent) - number(own, percent):.2f} % of its cycles and reaches "
             f"none.\n\n")
 

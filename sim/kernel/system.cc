@@ -194,23 +194,36 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
     linear_map.repaint(machine.core(0), buddy);
   }
   allocator->boot(machine.core(0));
-  auto from = cred_pages_of(protection_info, cfg.policy.protection.parameters);
-  if (!from && cfg.credentials) from = CredPages::kOrdinary;
-  if (from) {
-    creds = std::make_unique<Creds>(
-        AllocatorContext{buddy, linear_map, tables, machine.memory(), *protection}, *allocator, rcu,
-        path().section, *from);
-    if (interleaving) creds->set_locks(interleaving->locks);
-  }
   if (config.classes) {
-    classes = std::make_unique<KeyedClasses>(*config.classes, buddy, linear_map,
+    classes = std::make_unique<KeyedClasses>(*config.classes, buddy, linear_map, tables,
                                              dynamic_cast<KeyContexts*>(protection.get()),
                                              path().section, machine.core(0));
     classes->set_table_bytes([this] { return allocator->live() * kPageSize; });
   }
+  make_creds();
+  if (classes) classes->booted(machine);
   const auto& [first, count] = linear_map.boot_range();
   exposure.add_boot_tables(first, count);
   exposure.add_swapper();
+}
+
+// As a class of their own; with a key that the protection has for them; or as a target alone.
+void System::make_creds() {
+  const AllocatorContext context{buddy, linear_map, tables, machine.memory(), *protection};
+  if (SlabPages* const slabs = classes ? classes->cred_pages() : nullptr) {
+    creds = std::make_unique<Creds>(context, rcu,
+                                    ObjectKey(classes->cred_sections(), path().section), *slabs);
+    const Classes& all = classes->plan().classes;
+    const std::uint64_t others = all.classes[*all.class_of(ClassModel::kCred)].objects;
+    cpu::Core& core = machine.core(0);
+    for (std::uint64_t i = 0; i < others; ++i) creds->commit(core, creds->fresh(core));
+    return;
+  }
+  auto from = cred_pages_of(protection_info, config.policy.protection.parameters);
+  if (!from && config.credentials) from = CredPages::kOrdinary;
+  if (!from) return;
+  creds = std::make_unique<Creds>(context, *allocator, rcu, path().section, *from);
+  if (interleaving) creds->set_locks(interleaving->locks);
 }
 
 Pfn System::allocate_table(cpu::Core& core, Pfn root, TableKind kind) {
@@ -230,7 +243,14 @@ void System::free_table(cpu::Core& core, Pfn table) {
 
 System::~System() = default;
 
-void System::use_classes(cpu::Core& core, Trigger trigger) { classes->use(core, trigger); }
+// The kernel's code, also where the model switches tasks on a core that the last one left at EL0:
+// an interrupt in a context has to find the register at rest.
+void System::use_classes(cpu::Core& core, Trigger trigger) {
+  const unsigned level = core.level();
+  core.continue_at(1);
+  classes->use(core, trigger);
+  core.continue_at(level);
+}
 
 std::optional<Pfn> System::try_allocate_folio(unsigned order) {
   const auto pfn = buddy.allocate(order, Mobility::kMovable);

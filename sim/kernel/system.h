@@ -99,7 +99,7 @@ class System {
   std::optional<SoftMode> soft;  // soft=on
   Hugetlb hugetlb;
   Rcu rcu;
-  std::unique_ptr<Creds> creds;  // cred=on
+  std::unique_ptr<Creds> creds;  // cred=on, a class with a key, or a target without
   std::unique_ptr<KeyedClasses> classes;
   VmaSlabs vma_slabs;
   LazyArray<Page> pages;
@@ -173,6 +173,7 @@ class System {
   void free_tables(cpu::Core& core, const std::vector<Pfn>& tables);
 
  private:
+  void make_creds();
   void use_classes(cpu::Core& core, Trigger trigger);
   // Of a table at `level` of the tree below `root`.
   TableKind kind_of(Pfn root, unsigned level) const;

@@ -111,7 +111,11 @@ std::vector<kernel::Config> Budgets::trials(const std::vector<ordered_json>& mea
     // A context that did not run here may run elsewhere, so it never weighs nothing.
     weights.push_back(context["cycles"].get<std::uint64_t>() + 1);
   }
-  demand_ = kernel::demand_of(classes_, weights, seen["classes"][0]["bytes"].get<std::uint64_t>());
+  demand_ = kernel::demand_of(classes_, weights, 0);
+  // At the end of that run, of what comes and goes.
+  for (std::size_t i = 0; i < demand_.classes.size(); ++i) {
+    demand_.classes[i].bytes = seen["classes"][i]["bytes"].get<std::uint64_t>();
+  }
   std::vector<kernel::Config> configs;
   std::vector<pkrs::Assignment> distinct;
   for (const unsigned budget : budgets_) {

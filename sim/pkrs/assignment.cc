@@ -222,7 +222,8 @@ Needs needs_of(const Demand& demand, bool secret) {
   for (const ContextDemand& c : demand.contexts) {
     unsigned uses = 0;
     for (std::size_t i = 0; i < c.uses.size(); ++i) {
-      const bool held = c.uses[i] || (!c.around.empty() && c.around[i]);
+      const bool held =
+          c.uses[i] || (!c.around.empty() && c.around[i]) || demand.classes[i].anywhere;
       uses += held && counts(i) ? 1 : 0;
     }
     out.at_once = std::max(out.at_once, uses);

@@ -21,6 +21,9 @@ struct ClassDemand {
   std::uint64_t bytes = 0;
   bool secret = false;
   bool pinned = false;  // its key is never given to another: page tables, which keying writes
+  // Interrupts use it too, whatever context they come in, and so find a key for it beside that
+  // context's: credentials, which RCU's callbacks write.
+  bool anywhere = false;
 };
 struct ContextDemand {
   std::string name;

@@ -205,8 +205,7 @@ ordered_json part_json(const workload::PhaseResult& phase, const cpu::Counters& 
 }
 
 // Protected classes, since boot.
-ordered_json classes_json(const kernel::KeyedClasses& classes, cpu::Machine& machine,
-                          std::uint64_t table_bytes) {
+ordered_json classes_json(const kernel::KeyedClasses& classes, std::uint64_t table_bytes) {
   const kernel::ClassPlan& plan = classes.plan();
   ordered_json out = {{"name", plan.classes.name},
                       {"source", plan.classes.source},
@@ -219,12 +218,12 @@ ordered_json classes_json(const kernel::KeyedClasses& classes, cpu::Machine& mac
   for (std::size_t i = 0; i < plan.classes.classes.size(); ++i) {
     const kernel::ProtectedClass& c = plan.classes.classes[i];
     out["classes"].push_back({{"name", c.name},
-                              {"bytes", c.page_tables ? table_bytes : c.bytes()},
+                              {"bytes", c.page_tables() ? table_bytes : classes.bytes(i)},
                               {"secret", c.secret},
                               {"key", classes.key(i).value}});
   }
   out["contexts"] = ordered_json::array();
-  const auto uses = classes.uses(machine);
+  const auto& uses = classes.uses();
   for (std::size_t i = 0; i < uses.size(); ++i) {
     out["contexts"].push_back(
         {{"name", plan.classes.contexts[i].name},
@@ -353,8 +352,7 @@ ordered_json run_document(const workload::Workload& workload, const kernel::Kern
   out["total"] = part_json(total, all);
   if (distributions) out["total"]["distributions"] = distributions_json(*distributions);
   if (system.classes) {
-    out["classes"] = classes_json(*system.classes, const_cast<cpu::Machine&>(system.machine),
-                                  system.allocator->live() * kPageSize);
+    out["classes"] = classes_json(*system.classes, system.allocator->live() * kPageSize);
   }
   return out;
 }

@@ -343,8 +343,10 @@ TEST(AttackFile, ClassesAndContextsThatAreNotThereAreToldWithTheirPlace) {
             "mean 'bpf_programs'?");
   EXPECT_EQ(error_of_changed("cred-own", strike("page", {{"class", "cred"}})),
             "/strikes/0/page/class: the scenario has no protected classes: give it 'keys'");
-  EXPECT_EQ(error_of_changed("asleep-object", strike("context", "credentials")),
-            "/strikes/0/context: 'credentials' is not a context of the classes that sleeps; known: "
+  EXPECT_EQ(error_of_changed("asleep-object", strike("page", {{"class", "cred"}})),
+            "/strikes/0/page/class: which credentials? name them by their task: \"cred_of\"");
+  EXPECT_EQ(error_of_changed("asleep-object", strike("context", "cred")),
+            "/strikes/0/context: 'cred' is not a context of the classes that sleeps; known: "
             "bpf_load, module_load, policy_load");
   EXPECT_EQ(error_of_changed("asleep-object",
                              [](nlohmann::json& s) { s["keys"]["classes"] = "none.json"; }),

@@ -27,7 +27,7 @@ ProtectedClass protected_class(const std::string& name, std::uint64_t objects, b
 
 Classes page_tables_alone() {
   Classes out;
-  out.classes.push_back({"page_tables", "", true});
+  out.classes.push_back({"page_tables", "", ClassModel::kPageTables});
   ClassContext windows;
   windows.name = "page_tables";
   windows.writes = {0};
@@ -225,7 +225,7 @@ TEST(KeyedClasses, UnneededBytesAreThoseOfTheClassesThatShare) {
              with(classes, pkrs::Strategy::kSharedBalanced, budget));
     k.spawn(kKeyedClassesTask);
     k.system_call(kKeyedClassesTask, {CallKind::kOpen});
-    return k.system().classes->uses(k.system().machine);
+    return k.system().classes->uses();
   };
   const auto apart = over(8);
   EXPECT_EQ(apart[1].over, 0u);
@@ -279,6 +279,32 @@ TEST(ClassesFile, MistakesAreToldWithLineAndTheNearestName) {
   EXPECT_EQ(error_of(a + R"("contexts": [{"name": "c", "source": "s", "writes": ["alpha"], )"
                          R"("inside": "c"}]})"),
             "2:74: /contexts/0/inside: contexts lie inside one another");
+}
+
+TEST(ClassesFile, CredentialsOfTheFullModelHaveTheirOwnSizeAndContext) {
+  const auto file = [](const std::string& classes, const std::string& context) {
+    return R"({"name": "n", "classes": [)" + classes + "],\n" + R"("contexts": [)" + context + "]}";
+  };
+  const std::string cred = R"({"name": "cred", "model": "cred", "source": "s"})";
+  const std::string a = R"({"name": "a", "source": "s", "objects": 1, "bytes": 64})";
+  const std::string of_a = R"({"name": "c", "source": "s", "writes": ["a"]})";
+  EXPECT_EQ(error_of(file(a + "," + cred, of_a)), "");
+  EXPECT_EQ(
+      error_of(file(a + "," + cred, R"({"name": "c", "source": "s", "writes": ["cred"]})")),
+      "2:54: /contexts/0/writes/0: credentials are written by the kernel model's own sections");
+  EXPECT_EQ(error_of(file(a + "," + cred, R"({"name": "cred", "source": "s", "writes": ["a"]})")),
+            "2:23: /contexts/0/name: 'cred' is always there, and not declared");
+  EXPECT_EQ(error_of(file(a + "," + cred,
+                          R"({"name": "c", "source": "s", "writes": ["a"], "inside": "cred"})")),
+            "2:70: /contexts/0/inside: sections of credentials are the kernel model's own");
+  EXPECT_EQ(error_of(file(cred + R"(, {"name": "d", "model": "cred", "source": "s"})", of_a)),
+            "1:100: /classes/1/model: credentials are the class 'cred' already");
+  EXPECT_NE(error_of(file(R"({"name": "a", "source": "s", "objects": 1})", of_a)).find("'bytes'"),
+            std::string::npos);
+  EXPECT_NE(error_of(file(R"({"name": "a", "model": "crde", "source": "s"})", of_a)).find("model"),
+            std::string::npos);
+  EXPECT_EQ(error_of(file(R"({"name": "a", "model": "cred", "bytes": 64, "source": "s"})", of_a)),
+            "1:67: /classes/0/bytes: the model of 'a' has its own 'bytes'");
 }
 
 TEST(ClassesFile, ARateThatIsNoneIsAViolationAndNoDefect) {

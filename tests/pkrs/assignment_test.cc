@@ -110,6 +110,18 @@ TEST(Assignment, VirtualKeysNeedAsManyAsTheLargestContextAndThoseOfTheParked) {
   EXPECT_EQ(a.first_free, PkeyIndex(3));
 }
 
+// An interrupt may use it while a context holds another.
+TEST(Assignment, AClassThatInterruptsUseHasAVirtualKeyBesideEachContext) {
+  Demand d;
+  d.classes = {{"page_tables", 1, false, true}, {"a", 1}, {"b", 1}, {"c", 1}};
+  d.contexts = {{"of_a", {false, true, false, false}}, {"of_b", {false, false, true, false}}};
+  // Key 0, page tables, the parked, and as many as are needed at once.
+  EXPECT_EQ(assign(d, Strategy::kVirtualised, 4).refusal, "");
+  d.classes[3].anywhere = true;
+  EXPECT_NE(assign(d, Strategy::kVirtualised, 4).refusal, "");
+  EXPECT_EQ(assign(d, Strategy::kVirtualised, 5).refusal, "");
+}
+
 TEST(Assignment, EachIsLegalAndNoneIsBetterThanTheOptimum) {
   rc::check([] {
     const Demand d = random_demand(9);

@@ -69,11 +69,11 @@ TEST_F(Diff, OfKeysComparesRowsByBudgetAndStrategy) {
   EXPECT_FALSE(shows("contexts.")) << text;
   EXPECT_FALSE(shows("rows.")) << text;
   ASSERT_EQ(run("diff --phases k.json l.json"), 0) << message_;
-  EXPECT_TRUE(shows("contexts.credentials.entries")) << printed();
-  ASSERT_EQ(run(keys + "-b 6,12 --set classes:/classes/0/objects=9 -o m.json small.json"), 0)
+  EXPECT_TRUE(shows("contexts.keys_installed.entries")) << printed();
+  ASSERT_EQ(run(keys + "-b 6,12 --set classes:/classes/2/objects=9 -o m.json small.json"), 0)
       << message_;
   ASSERT_EQ(run("diff k.json m.json"), 0) << message_;
-  EXPECT_TRUE(shows("classes.cred.bytes  393,216  1,728")) << printed();
+  EXPECT_TRUE(shows("classes.bpf_programs.bytes  819,200  36,864")) << printed();
   EXPECT_EQ(run("diff k.json a.json"), 2);
   EXPECT_NE(message_.find("one is a document of keys, the other a result"), std::string::npos);
 }

@@ -11,7 +11,7 @@
 namespace kpksim::kernel {
 
 ClassPages::ClassPages(Buddy& buddy, const ProtectedClass& of)
-    : objects_(of.objects), words_each_((of.object_bytes + 7) / 8) {
+    : objects_(of.objects), words_each_((of.object_bytes + 7) / 8), bytes_(of.bytes()) {
   constexpr unsigned kLargest = kPmdShift - kPageShift;
   const std::uint64_t needed = align_up(words() * 8, kPageSize) >> kPageShift;
   while (pages_ < needed) {
@@ -28,9 +28,9 @@ ClassPages::ClassPages(Buddy& buddy, const ProtectedClass& of)
   }
 }
 
-void ClassPages::set_key(cpu::Core& core, LinearMap& map, PkeyIndex key) {
+void ClassPages::set_key(cpu::Core& core, LinearMap& map, const PkeyIndex& key) {
   const Because keying(core, Cause::kKeying);
-  for (const Run& run : runs_) map.set_memory_pkey(core, run.first, run.count, key);
+  for (const Run& run : runs_) key_run(core, map, run.first, run.count, key);
 }
 
 PhysAddr ClassPages::word(std::uint64_t n) const {

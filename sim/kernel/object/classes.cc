@@ -8,6 +8,7 @@
 
 #include "sim/base/error.h"
 #include "sim/base/json_document.h"
+#include "sim/kernel/object/cred.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -25,23 +26,10 @@ class Reader {
     out_.name = root["name"].get<std::string>();
     out_.source = file_.path();
     // Page tables are always there.
-    ProtectedClass tables;
-    tables.name = kPageTables;
-    tables.source = "the first user of kpkeys";
-    tables.page_tables = true;
-    out_.classes.push_back(tables);
-    ClassContext windows;
-    windows.name = kPageTables;
-    windows.source = "windows of the kernel model";
-    windows.writes = {0};
-    out_.contexts.push_back(windows);
-    class_names_ = context_names_ = {kPageTables};
+    add_modelled({kPageTables, "the first user of kpkeys", ClassModel::kPageTables},
+                 "windows of the kernel model");
     for (std::size_t i = 0; i < root["classes"].size(); ++i) {
-      const json& c = root["classes"][i];
-      add_name(class_names_, c, fmt::format("/classes/{}", i));
-      out_.classes.push_back({class_names_.back(), c["source"].get<std::string>(), false,
-                              c["objects"].get<std::uint64_t>(), c["bytes"].get<std::uint64_t>(),
-                              c.value("secret", false)});
+      read_class(root["classes"][i], fmt::format("/classes/{}", i));
     }
     const json& contexts = root["contexts"];
     for (std::size_t i = 0; i < contexts.size(); ++i) {
@@ -50,19 +38,66 @@ class Reader {
     for (std::size_t i = 0; i < contexts.size(); ++i) {
       out_.contexts.push_back(context(contexts[i], fmt::format("/contexts/{}", i)));
     }
-    for (std::size_t i = 0; i < contexts.size(); ++i) refuse_circle(i);
+    for (std::size_t i = 0; i < contexts.size(); ++i) refuse_circle(i, i + modelled());
     return std::move(out_);
   }
 
  private:
-  void add_name(std::vector<std::string>& names, const json& of, const std::string& at) const {
-    const auto name = of["name"].get<std::string>();
-    if (std::find(names.begin(), names.end(), name) != names.end()) {
-      file_.fail(at + "/name", name == kPageTables
-                                   ? fmt::format("'{}' is always there, and not declared", name)
-                                   : fmt::format("the name '{}' is given twice", name));
+  // A class of the full model has its own context, which no file declares.
+  void add_modelled(const ProtectedClass& c, const char* sections) {
+    ClassContext context;
+    context.name = c.name;
+    context.source = sections;
+    context.writes = {out_.classes.size()};
+    out_.contexts.push_back(context);
+    context_names_.push_back(c.name);
+    class_names_.push_back(c.name);
+    out_.classes.push_back(c);
+  }
+
+  void read_class(const json& c, const std::string& at) {
+    refuse_name(class_names_, c, at);
+    ProtectedClass out;
+    out.name = c["name"].get<std::string>();
+    out.source = c["source"].get<std::string>();
+    out.objects = c.value("objects", std::uint64_t{0});
+    out.object_bytes = c.value("bytes", std::uint64_t{0});
+    out.secret = c.value("secret", false);
+    if (c.contains("model")) {  // the schema has no other than credentials
+      if (const auto other = out_.class_of(ClassModel::kCred)) {
+        file_.fail(at + "/model", fmt::format("credentials are the class '{}' already",
+                                              out_.classes[*other].name));
+      }
+      for (const char* known : {"bytes", "secret"}) {
+        if (c.contains(known)) {
+          file_.fail(at + "/" + known,
+                     fmt::format("the model of '{}' has its own '{}'", out.name, known));
+        }
+      }
+      out.model = ClassModel::kCred;
+      out.object_bytes = Creds::kBytes;
+      return add_modelled(out, "guarded sections of the kernel model");
     }
-    names.push_back(name);
+    class_names_.push_back(out.name);
+    out_.classes.push_back(std::move(out));
+  }
+
+  void refuse_name(const std::vector<std::string>& names, const json& of,
+                   const std::string& at) const {
+    const auto name = of["name"].get<std::string>();
+    if (std::find(names.begin(), names.end(), name) == names.end()) return;
+    const auto modelled = std::find_if(
+        out_.classes.begin(), out_.classes.end(),
+        [&](const ProtectedClass& c) { return c.name == name && c.model != ClassModel::kObjects; });
+    const bool own =
+        name == kPageTables || (&names == &context_names_ && modelled != out_.classes.end());
+    file_.fail(at + "/name", own ? fmt::format("'{}' is always there, and not declared", name)
+                                 : fmt::format("the name '{}' is given twice", name));
+  }
+
+  void add_name(std::vector<std::string>& names, const json& of, const std::string& at) const {
+    refuse_name(names, of, at);
+    names.push_back(of["name"].get<std::string>());
   }
 
   std::size_t index_of(const std::vector<std::string>& names, const std::string& name,
@@ -83,8 +118,10 @@ class Reader {
       for (std::size_t i = 0; i < c[key].size(); ++i) {
         const std::string here = fmt::format("{}/{}/{}", at, key, i);
         const std::size_t of = index_of(class_names_, c[key][i].get<std::string>(), "class", here);
-        if (out_.classes[of].page_tables) {
-          file_.fail(here, "page tables are written by the kernel model's own windows");
+        if (out_.classes[of].model != ClassModel::kObjects) {
+          file_.fail(here, out_.classes[of].page_tables()
+                               ? "page tables are written by the kernel model's own windows"
+                               : "credentials are written by the kernel model's own sections");
         }
         if (to == &out.reads && !out_.classes[of].secret) {
           file_.fail(here,
@@ -100,7 +137,11 @@ class Reader {
     if (c.contains("inside")) {
       out.inside =
           index_of(context_names_, c["inside"].get<std::string>(), "context", at + "/inside");
-      if (out.inside == 0) file_.fail(at + "/inside", "windows of page tables do not sleep");
+      if (out.inside < modelled()) {
+        file_.fail(at + "/inside", out.inside == 0
+                                       ? "windows of page tables do not sleep"
+                                       : "sections of credentials are the kernel model's own");
+      }
     }
     const std::vector<std::string> triggers(kTriggers.begin(), kTriggers.end());
     const json calls = c.value("calls", json::object());
@@ -116,9 +157,16 @@ class Reader {
     return out;
   }
 
-  void refuse_circle(std::size_t i) const {
+  std::size_t modelled() const {
+    return static_cast<std::size_t>(
+        std::count_if(out_.classes.begin(), out_.classes.end(),
+                      [](const ProtectedClass& c) { return c.model != ClassModel::kObjects; }));
+  }
+
+  // `context`: which one the file's `i`th is.
+  void refuse_circle(std::size_t i, std::size_t context) const {
     std::size_t steps = 0;
-    for (std::size_t at = i + 1; at != ClassContext::kNowhere; at = out_.contexts[at].inside) {
+    for (std::size_t at = context; at != ClassContext::kNowhere; at = out_.contexts[at].inside) {
       if (++steps > out_.contexts.size()) {
         file_.fail(fmt::format("/contexts/{}/inside", i), "contexts lie inside one another");
       }
@@ -131,6 +179,22 @@ class Reader {
 };
 
 }  // namespace
+
+std::optional<std::size_t> Classes::class_of(ClassModel model) const {
+  const auto found = std::find_if(classes.begin(), classes.end(),
+                                  [&](const ProtectedClass& c) { return c.model == model; });
+  if (found == classes.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - classes.begin());
+}
+
+std::size_t Classes::context_of(ClassModel model) const {
+  const std::vector<std::size_t> own = {class_of(model).value()};
+  const auto found = std::find_if(contexts.begin(), contexts.end(), [&](const ClassContext& c) {
+    return c.writes == own && c.name == classes[own[0]].name;
+  });
+  if (found == contexts.end()) throw ModelError("a class of the full model without its context");
+  return static_cast<std::size_t>(found - contexts.begin());
+}
 
 Classes read_classes(const std::string& path) { return read_classes(JsonFile(path)); }
 Classes read_classes(const JsonFile& file) { return Reader(file).read(); }
@@ -189,8 +253,8 @@ pkrs::Demand demand_of(const Classes& classes, const std::vector<std::uint64_t>&
                        std::uint64_t table_bytes) {
   pkrs::Demand out;
   for (const ProtectedClass& c : classes.classes) {
-    out.classes.push_back(
-        {c.name, c.page_tables ? table_bytes : c.bytes(), c.secret, c.page_tables});
+    out.classes.push_back({c.name, c.page_tables() ? table_bytes : c.bytes(), c.secret,
+                           c.page_tables(), c.model == ClassModel::kCred});
   }
   for (std::size_t i = 0; i < classes.contexts.size(); ++i) {
     const ClassContext& c = classes.contexts[i];

@@ -17,12 +17,19 @@ namespace kpksim::kernel {
 
 extern const char* const kClassesSchema;
 
+// What runs a class. Page tables and credentials run in the full kernel model, which has a context
+// of the class's name for its own sections; the others are objects in pages of their own, with
+// streams of accesses.
+enum class ClassModel : std::uint8_t { kObjects, kPageTables, kCred };
+
 struct ProtectedClass {
   std::string name, source;
-  bool page_tables = false;  // runs in the full model; the others are objects in pages of their own
+  ClassModel model = ClassModel::kObjects;
+  // Of the full model's credentials: how many live from boot on, of tasks that no workload shows.
   std::uint64_t objects = 0, object_bytes = 0;
   bool secret = false;  // nobody reads it outside its contexts
 
+  bool page_tables() const { return model == ClassModel::kPageTables; }
   std::uint64_t bytes() const { return objects * object_bytes; }
 };
 
@@ -42,7 +49,11 @@ struct ClassContext {
 struct Classes {
   std::string name, source;
   std::vector<ProtectedClass> classes;  // page tables first
-  std::vector<ClassContext> contexts;   // that of page tables first
+  std::vector<ClassContext> contexts;   // those of full models first, page tables' before others
+
+  // The class that this model runs, and its context; of page tables both are 0.
+  std::optional<std::size_t> class_of(ClassModel model) const;
+  std::size_t context_of(ClassModel model) const;
 };
 
 // InputError with file, line and column: what the schema does not allow, a name that is not there
@@ -59,7 +70,8 @@ struct Variation {
 // it was.
 Classes varied(Classes classes, const Variation& variation);
 
-// What an assignment is asked for. `weights`: of contexts; `table_bytes`: of page tables.
+// What an assignment is asked for. `weights`: of contexts; `table_bytes`: of page tables. Other
+// classes have the bytes that the file says.
 pkrs::Demand demand_of(const Classes& classes, const std::vector<std::uint64_t>& weights,
                        std::uint64_t table_bytes);
 

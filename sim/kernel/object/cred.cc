@@ -40,8 +40,21 @@ Creds::Creds(const AllocatorContext& context, PageTableAllocator& tables, Rcu& r
       ordinary_pages_(context.buddy),
       ordinary_(ordinary_key_, ordinary_pages_, kBytes, kFreePointer),
       own_pool_(std::make_unique<KeyedPool>(context.buddy, orders())),
-      pages_(make_pages(pages, context, tables, own_pool_.get())),
-      slabs_(key_, *pages_, kBytes, kFreePointer) {
+      made_pages_(make_pages(pages, context, tables, own_pool_.get())),
+      pages_(*made_pages_),
+      slabs_(key_, pages_, kBytes, kFreePointer) {
+  rcu.set_heads(*this);
+}
+
+Creds::Creds(const AllocatorContext& context, Rcu& rcu, const ObjectKey& key, SlabPages& pages)
+    : tables_(context.tables),
+      rcu_(rcu),
+      key_(key),
+      ordinary_key_(context.protection, std::nullopt, 0),
+      ordinary_pages_(context.buddy),
+      ordinary_(ordinary_key_, ordinary_pages_, kBytes, kFreePointer),
+      pages_(pages),
+      slabs_(key_, pages_, kBytes, kFreePointer) {
   rcu.set_heads(*this);
 }
 
@@ -128,9 +141,9 @@ CredStatistics Creds::statistics() const {
   s.freed = freed_;
   s.slabs_keyed = slabs_.made();
   s.slabs_unkeyed = slabs_.gone();
-  s.borrowed = pages_->borrowed();
+  s.borrowed = pages_.borrowed();
   s.live = slabs_.live();
-  s.cached = pages_->cached();
+  s.cached = pages_.cached();
   return s;
 }
 

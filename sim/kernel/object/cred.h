@@ -64,6 +64,8 @@ class Creds final : public RcuHeads {
   // `guard`: instructions of a section.
   Creds(const AllocatorContext& context, PageTableAllocator& tables, Rcu& rcu, std::uint64_t guard,
         CredPages pages);
+  // As a class of `kpksim keys`: it says what a section may do, and has the slabs' pages.
+  Creds(const AllocatorContext& context, Rcu& rcu, const ObjectKey& key, SlabPages& pages);
 
   // The first of a process that has no parent.
   PreparedCred fresh(cpu::Core& core);
@@ -80,9 +82,9 @@ class Creds final : public RcuHeads {
   void free(cpu::Core& core, PhysAddr object) override;
   void free_task(cpu::Core& core, PhysAddr cred) override { put(core, {cred}, kOfTask); }
 
-  // Cores are interleaved.
+  // Cores are interleaved; of credentials that are no class of `kpksim keys`.
   void set_locks(Locks& locks) { own_pool_->set_locks(locks); }
-  std::uint64_t shrink(cpu::Core& core) { return pages_->shrink(core); }
+  std::uint64_t shrink(cpu::Core& core) { return pages_.shrink(core); }
   CredStatistics statistics() const;
 
  private:
@@ -94,7 +96,8 @@ class Creds final : public RcuHeads {
   OrdinaryPages ordinary_pages_;
   Slabs ordinary_;
   std::unique_ptr<KeyedPool> own_pool_;
-  std::unique_ptr<SlabPages> pages_;
+  std::unique_ptr<SlabPages> made_pages_;
+  SlabPages& pages_;
   Slabs slabs_;
   std::uint64_t committed_ = 0, freed_ = 0;
 };

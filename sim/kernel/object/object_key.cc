@@ -16,19 +16,26 @@ void ObjectKey::Section::store(PhysAddr word, std::uint64_t value) {
 }
 
 std::uint64_t ObjectKey::enter(cpu::Core& core) {
-  if (!key_) return 0;
+  if (!keyed()) return of_ != nullptr ? of_->enter(core) : 0;
   ++sections_;
   const std::uint64_t written = core.happened(cpu::Event::kMsrPor);
-  const std::uint64_t before = protection_.enter(core, *key_);
+  const std::uint64_t before = of_ != nullptr ? of_->enter(core) : protection_->enter(core, *key_);
   switches_ += core.happened(cpu::Event::kMsrPor) - written;
   return before;
 }
 
 // The instructions come last: with interrupts off in the kernel, none finds an object half changed.
 void ObjectKey::leave(cpu::Core& core, std::uint64_t before) {
-  if (!key_) return;
+  if (!keyed()) {
+    if (of_ != nullptr) of_->leave(core, before);
+    return;
+  }
   const std::uint64_t written = core.happened(cpu::Event::kMsrPor);
-  protection_.leave(core, before);
+  if (of_ != nullptr) {
+    of_->leave(core, before);
+  } else {
+    protection_->leave(core, before);
+  }
   switches_ += core.happened(cpu::Event::kMsrPor) - written;
   core.execute_guard(guard_);
 }

@@ -14,12 +14,26 @@
 
 namespace kpksim::kernel {
 
+// Who opens and closes the sections of objects whose class has rights from elsewhere, beside the
+// protection's own two keys.
+class ObjectSections {
+ public:
+  virtual ~ObjectSections() = default;
+  // Have its objects a key now? Without one a section opens nothing.
+  virtual bool keyed() const = 0;
+  // They nest; leave() gets what enter() gave.
+  virtual std::uint64_t enter(cpu::Core& core) = 0;
+  virtual void leave(cpu::Core& core, std::uint64_t before) = 0;
+};
+
 class ObjectKey {
  public:
   // No key: ordinary memory, whose sections do nothing and are not counted. `guard`: instructions
   // of a section.
   ObjectKey(Protection& protection, std::optional<PkeyIndex> key, std::uint64_t guard)
-      : protection_(protection), key_(key), guard_(guard) {}
+      : protection_(&protection), key_(key), guard_(guard) {}
+  // The class decides about key and rights.
+  ObjectKey(ObjectSections& of, std::uint64_t guard) : of_(&of), guard_(guard) {}
 
   std::uint64_t sections() const { return sections_; }
   std::uint64_t switches() const { return switches_; }  // writes of the register
@@ -47,9 +61,12 @@ class ObjectKey {
   std::uint64_t enter(cpu::Core& core);
   void leave(cpu::Core& core, std::uint64_t before);
 
-  Protection& protection_;
-  const std::optional<PkeyIndex> key_;
-  const std::uint64_t guard_;
+  bool keyed() const { return of_ != nullptr ? of_->keyed() : key_.has_value(); }
+
+  Protection* protection_ = nullptr;  // with a key of its own, or none
+  std::optional<PkeyIndex> key_;
+  ObjectSections* of_ = nullptr;
+  std::uint64_t guard_;
   std::uint64_t sections_ = 0, switches_ = 0;
 };
 

@@ -48,10 +48,18 @@ bool KeyContexts::write(cpu::Core& core, const pkrs::KeyRegister& before,
   return any;
 }
 
-std::uint64_t KeyContexts::push(cpu::Core& core, const pkrs::KeyRegister& value) {
+void KeyContexts::tell(cpu::Core& core, bool entered) const {
+  if (watcher_ == nullptr) return;
+  const std::vector<Saved>& saved = saved_[core.id()];
+  watcher_->switched(core, saved.empty() ? kAtRest : saved.back().context, entered);
+}
+
+std::uint64_t KeyContexts::push(cpu::Core& core, const pkrs::KeyRegister& value,
+                                std::size_t context) {
   const pkrs::KeyRegister before = read(core);
   if (write(core, before, value)) core.isb();
-  saved_[core.id()].push_back({before, value});
+  saved_[core.id()].push_back({before, value, context});
+  tell(core, true);
   return saved_[core.id()].size();
 }
 
@@ -62,6 +70,7 @@ void KeyContexts::close(cpu::Core& core, const Target&, std::uint64_t before, bo
   saved.pop_back();
   // A section knows its own constant, and so whether it has changed anything.
   if (write(core, section.now, section.before) && !synchronised) core.isb();
+  tell(core, false);
 }
 
 }  // namespace kpksim::kernel
