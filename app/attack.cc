@@ -127,6 +127,12 @@ kernel::Config unprotected(const kernel::Config& config) {
   return out;
 }
 
+std::string met(const mmu::Fault& fault) {
+  if (!fault) return "nothing: it went through";
+  return fmt::format("{}{} fault, level {}", mmu::kFaultNames[static_cast<std::size_t>(fault.kind)],
+                     fault.overlay ? " (overlay)" : "", fault.level);
+}
+
 // The strikes among what the kernel did, as a timeline draws it.
 class Drawn final : public attack::Audience {
  public:
@@ -141,13 +147,7 @@ class Drawn final : public attack::Audience {
     out_.check();
   }
   void struck(cpu::Core& core, const attack::Blow& blow) override {
-    const ordered_json about = {
-        {"what", blow.what},
-        {"met", blow.fault
-                    ? fmt::format("{} fault, level {}",
-                                  mmu::kFaultNames[static_cast<std::size_t>(blow.fault.kind)],
-                                  blow.fault.level)
-                    : std::string("nothing: it went through")}};
+    const ordered_json about = {{"what", blow.what}, {"met", met(blow.fault)}};
     recorder_->strike(core, about.dump());
   }
   void end() override {

@@ -107,7 +107,7 @@ int execute(const std::vector<std::string>& arguments, bool single) {
     document = simulate(request, single, timeline ? &*timeline : nullptr, text);
   } catch (const kernel::KernelOops& e) {
     if (request.machine.inject.empty()) throw;
-    if (timeline) timeline->commit();
+    if (timeline && !timeline->empty()) timeline->commit();  // empty: it died in its boot
     complain(fmt::format("the simulated kernel died of the fault injected ({}): {}",
                          fmt::join(request.machine.inject, ", "), e.what()));
     return 1;

@@ -305,6 +305,7 @@ StreamedFile::~StreamedFile() {
 }
 
 void StreamedFile::write(std::string_view text) noexcept {
+  empty_ = false;
   if (error_ != 0) return;
   if (buffer_.size() + text.size() > kBuffered) flush();
   if (text.size() > kBuffered) {

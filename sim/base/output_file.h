@@ -41,6 +41,7 @@ class StreamedFile {
   void write(std::string_view text) noexcept;
   // OutputError if something could not be written so far.
   void check() const;
+  bool empty() const { return empty_; }
   // Puts it all to `path`, as write_file() does.
   void commit();
 
@@ -51,6 +52,7 @@ class StreamedFile {
   std::string buffer_;
   int file_ = -1;
   int error_ = 0;
+  bool empty_ = true;
 };
 
 // OutputError if write_file() would fail for a reason that shows before: no such folder, no

@@ -212,6 +212,42 @@ TEST_F(TimelineFile, IsWrittenWholeOrNotAtAll) {
   EXPECT_EQ(Trace(message_).violations, std::vector<std::string>());
 }
 
+TEST_F(TimelineFile, ShowsAnAttacksStrikesAndWhatTheyMet) {
+  const auto strikes = [&] {
+    const Trace trace(read(file("t.json")));
+    EXPECT_EQ(trace.violations, std::vector<std::string>());
+    std::vector<std::string> met;
+    for (const nlohmann::json& e : trace.document.at("traceEvents")) {
+      if (e.value("name", "") == "strike") met.push_back(e["args"]["met"]);
+    }
+    return met;
+  };
+  const std::string attack = "attack -q --timeline t.json ";
+  ASSERT_EQ(run(attack + "dirty-pagetable -p none,buddy,pte"), 0) << message_;
+  EXPECT_EQ(strikes(), std::vector<std::string>{"nothing: it went through"});
+  ASSERT_EQ(run(attack + "dirty-pagetable -p kpkeys-poe,per-page,pte"), 0) << message_;
+  EXPECT_EQ(strikes(), std::vector<std::string>{"permission (overlay) fault, level 3"});
+  // One that takes turns: at the point that the verdict is of.
+  ASSERT_EQ(run(attack + "fork-stores -p kpkeys-poe+lazy,per-page,pte"), 0) << message_;
+  EXPECT_EQ(strikes().size(), 1u);
+  EXPECT_EQ(run(attack + "dirty-pagetable"), 2);
+  EXPECT_NE(message_.find("one scenario and one policy, found 1 and 12"), std::string::npos);
+  EXPECT_EQ(run(attack + "-o t.json dirty-pagetable -p none,buddy,pte"), 2);
+}
+
+TEST_F(TimelineFile, OfAKernelThatDiesEndsThere) {
+  write("w.json", kBusy);
+  EXPECT_EQ(run("run -q --inject skip:open.get-and-clear --timeline t.json w.json"), 1);
+  const Trace trace(read(file("t.json")));
+  EXPECT_EQ(trace.violations, std::vector<std::string>());
+  EXPECT_GT(trace.slices_named("page_fault"), 0u);
+  EXPECT_EQ(trace.instants.at("permission fault"), 1u);
+  // It dies in its boot: there is nothing to show.
+  write("t.json", "old");
+  EXPECT_EQ(run("run -q --inject skip:open.lazy --timeline t.json w.json"), 1);
+  EXPECT_EQ(read(file("t.json")), "old");
+}
+
 TEST(TimelineWindow, IsTwoNumbersOfCycles) {
   const auto window = [](const std::string& text) { return parse_window("--w", text); };
   EXPECT_EQ(window("5..9").from, 5u);
