@@ -48,6 +48,7 @@ const std::vector<CommandInfo>& commands() {
        validate_parts(), true},
       {"keys", "WORKLOAD", "protected classes under budgets of keys", keys, {}},
       {"attack", "[SCENARIO...]", "what data-only attacks reach under policies", attack, {}},
+      {"fuzz", "", "random programs under the sanitizer; small ones of what fails", fuzz, {}},
       {"explain",
        "RESULT [PHASE]",
        "where the cycles of the differences between policies went",
@@ -98,7 +99,8 @@ const std::vector<ExitStatus>& exit_statuses() {
       {0, "done"},
       {1,
        "the check failed: counts or vectors disagree (validate, conform), a stale translation was "
-       "found or the simulated kernel died of an injected fault (run, compare)"},
+       "found or the simulated kernel died of an injected fault (run, compare), a random program "
+       "failed (fuzz)"},
       {2, "bad input or usage"},
       {3, "output that cannot be written, no memory, or a defect of kpksim"}};
   return all;

@@ -97,6 +97,7 @@ int run(const std::vector<std::string>& arguments);
 // A file of an attack, or the shipped one of that name; InputError: neither.
 std::string attack_path(const std::string& name);
 int attack(const std::vector<std::string>& arguments);
+int fuzz(const std::vector<std::string>& arguments);
 int keys(const std::vector<std::string>& arguments);
 int explain(const std::vector<std::string>& arguments);
 int validate(const std::vector<std::string>& arguments);

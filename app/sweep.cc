@@ -44,7 +44,7 @@ constexpr const char* kSweepExamples =
 constexpr double kTrialSeconds = 2;
 constexpr sweep::Point kMostTrials = 64;
 
-struct Options {
+struct SweepOptions {
   std::string spec, store, shard;
   unsigned jobs = 1;
   bool dry_run = false, retry = false, quiet = false;
@@ -60,7 +60,8 @@ void on_signal(int signal) {
   stopped = true;
 }
 
-std::string store_path(const Options& options, const sweep::Spec& spec, const sweep::Shard& shard) {
+std::string store_path(const SweepOptions& options, const sweep::Spec& spec,
+                       const sweep::Shard& shard) {
   std::string name = spec.name();
   if (shard.count > 1) name += fmt::format(".{}-of-{}", shard.index + 1, shard.count);
   name += ".sqlite";
@@ -76,7 +77,7 @@ std::string seconds_text(double seconds) {
 }
 
 // Tries points from all over the shard, and says how long all of them would take.
-void dry_run(const Options& options, const sweep::Spec& spec, const sweep::Shard& shard,
+void dry_run(const SweepOptions& options, const sweep::Spec& spec, const sweep::Shard& shard,
              Points& points, const std::string& path) {
   const sweep::Point mine = shard.size(spec.points());
   sweep::Point done = 0;
@@ -108,7 +109,7 @@ void dry_run(const Options& options, const sweep::Spec& spec, const sweep::Shard
       seconds_text(each * static_cast<double>(missing) / options.jobs), options.jobs);
 }
 
-int run_sweep(const Options& options) {
+int run_sweep(const SweepOptions& options) {
   const sweep::Spec spec(options.spec);
   const sweep::Shard shard = shard_of(options.shard);
   const std::string path = store_path(options, spec, shard);
@@ -176,7 +177,7 @@ int sweep(const std::vector<std::string>& arguments) {
       return part.run({arguments.begin() + 1, arguments.end()});
     }
   }
-  Options options;
+  SweepOptions options;
   po::options_description described(kSweepHelp);
   described.add_options()("store,o", text_option("--store", options.store),
                           "SQLite file of the points; with a '/' at its end the folder for it. "

@@ -3,11 +3,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "sim/check/core_watch.h"
 #include "sim/check/judge.h"
 #include "sim/kernel/pgalloc/allocator.h"
+#include "sim/kernel/span.h"
 #include "sim/mmu/regime.h"
 
 namespace kpksim::check {
@@ -58,7 +60,8 @@ Sanitizer::Sanitizer(kernel::Kernel& kernel, const Options& options)
       x86_(system_.flush.x86() != nullptr),
       protects_(!system_.protection_info.marks.empty() &&
                 kernel::Allocators::find(system_.config.policy.allocator.name, "allocator").marks),
-      outstanding_(system_.machine.core_count()) {
+      outstanding_(system_.machine.core_count()),
+      fresh_tables_(system_.machine.core_count()) {
   const std::size_t frames = system_.buddy.size();
   for (std::vector<bool>* set :
        {&frames_.tables, &frames_.marked, &frames_.linear, &frames_.kernel, &frames_.ever_marked}) {
@@ -95,7 +98,7 @@ void Sanitizer::adopt(Pfn table, unsigned level, bool linear) {
   if (index_of(table) < frames_.levels.size()) {
     frames_.levels[index_of(table)] = static_cast<std::uint8_t>(level);
   }
-  if (level != 0) fresh_tables_.push_back(table);
+  if (level != 0) fresh_tables_[0].push_back(table);
   if (level == mmu::kLastLevel) return;
   for (unsigned i = 0; i < kEntriesPerTable; ++i) {
     const PhysAddr entry = address_of(table) + i * 8;
@@ -134,7 +137,22 @@ void Sanitizer::updating(cpu::Core& on, PhysAddr entry, std::uint64_t now) {
   history_.add(event);
 }
 
+// Windows are closed by destructors, from which nothing may be thrown: these spans begin in none.
+void Sanitizer::begun(const kernel::Span& span) {
+  using kernel::Work;
+  const Work work = span.work();
+  const bool safe = kernel::is_call(work) || work == kernel::work_of(kernel::Trigger::kPageFault) ||
+                    work == Work::kSpawn || work == Work::kAllocateTable || work == Work::kVmalloc;
+  if (safe && work != Work::kAllocateTable) {
+    purges_.leave(span.core().id());
+    stage2_changes_.leave(span.core().id());
+  }
+  if (++events_ <= options_.most_events || !safe || std::uncaught_exceptions() != 0) return;
+  throw TooLong(fmt::format("more than {} events", options_.most_events));
+}
+
 void Sanitizer::writing(cpu::Core& on, PhysAddr entry, std::uint64_t raw) {
+  ++events_;
   const Descriptor old{memory_.read64(entry)}, now{raw};
   // Not all that a helper writes is a table: __split_huge_pmd_locked() fills a local variable.
   if (!is(frames_.tables, frame_of(entry)) && frame_of(entry) != system_.linear_map.root()) {
@@ -207,7 +225,7 @@ void Sanitizer::hook(cpu::Core& on, PhysAddr entry, Descriptor old, Pfn table, u
   if (index_of(table) < frames_.levels.size()) {
     frames_.levels[index_of(table)] = static_cast<std::uint8_t>(level + 1);
   }
-  if (protects_) fresh_tables_.push_back(table);
+  if (protects_) fresh_tables_[on.id()].push_back(table);
   watches_[on.id()]->hooking(table, old.valid() && is(frames_.kernel, frame_of(entry)));
 }
 
@@ -307,10 +325,12 @@ void Sanitizer::returning(cpu::Core& on) {
   for (const Outstanding& o : list) {
     if (is_cached(o.place) && !settle(on, o, judge)) put_off_.push_back(o);
   }
-  if (std::exchange(purged_, false)) {
+  purges_.leave(on.id());
+  stage2_changes_.leave(on.id());
+  if (purges_.over()) {
     std::erase_if(put_off_, [&](const Outstanding& o) { return settle(on, o, judge); });
   }
-  if (std::exchange(stage2_changed_, false)) check_stage2(on);
+  if (stage2_changes_.over()) check_stage2(on);
   check_tables_at_rest(on);
 }
 
@@ -318,9 +338,9 @@ void Sanitizer::flushing(cpu::Core& on, kernel::FlushSite site) {
   History::Event event = event_of(Kind::kFlush, on);
   event.site = site;
   history_.add(event);
-  purged_ |= site == kernel::FlushSite::kVmallocPurge;
+  if (site == kernel::FlushSite::kVmallocPurge) purges_.begin(on.id());
   if (site != kernel::FlushSite::kStage2Rights && site != kernel::FlushSite::kStage2Split) return;
-  stage2_changed_ = true;
+  stage2_changes_.begin(on.id());
   watches_[on.id()]->stage2_written();
 }
 

@@ -13,6 +13,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
+#include <stdexcept>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -27,12 +29,21 @@ namespace kpksim::check {
 
 class CoreWatch;
 
+// What is watched has done more than Options::most_events allows.
+class TooLong : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class Sanitizer final : public kernel::Observer {
  public:
   struct Options {
     // The kernel's fault handler finds spurious faults and flushes for its own core (Linux 7.3,
     // flush_tlb_fix_spurious_fault()): entries that gain rights need no invalidation elsewhere.
     bool gains_are_lazy = false;
+    // Descriptors written and spans of work begun, at most: the next call, fault, or page table
+    // that is taken, throws TooLong.
+    std::uint64_t most_events = ~std::uint64_t{0};
   };
 
   // `kernel` was made with Config::watched, and outlives this.
@@ -43,6 +54,7 @@ class Sanitizer final : public kernel::Observer {
   Sanitizer& operator=(const Sanitizer&) = delete;
 
   const Report& report() const { return report_; }
+  std::uint64_t events() const { return events_; }
   // From now on findings are of this phase.
   void at(std::string place) { report_.at(std::move(place)); }
 
@@ -57,6 +69,7 @@ class Sanitizer final : public kernel::Observer {
   void handling(cpu::Core& core) override;
   void switching(cpu::Core& core) override;
   void generation_flushed(cpu::Core& core) override;
+  void begun(const kernel::Span& span) override;
 
   // From the cores (CoreWatch).
   void leaf_cached(cpu::Core& core, PhysAddr entry, VirtAddr va, Asid asid, const mmu::Leaf& leaf);
@@ -137,20 +150,35 @@ class Sanitizer final : public kernel::Observer {
   const Options options_;
   const bool x86_;
   bool protects_;  // page tables are told apart
+  std::uint64_t events_ = 0;
   Report report_;
   History history_;
   CachedPlaces places_;
   std::vector<std::vector<Outstanding>> outstanding_;  // by the core that wrote
   std::vector<Outstanding> put_off_;
-  bool purged_ = false;              // what vmalloc() has put off may be over
+  // Flushes that are looked at at a return, when the cores that began them have gone on to
+  // something else: what a TLB holds before may be what one of them is about to drop.
+  struct Flushes {
+    std::set<unsigned> by;  // cores
+    bool due = false;
+
+    void begin(unsigned core) {
+      by.insert(core);
+      due = true;
+    }
+    void leave(unsigned core) { by.erase(core); }
+    bool over() { return by.empty() && std::exchange(due, false); }
+  };
+  Flushes purges_;                   // of what vmalloc() has put off, which may be over then
+  Flushes stage2_changes_;           // by the hypervisor
   std::uint64_t stage2_breaks_ = 0;  // Protection::bbm_violations() so far
-  bool stage2_changed_ = false;      // by the hypervisor, since the last return
   Frames frames_;
   std::unordered_map<std::uint64_t, PhysAddr> hooked_;  // tables in use: where their descriptor is
   std::unordered_map<std::uint64_t, Pfn> unhooked_;     // descriptors: what they led to
-  std::vector<Pfn> fresh_tables_;                       // hooked in since the last return
-  bool freed_reported_ = false;                         // in this call
-  std::vector<Watched> watched_;                        // stale entries, for their use
+  std::vector<std::vector<Pfn>>
+      fresh_tables_;              // hooked in, by the core that has not returned since
+  bool freed_reported_ = false;   // in this call
+  std::vector<Watched> watched_;  // stale entries, for their use
   std::vector<std::unique_ptr<CoreWatch>> watches_;
 };
 

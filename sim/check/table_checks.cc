@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/check/core_watch.h"
@@ -126,12 +127,19 @@ void Sanitizer::check_alias(cpu::Core& on, PhysAddr entry, Descriptor now) {
 }
 
 void Sanitizer::check_tables_at_rest(cpu::Core& on) {
-  const std::vector<Pfn> fresh = std::exchange(fresh_tables_, {});
+  const std::vector<Pfn> fresh = std::exchange(fresh_tables_[on.id()], {});
   if (!protects_) return;
+  const bool alone = std::none_of(watches_.begin(), watches_.end(), [&](const auto& watch) {
+    return watch != nullptr && watch->in_kernel();
+  });
   for (const Pfn table : fresh) {
     const bool root = level_of(address_of(table)) == 0;
     if (!is(frames_.tables, table) || !(root || hooked_.contains(table.value))) continue;
     if (!system_.exposure.writable_at_rest(on, table)) continue;
+    if (!alone && system_.exposure.shown(table)) {  // perhaps by another core, for a while
+      fresh_tables_[on.id()].push_back(table);
+      continue;
+    }
     report_.add(Rule::kWritableTable, on,
                 fmt::format("a page table in use can be written at rest: page {:#x}",
                             address_of(table).value),
@@ -200,7 +208,7 @@ void Sanitizer::table_taken(cpu::Core& on, Pfn table, Pfn root) {
   if (index_of(table) < frames_.levels.size()) {
     frames_.levels[index_of(table)] = table == root ? 0 : kNoLevel;
   }
-  if (table == root && protects_) fresh_tables_.push_back(table);
+  if (table == root && protects_) fresh_tables_[on.id()].push_back(table);
 }
 
 void Sanitizer::table_freed(cpu::Core& on, Pfn table) {

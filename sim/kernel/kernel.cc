@@ -33,6 +33,7 @@ void Kernel::spawn(std::uint32_t id) {
   reserved_.erase(id);
   cpu::Core& core = system_.machine.core(cpu);
   system_.exposure.runs(cpu);
+  core.continue_at(1);  // whatever ran there before
   const Because because(core, Cause::kExec);
   const Span span(system_.taps, core, Work::kSpawn);
   Task& t = tasks_.add(id, std::make_shared<Mm>(system_, files_.cache(), core), cpu);

@@ -234,6 +234,7 @@ class Mm {
   void flush_later(FlushSite site, std::uint64_t va, cpu::Core& core);
   void flush_batched(FlushSite site, cpu::Core& core);
   bool unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core);
+  void free_reclaimed(std::vector<Pfn>& folios, bool& pending, cpu::Core& core);
   void reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::Core& core);
   Pfn withdraw_table();
 

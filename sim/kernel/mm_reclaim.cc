@@ -12,6 +12,13 @@ namespace kpksim::kernel {
 
 using mmu::Descriptor;
 
+namespace {
+
+// PAGEVEC_SIZE since Linux 6.10: so many folios are freed at once, behind one flush.
+constexpr std::size_t kFolioBatch = 31;
+
+}  // namespace
+
 // try_to_unmap_one() with TTU_BATCH_FLUSH. True: the page had been written through this entry.
 bool Mm::unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
   core.execute_lists(system_.path().page_out_unmap);
@@ -33,9 +40,20 @@ void Mm::flush_batched(FlushSite site, cpu::Core& core) {
   if (std::exchange(batched_, false)) system_.flush.mm(core, site, space);
 }
 
+// try_to_unmap_flush(), then free_unref_folios() of what nothing can use any more.
+void Mm::free_reclaimed(std::vector<Pfn>& folios, bool& pending, cpu::Core& core) {
+  if (std::exchange(pending, false)) system_.flush.pending_done(core, FlushSite::kUnmap);
+  for (const Pfn head : std::exchange(folios, {})) {
+    if (system_.put_folio(head, 1) == System::Put::kBulk) {
+      core.execute_lists(system_.path().free_bulk);
+    }
+  }
+}
+
 // reclaim_pages() of one page table's part of a VMA.
 void Mm::reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::Core& core) {
   bool pending = false;
+  std::vector<Pfn> gone;
   for (const std::uint64_t va : pages) {
     core.execute_lists(system_.path().page_out + system_.path().page_out_try);
     const PhysAddr pmd = system_.find_entry(core, root_, VirtAddr(va), 2, false);
@@ -54,13 +72,16 @@ void Mm::reclaim(const Vma& vma, const std::vector<std::uint64_t>& pages, cpu::C
     pending = true;
     const std::uint64_t index = vma.page_index(va);
     if (!vma.shmem && !dirty) {
+      ++system_.page(head).refs;
       cache_.drop(system_, core, {vma.file_id, index, index + 1});
+      gone.push_back(head);
+      if (gone.size() == kFolioBatch) free_reclaimed(gone, pending, core);
     } else if (vma.shmem && dirty) {  // try_to_unmap_flush_dirty(), before shmem_writepage()
       system_.flush.pending_done(core, FlushSite::kUnmap);
       pending = false;
     }
   }
-  if (pending) system_.flush.pending_done(core, FlushSite::kUnmap);
+  free_reclaimed(gone, pending, core);
 }
 
 bool Mm::madvise_pageout(std::uint64_t start, std::uint64_t end, cpu::Core& core) {

@@ -98,7 +98,7 @@ void Driver::run_phase(const std::vector<Step>& steps, const Workload& workload,
   const std::uint64_t since = system.machine.core(0).time();
   system.exposure.begin_series();
   const kernel::AllLockWaits before = locks.waits();
-  interleaved_.emplace(kernel_, [&](const Operation& op) { execute(op, workload); });
+  interleaved_.emplace(kernel_, order_, [&](const Operation& op) { execute(op, workload); });
   run_steps(steps, workload);
   interleaved_->finish();
   interleaved_.reset();

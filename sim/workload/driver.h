@@ -82,6 +82,7 @@ class Driver {
   std::uint64_t stale_ = 0;
   std::uint64_t done_ = 0;  // operations
   bool audit_each_ = false;
+  OperationOrder order_;  // where cores are interleaved
   std::optional<InterleavedRun> interleaved_;
 };
 

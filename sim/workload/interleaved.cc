@@ -30,21 +30,20 @@ void InterleavedRun::add(const Operation& op) {
     execute_(op);
     return;
   }
-  if (!order_) order_.emplace();
-  order_->add(op);
+  order_.add(op);
 }
 
 void InterleavedRun::finish() {
-  if (!order_) return;
+  if (order_.size() == 0) return;
   kernel::System& system = kernel_.system();
-  ready_at_.assign(order_->size(), 0);
-  for (Number n = 0; n < order_->size(); ++n) {
-    if (order_->ready(n)) make_ready(n, 0);
+  ready_at_.assign(order_.size(), 0);
+  for (Number n = 0; n < order_.size(); ++n) {
+    if (order_.ready(n)) make_ready(n, 0);
   }
   interleaver_.run({[this](unsigned core) { return next(core); },
                     [&] { return std::make_unique<OpenWindows>(system); },
                     [&](unsigned core) { system.exposure.runs(core); }});
-  order_.reset();
+  order_.forget_operations();
 }
 
 // Of a task that is not there the operation says so, wherever.
@@ -55,7 +54,7 @@ unsigned InterleavedRun::core_of(const Operation& op) {
 }
 
 void InterleavedRun::make_ready(Number n, std::uint64_t time) {
-  const unsigned core = core_of(order_->operation(n));
+  const unsigned core = core_of(order_.operation(n));
   const bool idles = interleaver_.idles(core);
   ready_[core].insert(n);
   ready_at_[n] = std::max(ready_at_[n], time);
@@ -84,7 +83,7 @@ std::optional<InterleavedRun::Number> InterleavedRun::pull(unsigned core) {
   }
   if (most == nullptr) return std::nullopt;
   for (const Number n : *most) {
-    const Operation& op = order_->operation(n);
+    const Operation& op = order_.operation(n);
     if (op.kind == OpKind::kSpawn || OperationOrder::of_kernel(op) || !kernel_.alive(op.task)) {
       continue;
     }
@@ -108,11 +107,11 @@ std::function<void()> InterleavedRun::next(unsigned core) {
 }
 
 void InterleavedRun::run(Number n, unsigned core) {
-  execute_(order_->operation(n));
+  execute_(order_.operation(n));
   cpu::Core& on = kernel_.system().machine.core(core);
   on.turn();
   const std::uint64_t time = on.time();
-  order_->ended(n, [&](Number later) { make_ready(later, time); });
+  order_.ended(n, [&](Number later) { make_ready(later, time); });
 }
 
 }  // namespace kpksim::workload

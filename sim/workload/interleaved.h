@@ -23,9 +23,11 @@ namespace kpksim::workload {
 
 class InterleavedRun {
  public:
-  // `execute` does one operation.
-  InterleavedRun(kernel::Kernel& kernel, std::function<void(const Operation&)> execute)
+  // `execute` does one operation. `order` is that of the whole workload.
+  InterleavedRun(kernel::Kernel& kernel, OperationOrder& order,
+                 std::function<void(const Operation&)> execute)
       : kernel_(kernel),
+        order_(order),
         interleaver_(kernel.system().interleaving->locks.interleaver()),
         execute_(std::move(execute)),
         ready_(kernel.system().config.cores) {}
@@ -45,9 +47,9 @@ class InterleavedRun {
   unsigned core_of(const Operation& op);
 
   kernel::Kernel& kernel_;
+  OperationOrder& order_;
   cpu::Interleaver& interleaver_;
   const std::function<void(const Operation&)> execute_;
-  std::optional<OperationOrder> order_;
   std::vector<std::uint64_t> ready_at_;
   std::vector<std::set<Number>> ready_;  // by core
 };

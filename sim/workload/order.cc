@@ -58,6 +58,12 @@ void OperationOrder::add(const Operation& op) {
   follow_processes(op);
 }
 
+void OperationOrder::forget_operations() {
+  items_.clear();
+  edges_.clear();
+  things_.clear();
+}
+
 void OperationOrder::follow_processes(const Operation& op) {
   switch (op.kind) {
     case OpKind::kVfork:

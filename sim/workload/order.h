@@ -25,6 +25,8 @@ class OperationOrder {
 
   // The next operation of the phase.
   void add(const Operation& op);
+  // All of them have ended. Who waits in vfork(), and which tasks are of one process, is kept.
+  void forget_operations();
 
   std::size_t size() const { return items_.size(); }
   const Operation& operation(Number n) const { return *items_[n].op; }

@@ -270,6 +270,13 @@ TEST_F(MemoryCalls, PagingOutTakesWhatHasAPlaceToGo) {
   // One for all pages, after one for what the call before has left for later.
   EXPECT_EQ(total(cpu::Event::kDsbIsh) - dsb, 2u);
   EXPECT_EQ(free_pages(), cached + pages);
+
+  // Pages are freed 31 at a time, each time behind a flush.
+  k.mmap(1, file(9, true, false), 64 * kPageSize, kAt + 4 * kBytes);
+  faults(1, kAt + 4 * kBytes, 64 * kPageSize, kRead);
+  dsb = total(cpu::Event::kDsbIsh);
+  k.madvise_pageout(1, kAt + 4 * kBytes, 64 * kPageSize);
+  EXPECT_EQ(total(cpu::Event::kDsbIsh) - dsb, 1u + 3);
 }
 
 // flush_tlb_batched_pending(): what was unmapped with a flush for later is flushed by the next who
