@@ -105,7 +105,7 @@ std::shared_ptr<fuzz::Places> places_of(const FuzzRequest& request, const fuzz::
     }
   }
   if (all.empty()) throw InputError("--policy: none of the cores can run it");
-  const auto places = std::make_shared<fuzz::Places>(all, machine);
+  auto places = std::make_shared<fuzz::Places>(all, machine);
   for (std::size_t i = 0; i < places->size(); ++i) {
     if (places->at(i) != nullptr) return places;
   }
