@@ -219,19 +219,13 @@ nlohmann::ordered_json run_one(const workload::Workload& workload, const cpu::Co
     if (recorder) recorder->begin_phase(phase);
   });
   try {
-    const auto phases = [&] {
-      try {
-        return driver.run(workload);
-      } catch (const kernel::KernelOops&) {  // the timeline shows what led there
-        if (recorder) recorder->finish();
-        throw;
-      }
-    }();
+    const auto phases = driver.run(workload);
     if (recorder) recorder->finish();
     return report::run_document(workload, kernel, phases, driver.ignored(), driver.beyond_memory(),
                                 sanitizer ? &sanitizer->report() : nullptr,
                                 recorder ? &recorder->phases() : nullptr);
   } catch (const kernel::KernelOops& e) {
+    if (recorder) recorder->finish();  // the timeline shows what led there
     if (!sanitizer) throw;
     throw kernel::KernelOops(report::with_findings(e.what(), sanitizer->report()), e.fault);
   }

@@ -35,6 +35,7 @@ set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME kpksim)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SECTION science)
+# The versions of Debian 12, the oldest release that a package is built on.
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_DEPENDS
   "libc6 (>= 2.36), libgcc-s1, libstdc++6 (>= 12), libzstd1 (>= 1.5), zlib1g, libsqlite3-0 (>= 3.40)")
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "python3, python3-matplotlib")  # kpksim plot

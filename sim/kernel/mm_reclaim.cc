@@ -14,7 +14,8 @@ using mmu::Descriptor;
 
 namespace {
 
-// PAGEVEC_SIZE since Linux 6.10: so many folios are freed at once, behind one flush.
+// PAGEVEC_SIZE (31 since Linux 6.10): so many folios shrink_folio_list() frees at once, behind one
+// try_to_unmap_flush().
 constexpr std::size_t kFolioBatch = 31;
 
 }  // namespace

@@ -100,8 +100,12 @@ class Page:
         self._send("Emulation.setEmulatedMedia", {"features": [
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
 
-    def open(self, path, fragment=""):
+    def go_to(self, path, fragment=""):
         self._send("Page.navigate", {"url": pathlib.Path(path).resolve().as_uri() + fragment})
+
+    def open(self, path, fragment=""):
+        """A report: it says itself when it is drawn."""
+        self.go_to(path, fragment)
         self.wait("document.documentElement?.dataset.drawn === 'true'")
 
     def run(self, script):

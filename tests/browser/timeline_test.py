@@ -84,7 +84,7 @@ def main():
         (folder / "load.js").write_text(f"speedscope.loadFileFromBase64('timeline.json', '{base64.b64encode(text).decode()}')")
         with chromium.Page() as browser:
             browser.look(1400)
-            browser._send("Page.navigate", {"url": f"{page.resolve().as_uri()}#localProfilePath={folder}/load.js"})
+            browser.go_to(page, f"#localProfilePath={folder}/load.js")
             browser.wait("document.title.startsWith('timeline.json') && /Export/.test(document.body.innerText)")
             time.sleep(1)  # for the picture alone: it draws after it has loaded
             if len(sys.argv) > 3:

@@ -21,12 +21,11 @@ class ClassMemory {
  protected:
   static void key_run(cpu::Core& core, LinearMap& map, Pfn first, std::uint64_t count,
                       const PkeyIndex& key) {
-    PkeyIndex given = key;
-    map.set_memory_pkey(core, first, count, given);
-    while (given != key) {
+    PkeyIndex given;
+    do {
       given = key;
       map.set_memory_pkey(core, first, count, given);
-    }
+    } while (given != key);
   }
 };
 
