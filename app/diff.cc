@@ -44,7 +44,7 @@ const ReadKind& read_kind_of(const JsonFile& file) {
 JsonFile read(const std::string& path) {
   JsonFile file(path);
   if (const ReadKind& kind = read_kind_of(file); kind.schema != nullptr)
-    validate(file, kind.schema);
+    check_schema(file, kind.schema);
   return file;
 }
 

@@ -117,7 +117,7 @@ Document read_document(const std::string& path) {
   const JsonFile file(path);
   const Kind& kind = kind_of(file);
   check_version(file, kind);
-  validate(file, kind.schema);
+  check_schema(file, kind.schema);
   return {kind.kind, file.root()};
 }
 

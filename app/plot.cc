@@ -69,7 +69,7 @@ std::pair<std::string, std::string> equation(const char* option, const std::stri
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
-std::vector<std::string> kinds() {
+std::vector<std::string> chart_kinds() {
   std::vector<std::string> names;
   names.reserve(std::size(kKinds));
   for (const auto& [name, kind] : kKinds) names.emplace_back(name);
@@ -116,7 +116,7 @@ bool parse(const std::vector<std::string>& arguments, PlotOptions& options) {
       "rows that are drawn: 'NAME=A|B', 'NAME!=A' or an order such as 'NAME<=5'; repeatable")(
       "over", text_option("--over", options.over),
       "NAME=VALUE: percent over the row that has this and else the same settings")(
-      "kind,k", choice_option("--kind", options.kind, kinds()),
+      "kind,k", choice_option("--kind", options.kind, chart_kinds()),
       "bars, lines, scatter, pareto (scatter with the points of which none is less in both) or "
       "heatmap; default: what suits --x")(
       "name,n", texts_option("--name", options.names),

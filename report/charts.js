@@ -25,15 +25,34 @@ function label(text, narrow) {
   return plain(text).replace(/,/g, narrow ? ',<br>' : ', ').replace(/, /, ',<br>');
 }
 
-// A text on lines of at most so many characters.
+// A text on lines of at most so many characters, broken behind spaces and commas.
 function wrapped(text, most) {
   const lines = [''];
-  for (const word of String(text).split(' ')) {
-    const last = lines[lines.length - 1];
-    if (last !== '' && last.length + 1 + word.length > most) lines.push(word);
-    else lines[lines.length - 1] = last === '' ? word : last + ' ' + word;
+  for (const piece of String(text).split(/(?<=[ ,])/)) {
+    const last = lines.length - 1;
+    if (lines[last] !== '' && (lines[last] + piece).trimEnd().length > most) lines.push(piece);
+    else lines[last] += piece;
   }
-  return lines.map(plain).join('<br>');
+  return lines.map((line) => plain(line.trimEnd())).join('<br>');
+}
+
+// Names of series in a legend: on a narrow page a long one would be cut at the chart's end.
+const narrowName = 40;
+function named(series, narrow) { return narrow ? wrapped(series.name, narrowName) : plain(series.name); }
+
+function legendLines(series, narrow) {
+  const lengths = series.map((s) => s.name.length + 8);  // with the mark before it
+  if (!narrow) return Math.ceil(lengths.reduce((sum, n) => sum + n, 0) / 120);
+  return lengths.reduce((sum, n) => sum + Math.ceil(n / narrowName), 0);
+}
+
+// Where a logarithmic axis has numbers on a narrow page: at about four of its decades, or at 1, 2 and 5
+// where it has less than two. Plotly's own would lie on each other.
+function digits(block, log, narrow) {
+  if (!log || !narrow) return {};
+  const values = block.series.flatMap((s) => s.values).filter((v) => v > 0);
+  const decades = Math.log10(Math.max(...values) / Math.min(...values));
+  return {dtick: decades < 2 ? 'D2' : Math.ceil(decades / 4)};
 }
 
 function style() {
@@ -95,7 +114,7 @@ function errorBars(series, look) {
 
 function barTraces(block, look, narrow) {
   return block.series.map((series, i) => ({
-    type: 'bar', orientation: 'h', name: plain(series.name),
+    type: 'bar', orientation: 'h', name: named(series, narrow),
     y: block.categories.map((text) => label(text, narrow)), x: series.values,
     visible: series.hidden ? 'legendonly' : true,
     marker: {
@@ -111,7 +130,7 @@ function barTraces(block, look, narrow) {
 // A row for each category, and on it a mark for each series.
 function dotTraces(block, look, narrow) {
   return block.series.map((series, i) => ({
-    type: 'scatter', mode: 'markers', name: plain(series.name),
+    type: 'scatter', mode: 'markers', name: named(series, narrow),
     y: block.categories.map((text) => label(text, narrow)), x: series.values,
     marker: {color: colour(look, i, series), symbol: marks[i % marks.length], size: 12, opacity: .9,
       line: {color: look.paper, width: 1}},
@@ -123,10 +142,10 @@ function dotTraces(block, look, narrow) {
 // Series that are equal lie on each other: the first ones are wider, so that their rims show.
 function rim(block, i) { return Math.min(4, block.series.length - 1 - i); }
 
-function lineTraces(block, look, log) {
+function lineTraces(block, look, narrow, log) {
   const value = (v) => log && v <= 0 ? null : v;  // a logarithm of 0 is not far below, but nowhere
   return block.series.map((series, i) => ({
-    type: 'scatter', mode: block.form === 'points' ? 'markers' : 'lines+markers', name: plain(series.name),
+    type: 'scatter', mode: block.form === 'points' ? 'markers' : 'lines+markers', name: named(series, narrow),
     x: series.x || block.categories.map((text) => plain(text)), y: series.values.map(value),
     visible: series.hidden ? 'legendonly' : true,
     line: {color: colour(look, i, series), dash: dashes[Math.floor(i / look.colours.length) % dashes.length], width: 2 + rim(block, i)},
@@ -163,10 +182,11 @@ function drawChart(of, block, place, controls) {
   function draw() {
     const look = style();
     const narrow = place.clientWidth < 560;
-    const valueAxis = axis(look, {title: {text: wrapped(block.value_title, narrow ? 24 : 60)}, type: log ? 'log' : 'linear'});
+    const valueAxis = axis(look, {title: {text: wrapped(block.value_title, narrow ? 24 : 60)}, type: log ? 'log' : 'linear',
+      ...digits(block, log, narrow)});
     const visible = block.series.filter((series) => !series.hidden).length;
     const rowHeight = narrow ? 56 : block.form === 'stacked' || dots ? 44 : Math.max(40, 15 * Math.min(visible, 7) + 16);
-    const legendRows = Math.ceil(block.series.reduce((n, s) => n + s.name.length + 8, 0) / (narrow ? 38 : 120));
+    const legendRows = legendLines(block.series, narrow);
     // Hidden series come back in the colour and place that they had.
     const shape = rows ? {
       barmode: block.form === 'stacked' ? 'relative' : 'group', bargap: .28,
@@ -179,7 +199,7 @@ function drawChart(of, block, place, controls) {
       height: 360 + 22 * legendRows,
     };
     const traces = dots ? dotTraces : rows ? barTraces : lineTraces;
-    Plotly.react(chart, traces(block, look, rows ? narrow : log),
+    Plotly.react(chart, traces(block, look, narrow, log),
         layout(look, Object.assign({showlegend: block.series.length > 1, uirevision: log ? 'log' : 'linear'}, shape)),
         Object.assign({displayModeBar: narrow ? false : 'hover'}, config));
   }

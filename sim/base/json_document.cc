@@ -175,7 +175,7 @@ const ParsedSchema& parsed(const std::string& text) {
 
 }  // namespace
 
-void validate(const JsonFile& file, const std::string& schema_text) {
+void check_schema(const JsonFile& file, const std::string& schema_text) {
   const json& root = file.root();
   const ParsedSchema& prepared = parsed(schema_text);
   const json& schema_json = prepared.as_json;
@@ -204,7 +204,7 @@ void validate(const JsonFile& file, const std::string& schema_text) {
 
 JsonFile read_json_document(const std::string& path, const std::string& schema_text) {
   JsonFile file(path);
-  validate(file, schema_text);
+  check_schema(file, schema_text);
   return file;
 }
 

@@ -12,6 +12,6 @@ namespace kpksim {
 // does not allow.
 JsonFile read_json_document(const std::string& path, const std::string& schema_text);
 // The same of a file that has been read.
-void validate(const JsonFile& file, const std::string& schema_text);
+void check_schema(const JsonFile& file, const std::string& schema_text);
 
 }  // namespace kpksim

@@ -207,7 +207,7 @@ Workload read_json_workload(const std::string& path) {
 }
 
 Workload read_json_workload(const JsonFile& file) {
-  validate(file, kWorkloadSchema);
+  check_schema(file, kWorkloadSchema);
   return read_valid_workload(file);
 }
 

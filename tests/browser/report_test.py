@@ -89,6 +89,24 @@ class Report(unittest.TestCase):
                         self.page.screenshot(SHOTS / f"report-{width}-{'dark' if dark else 'light'}.png")
         self.page.look(1200)
 
+    # Boxes of the texts that match, of each chart on its own.
+    BOXES = """[...document.querySelectorAll('.chart')].map((chart) => ({
+        right: chart.getBoundingClientRect().right,
+        texts: [...chart.querySelectorAll('%s')].map((text) => [text.textContent, text.getBoundingClientRect()])
+            .filter(([, box]) => box.width > 0).map(([text, box]) => ({text, left: box.left, right: box.right}))
+            .sort((a, b) => a.left - b.left)}))"""
+
+    def test_names_and_numbers_have_room_on_a_narrow_page(self):
+        self.page.look(400)
+        self.open()
+        for chart in self.page.run(self.BOXES % ".legendtext"):
+            for name in chart["texts"]:
+                self.assertLessEqual(name["right"], chart["right"], name["text"])
+        for chart in self.page.run(self.BOXES % ".xtick text"):
+            for one, next in zip(chart["texts"], chart["texts"][1:]):
+                self.assertLess(one["right"], next["left"] + 1, f"{one['text']} and {next['text']}")
+        self.page.look(1200)
+
     def test_text_of_an_input_stays_text(self):
         self.open("hostile.html")
         self.assertEqual(self.page.run("document.getElementById('title').textContent"), HOSTILE)

@@ -79,12 +79,12 @@ std::uint64_t smaller_leaves(LinearMapLifeWorld& w, std::uint64_t first, std::ui
   return found;
 }
 
-struct Step {
+struct MapChange {
   std::uint64_t first = 0, count = 1;
   unsigned change = 0;  // one of the keys, or of the rights
 };
 // Ranges end on odd pages as often as where runs and blocks do.
-Step any_step() {
+MapChange any_step() {
   const std::uint64_t unit = *rc::gen::element<std::uint64_t>(1, 1, 16, 512);
   const std::uint64_t most = kPages / unit;
   const std::uint64_t first = *rc::gen::inRange<std::uint64_t>(0, most);
@@ -93,7 +93,7 @@ Step any_step() {
   return {first * unit, count * unit, *rc::gen::inRange(0u, 4u)};
 }
 
-void apply(LinearMapLifeWorld& w, const Step& step, std::map<std::uint64_t, Rights>& naive) {
+void apply(LinearMapLifeWorld& w, const MapChange& step, std::map<std::uint64_t, Rights>& naive) {
   switch (step.change) {
     case 0:
     case 1: {
@@ -143,7 +143,7 @@ void random_map_life(const char* policy, bool joins) {
     std::map<std::uint64_t, Rights> naive;
     for (std::uint64_t p = 0; p < kPages; ++p) naive[p] = {};
     for (unsigned steps = *rc::gen::inRange(1u, 12u); steps > 0; --steps) {
-      const Step step = any_step();
+      const MapChange step = any_step();
       const std::uint64_t near = std::min(step.first + step.count, kPages - 1);
       for (const std::uint64_t p : {step.first, near}) check_stores(w, naive, p);
       apply(w, step, naive);

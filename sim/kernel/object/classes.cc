@@ -19,7 +19,7 @@ constexpr const char* kPageTables = "page_tables";
 
 class Reader {
  public:
-  explicit Reader(JsonFile file) : file_(std::move(file)) { validate(file_, kClassesSchema); }
+  explicit Reader(JsonFile file) : file_(std::move(file)) { check_schema(file_, kClassesSchema); }
 
   Classes read() {
     const json& root = file_.root();
