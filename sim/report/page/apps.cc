@@ -50,7 +50,7 @@ Json verdicts_chart(const Json& document) {
   chart.category_title = "program";
   chart.value_title = "counts";
   chart.log_offered = false;
-  for (std::size_t v = 0; v < kVerdicts.size(); ++v) {
+  for (std::size_t v = 0; v < kDrawnVerdicts.size(); ++v) {
     Series series{kAppVerdicts[v]};
     series.slot = kSlots[v];
     series.how = kNumberOf;
@@ -71,7 +71,7 @@ Json verdicts_chart(const Json& document) {
     at[place].push_back(fmt::format("/replays/{}/counts", r));
     for (const Json& count : replay["counts"]) ++tallies[place][verdict_of(count)];
   }
-  for (std::size_t v = 0; v < kVerdicts.size(); ++v) {
+  for (std::size_t v = 0; v < kDrawnVerdicts.size(); ++v) {
     for (std::size_t p = 0; p < tallies.size(); ++p) {
       chart.series[v].values.push_back(static_cast<double>(tallies[p][v]));
       chart.series[v].at.push_back(at[p]);
