@@ -52,10 +52,20 @@ void KernelMemory::vm_unmap_aliases() { vmalloc_.unmap_aliases(context()); }
 void KernelMemory::write(std::uint64_t address) {
   cpu::Core& core = system_.machine.core(0);
   const Because because(core, Cause::kVmalloc);
-  const VirtAddr at(align_down(address, 8));
-  mmu::Fault fault = core.store64(at, 0);
-  if (fault && system_.tables.let_pass(core, fault)) fault = core.store64(at, 0);
-  if (fault) throw KernelOops("a store to mapped kernel memory refused", fault);
+  store_unguarded(core, VirtAddr(align_down(address, 8)), 0,
+                  "a store to mapped kernel memory refused");
+}
+
+void KernelMemory::stray_store(cpu::Core& core, PhysAddr address) {
+  store_unguarded(core, linear_va(address), system_.machine.memory().read64(address),
+                  "a stray store refused");
+}
+
+void KernelMemory::store_unguarded(cpu::Core& core, VirtAddr at, std::uint64_t value,
+                                   const char* refused) {
+  mmu::Fault fault = core.store64(at, value);
+  if (fault && system_.tables.let_pass(core, fault)) fault = core.store64(at, value);
+  if (fault) throw KernelOops(refused, fault);
 }
 
 std::uint64_t KernelMemory::allocate_stack(cpu::Core& core) {

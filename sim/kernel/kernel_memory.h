@@ -22,6 +22,10 @@ class KernelMemory {
   void vm_unmap_aliases();
   // A store to it.
   void write(std::uint64_t address);
+  // A store that no helper knows of, to the word at `address`, of the value that is there: what a bug or
+  // an attack does, without its damage. KernelOops where it is refused and soft mode does not let it
+  // pass.
+  void stray_store(cpu::Core& core, PhysAddr address);
   // While an address is unmapped but may still be in a TLB: such an entry is allowed to be stale.
   bool waiting(VirtAddr va) const { return vmalloc_.waiting(va); }
 
@@ -39,6 +43,7 @@ class KernelMemory {
 
  private:
   cpu::Core& context();
+  void store_unguarded(cpu::Core& core, VirtAddr at, std::uint64_t value, const char* refused);
 
   System& system_;
   Scheduler& scheduler_;

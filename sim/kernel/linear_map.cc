@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::uint64_t kRange = 1ull << (kPmdShift - kPageShift);  // of early tables, in pages
 
-PhysAddr entry_address(Pfn table, VirtAddr va, unsigned level) {
-  return address_of(table) + ((va.value >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
-}
-
 }  // namespace
 
 std::uint64_t LinearMap::boot_pages(Granularity granularity, EarlyTables early,
@@ -65,7 +61,7 @@ void LinearMap::build_blocks(mmu::PhysicalMemory& memory, Buddy& buddy) {
     Pfn table = root_;
     for (unsigned level = 0;; ++level) {
       const std::uint64_t size = 1ull << mmu::level_shift(level);
-      const PhysAddr entry = entry_address(table, va, level);
+      const PhysAddr entry = entry_of(table, va, level);
       const bool block = level >= 1 && is_aligned(pa.value, size) && pa + size <= end;
       if (level == mmu::kLastLevel || block) {
         const std::uint64_t run = size * kContiguousEntries;
@@ -89,7 +85,7 @@ void LinearMap::build_blocks(mmu::PhysicalMemory& memory, Buddy& buddy) {
 LinearMap::Entry LinearMap::leaf_of(cpu::Core& core, VirtAddr va) const {
   Pfn table = root_;
   for (unsigned level = 0;; ++level) {
-    const PhysAddr address = entry_address(table, va, level);
+    const PhysAddr address = entry_of(table, va, level);
     const Descriptor d{tables_.read(core, address)};
     if (d.raw == 0) throw ModelError("hole in the linear map");
     // set_memory_valid() may have made a page invalid, never a block.
@@ -272,7 +268,7 @@ mmu::Descriptor LinearMap::leaf(const mmu::PhysicalMemory& memory, Pfn pfn) cons
   const VirtAddr va = linear_va(address_of(pfn));
   Pfn table = root_;
   for (unsigned level = 0;; ++level) {
-    const Descriptor d{memory.read64(entry_address(table, va, level))};
+    const Descriptor d{memory.read64(entry_of(table, va, level))};
     if (!d.valid() || level == mmu::kLastLevel || d.block()) return d;
     table = d.pfn();
   }

@@ -25,8 +25,7 @@ std::optional<LinearMap::Entry> LinearMap::entry_at(cpu::Core& core, VirtAddr va
                                                     unsigned level) const {
   Pfn table = root_;
   for (unsigned at = 0;; ++at) {
-    const PhysAddr address =
-        address_of(table) + ((va.value >> mmu::level_shift(at)) & (kEntriesPerTable - 1)) * 8;
+    const PhysAddr address = entry_of(table, va, at);
     const Descriptor d{tables_.read(core, address)};
     if (at == level) return Entry{address, d, at};
     if (!d.valid() || d.block()) return std::nullopt;

@@ -325,7 +325,7 @@ void Mm::for_pmds(std::uint64_t start, std::uint64_t end, cpu::Core& core, OnPmd
     Pfn table = root_;
     for (unsigned level = 0;; ++level) {
       const unsigned shift = mmu::level_shift(level);
-      const PhysAddr entry = address_of(table) + ((va >> shift) & (kEntriesPerTable - 1)) * 8;
+      const PhysAddr entry = entry_of(table, VirtAddr(va), level);
       const std::uint64_t boundary = align_down(va, 1ull << shift) + (1ull << shift);
       const mmu::Descriptor d = read(core, entry);
       if (!is_none(d) && level < 2) {

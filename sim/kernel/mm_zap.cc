@@ -175,8 +175,7 @@ bool Mm::free_level(Gather& gather, Pfn table, unsigned level, std::uint64_t sta
   const std::uint64_t size = 1ull << mmu::level_shift(level);
   for (std::uint64_t va = start; va < end;) {
     const std::uint64_t next = std::min(align_down(va, size) + size, end);
-    const PhysAddr entry =
-        address_of(table) + ((va >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
+    const PhysAddr entry = entry_of(table, VirtAddr(va), level);
     const Descriptor d = read(core, entry);
     if (!is_none(d)) {
       const bool below_empty =

@@ -6,6 +6,7 @@
 
 #include "sim/mmu/descriptor.h"
 #include "sim/mmu/registers.h"
+#include "sim/mmu/walker.h"
 
 namespace kpksim::kernel {
 
@@ -15,6 +16,11 @@ constexpr mmu::Descriptor leaf_descriptor(PhysAddr pa, unsigned level) {
   mmu::Descriptor d{pa.value | (level == 3 ? 3u : 1u)};
   d = d.with(mmu::field::kAccessFlag, 1);
   return d.with(mmu::field::kShareability, 3);
+}
+
+// Where the entry for `va` lies in this table, which is of `level`.
+constexpr PhysAddr entry_of(Pfn table, VirtAddr va, unsigned level) {
+  return address_of(table) + ((va.value >> mmu::level_shift(level)) & (kEntriesPerTable - 1)) * 8;
 }
 
 constexpr mmu::Descriptor kernel_leaf(PhysAddr pa, unsigned level, bool contiguous) {

@@ -311,11 +311,21 @@ TableKind System::kind_of(Pfn root, unsigned level) const {
   return level == mmu::kLastLevel ? TableKind::kUserLeaf : TableKind::kUser;
 }
 
+PhysAddr System::existing_entry(Pfn root, VirtAddr va, unsigned level) const {
+  Pfn table = root;
+  for (unsigned at = 0;; ++at) {
+    const PhysAddr entry = entry_of(table, va, at);
+    if (at == level) return entry;
+    const mmu::Descriptor d{machine.memory().read64(entry)};
+    if (!d.valid() || !d.table_or_page()) return PhysAddr(0);
+    table = d.pfn();
+  }
+}
+
 PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {
   Pfn table = root;
   for (unsigned at = 0;; ++at) {
-    const PhysAddr entry =
-        address_of(table) + ((va.value >> mmu::level_shift(at)) & (kEntriesPerTable - 1)) * 8;
+    const PhysAddr entry = entry_of(table, va, at);
     if (at == level) return entry;
     mmu::Descriptor d{tables.read(core, entry)};
     if (!d.valid()) {

@@ -162,6 +162,9 @@ class System {
   // way is allocated if `allocate`, else the result is 0.
   PhysAddr find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate);
 
+  // The same of what is there, looked for by nobody: no core reads an entry for it.
+  PhysAddr existing_entry(Pfn root, VirtAddr va, unsigned level) const;
+
   // Break before make: between an entry's removal and the next of another size or for another
   // page, no core may have the old one cached. Counts it as a violation if one does.
   void check_broken(const AddressSpace& space, VirtAddr start, VirtAddr end);

@@ -64,7 +64,14 @@ void touch(Execution& x, const Operation& op) {
   }
 }
 
-constexpr auto kAccessExecutors = std::to_array<Executor>({{OpKind::kTouch, touch}});
+void stray_store(Execution& x, const Operation& op) {
+  const auto level = static_cast<unsigned>(op.count);
+  x.refuse_unless(x.kernel.stray_store(op.task, VirtAddr(x.address_of(op)), level), op,
+                  "no page table of that level maps it yet");
+}
+
+constexpr auto kAccessExecutors =
+    std::to_array<Executor>({{OpKind::kTouch, touch}, {OpKind::kStrayStore, stray_store}});
 
 }  // namespace
 

@@ -2,8 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <map>
+#include <string_view>
 
 #include "sim/base/error.h"
 #include "sim/kernel/hugetlb.h"
@@ -139,7 +142,8 @@ class JsonOperations::Reader {
 
   // Fills in offset and length within a region; whole pages unless it is a touch.
   void range(const JsonSource& from, const Region& region, Operation& op) const {
-    const bool bytes = op.kind == OpKind::kTouch || op.kind == OpKind::kSyscall;
+    const bool bytes = op.kind == OpKind::kTouch || op.kind == OpKind::kSyscall ||
+                       op.kind == OpKind::kStrayStore;
     op.address =
         bytes ? (from.has("offset") ? from.size("offset") : 0) : from.page_offset("offset");
     if (op.address >= region.size) {
@@ -223,6 +227,7 @@ class JsonOperations::Reader {
         {"exit", {OpKind::kExit, &Reader::exit}},
         {"wait", {OpKind::kWait, &Reader::wait}},
         {"touch", {OpKind::kTouch, &Reader::touch}},
+        {"stray_store", {OpKind::kStrayStore, &Reader::stray_store}},
         {"switch", {OpKind::kSwitch, &Reader::nothing}},
         {"migrate", {OpKind::kMigrate, &Reader::migrate}},
         {"syscall", {OpKind::kSyscall, &Reader::syscall}},
@@ -433,6 +438,13 @@ class JsonOperations::Reader {
   void exit(From, Task task, Operation&) { tasks_.exit(task); }
   void wait(From from, Task task, Operation&) {
     tasks_.wait(task, from.text("child"), from.at("child"));
+  }
+
+  void stray_store(From from, Task task, Operation& op) {
+    range(from, tasks_.region(task, from.text("region"), from.at("region")), op);
+    constexpr std::array<std::string_view, 4> kLevels = {"pgd", "pud", "pmd", "pte"};
+    const auto level = std::find(kLevels.begin(), kLevels.end(), from.text("entry", "pte"));
+    op.count = static_cast<std::uint64_t>(level - kLevels.begin());
   }
 
   void touch(From from, Task task, Operation& op) {

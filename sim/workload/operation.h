@@ -41,6 +41,8 @@ enum class OpKind : std::uint8_t {
   kTouch,        // user accesses from `address` on, see Touch
   kSwitch,       // context switch to `task`
   kMigrate,      // `task` goes to core `count`
+  kStrayStore,   // of the kernel, in a call of `task`: to the entry for `address` of the table of level
+                 // `count` that maps it
   kSyscall,      // a call that changes no mapping; with a length its data lies at
                  // [address, +length), which the kernel reads, or writes if `write`
   kVmalloc,      // `count` pages, remembered as `region`; `huge` allows larger mappings

@@ -18,13 +18,14 @@ bool only_uses(const Operation& op) {
            op.advice == Advice::kPopulateWrite;
   }
   return is_any(op.kind, {OpKind::kTouch, OpKind::kSyscall, OpKind::kFork, OpKind::kVfork,
-                          OpKind::kCloneThread, OpKind::kPunchHole});
+                          OpKind::kCloneThread, OpKind::kPunchHole, OpKind::kStrayStore});
 }
 
 bool has_memory(const Operation& op) {
   return is_any(op.kind, {OpKind::kMmap, OpKind::kMunmap, OpKind::kMprotect, OpKind::kMadvise,
                           OpKind::kMlock, OpKind::kMunlock, OpKind::kMlockAll, OpKind::kMunlockAll,
-                          OpKind::kMremap, OpKind::kBrk, OpKind::kTouch, OpKind::kPunchHole}) ||
+                          OpKind::kMremap, OpKind::kBrk, OpKind::kTouch, OpKind::kPunchHole,
+                          OpKind::kStrayStore}) ||
          (op.kind == OpKind::kSyscall && op.length != 0);
 }
 

@@ -122,6 +122,7 @@ TEST_F(JsonWorkload, RoundsThatAreNumberedHaveNamesOfTheirOwn) {
 TEST_F(JsonWorkload, EveryKindOfOperation_CanBeWritten) {
   const Workload workload = read_ops(std::string(kMap) + R"(,
     {"op":"touch","task":"a","region":"heap"}, {"op":"syscall","task":"a"},
+    {"op":"stray_store","task":"a","region":"heap","offset":4096,"entry":"pmd"},
     {"op":"mprotect","task":"a","region":"heap","prot":"r"},
     {"op":"madvise","task":"a","region":"heap","advice":"dontneed"},
     {"op":"mremap","task":"a","region":"heap","new_size":"1M"},
