@@ -23,6 +23,7 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) {
 // A mechanism that changes the linear map does so with page-table writes of its own: a lazy MMU
 // section pauses meanwhile (lazy_mmu_mode_pause()).
 std::uint64_t PageTables::begin_paused(cpu::Core& core, const Target& target) {
+  if (taps_.observer != nullptr) taps_.observer->window_opening(core, target);
   const bool lazy = std::exchange(now_.lazy, false);
   const bool pending = std::exchange(now_.barriers_pending, false);
   const std::uint64_t before = protection_.open(core, target);
