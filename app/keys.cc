@@ -17,6 +17,7 @@
 #include "sim/kernel/policy_file.h"
 #include "sim/keys/budgets.h"
 #include "sim/keys/choice.h"
+#include "sim/report/check_text.h"
 #include "sim/report/keys_table.h"
 #include "sim/workload/size.h"
 
@@ -30,7 +31,7 @@ struct KeysRequest {
   std::vector<std::string> files, strategies, set;
   std::string policy, classes, budget, core, kernel, memory, output, format;
   unsigned cores = 1, hz = 0, jobs = 1;
-  bool quiet = false;
+  bool quiet = false, check = false;
   Overrides overrides;
 };
 
@@ -73,7 +74,10 @@ bool parse(const std::vector<std::string>& arguments, KeysRequest& request) {
                                      "write the full JSON document to this file")(
       "format,f",
       choice_option("--format", request.format, {"table", "json"})->default_value("table"),
-      "table or json")("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
+      "table or json")(
+      "check", po::bool_switch(&request.check),
+      "watch each run with the sanitizer (docs/checking.md); exit status 1 if a rule "
+      "is broken")("quiet,q", po::bool_switch(&request.quiet), "no progress bar");
   if (!read_command_line(arguments, options, kKeysExamples,
                          {{"file", texts_option("WORKLOAD", request.files, workload_words), -1}}))
     return false;
@@ -127,7 +131,15 @@ std::vector<pkrs::Strategy> strategies(const KeysRequest& request) {
   return out;
 }
 
-ordered_json simulate(const KeysRequest& request) {
+// A run, as its findings are told: by the assignment of its keys.
+std::string name_of(const kernel::Config& config) {
+  if (config.classes->unprotected) return "no keys for classes";
+  const pkrs::Assignment& assignment = config.classes->assignment;
+  return fmt::format("{} keys, {}", assignment.budget, pkrs::name_of(assignment.strategy));
+}
+
+// The document, and in `text` what the sanitizer found.
+ordered_json simulate(const KeysRequest& request, std::string& text) {
   const auto of = [&](const char* document) {
     return settings_of(request.overrides.settings, document);
   };
@@ -151,11 +163,23 @@ ordered_json simulate(const KeysRequest& request) {
                       choice.strategy ? std::vector{*choice.strategy} : strategies(request));
   for (const kernel::Config& config : study.measuring()) kernel::check(config);
   const workload::Workload workload = read_workload(request.files[0], {}, of("workload"));
-  const auto measured = run_all(workload, core, profile, study.measuring(),
-                                {"measuring contexts", request.jobs, request.quiet});
-  const std::vector<kernel::Config> trials = study.trials(measured);
-  return study.document(
-      run_all(workload, core, profile, trials, {workload.name, request.jobs, request.quiet}));
+  std::uint64_t findings = 0;
+  const auto all = [&](std::vector<kernel::Config> configs, const std::string& label) {
+    for (kernel::Config& config : configs) config.watched = request.check;
+    const auto runs =
+        run_all(workload, core, profile, configs, {label, request.jobs, request.quiet});
+    findings += report::findings(runs);
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      if (report::findings({runs[i]}) == 0) continue;
+      text += report::check_text(runs[i], name_of(configs[i]), terminal_style());
+    }
+    return runs;
+  };
+  const auto measured = all(study.measuring(), "measuring contexts");
+  ordered_json document = study.document(all(study.trials(measured), workload.name));
+  if (request.check) document["findings"] = findings;
+  if (request.check && findings == 0) text = "checked: nothing is wrong\n";
+  return document;
 }
 
 }  // namespace
@@ -164,11 +188,12 @@ int keys(const std::vector<std::string>& arguments) {
   KeysRequest request;
   if (!parse(arguments, request)) return 0;
   if (!request.output.empty()) check_writable(request.output);
-  const ordered_json document = simulate(request);
+  std::string found;
+  const ordered_json document = simulate(request, found);
   if (!request.output.empty()) write_file(request.output, report::document_text(document));
   std::cout << (request.format == "json" ? report::document_text(document)
-                                         : report::keys_table(document, terminal_style()));
-  return 0;
+                                         : report::keys_table(document, terminal_style()) + found);
+  return document.value("findings", 0) == 0 ? 0 : 1;
 }
 
 }  // namespace kpksim::app

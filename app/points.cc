@@ -5,14 +5,17 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "app/data.h"
 #include "app/request.h"
 #include "sim/base/error.h"
 #include "sim/base/json_text.h"
 #include "sim/base/text_input.h"
+#include "sim/check/sanitizer.h"
 #include "sim/kernel/policy_file.h"
 #include "sim/keys/budgets.h"
+#include "sim/report/check_text.h"
 #include "sim/report/result.h"
 #include "sim/workload/driver.h"
 #include "sim/workload/json.h"
@@ -74,8 +77,9 @@ struct Points::Prepared {
   std::string shared;  // all of these but for budget and strategy, as a key
 };
 
-Points::Points(const sweep::Spec& spec)
+Points::Points(const sweep::Spec& spec, bool check)
     : spec_(spec),
+      check_(check),
       read_cores_(kRecent),
       read_kernels_(kRecent),
       read_workloads_(kRecent),
@@ -83,6 +87,7 @@ Points::Points(const sweep::Spec& spec)
       measured_(kRecent) {
   read_inputs();
   for (const auto& [name, text] : inputs_) hashes_[name] = hash_of(text);
+  if (check_) inputs_["--check"] = "on";  // rows with findings are no rows without
   refuse_if_nothing_matches();
 }
 
@@ -218,6 +223,7 @@ void Points::prepare(const std::vector<sweep::Assignment>& assignments, Prepared
                 {"core", names.core},   {"kernel", names.kernel},     {"set", names.set}};
   if (!names.classes.empty()) out.config["classes"] = names.classes;
   std::string all = out.config.dump() + report::version();
+  if (check_) all += "--check";
   for (const auto& [key, name] : {std::pair{"core", names.core},
                                   {"kernel", names.kernel},
                                   {"workload", names.workload},
@@ -284,12 +290,15 @@ void Points::prepare_classes(const std::string& name, const std::vector<Setting>
   kernel::check(config);
 }
 
-ordered_json Points::run(const Prepared& prepared, const kernel::Config& config) const {
+ordered_json Points::run(const Prepared& prepared, kernel::Config config) const {
+  config.watched = check_;
   kernel::Kernel kernel(*prepared.core, *prepared.kernel, config);
   workload::Driver driver(kernel);
+  std::optional<check::Sanitizer> sanitizer;
+  if (check_) sanitizer.emplace(kernel);
   const auto phases = driver.run(*prepared.workload);
   return report::run_document(*prepared.workload, kernel, phases, driver.ignored(),
-                              driver.beyond_memory());
+                              driver.beyond_memory(), sanitizer ? &sanitizer->report() : nullptr);
 }
 
 ordered_json Points::totals(const Prepared& prepared) {
@@ -297,6 +306,7 @@ ordered_json Points::totals(const Prepared& prepared) {
   const ordered_json document = run(prepared, prepared.machine);
   ordered_json totals = document["total"];
   if (document.contains("violations")) totals["violations"] = document["violations"];
+  if (check_) totals["findings"] = report::findings({document});
   return totals;
 }
 
@@ -320,6 +330,7 @@ ordered_json Points::totals_of_keys(const Prepared& prepared) {
   }
   ordered_json totals = runs[0]["total"];
   totals["keys"] = row;
+  if (check_) totals["findings"] = report::findings(*measured) + report::findings(runs);
   return totals;
 }
 

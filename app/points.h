@@ -21,7 +21,9 @@ class Points {
  public:
   // Reads all files that the points name. InputError if one of them cannot be read, or if the first
   // points cannot be prepared: a setting that matches nothing, say.
-  explicit Points(const sweep::Spec& spec);
+  // `check`: each run is watched by the sanitizer, and its totals have "findings", how many kinds
+  // there were (docs/checking.md).
+  explicit Points(const sweep::Spec& spec, bool check = false);
 
   // For stores, with all that was read.
   sweep::Identity identity() const;
@@ -36,7 +38,7 @@ class Points {
   void prepare(const std::vector<sweep::Assignment>& assignments, Prepared& out);
   void prepare_classes(const std::string& name, const std::vector<Setting>& settings,
                        Prepared& out);
-  nlohmann::ordered_json run(const Prepared& prepared, const kernel::Config& config) const;
+  nlohmann::ordered_json run(const Prepared& prepared, kernel::Config config) const;
   nlohmann::ordered_json totals(const Prepared& prepared);
   nlohmann::ordered_json totals_of_keys(const Prepared& prepared);
   std::shared_ptr<const workload::Workload> read(const std::string& name,
@@ -44,6 +46,7 @@ class Points {
                                                  const Machine& machine);
 
   const sweep::Spec& spec_;
+  const bool check_;
   std::map<std::string, std::string> inputs_;  // "core:neoverse-v1" -> its text
   std::map<std::string, std::string> hashes_;  // of these
   std::map<std::string, ProfileReader> cores_, kernels_;

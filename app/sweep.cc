@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
 #include "app/options.h"
@@ -47,7 +48,7 @@ constexpr sweep::Point kMostTrials = 64;
 struct SweepOptions {
   std::string spec, store, shard;
   unsigned jobs = 1;
-  bool dry_run = false, retry = false, quiet = false;
+  bool dry_run = false, retry = false, quiet = false, check = false;
 };
 
 // Set by signals that ask to end: what is done is kept, and then the process ends as they would
@@ -109,11 +110,20 @@ void dry_run(const SweepOptions& options, const sweep::Spec& spec, const sweep::
       seconds_text(each * static_cast<double>(missing) / options.jobs), options.jobs);
 }
 
+// Points that the sanitizer has found something in.
+sweep::Point with_findings(sweep::Store& store) {
+  sweep::Point n = 0;
+  store.each([&](const sweep::Row& row) {
+    n += !row.failed() && nlohmann::json::parse(row.totals)["findings"] != 0 ? 1 : 0;
+  });
+  return n;
+}
+
 int run_sweep(const SweepOptions& options) {
   const sweep::Spec spec(options.spec);
   const sweep::Shard shard = shard_of(options.shard);
   const std::string path = store_path(options, spec, shard);
-  Points points(spec);
+  Points points(spec, options.check);
   if (options.dry_run) {
     dry_run(options, spec, shard, points, path);
     return 0;
@@ -140,7 +150,16 @@ int run_sweep(const SweepOptions& options) {
   const sweep::Counts after = store.counts();
   std::cout << fmt::format("{}: {} of {} points are done, {} of them failed; {}\n", spec.name(),
                            after.done, mine, after.failed, path);
-  if (!stopped) return 0;
+  const sweep::Point wrong = options.check ? with_findings(store) : 0;
+  if (options.check) {
+    std::cout << fmt::format(
+        "checked: {}\n",
+        wrong == 0 ? "nothing is wrong"
+                   : fmt::format("{} of them {} findings (total \"findings\"; run --check with a "
+                                 "point's settings tells them)",
+                                 wrong, wrong == 1 ? "has" : "have"));
+  }
+  if (!stopped) return wrong == 0 ? 0 : 1;
   std::cout << std::flush;
   complain("ended by a signal; the same command goes on");
   std::signal(stop_signal, SIG_DFL);
@@ -188,8 +207,12 @@ int sweep(const std::vector<std::string>& arguments) {
       "JOB_COMPLETION_INDEX (with JOB_COMPLETIONS), PMI_RANK or OMPI_COMM_WORLD_RANK say, "
       "else everything")("dry-run", po::bool_switch(&options.dry_run),
                          "how many points, and about how long they take")(
-      "retry-failed", po::bool_switch(&options.retry), "run failed points again")(
-      "quiet,q", po::bool_switch(&options.quiet), "no progress bar");
+      "check", po::bool_switch(&options.check),
+      "watch each run with the sanitizer (docs/checking.md): a total \"findings\", and exit status "
+      "1 "
+      "if one is not 0")("retry-failed", po::bool_switch(&options.retry),
+                         "run failed points again")("quiet,q", po::bool_switch(&options.quiet),
+                                                    "no progress bar");
   if (!read_command_line(arguments, described, kSweepExamples,
                          {{"file", text_option("SPEC", options.spec), 1}}))
     return 0;

@@ -63,6 +63,25 @@ TEST_F(Keys, VirtualKeysPayByKeyingInsteadOfSharing) {
   EXPECT_GT(row(document, 7, "optimal")["reaches_more"], 0);
 }
 
+TEST_F(Keys, TheSanitizerWatchesEachRunIfItIsAsked) {
+  write("w.json", kSmallWorkload);
+  const std::string common = "keys -q -m 1G --budget 7,12 -s virtualised -s optimal ";
+  ASSERT_EQ(run(common + "-f json w.json"), 0) << message_;
+  auto without = nlohmann::json::parse(printed());
+  ASSERT_EQ(run(common + "--check -f json w.json"), 0) << message_;
+  EXPECT_EQ(test::violation(printed(), read(test::source_path("docs/keys.schema.json"))), "");
+  auto checked = nlohmann::json::parse(printed());
+  EXPECT_EQ(checked["findings"], 0);
+  checked.erase("findings");
+  EXPECT_EQ(checked, without);
+  const std::string fault = "--set 'machine:/inject=[\"skip:tlbi.fork-parent\"]' ";
+  EXPECT_EQ(run(common + fault + "--check -o k.json w.json"), 1) << message_;
+  EXPECT_NE(printed().find("12 keys, optimal"), std::string::npos) << printed();
+  EXPECT_NE(printed().find("stale-entry"), std::string::npos) << printed();
+  EXPECT_GE(nlohmann::json::parse(read(file("k.json")))["findings"], 4);
+  EXPECT_EQ(run(common + fault + "w.json"), 0) << message_;
+}
+
 TEST_F(Keys, MistakesAreToldWithWhatIsExpected) {
   write("w.json", kSmallWorkload);
   const auto says = [&](const std::string& arguments, const std::string& message) {

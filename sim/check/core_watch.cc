@@ -165,13 +165,11 @@ void CoreWatch::check_window(const char* where) {
 
 void CoreWatch::exception(unsigned from_el) {
   log({.kind = Kind::kException, .now = from_el});
-  in_kernel_ |= from_el == 0;
   synchronised();
 }
 
 void CoreWatch::eret(unsigned to_el) {
   log({.kind = Kind::kReturn, .now = to_el});
-  if (to_el == 0) in_kernel_ = false;
   if (std::uncaught_exceptions() != 0) return;  // the simulated kernel has died on the way here
   const auto tell = [this] { return sanitizer_.history_.of_register(core_.id()); };
   if (to_el == 0) {

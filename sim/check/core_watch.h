@@ -46,7 +46,6 @@ class CoreWatch final : public cpu::Observer {
   bool may_have_dropped(const mmu::CachedRange& range, bool table) const;
   bool waited_for_tlbis() const { return waited_; }
   void forget_tlbis();
-  bool in_kernel() const { return in_kernel_; }  // it has come from EL0, and has not returned
   // Is a window open, where none may be?
   void check_window(const char* where);
 
@@ -70,7 +69,6 @@ class CoreWatch final : public cpu::Observer {
   std::vector<PhysAddr> unpublished_;     // new kernel mappings before their DSB
   std::vector<PhysAddr> unsynchronised_;  // and before their ISB
   bool something_to_wait_for_ = true;     // since the last DSB
-  bool in_kernel_ = false;
 };
 
 }  // namespace kpksim::check

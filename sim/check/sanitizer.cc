@@ -353,7 +353,20 @@ void Sanitizer::switching(cpu::Core& on) {
   if (x86_) check_pcid(on);
 }
 
-// A PCID that is given to another address space: what it had cached must be gone.
+bool Sanitizer::awaits_return(unsigned c, const mmu::TlbEntry& entry) const {
+  const std::uint64_t bytes = 1ull << entry.leaf.page_bits;
+  return std::any_of(outstanding_.begin(), outstanding_.end(), [&](const auto& list) {
+    return std::any_of(list.begin(), list.end(), [&](const Outstanding& o) {
+      return !o.place.table && o.place.asid == entry.asid && (o.place.cores >> (c % 64) & 1) != 0 &&
+             align_down(o.place.va.value, bytes) == entry.va().value;
+    });
+  });
+}
+
+// A PCID that is given to another address space: what it had cached must be gone. What another core
+// changes of this address space at that moment may still be cached: the core that has just loaded
+// it is in mm_cpumask() by then, and is interrupted for the flush. The return of who changed it is
+// when that is looked at.
 void Sanitizer::check_pcid(cpu::Core& on) {
   Judge judge(*this);
   const mmu::Mmu& mmu = on.mmu();
@@ -361,7 +374,7 @@ void Sanitizer::check_pcid(cpu::Core& on) {
   for (const mmu::Tlb* tlb : {&mmu.l1d(), &mmu.l1i(), &mmu.l2()}) {
     for (const mmu::TlbEntry& entry : tlb->entries()) {
       if (!entry.valid || entry.leaf.global || entry.asid != pcid) continue;
-      if (!judge.stale(on.id(), entry)) continue;
+      if (!judge.stale(on.id(), entry) || awaits_return(on.id(), entry)) continue;
       report_.add(Rule::kStaleEntry, on,
                   fmt::format("a translation of another address space is cached under this one's "
                               "PCID: {:#x}, PCID {}",

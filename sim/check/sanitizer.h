@@ -65,6 +65,8 @@ class Sanitizer final : public kernel::Observer {
   void frames_freed(Pfn first, unsigned order) override;
   void marked(cpu::Core& core, Pfn first, std::uint64_t count) override;
   void unmarking(cpu::Core& core, Pfn first, std::uint64_t count) override;
+  void window_opening(cpu::Core& core, const kernel::Target& target) override;
+  void window_ended(cpu::Core& core, const kernel::Target& target) override;
   void flushing(cpu::Core& core, kernel::FlushSite site) override;
   void handling(cpu::Core& core) override;
   void switching(cpu::Core& core) override;
@@ -136,8 +138,11 @@ class Sanitizer final : public kernel::Observer {
   void check_break(cpu::Core& core, PhysAddr entry, mmu::Descriptor old, mmu::Descriptor now);
   void check_alias(cpu::Core& core, PhysAddr entry, mmu::Descriptor now);
   void check_tables_at_rest(cpu::Core& core);
+  void check_at_rest(cpu::Core& core, Pfn table);
   void check_stage2(cpu::Core& core);
   void check_pcid(cpu::Core& core);
+  // Is this entry of a core's TLB one whose descriptor a core has changed that has not returned?
+  bool awaits_return(unsigned core, const mmu::TlbEntry& entry) const;
   void check_given_back(Pfn first, std::uint64_t count);
   void check_walked(cpu::Core& core, Pfn table, const char* what);
   // Reports what is stale of it; false: the kernel has put its end off.
@@ -176,7 +181,10 @@ class Sanitizer final : public kernel::Observer {
   std::unordered_map<std::uint64_t, PhysAddr> hooked_;  // tables in use: where their descriptor is
   std::unordered_map<std::uint64_t, Pfn> unhooked_;     // descriptors: what they led to
   std::vector<std::vector<Pfn>>
-      fresh_tables_;              // hooked in, by the core that has not returned since
+      fresh_tables_;  // hooked in, by the core that has not returned since
+  // Tables for which windows are open, on whichever cores, and how many; and those of them that are
+  // to be looked at when the last one has ended, with the core that hooked them in.
+  std::unordered_map<std::uint64_t, unsigned> open_tables_, looked_at_later_;
   bool freed_reported_ = false;   // in this call
   std::vector<Watched> watched_;  // stale entries, for their use
   std::vector<std::unique_ptr<CoreWatch>> watches_;

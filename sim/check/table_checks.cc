@@ -129,21 +129,40 @@ void Sanitizer::check_alias(cpu::Core& on, PhysAddr entry, Descriptor now) {
 void Sanitizer::check_tables_at_rest(cpu::Core& on) {
   const std::vector<Pfn> fresh = std::exchange(fresh_tables_[on.id()], {});
   if (!protects_) return;
-  const bool alone = std::none_of(watches_.begin(), watches_.end(), [&](const auto& watch) {
-    return watch != nullptr && watch->in_kernel();
-  });
   for (const Pfn table : fresh) {
-    const bool root = level_of(address_of(table)) == 0;
-    if (!is(frames_.tables, table) || !(root || hooked_.contains(table.value))) continue;
-    if (!system_.exposure.writable_at_rest(on, table)) continue;
-    if (!alone && system_.exposure.shown(table)) {  // perhaps by another core, for a while
-      fresh_tables_[on.id()].push_back(table);
-      continue;
+    if (open_tables_.contains(table.value)) {  // on another core: for now all cores may write it
+      looked_at_later_[table.value] = on.id();
+    } else {
+      check_at_rest(on, table);
     }
-    report_.add(Rule::kWritableTable, on,
-                fmt::format("a page table in use can be written at rest: page {:#x}",
-                            address_of(table).value),
-                [&] { return history_.of_page(table); });
+  }
+}
+
+void Sanitizer::check_at_rest(cpu::Core& on, Pfn table) {
+  const bool root = level_of(address_of(table)) == 0;
+  if (!is(frames_.tables, table) || !(root || hooked_.contains(table.value))) return;
+  if (!system_.exposure.writable_at_rest(on, table)) return;
+  report_.add(Rule::kWritableTable, on,
+              fmt::format("a page table in use can be written at rest: page {:#x}",
+                          address_of(table).value),
+              [&] { return history_.of_page(table); });
+}
+
+void Sanitizer::window_opening(cpu::Core&, const kernel::Target& target) {
+  for (const Pfn table : target) ++open_tables_[table.value];
+}
+
+void Sanitizer::window_ended(cpu::Core&, const kernel::Target& target) {
+  for (const Pfn table : target) {
+    const auto open = open_tables_.find(table.value);
+    if (open == open_tables_.end() || --open->second != 0)
+      continue;  // or from before there was this
+    open_tables_.erase(open);
+    const auto later = looked_at_later_.find(table.value);
+    if (later == looked_at_later_.end()) continue;
+    cpu::Core& hooked_in_by = core(later->second);
+    looked_at_later_.erase(later);
+    check_at_rest(hooked_in_by, table);
   }
 }
 

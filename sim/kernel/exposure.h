@@ -61,11 +61,6 @@ class Exposure final : public LinearMapObserver {
     const std::uint64_t raw = attributes_of(table);
     return raw != 0 && writable(core, raw, core.at_rest());
   }
-  // Has the page of this table in use become writable after it was not, for a while?
-  bool shown(Pfn table) const {
-    const auto it = tables_.find(table);
-    return it != tables_.end() && it->second.attributes.shown;
-  }
 
   // Bytes of tables in use that a stray store of `core` could write with its registers as they are
   // now. For onlookers.

@@ -15,6 +15,7 @@ class Core;
 namespace kpksim::kernel {
 
 class Span;
+class Target;
 
 class Observer {
  public:
@@ -29,6 +30,11 @@ class Observer {
   // Pages have become page tables, or are about to be ordinary ones.
   virtual void marked(cpu::Core& core, Pfn first, std::uint64_t count) = 0;
   virtual void unmarking(cpu::Core& core, Pfn first, std::uint64_t count) = 0;
+  // Where a window is open for its target's tables alone (ProtectionInfo::opens_all is false): one
+  // is about to be opened, or its end has come, whether the protection has closed it or a fault was
+  // injected. They nest, and several cores may have one on the same table.
+  virtual void window_opening(cpu::Core& /*core*/, const Target& /*target*/) {}
+  virtual void window_ended(cpu::Core& /*core*/, const Target& /*target*/) {}
   // A flush begins.
   virtual void flushing(cpu::Core& core, FlushSite site) = 0;
   // The handler of an exception from EL1 begins; another thread does.

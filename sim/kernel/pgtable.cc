@@ -23,6 +23,7 @@ std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) {
 // A mechanism that changes the linear map does so with page-table writes of its own: a lazy MMU
 // section pauses meanwhile (lazy_mmu_mode_pause()).
 std::uint64_t PageTables::begin_paused(cpu::Core& core, const Target& target) {
+  if (taps_.observer != nullptr) taps_.observer->window_opening(core, target);
   const bool lazy = std::exchange(now_.lazy, false);
   const bool pending = std::exchange(now_.barriers_pending, false);
   const std::uint64_t before = protection_.open(core, target);
@@ -155,7 +156,13 @@ void PageTables::update(cpu::Core& core, PhysAddr entry, mmu::Descriptor d) {
 void PageTables::enter_lazy(cpu::Core& core, const Target& target,
                             std::optional<std::uint64_t> instructions) {
   if (now_.interrupt) return;
-  if (now_.lazy) throw ModelError("lazy MMU sections do not nest");
+  if (now_.lazy) {
+    // Only what a fault was injected for can come in the middle of a section. One inside another
+    // ends it early (arm64's arch_enter_lazy_mmu_mode(): what is left of the outer one is not
+    // lazy).
+    if (!taps_.injector.active()) throw ModelError("lazy MMU sections do not nest");
+    leave_lazy(core);
+  }
   if (window_ == WindowScope::kLazy) {
     core.execute(options_.lazy_section);
     open(core, target, GuardSite::kLazy);
@@ -166,7 +173,7 @@ void PageTables::enter_lazy(cpu::Core& core, const Target& target,
 
 void PageTables::leave_lazy(cpu::Core& core) {
   if (now_.interrupt) return;
-  now_.lazy = false;
+  if (!std::exchange(now_.lazy, false)) return;  // ended by one inside it
   if (now_.barriers_pending) {
     taps_.injector.at(core, FaultSite::kDsbLazyEnd, [](cpu::Core& on) { on.dsb_ishst(); });
   }

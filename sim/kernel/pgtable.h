@@ -184,9 +184,13 @@ class PageTables {
   VirtAddr watched_pointer(cpu::Core& core, PhysAddr entry) const;
   std::uint64_t read_hidden(cpu::Core& core, PhysAddr entry);
   void close(cpu::Core& core, const Open& window, bool synchronised) {
-    if (taps_.injector.active()) [[unlikely]]
-      return close_broken(core, window, synchronised);
-    end(core, window.target, window.before, synchronised);
+    if (taps_.injector.active()) [[unlikely]] {
+      close_broken(core, window, synchronised);
+    } else {
+      end(core, window.target, window.before, synchronised);
+    }
+    if (!opens_all_ && taps_.observer != nullptr && window.opened) [[unlikely]]
+      taps_.observer->window_ended(core, window.target);
   }
   void close_broken(cpu::Core& core, const Open& window, bool synchronised);
   // `atomic`: the store is that of a read-modify-write.

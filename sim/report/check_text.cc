@@ -29,6 +29,14 @@ std::string finding_text(const ordered_json& finding) {
 
 }  // namespace
 
+std::uint64_t findings(const std::vector<ordered_json>& runs) {
+  std::uint64_t n = 0;
+  for (const ordered_json& run : runs) {
+    if (run.contains("check")) n += run["check"]["findings"].size();
+  }
+  return n;
+}
+
 std::string check_text(const ordered_json& run, const std::string& policy,
                        const TableStyle& style) {
   std::string out;

@@ -82,9 +82,12 @@ std::optional<std::string> difference(const Identity& identity, const Identity& 
       return fmt::format("'{}' is not what it was for the points that are done", name);
     }
   }
-  if (identity.points != other.points || identity.inputs.size() != other.inputs.size()) {
-    return "it has other points";
+  for (const auto& [name, text] : other.inputs) {
+    if (!identity.inputs.contains(name)) {
+      return fmt::format("the points that are done have '{}', which is not given now", name);
+    }
   }
+  if (identity.points != other.points) return "it has other points";
   return std::nullopt;
 }
 

@@ -26,11 +26,39 @@ void many_tables(kernel::Life& life) {
   life.k.exit(9);
 }
 
+// Addresses that were purged are given out again by the next call of the kernel's own; their last
+// page is used at once.
+void reuse_kernel_addresses(kernel::Life& life) {
+  constexpr std::uint64_t kPages = 1024;
+  const auto use = [&] {
+    const std::uint64_t area = life.k.memory().vmalloc(kPages, false);
+    for (const std::uint64_t page : {kPages - 1, std::uint64_t{0}}) {
+      life.k.system().machine.core(0).load64(VirtAddr(area + page * kPageSize));
+    }
+    return area;
+  };
+  life.k.memory().vfree(use());
+  life.k.memory().vm_unmap_aliases();
+  life.k.memory().vfree(use());
+  const std::uint64_t one = life.k.memory().vmalloc(1, false);
+  life.k.system().machine.core(0).load64(VirtAddr(one));
+  life.k.memory().vfree(one);
+}
+
+// Their stacks need a table of the kernel's addresses, which a call takes that returns.
+void many_threads(kernel::Life& life) {
+  constexpr std::uint32_t kThreads = 100, kFirst = 1000;
+  for (std::uint32_t i = 0; i < kThreads; ++i) life.k.clone_thread(1, kFirst + i);
+  for (std::uint32_t i = 0; i < kThreads; ++i) life.k.exit(kFirst + i);
+}
+
 void run(const Surroundings& surroundings, kernel::Life& life) {
   life.k.clock().set_timer(surroundings.timer);
   life.k.spawn(1);
   if (surroundings.few_asids) return kernel::run_out_of_asids(life);
+  many_threads(life);
   for (const auto scene : kernel::kScenes) scene(life);
+  reuse_kernel_addresses(life);
   many_tables(life);
   life.k.exec(1);
   life.k.exit(1);
@@ -58,6 +86,8 @@ Outcome live(const Surroundings& surroundings, const std::vector<kernel::Injecti
     outcome.findings = sanitizer.report().findings();
     outcome.injected = life.k.system().taps.injector.done();
   } catch (const kernel::KernelOops& e) {  // at boot, when nobody watches yet
+    outcome.died = e.what();
+  } catch (const ModelError& e) {
     outcome.died = e.what();
   }
   return outcome;

@@ -43,6 +43,17 @@ TEST(Trial, ATableInAnotherCoresWindowIsNotWritableAtRest) {
             "");
 }
 
+TEST(Trial, ATableThatAnotherCoreIsJustOpeningIsNotWritableAtRest) {
+  EXPECT_EQ(on_two_cores("hypervisor-window+lock,pba,contpte", "neoverse-n1", R"([
+    {"op":"spawn","task":"t1"},
+    {"op":"clone","task":"t1","child":"t2"},
+    {"op":"brk","task":"t1","region":"r9","size":4096},
+    {"op":"vm_map_ram","region":"r10","pages":1},
+    {"op":"touch","task":"t1","region":"r9"},
+    {"op":"touch","task":"t2","region":"r9"}])"),
+            "");
+}
+
 constexpr const char* kPurgesAtOnce = R"([
   {"op":"spawn","task":"t1"},
   {"op":"vfork","task":"t1","child":"t2"},
