@@ -41,6 +41,8 @@ SAID = [
      "of chance.**", "kunit-user-pte", lambda p: p.startswith("mte"), lambda p: {"detected"}),
     ("**`double-free` is stopped by the kernel's own store to a new object.**",
      "double-free", lambda p: ONE_BY_ONE in p, lambda p: {"stopped"}),
+    ("**`after-unmarking` hits a freed table, and nothing comes of it.**", "after-unmarking",
+     lambda p: ONE_BY_ONE in p, lambda p: {"freed table"}),
     ("- `forged-root`:", "forged-root", lambda p: True, lambda p: {"succeeded"}),
     ("- `page-cache`:", "page-cache", lambda p: True, lambda p: {"succeeded"}),
     ("- `dma`, `bit-flip`:", "dma", lambda p: True, lambda p: {"succeeded"}),

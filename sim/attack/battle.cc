@@ -73,6 +73,8 @@ class Battle {
       : scenario_(scenario), point_(point), has_key_register_(uses_keys(config)) {
     verdict_.x86 = core.architecture == cpu::Architecture::kX86;
     config.credentials = scenario.credentials;
+    config.injections.insert(config.injections.end(), scenario.injections.begin(),
+                             scenario.injections.end());
     // Who has something around the protection already is inside.
     config.around = [this, given = config.around](std::unique_ptr<kernel::Protection> inner) {
       if (given) inner = given(std::move(inner));
@@ -298,7 +300,10 @@ class Battle {
     }
     const bool any_table =
         std::any_of(blows.begin(), blows.end(), [](const Blow& b) { return b.on_table; });
-    return any_table ? Outcome::kNoEffect : Outcome::kStoppedByAllocator;
+    if (any_table) return Outcome::kNoEffect;
+    const bool any_freed =
+        std::any_of(blows.begin(), blows.end(), [](const Blow& b) { return b.on_freed_table; });
+    return any_freed ? Outcome::kFreedTable : Outcome::kStoppedByAllocator;
   }
 
   bool changed() {

@@ -103,6 +103,11 @@ void Strokes::note_tags(const cpu::Core& core, VirtAddr va, PhysAddr word, Blow&
   out.tags = Blow::Tags{mmu::logical_tag(va), memory().tags().at(word), compared};
 }
 
+void Strokes::note_page(Pfn page, Blow& out) const {
+  out.on_table = pages_.is_table(page);
+  out.on_freed_table = !out.on_table && pages_.is_freed_table(page);
+}
+
 std::optional<PhysAddr> Strokes::user_write(const Strike& strike, cpu::Core& core,
                                             std::uint64_t value, Blow& out) {
   const VirtAddr va = pages_.place(strike.task, strike.region, strike.place) + strike.offset;
@@ -110,7 +115,7 @@ std::optional<PhysAddr> Strokes::user_write(const Strike& strike, cpu::Core& cor
   note_walk(core, va, kUserWrite, out);
   if (mmu::par::kF.get(par) == 0) {
     const PhysAddr word(mmu::par::kPa.get(par) << kPageShift | va.value % kPageSize);
-    out.on_table = pages_.is_table(frame_of(word));
+    note_page(frame_of(word), out);
     out.fault = core.user_access(va, poe::AccessKind::kWrite);
     if (!out.fault) memory().write64(word, value);
     return word;
@@ -135,7 +140,7 @@ std::optional<PhysAddr> Strokes::access(const Strike& strike, cpu::Core& core, s
                                         Blow& out) {
   if (strike.primitive == Primitive::kUserWrite) return user_write(strike, core, value, out);
   const PhysAddr word = pages_.find(strike.page).start + strike.offset;
-  out.on_table = pages_.is_table(frame_of(word));
+  note_page(frame_of(word), out);
   switch (strike.primitive) {
     case Primitive::kWrite: {
       const VirtAddr va = pointers_.to(strike, word, core);

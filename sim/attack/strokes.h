@@ -37,6 +37,7 @@ class Strokes {
   mmu::Fault store_tags(const Strike& strike, cpu::Core& core, Pfn first, mmu::MemoryTag tag) const;
   void map_user(const Strike& strike, cpu::Core& core);
   void note_walk(const cpu::Core& core, VirtAddr va, const poe::Access& access, Blow& out) const;
+  void note_page(Pfn page, Blow& out) const;
   void note_tags(const cpu::Core& core, VirtAddr va, PhysAddr word, Blow& out) const;
   // Each sets what the blow met, and returns the word that it hit, if it got so far.
   std::optional<PhysAddr> access(const Strike& strike, cpu::Core& core, std::uint64_t value,

@@ -17,6 +17,7 @@ ordered_json blow_json(const attack::Blow& blow, bool x86) {
   if (!blow.happened) return out;
   out["core"] = blow.core;
   out["hits_table"] = blow.on_table;
+  if (blow.on_freed_table) out["hits_freed_table"] = true;
   if (blow.by_mmu) {
     out["address"] = fmt::format("{:#x}", blow.address.value);
     out["walk"] = ordered_json::array();
@@ -130,7 +131,9 @@ std::string explained(std::size_t i, const ordered_json& blow, const TableStyle&
   std::string text = fmt::format("{}. {}", i + 1, blow["do"].get<std::string>());
   if (!blow["happened"].get<bool>()) return wrapped(text + ": its occasion never came", style);
   text += fmt::format(", core {}, {}", blow["core"].get<unsigned>(),
-                      blow["hits_table"].get<bool>() ? "on a page table" : "on no page table");
+                      blow["hits_table"].get<bool>()      ? "on a page table"
+                      : blow.contains("hits_freed_table") ? "on a freed table"
+                                                          : "on no page table");
   if (blow.contains("fault")) {
     const ordered_json& fault = blow["fault"];
     text += fmt::format(": refused (syndrome {})", fault["syndrome"].get<std::string>());
