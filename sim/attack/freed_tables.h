@@ -1,5 +1,6 @@
 #pragma once
-// Which pages were page tables, are none any more, and have not become anything else since.
+// Which pages were page tables, are none any more, and have not become anything else since but an
+// object that a strike takes.
 
 #include <map>
 
@@ -16,8 +17,11 @@ class FreedTables final : public kernel::Observer {
   bool has(Pfn page) const {
     const auto found = freed_.find(page);
     if (found == freed_.end()) return false;
-    // Once it went to the page allocator, whoever gets it makes something else of it.
-    return found->second == Where::kHeld || buddy_.is_free(page);
+    // Once it went to the page allocator, whoever else gets it makes something else of it.
+    return found->second != Where::kGivenBack || buddy_.is_free(page);
+  }
+  void became_object(Pfn page) {
+    if (const auto found = freed_.find(page); found != freed_.end()) found->second = Where::kObject;
   }
 
   void writing(cpu::Core&, PhysAddr, std::uint64_t) override {}
@@ -35,7 +39,7 @@ class FreedTables final : public kernel::Observer {
   void generation_flushed(cpu::Core&) override {}
 
  private:
-  enum class Where : std::uint8_t { kHeld, kGivenBack };
+  enum class Where : std::uint8_t { kHeld, kGivenBack, kObject };
 
   const kernel::Buddy& buddy_;
   std::map<Pfn, Where> freed_;

@@ -41,6 +41,8 @@ class Pages {
   bool is_table(Pfn page) const;
   // Or was it one, and nothing else since?
   bool is_freed_table(Pfn page) const { return freed_.has(page) && !is_table(page); }
+  // A strike has taken it.
+  void became_object(Pfn page) { freed_.became_object(page); }
   // A strike has changed a word of the page.
   void struck(Pfn page) { struck_.insert(page); }
 

@@ -20,6 +20,9 @@ class Strokes {
   // without a place: it cannot be done at that moment.
   std::optional<Blow> strike(const Strike& strike, cpu::Core& core);
 
+  // InputError, as strike() would give it now.
+  void check(const Strike& strike) const;
+
   // The first word within `extent` that a strike has written or flipped, and what it has now.
   struct Change {
     PhysAddr word;

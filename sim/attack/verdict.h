@@ -21,6 +21,9 @@ struct Blow {
   std::string what;       // "write to page 'object' + 0x28"
   mmu::Fault fault = {};  // that stopped it; none: it went through
   unsigned core = 0;
+  // On interleaved cores, in millicycles of simulated time: the moment that it is for, and when its
+  // core got there. 0 and 0: not during a phase, or cores take turns.
+  std::uint64_t moment = 0, fell = 0;
   bool happened = false;        // its occasion came
   bool on_table = false;        // the page was a page table then
   bool on_freed_table = false;  // or had been one, and was nothing else yet
