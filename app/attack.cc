@@ -32,7 +32,7 @@ struct AttackRequest {
   std::vector<std::string> scenarios, policies;
   std::string core, kernel, memory, output, format, timeline;
   unsigned cores = 2, jobs = 1, draws = 100, seed = 1;
-  bool explain = false, quiet = false, tagged_objects = false;
+  bool explain = false, quiet = false, tagged_objects = false, interleave = false;
 };
 
 constexpr const char* kAttackExamples =
@@ -65,6 +65,10 @@ bool parse(const std::vector<std::string>& arguments, AttackRequest& request) {
       "tagged-objects", po::bool_switch(&request.tagged_objects),
       "under policies with tags what the kernel takes for objects has tags too (as with\n"
       "KASAN_HW_TAGS), not page tables alone")(
+      "interleave", po::bool_switch(&request.interleave),
+      "cores run at once, interleaved in simulated time (docs/interleaving.md): a strike from\n"
+      "another core falls when that core's own clock has got there; a scenario may ask for it\n"
+      "itself")(
       "explain", po::bool_switch(&request.explain),
       "each strike: its fault, the walk and the registers; proofs; where it first goes another\n"
       "way than without protection")(
@@ -194,6 +198,7 @@ int attack(const std::vector<std::string>& arguments) {
     kernel::Config config;
     config.policy = kernel::parse_policy(text);
     config.cores = request.cores;
+    config.interleave = request.interleave;
     config.memory_bytes = workload::parse_size(request.memory, "--memory");
     kernel::check(config);
     configs.push_back(config);

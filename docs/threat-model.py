@@ -41,6 +41,20 @@ SAID = [
      "of chance.**", "kunit-user-pte", lambda p: p.startswith("mte"), lambda p: {"detected"}),
     ("**`double-free` is stopped by the kernel's own store to a new object.**",
      "double-free", lambda p: ONE_BY_ONE in p, lambda p: {"stopped"}),
+    ("**`after-unmarking` hits a freed table, and nothing comes of it.**", "after-unmarking",
+     lambda p: ONE_BY_ONE in p, lambda p: {"freed table"}),
+    ("**`window-forking-core` succeeds under kpkeys, and the more often the wider windows are.**",
+     "window-forking-core", lambda p: KPKEYS in p and "mte" not in p, lambda p: {"succeeded"}),
+    ("**`window-faulting-core` is stopped under kpkeys at each point, and succeeds under "
+     "rodata-toggle, unmap-leaf and hypervisor-window.**", "window-faulting-core",
+     lambda p: not p.startswith(("none", "mte", "hypervisor,")),
+     lambda p: {"stopped"} if KPKEYS in p else {"succeeded"}),
+    ("**`stale-walk` succeeds where pages are marked one by one, but not under the hypervisors.**",
+     "stale-walk", lambda p: True,
+     lambda p: {"freed table"} if p.startswith("hypervisor")
+     else {"allocator"} if "pba" in p else {"succeeded"}),
+    ("- `stale-entry` succeeds under each policy but hypervisor-window:", "stale-entry",
+     lambda p: True, lambda p: {"stopped"} if p.startswith("hypervisor-window") else {"succeeded"}),
     ("- `forged-root`:", "forged-root", lambda p: True, lambda p: {"succeeded"}),
     ("- `page-cache`:", "page-cache", lambda p: True, lambda p: {"succeeded"}),
     ("- `dma`, `bit-flip`:", "dma", lambda p: True, lambda p: {"succeeded"}),
@@ -65,6 +79,12 @@ def check_said(scenarios):
         wrong = {p: o for p, o in cells.items() if o not in outcomes(p)}
         if wrong or not cells:
             sys.exit(f"{TEXT.name} says '{words}', but {attack} gives {wrong or 'no such policy'}")
+    points = {v["policy"]: v["points"]["succeeded"]
+              for s in scenarios if s["name"] == "window-forking-core" for v in s["verdicts"]}
+    for narrow, wide in (("kpkeys-poe,per-page,pte", "kpkeys-poe+lock,per-page,pte"),
+                         ("kpkeys-poe,pba,block", "kpkeys-poe+lazy,pba,block")):
+        if not points[narrow] < 16 < points[wide]:
+            sys.exit(f"{TEXT.name}: {points[narrow]} points with {narrow}, {points[wide]} with {wide}")
     said = {words for words, *_ in SAID}
     for words in re.findall(r"\*\*`.*?\*\*", text.split("## Cells that", 1)[1]):
         if words not in said:

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "sim/attack/freed_tables.h"
 #include "sim/attack/scenario.h"
 #include "sim/kernel/kernel.h"
 #include "sim/workload/execution.h"
@@ -25,7 +26,12 @@ class Pages {
  public:
   // Both outlive it.
   Pages(kernel::Kernel& kernel, const workload::Execution& execution)
-      : kernel_(kernel), execution_(execution) {}
+      : kernel_(kernel), execution_(execution), freed_(kernel.system().buddy) {
+    kernel.system().set_observer(&freed_);
+  }
+  ~Pages() { kernel_.system().set_observer(nullptr); }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
 
   // InputError, without a place: there is no such page now.
   Extent find(const PageRef& ref) const;
@@ -33,6 +39,10 @@ class Pages {
   VirtAddr place(std::uint32_t task, std::uint32_t region, std::uint64_t offset) const;
   // Is the page one of the tables that some walk would read now?
   bool is_table(Pfn page) const;
+  // Or was it one, and nothing else since?
+  bool is_freed_table(Pfn page) const { return freed_.has(page) && !is_table(page); }
+  // A strike has taken it.
+  void became_object(Pfn page) { freed_.became_object(page); }
   // A strike has changed a word of the page.
   void struck(Pfn page) { struck_.insert(page); }
 
@@ -49,6 +59,7 @@ class Pages {
   const workload::Execution& execution_;
   std::map<std::string, Pfn> named_;
   std::set<Pfn> struck_;
+  FreedTables freed_;
 };
 
 }  // namespace kpksim::attack

@@ -90,6 +90,7 @@ class Reader {
     out.source = root["source"].get<std::string>();
     out.workload = workload::read_valid_workload(file_);
     workload_ = &out.workload;
+    if (root.contains("inject")) out.injections = injections(root["inject"]);
     if (root.contains("keys")) out.classes = plan(root["keys"]);
     pages_.emplace(file_, out.workload, out.classes.get());
     for (std::size_t i = 0; i < root["strikes"].size(); ++i) {
@@ -120,6 +121,18 @@ class Reader {
     if (!assignment.refusal.empty()) file_.fail("/keys", assignment.refusal);
     return std::make_shared<const kernel::ClassPlan>(
         kernel::ClassPlan{std::move(classes), false, std::move(assignment)});
+  }
+
+  std::vector<kernel::Injection> injections(const json& list) const {
+    std::vector<kernel::Injection> out;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      try {
+        out.push_back(kernel::parse_injection(list[i].get<std::string>()));
+      } catch (const InputError& e) {
+        file_.fail(fmt::format("/inject/{}", i), e.what());
+      }
+    }
+    return out;
   }
 
   std::size_t phase(const json& name, const std::string& at) const {

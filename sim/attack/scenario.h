@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sim/kernel/flush_site.h"
+#include "sim/kernel/injector.h"
 #include "sim/kernel/object/classes.h"
 #include "sim/workload/operation.h"
 
@@ -121,7 +122,8 @@ struct Scenario {
   workload::Workload workload;
   std::vector<Strike> strikes;
   Goal goal;
-  bool credentials = false;  // a strike names some
+  bool credentials = false;                   // a strike names some
+  std::vector<kernel::Injection> injections;  // what this kernel forgets or does late
   // Protected classes and who has which key, where the protection has keys for them.
   std::shared_ptr<const kernel::ClassPlan> classes;
 };

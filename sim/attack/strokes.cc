@@ -2,7 +2,6 @@
 
 #include "sim/base/error.h"
 #include "sim/kernel/prot.h"
-#include "sim/mmu/at.h"
 
 namespace kpksim::attack {
 namespace {
@@ -49,6 +48,7 @@ void Strokes::take(const Strike& strike, cpu::Core& core, Blow& out) {
       strike.order, strike.movable ? kernel::Mobility::kMovable : kernel::Mobility::kUnmovable);
   if (!page) throw InputError("out of memory (give the machine more --memory)");
   pages_.name(strike.page.name, *page);
+  pages_.became_object(*page);
   if (const auto tag = pointers_.take(strike.page.name)) {
     out.fault = store_tags(strike, core, *page, *tag);
   }
@@ -103,20 +103,23 @@ void Strokes::note_tags(const cpu::Core& core, VirtAddr va, PhysAddr word, Blow&
   out.tags = Blow::Tags{mmu::logical_tag(va), memory().tags().at(word), compared};
 }
 
+void Strokes::note_page(Pfn page, Blow& out) const {
+  out.on_table = pages_.is_table(page);
+  out.on_freed_table = !out.on_table && pages_.is_freed_table(page);
+}
+
 std::optional<PhysAddr> Strokes::user_write(const Strike& strike, cpu::Core& core,
                                             std::uint64_t value, Blow& out) {
   const VirtAddr va = pages_.place(strike.task, strike.region, strike.place) + strike.offset;
-  const std::uint64_t par = mmu::par_of(core.mmu(), mmu::AtOp::kS1E0W, va, false);
   note_walk(core, va, kUserWrite, out);
-  if (mmu::par::kF.get(par) == 0) {
-    const PhysAddr word(mmu::par::kPa.get(par) << kPageShift | va.value % kPageSize);
-    out.on_table = pages_.is_table(frame_of(word));
-    out.fault = core.user_access(va, poe::AccessKind::kWrite);
-    if (!out.fault) memory().write64(word, value);
-    return word;
-  }
   out.fault = core.user_access(va, poe::AccessKind::kWrite);
-  return std::nullopt;
+  // Where it leads, by what the core has cached; or led, but for stage 2.
+  const mmu::Translation used = core.mmu().peek(va, kUserWrite, false);
+  if (used.fault && !used.fault.stage2) return std::nullopt;
+  const PhysAddr word = used.pa;
+  note_page(frame_of(word), out);
+  if (!out.fault) memory().write64(word, value);
+  return word;
 }
 
 void Strokes::alias_write(const Strike& strike, cpu::Core& core, PhysAddr word, std::uint64_t value,
@@ -135,7 +138,7 @@ std::optional<PhysAddr> Strokes::access(const Strike& strike, cpu::Core& core, s
                                         Blow& out) {
   if (strike.primitive == Primitive::kUserWrite) return user_write(strike, core, value, out);
   const PhysAddr word = pages_.find(strike.page).start + strike.offset;
-  out.on_table = pages_.is_table(frame_of(word));
+  note_page(frame_of(word), out);
   switch (strike.primitive) {
     case Primitive::kWrite: {
       const VirtAddr va = pointers_.to(strike, word, core);
@@ -171,6 +174,15 @@ std::optional<PhysAddr> Strokes::access(const Strike& strike, cpu::Core& core, s
       throw ModelError("a strike that is no access");
   }
   return word;
+}
+
+void Strokes::check(const Strike& strike) const {
+  value_of(strike.value);
+  if (strike.primitive == Primitive::kUserWrite) {
+    pages_.place(strike.task, strike.region, strike.place);
+  } else if (strike.primitive != Primitive::kSetSaved) {
+    pages_.page(strike.page);
+  }
 }
 
 std::optional<Blow> Strokes::strike(const Strike& strike, cpu::Core& core) {

@@ -20,6 +20,9 @@ class Strokes {
   // without a place: it cannot be done at that moment.
   std::optional<Blow> strike(const Strike& strike, cpu::Core& core);
 
+  // InputError, as strike() would give it now.
+  void check(const Strike& strike) const;
+
   // The first word within `extent` that a strike has written or flipped, and what it has now.
   struct Change {
     PhysAddr word;
@@ -37,6 +40,7 @@ class Strokes {
   mmu::Fault store_tags(const Strike& strike, cpu::Core& core, Pfn first, mmu::MemoryTag tag) const;
   void map_user(const Strike& strike, cpu::Core& core);
   void note_walk(const cpu::Core& core, VirtAddr va, const poe::Access& access, Blow& out) const;
+  void note_page(Pfn page, Blow& out) const;
   void note_tags(const cpu::Core& core, VirtAddr va, PhysAddr word, Blow& out) const;
   // Each sets what the blow met, and returns the word that it hit, if it got so far.
   std::optional<PhysAddr> access(const Strike& strike, cpu::Core& core, std::uint64_t value,

@@ -39,6 +39,7 @@ std::string stopped_text(const Verdict& verdict) {
 
 std::string_view became(const Blow& blow) {
   if (!blow.happened) return "never happens";
+  if (blow.on_freed_table) return "hits a freed table";
   return blow.on_table ? "hits a page table" : "hits no page table";
 }
 
@@ -69,8 +70,9 @@ std::pair<double, double> wilson(unsigned hits, unsigned n) {
 }
 
 std::string_view name_of(Outcome outcome) {
-  constexpr std::array<std::string_view, 6> kNames = {"stopped",     "allocator",    "no effect",
-                                                      "no occasion", "not modelled", "succeeded"};
+  constexpr std::array<std::string_view, 7> kNames = {"stopped",   "allocator",   "freed table",
+                                                      "no effect", "no occasion", "not modelled",
+                                                      "succeeded"};
   return kNames[static_cast<std::size_t>(outcome)];
 }
 
@@ -86,6 +88,8 @@ std::string text_of(const Verdict& verdict) {
       return stopped_text(verdict);
     case Outcome::kStoppedByAllocator:
       return "allocator: no table is hit";
+    case Outcome::kFreedTable:
+      return "freed table: no walk reads it any more";
     case Outcome::kNoEffect:
       return "no effect";
     case Outcome::kNoOccasion:
@@ -110,7 +114,7 @@ std::string first_difference(const Verdict& verdict, const Verdict& without) {
     if (here.what != there.what) {
       return fmt::format("{} comes where without protection {} does", strike, there.what);
     }
-    if (here.happened != there.happened || here.on_table != there.on_table) {
+    if (became(here) != became(there)) {
       return fmt::format("{} {}; without protection it {}", strike, became(here), became(there));
     }
     if (bool(here.fault) == bool(there.fault)) continue;

@@ -21,8 +21,12 @@ struct Blow {
   std::string what;       // "write to page 'object' + 0x28"
   mmu::Fault fault = {};  // that stopped it; none: it went through
   unsigned core = 0;
-  bool happened = false;  // its occasion came
-  bool on_table = false;  // the page was a page table then
+  // On interleaved cores, in millicycles of simulated time: the moment that it is for, and when its
+  // core got there. 0 and 0: not during a phase, or cores take turns.
+  std::uint64_t moment = 0, fell = 0;
+  bool happened = false;        // its occasion came
+  bool on_table = false;        // the page was a page table then
+  bool on_freed_table = false;  // or had been one, and was nothing else yet
   // Of an access through the MMU: the address, what a walk of the tables reads for it at that
   // moment, and the registers that decide. `from_tlb`: the TLB holds something else than the walk
   // gives, and the access used that.
@@ -43,6 +47,7 @@ struct Blow {
 enum class Outcome : std::uint8_t {
   kStoppedByFault,      // the access was refused
   kStoppedByAllocator,  // each access went through, but the page is no table
+  kFreedTable,          // each went through, and what was a table is none any more
   kNoEffect,            // each access went through, and leads nowhere
   kNoOccasion,          // under this policy the moment never came
   kNotModelled,         // the policy would have keys for the classes, and the model has not

@@ -83,7 +83,7 @@ void Interleaver::queue(unsigned core) {
   CoreState& state = cores_[core];
   if (state.queued) return;
   state.queued = true;
-  const Place place{machine_.core(core).time(), core};
+  const Place place{machine_.core(core).time(), state.lets_pass, core};
   queue_.push_back(place);
   std::push_heap(queue_.begin(), queue_.end(), std::greater<>());
   horizon_ = std::min(horizon_, place);
@@ -122,6 +122,7 @@ bool Interleaver::assign(unsigned core) {
 // or at its end.
 void Interleaver::go_on(unsigned core) {
   CoreState& state = cores_[core];
+  state.lets_pass = false;
   if (state.strand == nullptr && !assign(core)) return;
   Strand& strand = *state.strand;
   current_ = &strand;
@@ -161,8 +162,21 @@ void Interleaver::put_to_sleep(Strand& strand) {
 
 void Interleaver::turn(Core& core) {
   if (current_ == nullptr || alone_ != 0 || current_->core_ != core.id()) return;
-  if (horizon_ == Place() || Place{core.time(), core.id()} < horizon_) return;
-  if (running()) leave();
+  const Place here{core.time(), cores_[core.id()].lets_pass, core.id()};
+  if (horizon_ != Place() && here > horizon_ && running()) leave();
+  if (source_->at_turn && running()) source_->at_turn(core);
+}
+
+void Interleaver::let_pass(Core& core) {
+  cores_[core.id()].lets_pass = true;
+  turn(core);
+  cores_[core.id()].lets_pass = false;
+}
+
+void Interleaver::fail(std::exception_ptr failure) {
+  failure_ = std::move(failure);
+  leave();
+  throw ModelError("a strand that has failed goes on");
 }
 
 void Interleaver::leave() { current_->fiber_.suspend(); }

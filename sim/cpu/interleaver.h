@@ -64,6 +64,10 @@ class Interleaver final : public Turns {
     std::function<std::unique_ptr<Kept>()> keep;
     // This core goes on.
     std::function<void(unsigned core)> goes_on;
+    // A strand of this core has come to a point where the order of cores matters, and nobody is
+    // behind it: what happens to the core at that moment. It runs in the strand, and may wait; it
+    // must not throw (fail()). Empty: nothing does.
+    std::function<void(Core& core)> at_turn = {};
   };
 
   explicit Interleaver(Machine& machine);
@@ -76,6 +80,10 @@ class Interleaver final : public Turns {
   bool running() const { return current_ != nullptr && std::uncaught_exceptions() == 0; }
 
   void turn(Core& core) override;
+  // The same, but others whose clocks say the same act first, too.
+  void let_pass(Core& core);
+  // By a strand: it goes no further, and run() throws this.
+  [[noreturn]] void fail(std::exception_ptr failure);
   // There is work for this core, from `time` on.
   void call(unsigned core, std::uint64_t time);
 
@@ -111,6 +119,7 @@ class Interleaver final : public Turns {
   // When a core goes on: no core that is earlier is left.
   struct Place {
     std::uint64_t time = std::numeric_limits<std::uint64_t>::max();
+    bool lets_pass = true;
     unsigned core = std::numeric_limits<unsigned>::max();
 
     auto operator<=>(const Place&) const = default;
@@ -119,6 +128,7 @@ class Interleaver final : public Turns {
     Strand* strand = nullptr;  // that it has; it may spin
     std::deque<Strand*> woken;
     bool queued = false;
+    bool lets_pass = false;
   };
   void queue(unsigned core);
   // The next strand of a core that has none; false: it idles.

@@ -72,10 +72,13 @@ void check(const Config& config) {
     throw InputError("memory must be a multiple of 4M between 64M and 64T");
   }
   if (config.cores < 1 || config.cores > 256) throw InputError("cores must be between 1 and 256");
-  if (config.interleave) {
-    if (config.classes) {
-      throw InputError("protected classes beside page tables cannot run on interleaved cores yet");
-    }
+  const bool virtual_keys =
+      config.classes && !config.classes->unprotected && config.classes->assignment.virtualised;
+  if (config.interleave && virtual_keys) {
+    throw InputError(
+        "virtualised keys cannot run on interleaved cores: that a context waits there until "
+        "another "
+        "core gives a key up is not modelled (other strategies can)");
   }
   if (config.hz > 1000) throw InputError("hz must be at most 1000 (0: no timer interrupts)");
   if (config.classes && !config.classes->unprotected) check_classes(config.policy.protection);

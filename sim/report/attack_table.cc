@@ -16,7 +16,12 @@ ordered_json blow_json(const attack::Blow& blow, bool x86) {
   ordered_json out = {{"do", blow.what}, {"happened", blow.happened}};
   if (!blow.happened) return out;
   out["core"] = blow.core;
+  if (blow.fell != 0) {
+    out["moment"] = double(blow.moment) / 1000;
+    out["fell"] = double(blow.fell) / 1000;
+  }
   out["hits_table"] = blow.on_table;
+  if (blow.on_freed_table) out["hits_freed_table"] = true;
   if (blow.by_mmu) {
     out["address"] = fmt::format("{:#x}", blow.address.value);
     out["walk"] = ordered_json::array();
@@ -93,6 +98,7 @@ ordered_json attack_document(const std::vector<attack::Scenario>& scenarios,
     ordered_json scenario = {{"name", scenarios[s].name},
                              {"description", scenarios[s].description},
                              {"source", scenarios[s].source}};
+    if (scenarios[s].workload.interleave || configs[0].interleave) scenario["interleave"] = true;
     scenario["verdicts"] = ordered_json::array();
     for (std::size_t p = 0; p < configs.size(); ++p) {
       ordered_json verdict = verdict_json(verdicts[s][p].under, configs[p].policy);
@@ -130,12 +136,18 @@ std::string explained(std::size_t i, const ordered_json& blow, const TableStyle&
   std::string text = fmt::format("{}. {}", i + 1, blow["do"].get<std::string>());
   if (!blow["happened"].get<bool>()) return wrapped(text + ": its occasion never came", style);
   text += fmt::format(", core {}, {}", blow["core"].get<unsigned>(),
-                      blow["hits_table"].get<bool>() ? "on a page table" : "on no page table");
+                      blow["hits_table"].get<bool>()      ? "on a page table"
+                      : blow.contains("hits_freed_table") ? "on a freed table"
+                                                          : "on no page table");
   if (blow.contains("fault")) {
     const ordered_json& fault = blow["fault"];
     text += fmt::format(": refused (syndrome {})", fault["syndrome"].get<std::string>());
   } else {
     text += ": done";
+  }
+  if (blow.contains("moment")) {
+    text += fmt::format("; for the moment {:.3f}, its core got there at {:.3f} cycles",
+                        blow["moment"].get<double>(), blow["fell"].get<double>());
   }
   std::string out = wrapped(text, style);
   if (!blow.contains("walk")) return out;

@@ -40,9 +40,16 @@ void InterleavedRun::finish() {
   for (Number n = 0; n < order_.size(); ++n) {
     if (order_.ready(n)) make_ready(n, 0);
   }
-  interleaver_.run({[this](unsigned core) { return next(core); },
-                    [&] { return std::make_unique<OpenWindows>(system); },
-                    [&](unsigned core) { system.exposure.runs(core); }});
+  cpu::Interleaver::Source source{[this](unsigned core) { return next(core); },
+                                  [&] { return std::make_unique<OpenWindows>(system); },
+                                  [&](unsigned core) { system.exposure.runs(core); }};
+  if (beside_ != nullptr) {
+    source.at_turn = [this](cpu::Core& core) {
+      const auto due = beside_->due(core.id());
+      if (due && *due <= core.time()) beside_->happen(core);
+    };
+  }
+  interleaver_.run(source);
   order_.forget_operations();
 }
 
@@ -95,14 +102,24 @@ std::optional<InterleavedRun::Number> InterleavedRun::pull(unsigned core) {
 }
 
 std::function<void()> InterleavedRun::next(unsigned core) {
+  cpu::Core& on = kernel_.system().machine.core(core);
+  const auto due = beside_ == nullptr ? std::nullopt : beside_->due(core);
+  if (due && *due <= on.time()) return [this, &on] { beside_->happen(on); };
   std::optional<Number> n = choose(core);
+  if (n && due && ready_at_[*n] >= *due) {
+    interleaver_.call(core, *due);
+    return {};
+  }
   if (n) {
     ready_[core].erase(*n);
   } else {
     n = pull(core);
   }
-  if (!n) return {};
-  kernel_.system().machine.core(core).wait_until(ready_at_[*n]);
+  if (!n) {
+    if (due) interleaver_.call(core, *due);
+    return {};
+  }
+  on.wait_until(ready_at_[*n]);
   return [this, n = *n, core] { run(n, core); };
 }
 

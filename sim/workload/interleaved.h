@@ -21,15 +21,27 @@
 
 namespace kpksim::workload {
 
+// What happens on cores beside the workload (sim/attack).
+class Beside {
+ public:
+  virtual ~Beside() = default;
+  // When, in millicycles of the core's clock, something is to happen on it next; nullopt: nothing.
+  virtual std::optional<std::uint64_t> due(unsigned core) const = 0;
+  // It happens: the core is between operations, or at a point of one where the order of cores
+  // matters, and no other is behind it. Must not throw.
+  virtual void happen(cpu::Core& core) = 0;
+};
+
 class InterleavedRun {
  public:
-  // `execute` does one operation. `order` is that of the whole workload.
+  // `execute` does one operation. `order` is that of the whole workload. `beside` may be null.
   InterleavedRun(kernel::Kernel& kernel, OperationOrder& order,
-                 std::function<void(const Operation&)> execute)
+                 std::function<void(const Operation&)> execute, Beside* beside = nullptr)
       : kernel_(kernel),
         order_(order),
         interleaver_(kernel.system().interleaving->locks.interleaver()),
         execute_(std::move(execute)),
+        beside_(beside),
         ready_(kernel.system().config.cores) {}
 
   // The next operation of the phase: it is done by finish(), at the latest.
@@ -50,6 +62,7 @@ class InterleavedRun {
   OperationOrder& order_;
   cpu::Interleaver& interleaver_;
   const std::function<void(const Operation&)> execute_;
+  Beside* const beside_;
   std::vector<std::uint64_t> ready_at_;
   std::vector<std::set<Number>> ready_;  // by core
 };

@@ -109,6 +109,18 @@ TEST(Attack, ATagIsGuessedByOneOfThoseInUse) {
   EXPECT_EQ(both.draws, 1u);
 }
 
+// A page that is unmarked and not free yet was a table, and is none: the cause says so, and not
+// that the allocator has stopped anything.
+TEST(Attack, AStrikeAfterUnmarkingHitsAFreedTable) {
+  const Verdict v = fight_of("after-unmarking", "kpkeys-poe,per-page,pte");
+  EXPECT_EQ(v.outcome, Outcome::kFreedTable) << text_of(v);
+  EXPECT_FALSE(v.blows.back().on_table);
+  EXPECT_TRUE(v.blows.back().on_freed_table);
+  EXPECT_EQ(text_of(v), "freed table: no walk reads it any more");
+  const Verdict table = fight_of("kunit-user-pte", "none,buddy,pte");
+  EXPECT_FALSE(table.blows.back().on_freed_table);
+}
+
 bool is_tag_check(const Verdict& verdict) {
   return stopping(verdict).kind == mmu::FaultKind::kTagCheck;
 }
@@ -351,6 +363,43 @@ TEST(AttackFile, ClassesAndContextsThatAreNotThereAreToldWithTheirPlace) {
   EXPECT_EQ(error_of_changed("asleep-object",
                              [](nlohmann::json& s) { s["keys"]["classes"] = "none.json"; }),
             "/keys/classes: 'none.json' is no file; the path starts from the folder of this one");
+}
+
+// A kernel that forgets the flush of munmap(): the attacker's TLB still leads to the page, which
+// the victim has been given since.
+TEST(Attack, AScenarioSaysWhichFlushItsKernelForgets) {
+  const auto stale = [](nlohmann::json& s) {
+    const auto op = [](const char* what, const char* task) {
+      return nlohmann::json{{"op", what}, {"task", task}, {"region", task}};
+    };
+    nlohmann::json ops = {{{"op", "spawn"}, {"task", "victim"}}, op("mmap", "victim")};
+    ops[1]["size"] = "8K";
+    ops.push_back(op("touch", "victim"));
+    ops[2].update({{"access", "write"}, {"offset", "4K"}, {"size", "4K"}});
+    ops.push_back({{"op", "spawn"}, {"task", "attacker"}});
+    ops.push_back(op("mmap", "attacker"));
+    ops[4].update({{"size", "64K"}, {"huge", "never"}});
+    ops.push_back(op("touch", "attacker"));
+    ops[5]["access"] = "write";
+    ops.push_back(op("munmap", "attacker"));
+    ops[6].update({{"offset", "60K"}, {"size", "4K"}});
+    ops.push_back(op("touch", "victim"));
+    ops[7].update({{"access", "write"}, {"size", "4K"}});
+    s["phases"] = {{{"name", "all"}, {"ops", ops}}};
+    const nlohmann::json secret = {{"frame_of", {{"task", "victim"}, {"region", "victim"}}}};
+    s["strikes"] = {{{"after", "all"}, {"do", "read"}, {"page", secret}}};
+    s["goal"] = {{"reach", {{"task", "attacker"}, {"region", "attacker"}}}, {"page", secret}};
+  };
+  EXPECT_NE(fight_bare(changed("dirty-pagetable", stale)).outcome, Outcome::kSucceeded);
+  const auto forgets = [&](nlohmann::json& s) {
+    stale(s);
+    s["inject"] = {"skip:tlbi.unmap"};
+  };
+  EXPECT_EQ(fight_bare(changed("dirty-pagetable", forgets)).outcome, Outcome::kSucceeded);
+  const std::string wrong = error_of_changed(
+      "dirty-pagetable", [](nlohmann::json& s) { s["inject"] = {"skip:tlbi.unmpa"}; });
+  EXPECT_NE(wrong.find("/inject/0: "), std::string::npos) << wrong;
+  EXPECT_NE(wrong.find("tlbi.unmap"), std::string::npos) << wrong;
 }
 
 std::string error_of(const std::string& strikes, const std::string& goal) {

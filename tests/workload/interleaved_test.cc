@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "sim/base/error.h"
-#include "sim/kernel/object/keyed_classes.h"
 #include "tests/kernel/cores_at_once.h"
 #include "tests/workload/interleaved_outcome.h"
 
@@ -217,13 +216,6 @@ TEST(Interleaved, WhatExposureIsOverTimeAddsUpToWhatItIsInAll) {
     }
     EXPECT_LE(phase.interleaved->exposure.parts().size(), kernel::ExposureSeries::kParts);
   }
-}
-
-TEST(Interleaved, ProtectedClassesAreRefused) {
-  kernel::Config config = interleaved("none", false, "buddy", Granularity::kPte, 2);
-  EXPECT_NO_THROW(kernel::check(config));
-  config.classes = std::make_shared<const kernel::ClassPlan>();
-  EXPECT_THROW(kernel::check(config), InputError);
 }
 
 TEST(Interleaved, AnErrorOfOneCoreEndsAllAndSaysWhere) {

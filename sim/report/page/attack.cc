@@ -39,7 +39,7 @@ Meaning meaning_of(const Json& verdict) {
   const Json& outcome = verdict["outcome"];
   if (outcome == "succeeded") return Meaning::kSucceeds;
   if (outcome == "stopped") return Meaning::kStopped;
-  if (outcome == "allocator") return Meaning::kNoTable;
+  if (outcome == "allocator" || outcome == "freed table") return Meaning::kNoTable;
   if (outcome == "no occasion") return Meaning::kNoOccasion;
   return Meaning::kNoEffect;
 }

@@ -1,0 +1,102 @@
+// A workload's stray store to a page table: refused where tables are protected, let pass and counted
+// in soft mode, and without trace where nothing protects.
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "sim/base/error.h"
+#include "sim/workload/execution.h"
+#include "tests/kernel/fixture.h"
+
+namespace kpksim::workload {
+namespace {
+
+class StrayStore : public ::testing::Test {
+ protected:
+  // A kernel under `policy`, whose task 1 has used the first page of region 7.
+  void boot(const char* policy) {
+    kernel::Config config;
+    config.policy = kernel::parse_policy(policy);
+    config.memory_bytes = 256ull << 20;
+    kernel_.emplace(kernel::core_profile(), kernel::kernel_profile(), config);
+    kernel_->spawn(1);
+    x_.emplace(*kernel_);
+    Operation map = of(OpKind::kMmap);
+    map.prot = kProtRead | kProtWrite;
+    map.length = 4ull << 30;
+    x_->execute(map);
+    Operation touch = of(OpKind::kTouch);
+    touch.write = true;
+    touch.length = 1;
+    x_->execute(touch);
+  }
+  void store(unsigned level, std::uint64_t offset = 0) {
+    Operation op = of(OpKind::kStrayStore);
+    op.count = level;
+    op.address = offset;
+    x_->execute(op);
+  }
+  static Operation of(OpKind kind) {
+    Operation op;
+    op.kind = kind;
+    op.task = 1;
+    op.region = 7;
+    return op;
+  }
+  std::uint64_t let_pass() const {
+    return kernel_->system().protection->statistics().violations;
+  }
+  std::uint64_t events(cpu::Event event) {
+    return kernel_->system().machine.core(0).counters().total(event);
+  }
+
+  std::optional<kernel::Kernel> kernel_;
+  std::optional<Execution> x_;
+};
+
+constexpr unsigned kPte = 3, kPmd = 2, kPgd = 0;
+
+TEST_F(StrayStore, IsRefusedAtEachLevelThatIsProtected) {
+  for (const char* policy : {"kpkeys-poe,per-page,pte", "rodata-toggle,per-page,pte",
+                             "hypervisor,per-page,pte", "mte,per-page,pte"}) {
+    for (const unsigned level : {kPgd, kPmd, kPte}) {
+      boot(policy);
+      try {
+        store(level);
+        ADD_FAILURE() << policy << ": no fault at level " << level;
+      } catch (const kernel::KernelOops& oops) {
+        EXPECT_TRUE(oops.fault) << policy;
+      }
+    }
+  }
+}
+
+TEST_F(StrayStore, IsCountedOnceForEachTableInSoftMode) {
+  boot("kpkeys-poe:soft=on,per-page,pte");
+  store(kPte);
+  store(kPte, kPageSize);  // in the same table, which is an ordinary page now
+  EXPECT_EQ(let_pass(), 1u);
+  store(kPmd);
+  EXPECT_EQ(let_pass(), 2u);
+}
+
+TEST_F(StrayStore, ChangesNothingWhereNothingProtects) {
+  boot("none,buddy,pte");
+  const std::uint64_t before = events(cpu::Event::kTranslationFault);
+  for (const unsigned level : {kPgd, kPmd, kPte}) store(level);
+  Operation touch = of(OpKind::kTouch);
+  touch.write = true;
+  touch.length = 1;
+  x_->execute(touch);
+  EXPECT_EQ(events(cpu::Event::kTranslationFault), before);
+}
+
+TEST_F(StrayStore, NeedsATableThatIsThere) {
+  boot("none,buddy,pte");
+  EXPECT_THROW(store(kPte, 3ull << 30), InputError);
+  EXPECT_NO_THROW(store(kPgd, 3ull << 30));
+}
+
+}  // namespace
+}  // namespace kpksim::workload
