@@ -174,7 +174,7 @@ void Kernel::migrate(std::uint32_t id, std::uint64_t cpu) {
 }
 
 bool Kernel::stray_store(std::uint32_t id, VirtAddr address, unsigned level) {
-  const Syscall call(*this, id, Trigger::kSmall);
+  Syscall call(*this, id, Trigger::kSmall);
   const Because because(call.core(), Cause::kSyscall);
   const PhysAddr entry = system_.existing_entry(call.task().mm->root(), address, level);
   if (entry == PhysAddr(0)) return false;

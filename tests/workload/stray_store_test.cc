@@ -83,13 +83,13 @@ TEST_F(StrayStore, IsCountedOnceForEachTableInSoftMode) {
 
 TEST_F(StrayStore, ChangesNothingWhereNothingProtects) {
   boot("none,buddy,pte");
-  const std::uint64_t before = events(cpu::Event::kTranslationFault);
+  const std::uint64_t before = events(cpu::Event::kFaultTranslation);
   for (const unsigned level : {kPgd, kPmd, kPte}) store(level);
   Operation touch = of(OpKind::kTouch);
   touch.write = true;
   touch.length = 1;
   x_->execute(touch);
-  EXPECT_EQ(events(cpu::Event::kTranslationFault), before);
+  EXPECT_EQ(events(cpu::Event::kFaultTranslation), before);
 }
 
 TEST_F(StrayStore, NeedsATableThatIsThere) {
