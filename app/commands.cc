@@ -99,8 +99,9 @@ const std::vector<ExitStatus>& exit_statuses() {
       {0, "done"},
       {1,
        "the check failed: counts or vectors disagree (validate, conform), a stale translation was "
-       "found or the simulated kernel died of an injected fault (run, compare), a random program "
-       "failed (fuzz)"},
+       "found or the simulated kernel died of an injected fault or of a stray store (run, "
+       "compare), "
+       "a random program failed (fuzz)"},
       {2, "bad input or usage"},
       {3, "output that cannot be written, no memory, or a defect of kpksim"}};
   return all;

@@ -106,8 +106,8 @@ int execute(const std::vector<std::string>& arguments, bool single) {
   try {
     document = simulate(request, single, timeline ? &*timeline : nullptr, text);
   } catch (const kernel::KernelOops& e) {
-    if (request.machine.inject.empty()) throw;
     if (timeline && !timeline->empty()) timeline->commit();  // empty: it died in its boot
+    if (request.machine.inject.empty()) throw;
     complain(fmt::format("the simulated kernel died of the fault injected ({}): {}",
                          fmt::join(request.machine.inject, ", "), e.what()));
     return 1;

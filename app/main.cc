@@ -18,14 +18,14 @@
 #include "app/version.h"
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
-#include "sim/kernel/pgtable.h"
+#include "sim/kernel/kernel_memory.h"
 
 namespace {
 
 namespace app = kpksim::app;
 using Arguments = std::vector<std::string>;
 
-constexpr int kBadInput = 2, kFailed = 3;
+constexpr int kCheckFailed = 1, kBadInput = 2, kFailed = 3;
 
 int dispatch(const Arguments& arguments) {
   if (arguments.empty()) {
@@ -68,6 +68,9 @@ int failure() {
     return reader_gone();
   } catch (const kpksim::OutputError& e) {
     app::complain(e.what());
+  } catch (const kpksim::kernel::StrayStoreRefused& e) {
+    app::complain(std::string("the simulated kernel died: ") + e.what());
+    return kCheckFailed;
   } catch (const kpksim::kernel::KernelOops& e) {
     app::complain(std::string("the simulated kernel died: ") + e.what());
   } catch (const kpksim::ModelError& e) {

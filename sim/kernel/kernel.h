@@ -138,8 +138,8 @@ class Kernel {
   bool touch_by_kernel(std::uint32_t id, std::uint64_t address, poe::AccessKind kind) {
     return access_.by_kernel(tasks_.get(id), address, kind);
   }
-  // A stray store of the kernel in a call of the task, to the entry at `level` (0 to 3) of its page tables
-  // for `address`, through the linear map. False: there is no such table.
+  // A stray store of the kernel in a call of the task, to the entry at `level` (0 to 3) of its page
+  // tables for `address`, through the linear map. False: there is no such table.
   bool stray_store(std::uint32_t id, VirtAddr address, unsigned level);
   std::uint64_t segv_count() const { return access_.segv_count(); }
 

@@ -1,5 +1,7 @@
 #include "sim/kernel/kernel_memory.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -52,20 +54,21 @@ void KernelMemory::vm_unmap_aliases() { vmalloc_.unmap_aliases(context()); }
 void KernelMemory::write(std::uint64_t address) {
   cpu::Core& core = system_.machine.core(0);
   const Because because(core, Cause::kVmalloc);
-  store_unguarded(core, VirtAddr(align_down(address, 8)), 0,
-                  "a store to mapped kernel memory refused");
+  const mmu::Fault fault = store_unguarded(core, VirtAddr(align_down(address, 8)), 0);
+  if (fault) throw KernelOops("a store to mapped kernel memory refused", fault);
 }
 
 void KernelMemory::stray_store(cpu::Core& core, PhysAddr address) {
-  store_unguarded(core, linear_va(address), system_.machine.memory().read64(address),
-                  "a stray store refused");
+  const VirtAddr at = linear_va(address);
+  const mmu::Fault fault = store_unguarded(core, at, system_.machine.memory().read64(address));
+  if (fault)
+    throw StrayStoreRefused(fmt::format("the stray store to {:#x} was refused", at.value), fault);
 }
 
-void KernelMemory::store_unguarded(cpu::Core& core, VirtAddr at, std::uint64_t value,
-                                   const char* refused) {
+mmu::Fault KernelMemory::store_unguarded(cpu::Core& core, VirtAddr at, std::uint64_t value) {
   mmu::Fault fault = core.store64(at, value);
   if (fault && system_.tables.let_pass(core, fault)) fault = core.store64(at, value);
-  if (fault) throw KernelOops(refused, fault);
+  return fault;
 }
 
 std::uint64_t KernelMemory::allocate_stack(cpu::Core& core) {

@@ -11,6 +11,12 @@
 
 namespace kpksim::kernel {
 
+// The end of a kernel whose workload has a stray store, which was refused: what was asked for.
+class StrayStoreRefused : public KernelOops {
+ public:
+  using KernelOops::KernelOops;
+};
+
 class KernelMemory {
  public:
   KernelMemory(System& system, Scheduler& scheduler, Clock& clock);
@@ -22,9 +28,9 @@ class KernelMemory {
   void vm_unmap_aliases();
   // A store to it.
   void write(std::uint64_t address);
-  // A store that no helper knows of, to the word at `address`, of the value that is there: what a bug or
-  // an attack does, without its damage. KernelOops where it is refused and soft mode does not let it
-  // pass.
+  // A store that no helper knows of, to the word at `address`, of the value that is there: what a
+  // bug or an attack does, without its damage. StrayStoreRefused where it is refused and soft mode
+  // does not let it pass.
   void stray_store(cpu::Core& core, PhysAddr address);
   // While an address is unmapped but may still be in a TLB: such an entry is allowed to be stale.
   bool waiting(VirtAddr va) const { return vmalloc_.waiting(va); }
@@ -43,7 +49,8 @@ class KernelMemory {
 
  private:
   cpu::Core& context();
-  void store_unguarded(cpu::Core& core, VirtAddr at, std::uint64_t value, const char* refused);
+  // With a fault, if it is refused.
+  mmu::Fault store_unguarded(cpu::Core& core, VirtAddr at, std::uint64_t value);
 
   System& system_;
   Scheduler& scheduler_;

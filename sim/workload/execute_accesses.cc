@@ -66,8 +66,9 @@ void touch(Execution& x, const Operation& op) {
 
 void stray_store(Execution& x, const Operation& op) {
   const auto level = static_cast<unsigned>(op.count);
-  x.refuse_unless(x.kernel.stray_store(op.task, VirtAddr(x.address_of(op)), level), op,
-                  "no page table of that level maps it yet");
+  x.refuse_unless(
+      x.kernel.stray_store(op.task, VirtAddr(x.address_of(op)), level), op,
+      "no page table of that level maps it: nothing was used there, or a larger page is");
 }
 
 constexpr auto kAccessExecutors =

@@ -142,8 +142,8 @@ class JsonOperations::Reader {
 
   // Fills in offset and length within a region; whole pages unless it is a touch.
   void range(const JsonSource& from, const Region& region, Operation& op) const {
-    const bool bytes = op.kind == OpKind::kTouch || op.kind == OpKind::kSyscall ||
-                       op.kind == OpKind::kStrayStore;
+    const bool bytes =
+        op.kind == OpKind::kTouch || op.kind == OpKind::kSyscall || op.kind == OpKind::kStrayStore;
     op.address =
         bytes ? (from.has("offset") ? from.size("offset") : 0) : from.page_offset("offset");
     if (op.address >= region.size) {
