@@ -60,8 +60,8 @@ class StrayStore : public ::testing::Test {
 constexpr unsigned kPte = 3, kPmd = 2, kPgd = 0;
 
 TEST_F(StrayStore, IsRefusedAtEachLevelThatIsProtected) {
-  for (const char* policy : {"kpkeys-poe,per-page,pte", "rodata-toggle,per-page,pte",
-                             "hypervisor,per-page,pte", "mte,per-page,pte"}) {
+  for (const char* policy :
+       {"kpkeys-poe,per-page,pte", "rodata-toggle,per-page,pte", "hypervisor,per-page,pte"}) {
     for (const unsigned level : {kPgd, kPmd, kPte}) {
       boot(policy);
       try {
