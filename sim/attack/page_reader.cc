@@ -111,15 +111,16 @@ PageRef PageReader::read(const json& value, const std::string& at) {
     credentials_ = true;
   } else if (key == "class") {
     out.kind = PageRef::Kind::kClass;
+    const auto name = of.get<std::string>();
     std::map<std::string, std::size_t> ids;
     const auto& classes = plan(here).classes.classes;
     for (std::size_t i = 1; i < classes.size(); ++i) {
-      if (classes[i].model == kernel::ClassModel::kCred && classes[i].name == of) {
+      if (classes[i].model == kernel::ClassModel::kCred && classes[i].name == name) {
         file_.fail(here, "which credentials? name them by their task: \"cred_of\"");
       }
       if (classes[i].model == kernel::ClassModel::kObjects) ids.emplace(classes[i].name, i);
     }
-    out.of_class = named(ids, of.get<std::string>(), "protected class with objects", here);
+    out.of_class = named(ids, name, "protected class with objects", here);
     out.text = fmt::format("an object of class '{}'", of.get<std::string>());
   } else if (key == "linear_table_of") {
     read_linear(of, here, out);

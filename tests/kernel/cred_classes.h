@@ -18,7 +18,8 @@ inline constexpr std::size_t kCredClass = 1, kCredContext = 1;  // behind page t
 // Page tables, credentials, and classes of `objects`; a context of each is entered by one of these
 // calls.
 inline Classes with_cred(std::size_t objects) {
-  constexpr Trigger kCalls[] = {Trigger::kOpen, Trigger::kStat, Trigger::kRead, Trigger::kSwitch};
+  constexpr Trigger kEnteredBy[] = {Trigger::kOpen, Trigger::kStat, Trigger::kRead,
+                                    Trigger::kSwitch};
   Classes out;
   for (const auto& [name, model] :
        {std::pair{"page_tables", ClassModel::kPageTables}, {"cred", ClassModel::kCred}}) {
@@ -38,7 +39,7 @@ inline Classes with_cred(std::size_t objects) {
     writer.name = "writer" + std::to_string(i);
     writer.writes = {out.classes.size()};
     writer.instructions = 200;
-    writer.micro_entries[static_cast<std::size_t>(kCalls[i % 4])] = 1'000'000;
+    writer.micro_entries[static_cast<std::size_t>(kEnteredBy[i % 4])] = 1'000'000;
     out.classes.push_back(c);
     out.contexts.push_back(writer);
   }
