@@ -21,8 +21,8 @@ void Course::watch() {
              [&](const Strike& strike) { return is_for(target, strike.page); });
   };
   // A window is short beside the steps between two points where the order of cores matters. So its
-  // beginning, its end and the stores in it are such points, too: a core that is ahead of the moment
-  // would else stand in a window that it opens later.
+  // beginning, its end and the stores in it are such points, too: a core that is ahead of the
+  // moment would else stand in a window that it opens later.
   occasions_.window_opening = occasions_.window_closing = [](cpu::Core& core) { core.turn(); };
   occasions_.exception_saved = [this](cpu::Core& core, std::uint64_t& saved) {
     if (has_key_register_) {
