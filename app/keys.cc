@@ -166,8 +166,7 @@ ordered_json simulate(const KeysRequest& request, std::string& text) {
   std::uint64_t findings = 0;
   const auto all = [&](std::vector<kernel::Config> configs, const std::string& label) {
     for (kernel::Config& config : configs) config.watched = request.check;
-    const auto runs =
-        run_all(workload, core, profile, configs, {label, request.jobs, request.quiet});
+    auto runs = run_all(workload, core, profile, configs, {label, request.jobs, request.quiet});
     findings += report::findings(runs);
     for (std::size_t i = 0; i < runs.size(); ++i) {
       if (report::findings({runs[i]}) == 0) continue;
