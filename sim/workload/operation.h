@@ -42,13 +42,13 @@ enum class OpKind : std::uint8_t {
   kSwitch,       // context switch to `task`
   kMigrate,      // `task` goes to core `count`
   kStrayStore,   // of the kernel, in a call of `task`: to the entry for `address` of the table of
-                // level `count` that maps it
-  kSyscall,         // a call that changes no mapping; with a length its data lies at
-                    // [address, +length), which the kernel reads, or writes if `write`
-  kVmalloc,         // `count` pages, remembered as `region`; `huge` allows larger mappings
-  kVfree,           // of `region`
-  kVmMapRam,        // `count` pages, remembered as `region`
-  kVmUnmapRam,      // of `region`
+                 // level `count` that maps it
+  kSyscall,      // a call that changes no mapping; with a length its data lies at
+                 // [address, +length), which the kernel reads, or writes if `write`
+  kVmalloc,      // `count` pages, remembered as `region`; `huge` allows larger mappings
+  kVfree,        // of `region`
+  kVmMapRam,     // `count` pages, remembered as `region`
+  kVmUnmapRam,   // of `region`
   kVmUnmapAliases,  // what vmalloc still waits with is flushed and given back
   kIdle,            // nothing runs for so long that RCU has nothing left to do
   kPressure,        // memory pressure: the shrinkers free what they can
