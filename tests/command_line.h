@@ -17,6 +17,7 @@
 #include <valijson/validator.hpp>
 
 #include "tests/paths.h"
+#include "tests/scratch.h"
 
 namespace kpksim::test {
 
@@ -42,7 +43,7 @@ class CommandLine : public testing::Test {
   CommandLine() {
     std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
     for (char& c : name) c = c == '/' ? '-' : c;
-    folder_ = std::filesystem::path(testing::TempDir()) / (std::to_string(getpid()) + name);
+    folder_ = scratch_folder() / name;
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

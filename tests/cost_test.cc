@@ -16,6 +16,7 @@
 #include "sim/cpu/core.h"
 #include "tests/paths.h"
 #include "tests/place.h"
+#include "tests/scratch.h"
 
 namespace kpksim::cpu {
 namespace {
@@ -192,7 +193,7 @@ class BadProfile : public testing::Test {
     } else {
       profile[at] = value;
     }
-    const std::string path = testing::TempDir() + std::to_string(getpid()) + "bad-profile.json";
+    const std::string path = kpksim::test::scratch_file("bad-profile.json");
     std::ofstream(path) << profile;
     try {
       read_core_profile(path);

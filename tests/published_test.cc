@@ -15,6 +15,7 @@
 #include "sim/base/error.h"
 #include "tests/paths.h"
 #include "tests/place.h"
+#include "tests/scratch.h"
 
 namespace kpksim::validate {
 namespace {
@@ -22,7 +23,7 @@ namespace {
 const std::string kFile = kpksim::test::source_path("tests/published/published_results.json");
 
 std::string output_of(const std::string& arguments) {
-  const std::string path = testing::TempDir() + "published.out";
+  const std::string path = kpksim::test::scratch_file("published.out");
   const std::string command = kpksim::test::kpksim_binary() + " " + arguments + " >" + path;
   EXPECT_NE(std::system(command.c_str()), -1);
   std::ostringstream text;
@@ -70,7 +71,7 @@ TEST(Published, UnknownRowsAreRefused) {
   const auto refusal = [](const char* pointer, const nlohmann::json& value) -> std::string {
     auto results = nlohmann::json::parse(std::ifstream(kFile));
     results[nlohmann::json::json_pointer(pointer)] = value;
-    const std::string path = testing::TempDir() + std::to_string(getpid()) + "bad-results.json";
+    const std::string path = kpksim::test::scratch_file("bad-results.json");
     std::ofstream(path) << results;
     try {
       read_published(path);

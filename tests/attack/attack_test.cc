@@ -11,6 +11,7 @@
 #include "sim/base/error.h"
 #include "tests/kernel/fixture.h"
 #include "tests/place.h"
+#include "tests/scratch.h"
 
 namespace kpksim::attack {
 namespace {
@@ -283,11 +284,7 @@ TEST(Attack, CodeInAWindowThatIsMisledItselfWritesAnyTable) {
   EXPECT_NE(fight_of("window-code", "rodata-toggle,per-page,pte").outcome, Outcome::kSucceeded);
 }
 
-// A file of this test alone: others may run at the same time.
-std::string changed_path() {
-  return ::testing::TempDir() + ::testing::UnitTest::GetInstance()->current_test_info()->name() +
-         ".json";
-}
+std::string changed_path() { return test::scratch_file("changed.json"); }
 
 // A shipped scenario with something changed in it.
 Scenario changed(const std::string& name, const std::function<void(nlohmann::json&)>& change) {
@@ -403,7 +400,7 @@ TEST(Attack, AScenarioSaysWhichFlushItsKernelForgets) {
 }
 
 std::string error_of(const std::string& strikes, const std::string& goal) {
-  const std::string path = ::testing::TempDir() + "attack.json";
+  const std::string path = test::scratch_file("attack.json");
   std::ofstream(path) << R"({"name": "n", "description": "d", "source": "s", "phases": [)"
                       << R"({"name": "all", "ops": [{"op": "spawn", "task": "t"}]}],)"
                       << "\n\"strikes\": [" << strikes << "],\n\"goal\": " << goal << "}";

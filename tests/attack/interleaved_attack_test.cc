@@ -12,6 +12,7 @@
 #include "sim/report/attack_table.h"
 #include "tests/kernel/fixture.h"
 #include "tests/place.h"
+#include "tests/scratch.h"
 
 namespace kpksim::attack {
 namespace {
@@ -40,9 +41,7 @@ Verdict fight_at_once(const std::string& scenario, const std::string& policy) {
 // A shipped scenario with something changed in it.
 Scenario changed_scenario(const std::string& name,
                           const std::function<void(nlohmann::json&)>& change) {
-  const std::string path = ::testing::TempDir() +
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name() +
-                           ".json";
+  const std::string path = test::scratch_file("changed.json");
   std::ifstream in(test::source_path("workloads/attacks/" + name + ".json"));
   nlohmann::json whole = nlohmann::json::parse(in);
   change(whole);

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "sim/base/error.h"
+#include "tests/scratch.h"
 
 namespace kpksim {
 namespace {
@@ -28,8 +29,7 @@ const char* const kSchema = R"({
   }})";
 
 std::string refusal(const std::string& text) {
-  const std::string path =
-      (std::filesystem::path(testing::TempDir()) / (std::to_string(getpid()) + "-d.json")).string();
+  const std::string path = test::scratch_file("d.json");
   std::ofstream(path) << text;
   std::string message;
   try {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "sim/base/error.h"
+#include "tests/scratch.h"
 
 namespace kpksim {
 namespace {
@@ -33,7 +34,7 @@ class JsonFiles : public testing::Test {
     return json.place(pointer).substr(path_.size());
   }
 
-  const std::string path_ = testing::TempDir() + std::to_string(getpid()) + "json_file.json";
+  const std::string path_ = test::scratch_file("json_file.json");
 };
 
 TEST_F(JsonFiles, APlaceIsTheFirstCharacterOfTheValue) {

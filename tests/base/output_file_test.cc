@@ -17,6 +17,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/scratch.h"
+
 namespace kpksim {
 namespace {
 
@@ -25,9 +27,8 @@ namespace fs = std::filesystem;
 class OutputFile : public testing::Test {
  protected:
   OutputFile()
-      : folder_(fs::path(testing::TempDir()) /
-                (std::to_string(getpid()) +
-                 testing::UnitTest::GetInstance()->current_test_info()->name())) {
+      : folder_(test::scratch_folder() /
+                testing::UnitTest::GetInstance()->current_test_info()->name()) {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

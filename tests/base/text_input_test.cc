@@ -11,6 +11,7 @@
 #include <string>
 
 #include "sim/base/error.h"
+#include "tests/scratch.h"
 
 namespace kpksim {
 namespace {
@@ -25,7 +26,7 @@ std::string error_of(const std::string& path, std::size_t limit = kMaxTextBytes)
 }
 
 struct Scratch {
-  explicit Scratch(const char* name) : path(testing::TempDir() + std::to_string(getpid()) + name) {}
+  explicit Scratch(const char* name) : path(test::scratch_file(name)) {}
   ~Scratch() { std::filesystem::remove(path); }
   const std::string path;
 };
@@ -56,7 +57,7 @@ TEST(TextInput, ATextOfTheBoundItselfIsRead) {
 TEST(TextInput, WhatCannotBeReadSaysWhy) {
   EXPECT_NE(error_of("/proc/self/mem").find("/proc/self/mem: cannot be read: "), std::string::npos);
   EXPECT_NE(error_of(std::string(300, 'x')).find("File name too long"), std::string::npos);
-  EXPECT_NE(error_of(testing::TempDir()).find("is a directory; expected a file"),
+  EXPECT_NE(error_of(test::scratch_folder().string()).find("is a directory; expected a file"),
             std::string::npos);
   EXPECT_NE(error_of("/nowhere/at/all").find("No such file"), std::string::npos);
 }

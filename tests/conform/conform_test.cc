@@ -10,6 +10,7 @@
 
 #include "sim/mmu/regime.h"
 #include "tests/paths.h"
+#include "tests/scratch.h"
 
 namespace {
 
@@ -29,7 +30,7 @@ const std::string kTcr = "0x580180010";
 class ConformCommand : public testing::Test {
  protected:
   ConformCommand()
-      : folder_(fs::path(testing::TempDir()) /
+      : folder_(kpksim::test::scratch_folder() /
                 testing::UnitTest::GetInstance()->current_test_info()->name()) {
     fs::create_directories(folder_);
   }

@@ -10,6 +10,7 @@
 
 #include "sim/base/error.h"
 #include "tests/kernel/fixture.h"
+#include "tests/scratch.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -254,7 +255,7 @@ TEST(KeyedClasses, AKeyBeyondSixteenNeedsAFurtherRegisterAndIsNoOther) {
 }
 
 std::string error_of(const std::string& text) {
-  const std::string path = ::testing::TempDir() + "classes.json";
+  const std::string path = test::scratch_file("classes.json");
   std::ofstream(path) << text;
   try {
     read_classes(path);

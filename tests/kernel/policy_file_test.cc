@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "sim/base/error.h"
+#include "tests/scratch.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -29,9 +30,7 @@ class PolicyFile : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove(path_); }
 
-  const std::string path_ =
-      (std::filesystem::temp_directory_path() / ("policies" + std::to_string(getpid()) + ".json"))
-          .string();
+  const std::string path_ = kpksim::test::scratch_file("policies.json");
 };
 
 TEST_F(PolicyFile, HasPartsAsNamesOrObjects) {

@@ -8,6 +8,7 @@
 
 #include "sim/base/error.h"
 #include "tests/kernel/fixture.h"
+#include "tests/scratch.h"
 
 namespace kpksim::kernel {
 namespace {
@@ -19,7 +20,7 @@ const std::string kShipped = kpksim::test::source_path("profiles/kernels");
 class BasedProfile : public testing::Test {
  protected:
   BasedProfile()
-      : folder_(fs::path(testing::TempDir()) /
+      : folder_(kpksim::test::scratch_folder() /
                 testing::UnitTest::GetInstance()->current_test_info()->name()) {
     fs::create_directories(folder_);
   }

@@ -12,6 +12,7 @@
 
 #include "sim/base/error.h"
 #include "sim/sweep/sampling.h"
+#include "tests/scratch.h"
 
 namespace kpksim::sweep {
 namespace {
@@ -44,9 +45,7 @@ class SweepSpec : public testing::Test {
     return text.find(part) != std::string::npos;
   }
 
-  const std::string path_ =
-      (std::filesystem::path(testing::TempDir()) / (std::to_string(getpid()) + "-spec.json"))
-          .string();
+  const std::string path_ = kpksim::test::scratch_file("spec.json");
 };
 
 TEST_F(SweepSpec, PartsMultiplyAndTheLastVariesFastest) {

@@ -19,6 +19,7 @@
 #include "sim/base/error.h"
 #include "sim/sweep/pareto.h"
 #include "sim/sweep/runner.h"
+#include "tests/scratch.h"
 
 namespace kpksim::sweep {
 namespace {
@@ -61,8 +62,7 @@ class SweepStore : public testing::Test {
     return "";
   }
 
-  const std::filesystem::path folder_ =
-      std::filesystem::path(testing::TempDir()) / (std::to_string(getpid()) + "-store");
+  const std::filesystem::path folder_ = kpksim::test::scratch_folder() / "store";
 };
 
 TEST_F(SweepStore, DoesNotDependOnThreads) {

@@ -9,6 +9,7 @@
 
 #include "sim/base/error.h"
 #include "tests/place.h"
+#include "tests/scratch.h"
 
 namespace kpksim::validate {
 namespace {
@@ -32,8 +33,7 @@ class Counts : public testing::Test {
     return "accepted";
   }
 
-  const std::string path_ =
-      testing::TempDir() + testing::UnitTest::GetInstance()->current_test_info()->name() + ".json";
+  const std::string path_ = kpksim::test::scratch_file("counts.json");
 };
 
 std::string later(const std::string& readings, const std::string& cpu = "max") {

@@ -9,6 +9,7 @@
 
 #include "sim/base/error.h"
 #include "tests/paths.h"
+#include "tests/scratch.h"
 
 namespace kpksim::validate {
 namespace {
@@ -40,8 +41,7 @@ TEST(Reasons, TheShippedOnesAreNotAboutTlbis) {
 }
 
 TEST(Reasons, AWrongListIsRefusedByPointer) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / "kpksim-reasons.json").string();
+  const std::string path = kpksim::test::scratch_file("reasons.json");
   const auto message = [&](const char* text) {
     std::ofstream(path) << text;
     try {

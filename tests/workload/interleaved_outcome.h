@@ -12,6 +12,7 @@
 #include "sim/workload/driver.h"
 #include "sim/workload/json.h"
 #include "tests/kernel/fixture.h"
+#include "tests/scratch.h"
 
 namespace kpksim::workload {
 
@@ -48,8 +49,7 @@ inline Outcome outcome_of(const Workload& workload, const kernel::Config& config
 }
 
 inline Workload of_text(const std::string& text) {
-  const std::string path =
-      testing::TempDir() + "/kpksim-interleaved-" + std::to_string(::getpid()) + ".json";
+  const std::string path = kpksim::test::scratch_file("interleaved.json");
   std::ofstream(path) << text;
   const Workload workload = read_json_workload(path);
   std::filesystem::remove(path);

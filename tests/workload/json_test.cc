@@ -14,6 +14,7 @@
 #include "sim/base/error.h"
 #include "sim/workload/schema.h"
 #include "tests/paths.h"
+#include "tests/scratch.h"
 
 namespace kpksim::workload {
 namespace {
@@ -23,9 +24,7 @@ const std::filesystem::path kWorkloads =
 
 class JsonWorkload : public testing::Test {
  protected:
-  JsonWorkload()
-      : path_(std::filesystem::temp_directory_path() /
-              ("kpksim-json-test-" + std::to_string(::getpid()) + ".json")) {}
+  JsonWorkload() : path_(test::scratch_folder() / "workload.json") {}
   ~JsonWorkload() override { std::filesystem::remove(path_); }
 
   Workload read_text(const std::string& text) const {

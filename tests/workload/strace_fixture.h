@@ -11,6 +11,7 @@
 
 #include "sim/base/error.h"
 #include "sim/workload/strace.h"
+#include "tests/scratch.h"
 
 namespace kpksim::workload {
 
@@ -89,9 +90,7 @@ inline std::string text_of(const Operation& op) {
 
 class Strace : public testing::Test {
  protected:
-  Strace()
-      : path_(std::filesystem::temp_directory_path() /
-              ("kpksim-strace-test-" + std::to_string(::getpid()))) {}
+  Strace() : path_(test::scratch_folder() / "strace") {}
   ~Strace() override { std::filesystem::remove_all(path_); }
 
   Workload read(const std::string& text, const TouchRule& rule = silent()) const {

@@ -9,6 +9,7 @@
 #include "sim/base/error.h"
 #include "sim/mmu/walker.h"
 #include "sim/workload/json.h"
+#include "tests/scratch.h"
 #include "tests/workload/reported.h"
 
 namespace kpksim::workload {
@@ -31,9 +32,7 @@ TEST(HugetlbFlag, SaysTheSizeInEachOfItsSpellings) {
 // A recording of these lines, and the kernel it ran on.
 struct Recorded {
   explicit Recorded(const std::string& lines) {
-    const std::string path = testing::TempDir() + "hugetlb-" +
-                             testing::UnitTest::GetInstance()->current_test_info()->name() +
-                             ".strace";
+    const std::string path = test::scratch_file("hugetlb.strace");
     std::ofstream(path) << lines;
     workload = read_strace(path);
     run = run_recording(path);
@@ -136,8 +135,7 @@ TEST(StraceHugetlb, ASizeThatArm64HasNotIsCountedAsNotUnderstood) {
 
 // Of a workload file: the message, or "".
 std::string error_of(const std::string& ops) {
-  const std::string path = testing::TempDir() + "hugetlb-" +
-                           testing::UnitTest::GetInstance()->current_test_info()->name() + ".json";
+  const std::string path = test::scratch_file("hugetlb.json");
   std::ofstream(path) << R"({"name": "x", "phases": [{"name": "p", "ops": [
 {"op": "spawn", "task": "t"},
 )" << ops << "]}]}";
