@@ -71,6 +71,9 @@ int failure() {
   } catch (const kpksim::kernel::StrayStoreRefused& e) {
     app::complain(std::string("the simulated kernel died: ") + e.what());
     return kCheckFailed;
+  } catch (const kpksim::kernel::StrayStoreDone& e) {
+    app::complain(e.what());
+    return kCheckFailed;
   } catch (const kpksim::kernel::KernelOops& e) {
     app::complain(std::string("the simulated kernel died: ") + e.what());
   } catch (const kpksim::ModelError& e) {

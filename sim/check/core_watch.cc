@@ -126,11 +126,6 @@ void CoreWatch::check_root(VirtAddr va) {
       [this] { return sanitizer_.history_.of_register(core_.id()); });
 }
 
-std::uint64_t CoreWatch::open_bits() const {
-  return (core_.written_por_el1() ^ core_.at_rest().por_el1) &
-         sanitizer_.system_.protection->window_bits();
-}
-
 void CoreWatch::register_written() {
   const std::uint64_t value = core_.written_por_el1();
   log({.kind = Kind::kRegister, .now = value});
@@ -152,11 +147,8 @@ void CoreWatch::register_written() {
 }
 
 void CoreWatch::check_window(const char* where) {
-  const bool open = open_bits() != 0 || core_.wp_is_open();
-  const std::uint64_t in_force = core_.mmu().registers().por_el1;
-  const bool in_force_open =
-      ((in_force ^ core_.at_rest().por_el1) & sanitizer_.system_.protection->window_bits()) != 0;
-  if (!open && !in_force_open) return;
+  const std::uint64_t in_force = core_.mmu().registers().por_el1, rest = core_.at_rest().por_el1;
+  if (core_.written_por_el1() == rest && in_force == rest && !core_.wp_is_open()) return;
   sanitizer_.report_.add(
       Rule::kOpenWindow, core_,
       fmt::format("a window is open {}: the key register has {:#x}", where, in_force),
@@ -178,7 +170,9 @@ void CoreWatch::eret(unsigned to_el) {
                              "no ISB has put the key register in force up to the return to EL0",
                              tell);
     }
-    if (open_bits() != 0 || core_.wp_is_open()) check_window("at the return to EL0");
+    if (core_.written_por_el1() != core_.at_rest().por_el1 || core_.wp_is_open()) {
+      check_window("at the return to EL0");
+    }
     sanitizer_.returning(core_);
   }
   synchronised();

@@ -51,7 +51,6 @@ class CoreWatch final : public cpu::Observer {
 
  private:
   void log(History::Event event);
-  std::uint64_t open_bits() const;
   void synchronised();
   void check_root(VirtAddr va);
   void hint_reach(const mmu::TlbiOp& op, const mmu::TlbiEffect& effect, const cpu::CoreSet* only);

@@ -65,6 +65,7 @@ class Sanitizer final : public kernel::Observer {
   void frames_freed(Pfn first, unsigned order) override;
   void marked(cpu::Core& core, Pfn first, std::uint64_t count) override;
   void unmarking(cpu::Core& core, Pfn first, std::uint64_t count) override;
+  void object_stored(cpu::Core& core, Pfn page) override;
   void window_opening(cpu::Core& core, const kernel::Target& target) override;
   void window_ended(cpu::Core& core, const kernel::Target& target) override;
   void flushing(cpu::Core& core, kernel::FlushSite site) override;

@@ -148,6 +148,15 @@ void Sanitizer::check_at_rest(cpu::Core& on, Pfn table) {
               [&] { return history_.of_page(table); });
 }
 
+// Its section let this core alone write it.
+void Sanitizer::object_stored(cpu::Core& on, Pfn page) {
+  if (!system_.exposure.writable_at_rest(on, page)) return;
+  report_.add(Rule::kWritableTable, on,
+              fmt::format("an object with a key can be written at rest: page {:#x}",
+                          address_of(page).value),
+              [&] { return history_.of_page(page); });
+}
+
 void Sanitizer::window_opening(cpu::Core&, const kernel::Target& target) {
   for (const Pfn table : target) ++open_tables_[table.value];
 }

@@ -47,6 +47,7 @@ Drawn draw(const Campaign& campaign, std::uint64_t number) {
   Bounds bounds = campaign.bounds;
   bounds.interleave &= place.interleave;
   bounds.guard_pages = place.kernel->guard_pages;
+  bounds.strikes = !place.leaves_open;
   drawn.program = random_program(dice, bounds);
   return drawn;
 }

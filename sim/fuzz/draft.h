@@ -34,6 +34,7 @@ class Draft {
   // An operation on the region, or on a part of it.
   Json part(const char* name, bool whole = false);
   void touch();
+  void strike(std::uint64_t offset);
   void advise();
   void lock();
   void remap();

@@ -100,6 +100,20 @@ void Draft::touch() {
   if (stride != kPageSize) op["stride"] = stride;
   if (dice_.one_in(4)) op["order"] = dice_.of({"descending", "random"});
   if (dice_.one_in(8) && op["access"] != "execute") op["by"] = "kernel";
+  if (add(op)) {
+    if (bounds_.strikes && dice_.one_in(8)) strike(op.value("offset", std::uint64_t{0}));
+  } else {
+    op["refused"] = true;
+    add(op);
+  }
+}
+
+// To a table of a page that was just used.
+void Draft::strike(std::uint64_t offset) {
+  Json op = {{"op", "stray_store"}, {"task", task_}, {"region", region_}};
+  if (offset != 0) op["offset"] = offset;
+  op["entry"] = dice_.of({"pgd", "pud", "pmd", "pte", "pte"});
+  op["refused"] = true;
   add(op);
 }
 

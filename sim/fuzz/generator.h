@@ -25,6 +25,7 @@ struct Bounds {
   // All exit, and nothing outlives them: no files, no memory of the kernel's own, no reserved
   // pages.
   bool leaves_nothing = false;
+  bool strikes = false;  // stray stores to page tables, which must be refused
 };
 
 Program random_program(Dice& dice, const Bounds& bounds);

@@ -29,6 +29,7 @@ const std::map<std::string, Reference::Take>& Reference::operations() {
       {"mremap", &Reference::mremap},
       {"brk", &Reference::brk},
       {"touch", &Reference::touch},
+      {"stray_store", &Reference::stray_store},
       {"punch_hole", &Reference::punch_hole},
       {"truncate", &Reference::truncate},
       {"vmalloc", &Reference::kernel_map},
@@ -114,7 +115,7 @@ bool Reference::fork(const Json& op) {
   std::uint64_t huge = 0;
   for (auto& [unused, region] : copy->regions) {
     if (region.hugetlb) huge += region.bytes() / kPmdSize;
-    for (std::uint8_t& page : region.pages) page &= static_cast<std::uint8_t>(~kLocked);
+    for (std::uint8_t& page : region.pages) page &= static_cast<std::uint8_t>(~(kLocked | kUsed));
   }
   if (!reserve(huge)) return false;
   const std::string child = text_in(op, "child");

@@ -42,12 +42,14 @@ enum PageFlags : std::uint8_t {
   kExecutable = 8,
   kLocked = 16,
   kGuarded = 32,
-  kNotForked = 64
+  kNotForked = 64,
+  kUsed = 128  // there are tables for it
 };
 
 struct Region {
   std::vector<std::uint8_t> pages;  // flags
   bool shared = false, in_memory = false, heap = false, hugetlb = false;
+  bool never_huge = false;        // its pages have last-level tables
   std::string file = {};          // empty: anonymous
   std::uint64_t file_offset = 0;  // in pages
   bool one_vma = true;            // nothing has cut it
@@ -133,6 +135,7 @@ class Reference {
   bool mremap(const Json& op);
   bool brk(const Json& op);
   bool touch(const Json& op);
+  bool stray_store(const Json& op);
   bool punch_hole(const Json& op);
   bool truncate(const Json& op);
 

@@ -47,6 +47,7 @@ bool Reference::mmap(const Json& op) {
   region.file = text_in(op, "file");
   region.file_offset = number_in(op, "offset") / kPageSize;
   region.hugetlb = op.contains("hugetlb");
+  region.never_huge = text_in(op, "huge") == "never";
   if (region.hugetlb) {
     if (size % kPmdSize != 0 || number_in(op, "hugetlb") != kPmdSize || !region.file.empty())
       return false;
@@ -99,6 +100,7 @@ bool Reference::madvise(const Json& op) {
     if (region.hugetlb && (range.first % 512 != 0 || range.end % 512 != 0)) return false;
     return !locked;
   }
+  if (advice == "hugepage" || advice == "collapse") region.never_huge = false;
   if (advice == "dontneed_locked" || advice == "collapse" || advice == "other") return true;
   if (advice == "free") return plain && !locked;
   if (advice == "cold" || advice == "pageout") return !locked;
@@ -186,6 +188,7 @@ bool Reference::mremap(const Json& op) {
   if (!find(op, range, true) || size == 0 || size > kMaxRegion || !name_is_free(target))
     return false;
   Region& region = *range.region;
+  for (std::uint8_t& page : region.pages) page &= static_cast<std::uint8_t>(~kUsed);
   const std::uint8_t flags = region.pages[range.first];
   const bool whole = range.first == 0 && range.end == region.pages.size();
   const bool alike = std::all_of(region.pages.begin(), region.pages.end(),
@@ -244,7 +247,22 @@ bool Reference::touch(const Json& op) {
   for (std::uint64_t at = 0; at < size; at += stride) {
     if (access(*range.region, (offset + at) / kPageSize, right) != wanted) return false;
   }
+  if (wanted == Access::kRefused) return true;
+  for (std::uint64_t at = 0; at < size; at += stride) {
+    range.region->pages[(offset + at) / kPageSize] |= kUsed;
+  }
   return true;
+}
+
+// What is refused at rest. Where cores run at once, another one's window may be open for all of
+// them.
+bool Reference::stray_store(const Json& op) {
+  Range range;
+  if (!find(op, range, false) || !flag_in(op, "refused") || abilities_.interleave) return false;
+  const std::string entry = op.value("entry", "pte");
+  if (entry == "pte" && !range.region->never_huge) return false;
+  const std::uint8_t page = range.region->pages[range.first];
+  return (page & kMapped) != 0 && (entry == "pgd" || (page & kUsed) != 0);
 }
 
 bool Reference::punch_hole(const Json& op) {

@@ -87,6 +87,8 @@ Outcome run(const workload::Workload& workload, const Place& place, const kernel
     const check::Sanitizer sanitizer(kernel, options);
     try {
       add_audit(workload::Driver(kernel).run(workload), out.failures);
+    } catch (const kernel::StrayStoreDone& e) {
+      out.failures.push_back(of("not refused", e.what()));
     } catch (const kernel::KernelOops& e) {
       out.failures.push_back(of("the simulated kernel died", e.what()));
     } catch (const InputError& e) {

@@ -92,7 +92,11 @@ constexpr std::array kOthers = {
     Other{FaultSite::kIsbEntry, "isb.entry", "the same, after its DSB"},
     Other{FaultSite::kIsbPauth, "isb.entry-keys", "kernel_entry: keys of pointer authentication"},
     Other{FaultSite::kIsbFork, "isb.fork", "a VMA's slab is refilled"},
-    Other{FaultSite::kIsbExit, "isb.exit", "do_exit(): the clock is read"}};
+    Other{FaultSite::kIsbExit, "isb.exit", "do_exit(): the clock is read"},
+    Other{FaultSite::kOpenCred, "open.cred", "a guarded section of credentials", false},
+    Other{FaultSite::kCloseCred, "close.cred", "its end"},
+    Other{FaultSite::kMarkCred, "mark.cred", "pages for credentials get their key"},
+    Other{FaultSite::kUnmarkCred, "unmark.cred", "pages for credentials are ordinary again"}};
 
 std::vector<FaultSiteInfo> make_sites() {
   std::vector<FaultSiteInfo> sites;

@@ -55,6 +55,10 @@ enum class FaultSite : std::uint16_t {
   kIsbPauth,
   kIsbFork,
   kIsbExit,
+  kOpenCred,
+  kCloseCred,
+  kMarkCred,
+  kUnmarkCred,
   kCount
 };
 

@@ -173,12 +173,12 @@ void Kernel::migrate(std::uint32_t id, std::uint64_t cpu) {
   scheduler_.migrate(tasks_.get(id), static_cast<unsigned>(cpu % system_.config.cores));
 }
 
-bool Kernel::stray_store(std::uint32_t id, VirtAddr address, unsigned level) {
+bool Kernel::stray_store(std::uint32_t id, VirtAddr address, unsigned level, bool refused) {
   Syscall call(*this, id, Trigger::kSmall);
   const Because because(call.core(), Cause::kSyscall);
   const PhysAddr entry = system_.existing_entry(call.task().mm->root(), address, level);
   if (entry == PhysAddr(0)) return false;
-  memory_.stray_store(call.core(), entry);
+  memory_.stray_store(call.core(), entry, refused);
   return true;
 }
 

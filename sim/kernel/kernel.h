@@ -140,7 +140,7 @@ class Kernel {
   }
   // A stray store of the kernel in a call of the task, to the entry at `level` (0 to 3) of its page
   // tables for `address`, through the linear map. False: there is no such table.
-  bool stray_store(std::uint32_t id, VirtAddr address, unsigned level);
+  bool stray_store(std::uint32_t id, VirtAddr address, unsigned level, bool refused = false);
   std::uint64_t segv_count() const { return access_.segv_count(); }
 
   // For onlookers.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sim/kernel/cause.h"
+#include "sim/kernel/kernel_exception.h"
 #include "sim/kernel/span.h"
 
 namespace kpksim::kernel {
@@ -58,9 +59,12 @@ void KernelMemory::write(std::uint64_t address) {
   if (fault) throw KernelOops("a store to mapped kernel memory refused", fault);
 }
 
-void KernelMemory::stray_store(cpu::Core& core, PhysAddr address) {
+void KernelMemory::stray_store(cpu::Core& core, PhysAddr address, bool refused) {
   const VirtAddr at = linear_va(address);
   const mmu::Fault fault = store_unguarded(core, at, system_.machine.memory().read64(address));
+  if (refused && !fault)
+    throw StrayStoreDone(fmt::format("the stray store to {:#x} was not refused", at.value));
+  if (refused) return from_kernel(system_, core, [] {});  // fixup_exception()
   if (fault)
     throw StrayStoreRefused(fmt::format("the stray store to {:#x} was refused", at.value), fault);
 }

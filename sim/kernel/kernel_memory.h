@@ -4,6 +4,7 @@
 // context), within a system call that the workload does not show.
 
 #include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 #include "sim/kernel/clock.h"
@@ -15,6 +16,12 @@ namespace kpksim::kernel {
 class StrayStoreRefused : public KernelOops {
  public:
   using KernelOops::KernelOops;
+};
+
+// One got through that must not: the protection has a hole, or there is none.
+class StrayStoreDone : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 class KernelMemory {
@@ -30,8 +37,9 @@ class KernelMemory {
   void write(std::uint64_t address);
   // A store that no helper knows of, to the word at `address`, of the value that is there: what a
   // bug or an attack does, without its damage. StrayStoreRefused where it is refused and soft mode
-  // does not let it pass.
-  void stray_store(cpu::Core& core, PhysAddr address);
+  // does not let it pass. `refused`: it must be, and the kernel survives it, as
+  // copy_to_kernel_nofault() does; StrayStoreDone if it is not.
+  void stray_store(cpu::Core& core, PhysAddr address, bool refused);
   // While an address is unmapped but may still be in a TLB: such an entry is allowed to be stale.
   bool waiting(VirtAddr va) const { return vmalloc_.waiting(va); }
 

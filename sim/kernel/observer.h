@@ -27,9 +27,12 @@ class Observer {
   virtual void table_freed(cpu::Core& core, Pfn table) = 0;
   // 2^order frames are about to be free.
   virtual void frames_freed(Pfn first, unsigned order) = 0;
-  // Pages have become page tables, or are about to be ordinary ones.
+  // Pages have become page tables, or slabs of objects with a key; or are about to be ordinary
+  // ones.
   virtual void marked(cpu::Core& core, Pfn first, std::uint64_t count) = 0;
   virtual void unmarking(cpu::Core& core, Pfn first, std::uint64_t count) = 0;
+  // An object with a key, in this page, was changed in a section that has ended.
+  virtual void object_stored(cpu::Core& /*core*/, Pfn /*page*/) {}
   // Where a window is open for its target's tables alone (ProtectionInfo::opens_all is false): one
   // is about to be opened, or its end has come, whether the protection has closed it or a fault was
   // injected. They nest, and several cores may have one on the same table.

@@ -100,16 +100,16 @@ inline void PageTables::execute_guard(cpu::Core& core, bool opens) const {
 
 void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value, GuardSite guard,
                        bool atomic) {
-  if (!window_) return store(core, entry, value, atomic);
-  const bool opens = !is_open(frame_of(entry));
-  execute_guard(core, opens);
-  if (!opens) return store(core, entry, value, atomic);
-  const Target table(frame_of(entry));
-  const bool begins = !taps_.injector.skips(open_of(guard));
-  const std::uint64_t before = begins ? begin(core, table) : 0;
-  core.turn();
+  const bool opens = window_ && !is_open(frame_of(entry));
+  if (window_) execute_guard(core, opens);
+  Open window{Target(frame_of(entry)), 0, guard, false};
+  if (opens) {
+    window.opened = !taps_.injector.skips(open_of(guard));
+    if (window.opened) window.before = begin(core, window.target);
+    core.turn();
+  }
   store(core, entry, value, atomic);
-  close(core, {table, before, guard, begins}, false);
+  if (opens) close(core, window, false);
 }
 
 // What was never opened has nothing to put back.

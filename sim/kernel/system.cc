@@ -214,8 +214,8 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
 void System::make_creds() {
   const AllocatorContext context{buddy, linear_map, tables, machine.memory(), *protection};
   if (SlabPages* const slabs = classes ? classes->cred_pages() : nullptr) {
-    creds = std::make_unique<Creds>(context, rcu,
-                                    ObjectKey(classes->cred_sections(), path().section), *slabs);
+    creds = std::make_unique<Creds>(
+        context, rcu, ObjectKey(classes->cred_sections(), path().section, taps), *slabs);
     const Classes& all = classes->plan().classes;
     const std::uint64_t others = all.classes[*all.class_of(ClassModel::kCred)].objects;
     cpu::Core& core = machine.core(0);

@@ -4,6 +4,7 @@
 
 #include "sim/kernel/cause.h"
 #include "sim/kernel/entry.h"
+#include "sim/kernel/kernel_exception.h"
 #include "sim/kernel/span.h"
 #include "sim/mmu/walker.h"
 
@@ -79,12 +80,8 @@ bool UserAccess::in_call(Task& t, std::uint64_t address, poe::AccessKind kind, c
     if (!core.unprivileged_access(VirtAddr(address), kind)) return true;
     const Span span(system_.taps, core, work_of(Trigger::kPageFault));
     const Because because(core, Cause::kFault);
-    core.take_exception();
-    const std::uint64_t saved = system_.protection->exception_entry(core);
-    if (system_.taps.observer != nullptr) system_.taps.observer->handling(core);
-    const FaultResult result = fault(t, address, kind, From::kCall, core);
-    system_.protection->exception_return(core, saved);
-    core.eret(1);
+    const FaultResult result =
+        from_kernel(system_, core, [&] { return fault(t, address, kind, From::kCall, core); });
     if (result == FaultResult::kSegv) break;
   }
   ++segv_;

@@ -43,7 +43,7 @@ Tlb::Tlb(TlbGeometry geometry, Presence* presence)
       presence_(presence),
       set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
       tags_(std::size_t{geometry.sets} * geometry.ways),
-      signatures_(geometry.sets == 1 ? tags_.size() : 0),
+      held_(geometry.sets == 1 ? kSignatures : 0),
       used_(tags_.size()),
       fast_(tags_.size()),
       entries_(tags_.size()) {}
@@ -59,7 +59,7 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   }
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[way] = tag;
-  if (geometry_.sets == 1) signatures_[way] = signature(probe, leaf.page_bits);
+  if (geometry_.sets == 1) ++held_[signature(probe, leaf.page_bits)];
   TlbEntry& entry = entries_[way];
   entry.start = VirtAddr(without_tag(va).value & ~inside);
   entry.leaf = leaf;
@@ -112,6 +112,7 @@ void Tlb::remove(std::uint32_t i) {
 
 // One that is dropped or replaced.
 void Tlb::count_out(const TlbEntry& entry) {
+  if (geometry_.sets == 1) --held_[signature(entry)];
   if (presence_ == nullptr) return;
   presence_->remove_leaf(entry.start, entry.asid, entry.leaf.global, entry.leaf.stage1_bits());
 }

@@ -171,22 +171,21 @@ class Tlb {
     }
     return found;
   }
-  // Of the only set: false if no way can match, which 16 bits of each settle. Most looks at a first
-  // level that its recent pages have not answered are misses.
-  static constexpr std::uint16_t signature(std::uint64_t probe, unsigned bits) {
+  // Of the only set: false if no way can match, as none has the page's signature. Most looks at a
+  // first level that its recent pages have not answered are misses.
+  static constexpr std::size_t kSignatures = 1024;
+  static constexpr std::size_t signature(std::uint64_t probe, unsigned bits) {
     const std::uint64_t page = TlbTag::kVa.get(probe) >> (bits - kPageShift);
-    return static_cast<std::uint16_t>(page ^ page >> 16 ^ page >> 32);
+    return (page ^ page >> 10 ^ page >> 20 ^ page >> 30) % kSignatures;
+  }
+  static std::size_t signature(const TlbEntry& entry) {
+    return signature(TlbTag::probe(entry.start, entry.asid), entry.leaf.page_bits);
   }
   bool may_match(std::uint64_t probe) const {
-    std::uint16_t any = 0;
     for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
-      const std::uint16_t wanted = signature(probe, static_cast<unsigned>(__builtin_ctzll(sizes)));
-      const std::uint16_t* const ways = signatures_.data();
-      for (std::uint32_t way = 0; way < geometry_.ways; ++way) {
-        any |= static_cast<std::uint16_t>(ways[way] == wanted);
-      }
+      if (held_[signature(probe, static_cast<unsigned>(__builtin_ctzll(sizes)))] != 0) return true;
     }
-    return any != 0;
+    return false;
   }
   // The way that a fill of the set from `first` on replaces: an invalid one, or the least recently
   // used.
@@ -204,8 +203,8 @@ class Tlb {
   Presence* presence_;
   std::uint64_t set_mask_;  // sets - 1 if that is a power of two, else 0
   std::vector<TlbTag> tags_;
-  std::vector<std::uint16_t> signatures_;  // of a TLB of one set
-  std::vector<std::uint64_t> used_;        // time of the last hit or fill
+  std::vector<std::uint16_t> held_;  // of a TLB of one set: entries with each signature
+  std::vector<std::uint64_t> used_;  // time of the last hit or fill
   std::vector<FastLeaf> fast_;
   std::vector<TlbEntry> entries_;
   std::array<Recent, kRecent> recent_{};

@@ -52,13 +52,12 @@ void touch(Execution& x, const Operation& op) {
     x.advance(1);
     const std::uint64_t address = base + offset_of(op, i, n, random);
     if (op.computes != 0) x.kernel.compute(op.task, op.computes);
-    if (op.by_kernel ? x.kernel.touch_by_kernel(op.task, address, kind)
-                     : x.kernel.touch(op.task, address, kind)) {
-      continue;
-    }
+    const bool done = op.by_kernel ? x.kernel.touch_by_kernel(op.task, address, kind)
+                                   : x.kernel.touch(op.task, address, kind);
+    if (done != op.refused) continue;
     if (!op.may_fail) {
-      throw InputError(fmt::format("task {} touches {:#x}, which its mappings do not allow",
-                                   op.task, base + i * op.stride));
+      throw InputError(fmt::format("task {} touches {:#x}, which its mappings {}allow", op.task,
+                                   address, done ? "" : "do not "));
     }
     ++x.ignored;
   }
@@ -67,7 +66,7 @@ void touch(Execution& x, const Operation& op) {
 void stray_store(Execution& x, const Operation& op) {
   const auto level = static_cast<unsigned>(op.count);
   x.refuse_unless(
-      x.kernel.stray_store(op.task, VirtAddr(x.address_of(op)), level), op,
+      x.kernel.stray_store(op.task, VirtAddr(x.address_of(op)), level, op.refused), op,
       "no page table of that level maps it: nothing was used there, or a larger page is");
 }
 

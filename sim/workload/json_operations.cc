@@ -150,7 +150,7 @@ class JsonOperations::Reader {
       from.fail("offset",
                 fmt::format("{} is beyond the region's {} bytes", op.address, region.size));
     }
-    op.length = region.size - op.address;
+    op.length = op.kind == OpKind::kStrayStore ? 1 : region.size - op.address;
     if (from.has("size")) {
       const bool may_be_none = op.kind == OpKind::kMremap;  // to duplicate
       const std::uint64_t size = bytes         ? from.positive("size")
@@ -445,6 +445,7 @@ class JsonOperations::Reader {
     constexpr std::array<std::string_view, 4> kLevels = {"pgd", "pud", "pmd", "pte"};
     const auto level = std::find(kLevels.begin(), kLevels.end(), from.text("entry", "pte"));
     op.count = static_cast<std::uint64_t>(level - kLevels.begin());
+    op.refused = from.object.value("refused", false);
   }
 
   void touch(From from, Task task, Operation& op) {
@@ -454,6 +455,7 @@ class JsonOperations::Reader {
     op.by_kernel = from.text("by", "user") == "kernel";
     if (from.has("stride")) op.stride = from.positive("stride");
     op.order = kOrder.at(from.text("order", "ascending"));
+    op.refused = from.object.value("refused", false);
   }
 
   void kernel_map(From from, Task, Operation& op) {

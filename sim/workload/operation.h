@@ -111,6 +111,7 @@ struct Operation {
   bool huge = false;         // of kVmalloc
   bool parent_runs = false;  // of kExec: a parent in vfork() runs when exec wakes it, and waits
   bool may_fail = false;     // a trace's call whose range the model may not know in full
+  bool refused = false;      // of kTouch and kStrayStore: each access must be refused
   Order order = Order::kAscending;
   TaskId task = 0;
   TaskId child = 0;

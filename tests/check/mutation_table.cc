@@ -56,6 +56,7 @@ const std::vector<Surroundings>& lives() {
       {.policy = "kpkeys-poe,per-page,block"},
       {.policy = "kpkeys-poe,pba,block"},
       {.policy = "kpkeys-poe+lazy,cached,pte"},
+      {.policy = "kpkeys-poe:cred=on,per-page,pte"},
       {.policy = "kpkeys-poe+lazy,per-page,pte", .kernel = "linux-6.17"},
       {.policy = "none,buddy,pte", .kernel = "linux-6.12"},
       {.policy = "rodata-toggle,per-page,pte"},

@@ -49,7 +49,7 @@ class EveryCredPolicy : public testing::TestWithParam<Policy> {
 
 TEST_P(EveryCredPolicy, AStrayStoreToALiveOneFaultsInEveryContextButItsOwn) {
   PageTables& tables = k_.system().tables;
-  ObjectKey own(*k_.system().protection, kPkeyCred, 0);
+  ObjectKey own(*k_.system().protection, kPkeyCred, 0, k_.system().taps);
   EXPECT_TRUE(refused());
   {
     const Window window(tables, core_, root());

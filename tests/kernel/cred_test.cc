@@ -65,7 +65,7 @@ class CredWorld {
 class CredTest : public testing::Test {
  protected:
   std::uint64_t sections() { return w.creds().statistics().sections; }
-  ObjectKey key() { return {*w.system().protection, kPkeyCred, 0}; }
+  ObjectKey key() { return {*w.system().protection, kPkeyCred, 0, w.system().taps}; }
   CredWorld w;
 };
 

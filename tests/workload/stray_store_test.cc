@@ -30,16 +30,20 @@ class StrayStore : public ::testing::Test {
     small.advice = Advice::kNoHugepage;
     small.length = map.length;
     x_->execute(small);
+    store_of_a_program();
+  }
+  void store(unsigned level, std::uint64_t offset = 0, bool refused = false) {
+    Operation op = of(OpKind::kStrayStore);
+    op.refused = refused;
+    op.count = level;
+    op.address = offset;
+    x_->execute(op);
+  }
+  void store_of_a_program() {
     Operation touch = of(OpKind::kTouch);
     touch.write = true;
     touch.length = 1;
     x_->execute(touch);
-  }
-  void store(unsigned level, std::uint64_t offset = 0) {
-    Operation op = of(OpKind::kStrayStore);
-    op.count = level;
-    op.address = offset;
-    x_->execute(op);
   }
   static Operation of(OpKind kind) {
     Operation op;
@@ -74,6 +78,37 @@ TEST_F(StrayStore, IsRefusedAtEachLevelThatIsProtected) {
   }
 }
 
+// copy_to_kernel_nofault(): an exception from EL1, after which the call goes on.
+TEST_F(StrayStore, ThatMustBeRefusedIsSurvived) {
+  boot("kpkeys-poe,per-page,pte");
+  const std::uint64_t before = events(cpu::Event::kFaultOverlay);
+  for (const unsigned level : {kPgd, kPmd, kPte}) store(level, 0, true);
+  EXPECT_EQ(events(cpu::Event::kFaultOverlay), before + 3);
+  store_of_a_program();
+  EXPECT_THROW(store(kPte), kernel::StrayStoreRefused);
+}
+
+TEST_F(StrayStore, ThatMustBeRefusedAndIsNotIsAnError) {
+  for (const char* policy : {"none,buddy,pte", "kpkeys-poe:soft=on,per-page,pte"}) {
+    boot(policy);
+    EXPECT_THROW(store(kPte, 0, true), kernel::StrayStoreDone) << policy;
+  }
+}
+
+TEST_F(StrayStore, AnAccessOfAProgramThatMustBeRefusedIsSurvivedToo) {
+  boot("none,buddy,pte");
+  Operation touch = of(OpKind::kTouch);
+  touch.length = 3 * kPageSize;
+  touch.refused = true;
+  EXPECT_THROW(x_->execute(touch), InputError);  // it is readable
+  touch.execute = true;
+  for (const bool by_kernel : {false, true}) {
+    touch.by_kernel = by_kernel;
+    EXPECT_NO_THROW(x_->execute(touch));
+  }
+  store_of_a_program();
+}
+
 TEST_F(StrayStore, IsCountedOnceForEachTableInSoftMode) {
   boot("kpkeys-poe:soft=on,per-page,pte");
   store(kPte);
@@ -87,10 +122,7 @@ TEST_F(StrayStore, ChangesNothingWhereNothingProtects) {
   boot("none,buddy,pte");
   const std::uint64_t before = events(cpu::Event::kFaultTranslation);
   for (const unsigned level : {kPgd, kPmd, kPte}) store(level);
-  Operation touch = of(OpKind::kTouch);
-  touch.write = true;
-  touch.length = 1;
-  x_->execute(touch);
+  store_of_a_program();
   EXPECT_EQ(events(cpu::Event::kFaultTranslation), before);
 }
 

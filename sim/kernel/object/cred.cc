@@ -20,12 +20,13 @@ const std::vector<std::uint64_t>& orders() {
 std::unique_ptr<SlabPages> make_pages(CredPages pages, const AllocatorContext& c,
                                       PageTableAllocator& tables, KeyedPool* own) {
   if (pages == CredPages::kOrdinary) return std::make_unique<OrdinaryPages>(c.buddy);
+  const SlabKey key(c.linear_map, kPkeyCred, c.tables.taps());
   if (pages == CredPages::kSingle) {
-    return std::make_unique<SinglePages>(c.buddy, c.linear_map, kPkeyCred);
+    return std::make_unique<SinglePages>(c.buddy, key);
   }
   KeyedPool* const pool = pages == CredPages::kPool ? own : tables.pool();
   if (pool == nullptr) throw ModelError("this allocator has no pool to share");
-  return std::make_unique<PooledPages>(*pool, c.linear_map, kPkeyCred);
+  return std::make_unique<PooledPages>(*pool, key);
 }
 
 }  // namespace
@@ -35,8 +36,9 @@ Creds::Creds(const AllocatorContext& context, PageTableAllocator& tables, Rcu& r
     : tables_(context.tables),
       rcu_(rcu),
       key_(context.protection,
-           pages == CredPages::kOrdinary ? std::nullopt : std::optional(kPkeyCred), guard),
-      ordinary_key_(context.protection, std::nullopt, 0),
+           pages == CredPages::kOrdinary ? std::nullopt : std::optional(kPkeyCred), guard,
+           context.tables.taps()),
+      ordinary_key_(context.protection, std::nullopt, 0, context.tables.taps()),
       ordinary_pages_(context.buddy),
       ordinary_(ordinary_key_, ordinary_pages_, kBytes, kFreePointer),
       own_pool_(std::make_unique<KeyedPool>(context.buddy, orders())),
@@ -50,7 +52,7 @@ Creds::Creds(const AllocatorContext& context, Rcu& rcu, const ObjectKey& key, Sl
     : tables_(context.tables),
       rcu_(rcu),
       key_(key),
-      ordinary_key_(context.protection, std::nullopt, 0),
+      ordinary_key_(context.protection, std::nullopt, 0, context.tables.taps()),
       ordinary_pages_(context.buddy),
       ordinary_(ordinary_key_, ordinary_pages_, kBytes, kFreePointer),
       pages_(pages),

@@ -11,33 +11,44 @@ std::uint64_t ObjectKey::load(cpu::Core& core, PhysAddr word) {
 
 void ObjectKey::Section::store(PhysAddr word, std::uint64_t value) {
   const mmu::Fault fault = core_.store64(linear_va(word), value);
+  page_ = frame_of(word);
   if (fault)
     throw KernelOops(fmt::format("store to an object at {:#x} refused", word.value), fault);
 }
 
-std::uint64_t ObjectKey::enter(cpu::Core& core) {
+ObjectKey::Before ObjectKey::enter(cpu::Core& core) {
   if (!keyed()) return of_ != nullptr ? of_->enter(core) : 0;
   ++sections_;
   const std::uint64_t written = core.happened(cpu::Event::kMsrPor);
-  const std::uint64_t before = of_ != nullptr ? of_->enter(core) : protection_->enter(core, *key_);
+  Before before;
+  if (of_ != nullptr) {
+    before = of_->enter(core);
+  } else if (!taps_.injector.skips(FaultSite::kOpenCred)) {
+    before = protection_->enter(core, *key_);
+  }
   switches_ += core.happened(cpu::Event::kMsrPor) - written;
   return before;
 }
 
 // The instructions come last: with interrupts off in the kernel, none finds an object half changed.
-void ObjectKey::leave(cpu::Core& core, std::uint64_t before) {
+void ObjectKey::leave(cpu::Core& core, const Before& before, std::optional<Pfn> page) {
   if (!keyed()) {
-    if (of_ != nullptr) of_->leave(core, before);
+    if (of_ != nullptr) of_->leave(core, *before);
     return;
   }
   const std::uint64_t written = core.happened(cpu::Event::kMsrPor);
-  if (of_ != nullptr) {
-    of_->leave(core, before);
-  } else {
-    protection_->leave(core, before);
-  }
+  put_back(core, before);
   switches_ += core.happened(cpu::Event::kMsrPor) - written;
+  if (page && taps_.observer != nullptr) taps_.observer->object_stored(core, *page);
   core.execute_guard(guard_);
+}
+
+void ObjectKey::put_back(cpu::Core& core, const Before& before) {
+  if (!before) return;
+  if (of_ != nullptr) return of_->leave(core, *before);
+  taps_.injector.at(
+      core, FaultSite::kCloseCred,
+      [protection = protection_, was = *before](cpu::Core& on) { protection->leave(on, was); });
 }
 
 }  // namespace kpksim::kernel

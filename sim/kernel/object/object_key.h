@@ -30,18 +30,22 @@ class ObjectKey {
  public:
   // No key: ordinary memory, whose sections do nothing and are not counted. `guard`: instructions
   // of a section.
-  ObjectKey(Protection& protection, std::optional<PkeyIndex> key, std::uint64_t guard)
-      : protection_(&protection), key_(key), guard_(guard) {}
+  ObjectKey(Protection& protection, std::optional<PkeyIndex> key, std::uint64_t guard, Taps& taps)
+      : protection_(&protection), key_(key), guard_(guard), taps_(taps) {}
   // The class decides about key and rights.
-  ObjectKey(ObjectSections& of, std::uint64_t guard) : of_(&of), guard_(guard) {}
+  ObjectKey(ObjectSections& of, std::uint64_t guard, Taps& taps)
+      : of_(&of), guard_(guard), taps_(taps) {}
 
   std::uint64_t sections() const { return sections_; }
   std::uint64_t switches() const { return switches_; }  // writes of the register
 
+  // What is to be put back; nothing if a fault was injected.
+  using Before = std::optional<std::uint64_t>;
+
   class Section {
    public:
     Section(ObjectKey& key, cpu::Core& core) : key_(key), core_(core), before_(key.enter(core)) {}
-    ~Section() { key_.leave(core_, before_); }
+    ~Section() { key_.leave(core_, before_, page_); }
     Section(const Section&) = delete;
     Section& operator=(const Section&) = delete;
 
@@ -51,15 +55,17 @@ class ObjectKey {
    private:
     ObjectKey& key_;
     cpu::Core& core_;
-    std::uint64_t before_;
+    const Before before_;
+    std::optional<Pfn> page_;  // of what was stored
   };
 
   // KernelOops where it is refused.
   static std::uint64_t load(cpu::Core& core, PhysAddr word);
 
  private:
-  std::uint64_t enter(cpu::Core& core);
-  void leave(cpu::Core& core, std::uint64_t before);
+  Before enter(cpu::Core& core);
+  void leave(cpu::Core& core, const Before& before, std::optional<Pfn> page);
+  void put_back(cpu::Core& core, const Before& before);
 
   bool keyed() const { return of_ != nullptr ? of_->keyed() : key_.has_value(); }
 
@@ -67,6 +73,7 @@ class ObjectKey {
   std::optional<PkeyIndex> key_;
   ObjectSections* of_ = nullptr;
   std::uint64_t guard_;
+  Taps& taps_;
   std::uint64_t sections_ = 0, switches_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include "sim/kernel/keyed_pool.h"
 #include "sim/kernel/linear_map.h"
 #include "sim/kernel/shrinker.h"
+#include "sim/kernel/taps.h"
 
 namespace kpksim::kernel {
 
@@ -19,6 +20,19 @@ class SlabPages {
   virtual std::uint64_t borrowed() const { return 0; }
   // Under memory pressure; returns how many pages went back.
   virtual std::uint64_t shrink(cpu::Core&) { return 0; }
+};
+
+// The key of the pages of slabs, which can be watched and broken (Taps).
+class SlabKey {
+ public:
+  SlabKey(LinearMap& map, PkeyIndex key, Taps& taps) : map_(map), key_(key), taps_(taps) {}
+  void mark(cpu::Core& core, Pfn first, std::uint64_t count);
+  void unmark(cpu::Core& core, Pfn first, std::uint64_t count);
+
+ private:
+  LinearMap& map_;
+  const PkeyIndex key_;
+  Taps& taps_;
 };
 
 // Pages without a key.
@@ -37,22 +51,19 @@ class OrdinaryPages final : public SlabPages {
 // nothing.
 class SinglePages final : public SlabPages {
  public:
-  SinglePages(Buddy& buddy, LinearMap& map, PkeyIndex key)
-      : ordinary_(buddy), map_(map), key_(key) {}
+  SinglePages(Buddy& buddy, const SlabKey& key) : ordinary_(buddy), key_(key) {}
   Pfn take(cpu::Core& core) override;
   void give_back(cpu::Core& core, Pfn pfn) override;
 
  private:
   OrdinaryPages ordinary_;
-  LinearMap& map_;
-  const PkeyIndex key_;
+  SlabKey key_;
 };
 
 // A client of a pool, which may have others.
 class PooledPages final : public SlabPages, private PoolClient {
  public:
-  PooledPages(KeyedPool& pool, LinearMap& map, PkeyIndex key)
-      : map_(map), key_(key), share_(pool.join(*this, {})) {}
+  PooledPages(KeyedPool& pool, const SlabKey& key) : key_(key), share_(pool.join(*this, {})) {}
   Pfn take(cpu::Core& core) override { return share_.take(core); }
   void give_back(cpu::Core&, Pfn pfn) override { share_.give_back(pfn); }
   std::uint64_t cached() const override { return share_.cached(); }
@@ -60,11 +71,14 @@ class PooledPages final : public SlabPages, private PoolClient {
   std::uint64_t shrink(cpu::Core& core) override;
 
  private:
-  void mark_run(cpu::Core& core, Pfn first, std::uint64_t count) override;
-  void unmark_run(cpu::Core& core, Pfn first, std::uint64_t count) override;
+  void mark_run(cpu::Core& core, Pfn first, std::uint64_t count) override {
+    key_.mark(core, first, count);
+  }
+  void unmark_run(cpu::Core& core, Pfn first, std::uint64_t count) override {
+    key_.unmark(core, first, count);
+  }
 
-  LinearMap& map_;
-  const PkeyIndex key_;
+  SlabKey key_;
   KeyedPool::Share& share_;
   Shrinker shrinker_;
 };
