@@ -47,7 +47,9 @@ bool Reference::mmap(const Json& op) {
   region.file = text_in(op, "file");
   region.file_offset = number_in(op, "offset") / kPageSize;
   region.hugetlb = op.contains("hugetlb");
-  region.never_huge = text_in(op, "huge") == "never";
+  // The advice comes behind the mapping, which may be populated by then.
+  region.never_huge = text_in(op, "huge") == "never" && !flag_in(op, "locked") &&
+                      !flag_in(op, "populate") && !task->space->locks_future;
   if (region.hugetlb) {
     if (size % kPmdSize != 0 || number_in(op, "hugetlb") != kPmdSize || !region.file.empty())
       return false;

@@ -18,6 +18,8 @@
 namespace kpksim::fuzz {
 namespace {
 
+constexpr const char* kNotRefused = "not refused";  // a failure's kind begins so
+
 kernel::Config config_of(const Place& place, const Machine& machine, const Program& program) {
   kernel::Config config;
   config.policy = place.policy;
@@ -88,7 +90,7 @@ Outcome run(const workload::Workload& workload, const Place& place, const kernel
     try {
       add_audit(workload::Driver(kernel).run(workload), out.failures);
     } catch (const kernel::StrayStoreDone& e) {
-      out.failures.push_back(of("not refused", e.what()));
+      out.failures.push_back(of(kNotRefused, e.what()));
     } catch (const kernel::KernelOops& e) {
       out.failures.push_back(of("the simulated kernel died", e.what()));
     } catch (const InputError& e) {
@@ -108,7 +110,7 @@ Outcome run(const workload::Workload& workload, const Place& place, const kernel
 
 Outcome no_workload(const std::string& why) { return {{of(kNoWorkload, why)}}; }
 
-// Tables of every kind, the linear map's splits among them.
+// Tables of every kind, the linear map's splits among them; and stores to some.
 Program ordinary_program() {
   Program program;
   program.ops = {
@@ -119,6 +121,13 @@ Program ordinary_program() {
       {{"op", "fork"}, {"task", "t"}, {"child", "c"}},
       {{"op", "exit"}, {"task", "c"}},
   };
+  for (const char* entry : {"pte", "pmd", "pud", "pgd"}) {
+    program.ops.push_back({{"op", "stray_store"},
+                           {"task", "t"},
+                           {"region", "r"},
+                           {"entry", entry},
+                           {"refused", true}});
+  }
   return program;
 }
 
@@ -163,7 +172,8 @@ bool Places::prepare(Place& place) const {
   place.leaves_open = false;
   const Outcome known = run(read(program), place, config_of(place, whole, program));
   for (const Failure& f : known.failures) {
-    place.leaves_open |= f.kind.starts_with(check::info(check::Rule::kWritableTable).name);
+    place.leaves_open |= f.kind.starts_with(check::info(check::Rule::kWritableTable).name) ||
+                         f.kind.starts_with(kNotRefused);
   }
   return true;
 }

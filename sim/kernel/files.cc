@@ -18,19 +18,21 @@ void Files::unmap_everywhere(const FileRange& range, bool even_copies, cpu::Core
   for (Mm* mm : spaces) mm->unmap_file(range, even_copies, core);
 }
 
-void Files::drop(const FileRange& range, bool ends, cpu::Core& core) {
-  cache_.drop(system_, core, range);
+bool Files::drop(const FileRange& range, bool ends, cpu::Core& core) {
+  const bool mapped = cache_.drop(system_, core, range);
   for (const auto& [size, pfn] :
        system_.hugetlb.drop(range.file_id, range.first, range.last, ends)) {
     core.execute(system_.path().hugetlb_drop);
     system_.put_hugetlb(*size, pfn);
   }
+  return mapped;
 }
 
 void Files::punch_hole(const FileRange& range, cpu::Core& core) {
   core.execute(system_.path().punch_hole);
   unmap_everywhere(range, false, core);
-  drop(range, false, core);
+  // truncate_cleanup_folio(): what another core has mapped meanwhile goes with the page.
+  if (drop(range, false, core)) unmap_everywhere(range, false, core);
 }
 
 void Files::truncate(std::uint32_t file_id, std::uint64_t pages, cpu::Core& core) {

@@ -30,7 +30,7 @@ class Files {
  private:
   void unmap_everywhere(const FileRange& range, bool even_copies, cpu::Core& core);
   // `ends`: nothing of the file stays behind the range, so what is reserved there goes too.
-  void drop(const FileRange& range, bool ends, cpu::Core& core);
+  bool drop(const FileRange& range, bool ends, cpu::Core& core);
 
   System& system_;
   const Tasks& tasks_;

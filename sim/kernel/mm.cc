@@ -43,12 +43,19 @@ std::uint64_t PageCache::pages_of(std::uint32_t file_id) const {
   return it == lengths_.end() ? FileRange::kEnd : it->second;
 }
 
-void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
+bool PageCache::has(const Vma& vma, std::uint64_t index, Pfn pfn) const {
+  const auto it = pages_.find(std::uint64_t{vma.file_id} << 40 | index);
+  return it != pages_.end() && it->second == pfn;
+}
+
+bool PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
+  bool mapped = false;
   const std::uint64_t file = std::uint64_t{range.file_id} << 40;
   const auto last = pages_.lower_bound(file + range.last);
   constexpr std::uint64_t kNodePages = 64;  // XA_CHUNK_SIZE
   for (auto it = pages_.lower_bound(file + range.first); it != last;) {
     core.execute_lists(system.path().drop_page);
+    mapped |= system.page(system.head_of(it->second)).mapcount != 0;
     if (system.put_folio(it->second, 1) == System::Put::kBulk) {
       core.execute_lists(system.path().free_bulk);
     }
@@ -58,6 +65,7 @@ void PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
                       (it != pages_.begin() && std::prev(it)->first / kNodePages == node);
     if (!left) system.rcu.call(core);  // xa_node_free()
   }
+  return mapped;
 }
 
 Mm::Mm(System& system, PageCache& cache, cpu::Core& core)

@@ -40,8 +40,9 @@ class PageCache {
   std::optional<Pfn> find(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
   // The page, allocated at the first use.
   Pfn get(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index);
-  // The pages leave the file; who has them mapped keeps them.
-  void drop(System& system, cpu::Core& core, const FileRange& range);
+  bool has(const Vma& vma, std::uint64_t index, Pfn pfn) const;
+  // The pages leave the file; who has them mapped keeps them. True: somebody has.
+  bool drop(System& system, cpu::Core& core, const FileRange& range);
 
   // Nobody can open the file any more: it goes with its last mapping.
   void close(std::uint32_t file_id) { closed_.insert(file_id); }

@@ -166,6 +166,8 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
   const PageTableLock lock = lock_of(entry, core);
   if (overtaken(entry, Descriptor{0}, before, core)) return;
+  // The file has lost the page since (folio->mapping): the access faults once more.
+  if (system_.changes() != before && !vma.special && !cache_.has(vma, index, pfn)) return;
   map_page(entry, va, pfn, vma, write ? Rights::kDirty : untouched, core);
 }
 

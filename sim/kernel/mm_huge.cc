@@ -203,7 +203,8 @@ void Mm::split_huge(PhysAddr pmd, std::uint64_t va, cpu::Core& core, bool migrat
   } else if (!zero) {
     set_ptes(address_of(table), va, first, kEntriesPerTable, core);
   } else {
-    const Descriptor page = user_leaf(address_of(system_.zero_page), 3, false, executable);
+    const Descriptor page = user_leaf(address_of(system_.zero_page), 3, false, executable)
+                                .with(field::kValid, block.valid() ? 1 : 0);
     for (std::uint64_t i = 0; i < kEntriesPerTable; ++i) {
       system_.tables.set_pte(core, address_of(table) + i * 8, page, false);
     }

@@ -71,10 +71,13 @@ class Presence {
   template <int kBy>
   void change_page(VirtAddr va, unsigned page_bits) {
     const unsigned place = Place::of_page(va.value, page_bits);
-    upper_sizes_ |= 1ull << page_bits;
-    if (!turns<kBy>(upper_[place]) || holders_ == nullptr) return;
-    holders_->add_page_size(page_bits);
-    holders_->set_page(place, number_, kBy > 0);
+    if ((upper_sizes_ >> page_bits & 1) == 0) {
+      upper_sizes_ |= 1ull << page_bits;
+      if (holders_ != nullptr) holders_->add_page_size(page_bits);
+    }
+    if (turns<kBy>(upper_[place]) && holders_ != nullptr) {
+      holders_->set_page(place, number_, kBy > 0);
+    }
   }
   bool may_map_upper(std::uint64_t va) const {
     for (std::uint64_t sizes = upper_sizes_; sizes != 0; sizes &= sizes - 1) {

@@ -1,6 +1,7 @@
 #include "sim/mmu/tlb.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace kpksim::mmu {
 
@@ -44,6 +45,7 @@ Tlb::Tlb(TlbGeometry geometry, Presence* presence)
       set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
       tags_(std::size_t{geometry.sets} * geometry.ways),
       held_(geometry.sets == 1 ? kSignatures : 0),
+      spaces_(tags_.size()),
       used_(tags_.size()),
       fast_(tags_.size()),
       entries_(tags_.size()) {}
@@ -60,6 +62,7 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[way] = tag;
   if (geometry_.sets == 1) ++held_[signature(probe, leaf.page_bits)];
+  spaces_[way] = leaf.global ? 0 : space_of(asid);
   TlbEntry& entry = entries_[way];
   entry.start = VirtAddr(without_tag(va).value & ~inside);
   entry.leaf = leaf;
@@ -104,6 +107,7 @@ void Tlb::remove(std::uint32_t i) {
   forget_recent(i);
   if (newest_ == i) newest_ = kMiss;
   tags_[i] = {};
+  spaces_[i] = 0;
   used_[i] = 0;  // older than all
   next_old_ = kOldest;
   entries_[i].valid = false;
@@ -178,11 +182,16 @@ void Tlb::invalidate(const TlbiEffect& effect) {
   }
 }
 
-// All of an address space: tags tell what is another's, at a fourth of the memory.
+// All of an address space. A process that ends has a few entries among thousands: they are found in
+// a byte for each place, as the rest of that many would push all else out of the host's caches.
 void Tlb::invalidate_asid(const TlbiEffect& effect) {
   const std::uint64_t probe = TlbTag::probe(VirtAddr(0), effect.asid);
-  for (std::uint32_t i = 0; i < tags_.size(); ++i) {
-    if (tags_[i].is_of(probe) && effect.drops_leaf(entries_[i].range())) remove(i);
+  for (std::size_t i = 0; i < spaces_.size(); ++i) {
+    const void* const next = std::memchr(&spaces_[i], space_of(effect.asid), spaces_.size() - i);
+    if (next == nullptr) return;
+    i = static_cast<std::size_t>(static_cast<const std::uint8_t*>(next) - spaces_.data());
+    const auto place = static_cast<std::uint32_t>(i);
+    if (tags_[i].is_of(probe) && effect.drops_leaf(entries_[i].range())) remove(place);
   }
 }
 
@@ -212,6 +221,7 @@ unsigned Tlb::count(Asid asid, VirtAddr start, VirtAddr end) const {
 
 void Tlb::clear() {
   std::fill(tags_.begin(), tags_.end(), TlbTag{});
+  std::fill(spaces_.begin(), spaces_.end(), 0);
   std::fill(used_.begin(), used_.end(), 0);
   for (TlbEntry& entry : entries_) {
     if (entry.valid) count_out(entry);

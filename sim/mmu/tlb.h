@@ -187,6 +187,10 @@ class Tlb {
     }
     return false;
   }
+  // ASIDs share them.
+  static std::uint8_t space_of(Asid asid) {
+    return static_cast<std::uint8_t>(asid.value % 255 + 1);
+  }
   // The way that a fill of the set from `first` on replaces: an invalid one, or the least recently
   // used.
   std::uint32_t victim(std::uint32_t first);
@@ -203,8 +207,9 @@ class Tlb {
   Presence* presence_;
   std::uint64_t set_mask_;  // sets - 1 if that is a power of two, else 0
   std::vector<TlbTag> tags_;
-  std::vector<std::uint16_t> held_;  // of a TLB of one set: entries with each signature
-  std::vector<std::uint64_t> used_;  // time of the last hit or fill
+  std::vector<std::uint16_t> held_;   // of a TLB of one set: entries with each signature
+  std::vector<std::uint8_t> spaces_;  // by place: of an ASID, 0 of what is global or invalid
+  std::vector<std::uint64_t> used_;   // time of the last hit or fill
   std::vector<FastLeaf> fast_;
   std::vector<TlbEntry> entries_;
   std::array<Recent, kRecent> recent_{};

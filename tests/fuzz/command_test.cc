@@ -17,10 +17,10 @@ TEST_F(FuzzCommand, WritesWhatRunReproduces) {
   ASSERT_NE(line, std::string::npos) << text;
   const std::string command = text.substr(line + 11, text.find('\n', line) - line - 11);
   EXPECT_EQ(run(command), 1) << command << "\n" << message_;
-  EXPECT_NE(printed().find("page-freed"), std::string::npos) << printed();
+  EXPECT_NE(printed().find("table-freed"), std::string::npos) << printed();
   const std::string file = command.substr(command.rfind(' ') + 1);
   const std::string program = read((folder_ / file).string());
-  EXPECT_NE(program.find("made smaller: page-freed"), std::string::npos) << program;
+  EXPECT_NE(program.find("made smaller: table-freed"), std::string::npos) << program;
   // Without the fault there is nothing.
   EXPECT_EQ(run("run --check -p none,buddy,pte --memory 1G " + file), 0) << printed();
   // And once more the same.

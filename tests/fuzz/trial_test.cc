@@ -54,6 +54,83 @@ TEST(Trial, ATableThatAnotherCoreIsJustOpeningIsNotWritableAtRest) {
             "");
 }
 
+// What the fuzzer has found, and was mended.
+TEST(Trial, APageThatAnotherCorePunchesOutOfAFileIsNotMapped) {
+  Program program = program_of(R"([
+    {"op":"spawn","task":"t1"},
+    {"op":"mmap","task":"t1","region":"r1","size":4096,"shared":true,"file":"f0","in_memory":true},
+    {"op":"mprotect","task":"t1","region":"r1","prot":"none"},
+    {"op":"mremap","task":"t1","region":"r1","new_size":4096,"new_region":"r2"},
+    {"op":"mmap","task":"t1","region":"r3","size":24576,"locked":true},
+    {"op":"clone","task":"t1","child":"t2"},
+    {"op":"clone","task":"t1","child":"t3"},
+    {"op":"mmap","task":"t3","region":"r6","size":4096},
+    {"op":"migrate","task":"t1","core":1},
+    {"op":"mmap","task":"t2","region":"r8","size":4096,"file":"f0","in_memory":true},
+    {"op":"fragment","percent":1},
+    {"op":"touch","task":"t2","region":"r8"},
+    {"op":"punch_hole","task":"t3","region":"r2"},
+    {"op":"touch","task":"t3","region":"r3","access":"execute","refused":true},
+    {"op":"touch","task":"t1","region":"r2","refused":true},
+    {"op":"mprotect","task":"t1","region":"r3","prot":"none"},
+    {"op":"spawn","task":"t5"},
+    {"op":"vfork","task":"t1","child":"t6"},
+    {"op":"exit","task":"t2"},
+    {"op":"exit","task":"t3"},
+    {"op":"exit","task":"t6"},
+    {"op":"exit","task":"t1"}])",
+                               4, true);
+  EXPECT_EQ(failures(try_program(program, place_of("hypervisor+lazy,reserve,block", "cortex-a76"),
+                                 Machine{})),
+            "");
+}
+
+TEST(Trial, ATlbiReachesARunWhosePageSizeIsNew) {
+  EXPECT_EQ(
+      failures(try_program(program_of(R"([
+    {"op":"spawn","task":"t1"},
+    {"op":"mmap","task":"t1","region":"r7","size":4096},
+    {"op":"touch","task":"t1","region":"r7"},
+    {"op":"clone","task":"t1","child":"t2"},
+    {"op":"vmalloc","region":"r13","pages":510},
+    {"op":"vfree","region":"r13"},
+    {"op":"exec","task":"t1"},
+    {"op":"clone","task":"t1","child":"t3"},
+    {"op":"brk","task":"t3","region":"r18","size":1937408},
+    {"op":"touch","task":"t3","region":"r18","access":"write"},
+    {"op":"exit","task":"t3"},
+    {"op":"fork","task":"t1","child":"t4"}])"),
+                           place_of("kpkeys-poe+mte+entry,slab,block", "neoverse-v2"), Machine{})),
+      "");
+}
+
+TEST(Trial, AHugeZeroPageThatNobodyMayReadIsSplitIntoPagesThatNobodyMayRead) {
+  EXPECT_EQ(failures(try_program(program_of(R"([
+    {"op":"spawn","task":"t1"},
+    {"op":"mmap","task":"t1","region":"r1","size":2097152,"prot":"rx","locked":true},
+    {"op":"mprotect","task":"t1","region":"r1","prot":"none"},
+    {"op":"munlock","task":"t1","region":"r1","size":4096},
+    {"op":"touch","task":"t1","region":"r1","refused":true}])"),
+                                 place_of("none,buddy,pte", "cortex-x4"), Machine{})),
+            "");
+}
+
+// The descriptor is there; that its store is published comes a moment later.
+TEST(Trial, AWalkMayFindWhatAnotherCoreIsAboutToPublish) {
+  Place place = place_of("rodata-toggle+entry,ppa,pte", "neoverse-v2");
+  place.leaves_open = true;
+  EXPECT_EQ(failures(try_program(program_of(R"([
+    {"op":"spawn","task":"t2"},
+    {"op":"clone","task":"t2","child":"t3"},
+    {"op":"clone","task":"t2","child":"t4"},
+    {"op":"brk","task":"t4","region":"r5","size":36864},
+    {"op":"touch","task":"t2","region":"r5","access":"execute","refused":true},
+    {"op":"touch","task":"t3","region":"r5"}])",
+                                            4, true),
+                                 place, Machine{})),
+            "");
+}
+
 constexpr const char* kPurgesAtOnce = R"([
   {"op":"spawn","task":"t1"},
   {"op":"vfork","task":"t1","child":"t2"},

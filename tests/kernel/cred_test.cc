@@ -293,7 +293,7 @@ TEST_F(CredTest, ACommittedOneHasEachWordOfThePrepared_ButItsUsers) {
 
 TEST_F(CredTest, ASectionTakesTheInstructionsOfItsGuard) {
   const auto instructions = [&](std::uint64_t guard) {
-    ObjectKey mine(*w.system().protection, kPkeyCred, guard);
+    ObjectKey mine(*w.system().protection, kPkeyCred, guard, w.system().taps);
     const auto before = w.core().happened(cpu::Event::kGuardInstruction);
     { const ObjectKey::Section section(mine, w.core()); }
     return w.core().happened(cpu::Event::kGuardInstruction) - before;

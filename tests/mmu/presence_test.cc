@@ -107,6 +107,23 @@ TEST(PresenceProperty, ATlbiDropsWhatItNamesAndNothingElseWhetherItIsPassedByOrN
   EXPECT_TRUE(ok);
 }
 
+// A page shares its counter with a larger one that was there before: the size is a new one all the
+// same.
+TEST(Holders, KnowAPageSizeWhosePageHasTheCounterOfAnother) {
+  Holders holders(1);
+  Presence presence;
+  presence.report_to(holders, 0);
+  const VirtAddr large(kUpper + 0x7fff0000);
+  std::uint64_t other = kUpper;
+  while (Place::of_page(other, 12) != Place::of_page(large.value, 16)) other += kPageSize;
+  presence.add_leaf(VirtAddr(other), Asid(1), true, 12);
+  presence.add_leaf(large, Asid(1), true, 16);
+  unsigned named = 0;
+  holders.for_each(decode(TlbiKind::kVaale1, encode_va(large + kPageSize, Asid(0), 3)),
+                   [&](unsigned) { ++named; });
+  EXPECT_EQ(named, 1u);
+}
+
 // As of a machine: those that Holders names are visited; of the others, all.
 TEST(HoldersProperty, ATlbiThatVisitsTheHoldersAloneLeavesWhatOneThatVisitsAllDoes) {
   const bool ok = rc::check("TLBI of the holders against TLBI of all", [] {
