@@ -19,6 +19,9 @@ inline const std::filesystem::path& scratch_folder() {
       std::string name = (std::filesystem::temp_directory_path() / "kpksim-test-XXXXXX").string();
       if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create " + name);
       path = name;
+      using std::filesystem::perms;  // a test runs as another user
+      std::filesystem::permissions(path, perms::owner_all | perms::group_read | perms::group_exec |
+                                             perms::others_read | perms::others_exec);
     }
     // A child that a test forks ends too, and leaves the folder to its parent.
     ~Folder() {

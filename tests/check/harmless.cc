@@ -89,6 +89,7 @@ const Harmless& harmless_if_swapped() {
         {"mark.user", "the same"},
         {"mark.kernel", "the same"},
         {"mark.pool", "the next operation belongs to the zeroing of a page, before it is a table"},
+        {"mark.cred", "it is the end of the section that makes the slab's first credentials"},
     });
     return more;
   }();

@@ -52,11 +52,20 @@ void many_threads(kernel::Life& life) {
   for (std::uint32_t i = 0; i < kThreads; ++i) life.k.exit(kFirst + i);
 }
 
+// More slabs of credentials than are kept empty.
+void many_creds(kernel::Life& life) {
+  if (!life.k.system().creds) return;
+  constexpr std::uint32_t kTasks = 200, kFirst = 2000;
+  for (std::uint32_t i = 0; i < kTasks; ++i) life.k.fork(1, kFirst + i);
+  for (std::uint32_t i = 0; i < kTasks; ++i) life.k.exit(kFirst + i);
+}
+
 void run(const Surroundings& surroundings, kernel::Life& life) {
   life.k.clock().set_timer(surroundings.timer);
   life.k.spawn(1);
   if (surroundings.few_asids) return kernel::run_out_of_asids(life);
   many_threads(life);
+  many_creds(life);
   for (const auto scene : kernel::kScenes) scene(life);
   reuse_kernel_addresses(life);
   many_tables(life);
