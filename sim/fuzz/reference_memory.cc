@@ -190,11 +190,11 @@ bool Reference::mremap(const Json& op) {
   if (!find(op, range, true) || size == 0 || size > kMaxRegion || !name_is_free(target))
     return false;
   Region& region = *range.region;
-  for (std::uint8_t& page : region.pages) page &= static_cast<std::uint8_t>(~kUsed);
-  const std::uint8_t flags = region.pages[range.first];
+  const auto kept = [](std::uint8_t page) { return static_cast<std::uint8_t>(page & ~kUsed); };
+  const std::uint8_t flags = kept(region.pages[range.first]);
   const bool whole = range.first == 0 && range.end == region.pages.size();
   const bool alike = std::all_of(region.pages.begin(), region.pages.end(),
-                                 [&](std::uint8_t page) { return page == flags; });
+                                 [&](std::uint8_t page) { return kept(page) == flags; });
   if (!whole || !alike || !region.one_vma || region.heap || region.hugetlb) return false;
   if (mapped_pages() + size > kMaxPages) return false;
   const bool stays = flag_in(op, "dont_unmap");

@@ -2,6 +2,8 @@
 // An exception that the kernel takes from itself (arm64's el1_abort() with kernel_entry and
 // kernel_exit): the register of keys is saved, and given back behind the handler.
 
+#include <type_traits>
+
 #include "sim/cpu/core.h"
 #include "sim/kernel/system.h"
 
