@@ -35,6 +35,12 @@ struct AttackRequest {
   bool explain = false, quiet = false, tagged_objects = false, interleave = false;
 };
 
+std::vector<std::string> inputs_of(const AttackRequest& request) {
+  std::vector<std::string> inputs = request.scenarios;
+  inputs.insert(inputs.end(), {request.core, request.kernel});
+  return inputs;
+}
+
 constexpr const char* kAttackExamples =
     "  kpksim attack\n"
     "  kpksim attack dirty-pagetable -p none,buddy,pte -p kpkeys-poe,pba,block --explain\n"
@@ -182,6 +188,7 @@ void check_timeline(const AttackRequest& request, std::size_t scenarios, std::si
   if (request.timeline == request.output || same_file(request.timeline, request.output)) {
     throw InputError(fmt::format("--timeline: {} is the file of --output too", request.timeline));
   }
+  refuse_input_as_output("--timeline", request.timeline, inputs_of(request));
   check_writable(request.timeline);
 }
 
@@ -190,7 +197,10 @@ void check_timeline(const AttackRequest& request, std::size_t scenarios, std::si
 int attack(const std::vector<std::string>& arguments) {
   AttackRequest request;
   if (!parse(arguments, request)) return 0;
-  if (!request.output.empty()) check_writable(request.output);
+  if (!request.output.empty()) {
+    refuse_input_as_output("--output", request.output, inputs_of(request));
+    check_writable(request.output);
+  }
   const cpu::CoreProfile core = read_core(request.core);
   const kernel::KernelProfile profile = read_kernel(request.kernel);
   std::vector<kernel::Config> configs;

@@ -23,24 +23,15 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// What was read would be gone.
-void refuse_input_as_output(const Request& request, const char* option, const std::string& output) {
+void check_outputs(const Request& request) {
   std::vector<std::string> inputs = request.files;
   inputs.insert(inputs.end(), {request.core, request.kernel, request.policy_set, request.config});
-  for (const std::string& input : inputs) {
-    if (same_file(input, output)) {
-      throw InputError(fmt::format("{}: {} is an input too", option, output));
-    }
-  }
-}
-
-void check_outputs(const Request& request) {
   if (!request.output.empty()) {
-    refuse_input_as_output(request, "--output", request.output);
+    refuse_input_as_output("--output", request.output, inputs);
     check_writable(request.output);
   }
   if (request.timeline.empty()) return;
-  refuse_input_as_output(request, "--timeline", request.timeline);
+  refuse_input_as_output("--timeline", request.timeline, inputs);
   if (request.timeline == request.output || same_file(request.timeline, request.output)) {
     throw InputError(fmt::format("--timeline: {} is the file of --output too", request.timeline));
   }

@@ -186,7 +186,11 @@ ordered_json simulate(const KeysRequest& request, std::string& text) {
 int keys(const std::vector<std::string>& arguments) {
   KeysRequest request;
   if (!parse(arguments, request)) return 0;
-  if (!request.output.empty()) check_writable(request.output);
+  if (!request.output.empty()) {
+    refuse_input_as_output("--output", request.output,
+                           {request.files.front(), request.classes, request.core, request.kernel});
+    check_writable(request.output);
+  }
   std::string found;
   const ordered_json document = simulate(request, found);
   if (!request.output.empty()) write_file(request.output, report::document_text(document));

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "sim/base/error.h"
 #include "sim/base/output_file.h"
 #include "sim/base/printable.h"
 
@@ -79,6 +80,15 @@ bool same_file(const std::string& a, const std::string& b) {
   std::error_code none;
   return std::filesystem::equivalent(a, b, none) && !none &&
          std::filesystem::is_regular_file(a, none);
+}
+
+void refuse_input_as_output(const char* option, const std::string& output,
+                            const std::vector<std::string>& inputs) {
+  for (const std::string& input : inputs) {
+    if (same_file(input, output)) {
+      throw InputError(fmt::format("{}: {} is an input too", option, output));
+    }
+  }
 }
 
 void complain(std::string_view what) {

@@ -5,6 +5,7 @@
 #include <streambuf>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kpksim::app {
 
@@ -40,6 +41,9 @@ class StandardOutput : std::streambuf {
 
 // Are both one regular file?
 bool same_file(const std::string& a, const std::string& b);
+// InputError if the file of `option` is an input too: what was read would be gone.
+void refuse_input_as_output(const char* option, const std::string& output,
+                            const std::vector<std::string>& inputs);
 
 // "kpksim: what" on stderr, on one line and printable, behind what std::cout holds. That stderr
 // cannot be written is nobody's concern.

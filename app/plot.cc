@@ -274,15 +274,27 @@ std::string drawn(const std::string& format, const std::string& data) {
                   why));
 }
 
+// Where --keep leaves the data and the script.
+std::string beside(const std::string& output, const char* ending) {
+  return fs::path(output).replace_extension(ending).string();
+}
+
+void check_outputs(const PlotOptions& options) {
+  refuse_input_as_output("--output", options.output, options.files);
+  check_writable(options.output);
+  if (!options.keep) return;
+  for (const char* ending : {".json", ".py"}) {
+    refuse_input_as_output("--keep", beside(options.output, ending), options.files);
+  }
+}
+
 void leave_script(const std::string& output, const std::string& data) {
-  const auto beside = [&](const char* ending) {
-    return fs::path(output).replace_extension(ending).string();
-  };
-  write_file(beside(".json"), data);
-  write_file(beside(".py"), read_text_file(data_path("plot/draw.py")));
+  const std::string kept = beside(output, ".json"), script = beside(output, ".py");
+  write_file(kept, data);
+  write_file(script, read_text_file(data_path("plot/draw.py")));
   const std::string format = fs::path(output).extension().string().substr(1);
-  std::cout << fmt::format("python3 {} {} <{} >{}\n", printable(beside(".py")), format,
-                           printable(beside(".json")), printable(output));
+  std::cout << fmt::format("python3 {} {} <{} >{}\n", printable(script), format, printable(kept),
+                           printable(output));
 }
 
 }  // namespace
@@ -294,7 +306,7 @@ int plot(const std::vector<std::string>& arguments) {
   if (!options.columns) {
     format.erase(0, 1);
     check_choice("--output", format, {"pdf", "svg", "png", "csv", "json"});
-    check_writable(options.output);
+    check_outputs(options);
   }
   const bool picture = format != "csv" && format != "json";
   if (options.keep && !picture)

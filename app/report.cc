@@ -9,6 +9,7 @@
 #include "app/data.h"
 #include "app/documents.h"
 #include "app/options.h"
+#include "app/output.h"
 #include "sim/base/error.h"
 #include "sim/base/output_file.h"
 #include "sim/base/text_input.h"
@@ -87,6 +88,7 @@ std::vector<page::Chapter> chapters_of(const Document& document) {
 int report(const std::vector<std::string>& arguments) {
   ReportRequest request;
   if (!parse(arguments, request)) return 0;
+  refuse_input_as_output("--output", request.output, request.files);
   check_writable(request.output);
   std::vector<page::Source> sources;
   std::vector<std::pair<std::size_t, page::Chapter>> chapters;

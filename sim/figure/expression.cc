@@ -69,9 +69,14 @@ std::optional<double> Expression::term(const std::string& name, const Record& re
     return n;
   }
   double sum = 0;
+  bool any = false;
   for (const auto& [total, value] : record.totals) {
-    if (fits(name, total)) sum += value;
+    if (!fits(name, total)) continue;
+    sum += value;
+    any = true;
   }
+  // What a row does not count has not happened; what it does not compare is unknown.
+  if (!any && name.starts_with(kOverhead)) return std::nullopt;
   return sum;
 }
 

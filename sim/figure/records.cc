@@ -115,7 +115,9 @@ std::vector<Record> result_records(const ordered_json& document) {
       Record record = record_of(run);
       record.keys[kPhase] = phase;
       add_numbers(part, "", record.totals);
-      const ordered_json* const drawn = named(drawn_phases, "name", phase);
+      // A workload of one phase has draws of the total alone.
+      const bool whole = phase == kTotal || run["phases"].size() == 1;
+      const ordered_json* const drawn = named(drawn_phases, "name", whole ? kTotal : phase);
       // Runs are in the same order there.
       add_overhead(part, of_first,
                    drawn != nullptr && i - first < drawn->at("policies").size()

@@ -34,6 +34,8 @@ struct Record {
 // The name of the key that says which phase a row is of, or kTotal.
 inline constexpr const char* kPhase = "phase";
 inline constexpr const char* kTotal = "total";
+// Cycles over the first run's, in percent; with ".median", the median of draws.
+inline constexpr const char* kOverhead = "overhead";
 
 // Of run and compare: all phases and the total of each run. `overhead` is over the first run of the
 // workload, in percent, as is `overhead.median` over the draws, if there are any.

@@ -125,6 +125,37 @@ TEST_F(Plot, AnOverheadHasTheIntervalOfItsDraws) {
   EXPECT_DOUBLE_EQ(high, policy["overhead_percent"][2].get<double>());
 }
 
+// It has one phase, whose draws are those of the total.
+TEST_F(Plot, TheOnlyPhaseHasTheOverheadOfTheTotal) {
+  compare("--uncertainty 5");
+  const std::string median = "r.json --x policy --y overhead.median";
+  const auto lines = drawn(median + " --where phase=all");
+  EXPECT_EQ(lines, drawn(median));
+  EXPECT_EQ(lines.size(), 3u);
+}
+
+// What was not compared is not drawn as nothing more.
+TEST_F(Plot, ARowWithoutDrawsHasNoMedian) {
+  compare("--uncertainty 5");
+  ASSERT_EQ(run("compare -q --cores 2 -o two.json -p none,buddy,pte -p kpkeys-poe,per-page,pte "
+                "small.json"),
+            0);
+  const auto lines = drawn("r.json two.json --x policy --y overhead.median --series cores");
+  EXPECT_EQ(lines.size(), 3u);
+}
+
+TEST_F(Plot, AnInputIsNotReplaced) {
+  compare();
+  const std::string before = read(file("r.json"));
+  for (const char* output : {"-o r.json", "--keep -o r.svg"}) {
+    EXPECT_EQ(run(std::string("plot r.json --x policy --y overhead ") + output), 2);
+    EXPECT_TRUE(says("r.json is an input too")) << message_;
+  }
+  EXPECT_EQ(run("report r.json -o r.json"), 2);
+  EXPECT_EQ(run("keys -q small.json --budget 8 -o small.json"), 2);
+  EXPECT_EQ(read(file("r.json")), before);
+}
+
 TEST_F(Plot, OverAnotherRowIsInPercentOfWhatIsElseTheSame) {
   sweep();
   ASSERT_EQ(run("sweep export -f jsonl s.sqlite"), 0);
