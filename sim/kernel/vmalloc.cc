@@ -142,7 +142,7 @@ bool Vmalloc::defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core) {
   waiting_pages_ += bytes >> kPageShift;
   // lazy_max_pages(): 32 MB for each bit of the number of cores
   const std::uint64_t limit =
-      std::uint64_t{std::bit_width(system_.config.cores)} * (32ull << 20) / kPageSize;
+      static_cast<std::uint64_t>(std::bit_width(system_.config.cores)) * (32ull << 20) / kPageSize;
   if (waiting_pages_ <= limit) return false;
   purge(core);
   return true;
