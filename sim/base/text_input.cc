@@ -56,11 +56,16 @@ std::string read_bytes(const std::string& path, std::size_t limit) {
   }
 }
 
+constexpr std::size_t kUsualRatio = 64;  // of unpacked text to packed
+
 std::string from_zstd(const std::string& packed, const std::string& path, std::size_t limit) {
   const std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream(ZSTD_createDStream(),
                                                                           &ZSTD_freeDStream);
   ZSTD_inBuffer in{packed.data(), packed.size(), 0};
   std::string text, chunk(ZSTD_DStreamOutSize(), '\0');
+  const unsigned long long told = ZSTD_getFrameContentSize(packed.data(), packed.size());
+  // Neither unknown nor an error: those are the largest numbers. A frame may lie.
+  if (told <= limit) text.reserve(std::min<std::size_t>(told, packed.size() * kUsualRatio));
   std::size_t left = 1;
   // A full output buffer means that more may wait inside, even when all input is taken.
   for (bool full = false; in.pos < in.size || full;) {

@@ -5,13 +5,27 @@
 namespace kpksim::cpu {
 
 // The more recent ones move one place back.
-bool Cache::move_to_front(std::uint64_t* set, std::uint64_t tag) const {
-  std::uint64_t moving = tag;
+template <class T>
+bool Cache::move_to_front(T* set, T tag) const {
+  T moving = tag;
   for (unsigned way = 0; way < geometry_.ways; ++way) {
     moving = std::exchange(set[way], moving);
     if (moving == tag) return true;
   }
   return false;
+}
+
+template bool Cache::move_to_front(Tag*, Tag) const;
+
+bool Cache::access_wide(std::size_t first, std::uint64_t tag) {
+  if (!wide_) {
+    largest_ = 0;
+    wide_.emplace(size(), Touched::kDense);
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (tags_[i] != 0) (*wide_)[i] = tags_[i];
+    }
+  }
+  return move_to_front(&(*wide_)[first], tag);
 }
 
 bool StreamPrefetcher::predicts(std::uint64_t line) {

@@ -4,7 +4,10 @@
 // keeps in them are page-table words and the kernel's data for each page (struct page).
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <limits>
+#include <optional>
 
 #include "sim/base/lazy_array.h"
 #include "sim/base/types.h"
@@ -20,27 +23,47 @@ struct CacheGeometry {
   std::uint64_t lines() const { return std::uint64_t{sets} * ways; }
 };
 
-// Set-associative with the least recently used line as victim.
+// Set-associative with the least recently used line as victim. A tag is what is left of a line
+// without its set, plus 1; 0: empty. 32 bits hold those of any usual machine: the host's own caches
+// have to hold the tags of all cores. The first line that is beyond them makes all tags wide.
 class Cache {
  public:
   explicit Cache(const CacheGeometry& geometry)
       : geometry_(geometry),
-        set_mask_((geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0),
-        tags_(static_cast<std::size_t>(geometry.lines()), Touched::kDense) {}
+        mask_(std::has_single_bit(geometry.sets) ? geometry.sets - 1 : kNoMask),
+        shift_(static_cast<unsigned>(std::countr_zero(geometry.sets))),
+        tags_(size(), touched()) {}
 
   // Was `line` there? It is now, as the most recently used one of its set.
   bool access(std::uint64_t line) {
-    const std::uint64_t index = set_mask_ != 0 ? line & set_mask_ : line % geometry_.sets;
-    std::uint64_t* const set = &tags_[static_cast<std::size_t>(index) * geometry_.ways];
-    return set[0] == line + 1 || move_to_front(set, line + 1);
+    const bool power = mask_ != kNoMask;
+    const std::uint64_t tag = (power ? line >> shift_ : line / geometry_.sets) + 1;
+    const std::size_t first = (power ? line & mask_ : line % geometry_.sets) * geometry_.ways;
+    if (tag > largest_) [[unlikely]]
+      return access_wide(first, tag);
+    Tag* const set = &tags_[first];
+    return set[0] == tag || move_to_front(set, static_cast<Tag>(tag));
   }
 
  private:
-  bool move_to_front(std::uint64_t* set, std::uint64_t tag) const;
+  using Tag = std::uint32_t;
+  static constexpr std::uint32_t kNoMask = ~0u;
+
+  std::size_t size() const { return static_cast<std::size_t>(geometry_.lines()); }
+  // A huge page for each cache of each core would have to be zeroed and be looked up by the host.
+  Touched touched() const {
+    return size() * sizeof(Tag) < kPmdSize ? Touched::kSparse : Touched::kDense;
+  }
+  template <class T>
+  bool move_to_front(T* set, T tag) const;
+  bool access_wide(std::size_t first, std::uint64_t tag);
 
   CacheGeometry geometry_;
-  std::uint32_t set_mask_;         // sets - 1 if that is a power of two, else 0
-  LazyArray<std::uint64_t> tags_;  // line + 1, 0: empty; each set from most to least recently used
+  std::uint32_t mask_;  // of a line: its set; kNoMask if there are not 2^n sets
+  unsigned shift_;
+  std::uint64_t largest_ = std::numeric_limits<Tag>::max();  // tag; 0: they are wide
+  LazyArray<Tag> tags_;                           // each set from most to least recently used
+  std::optional<LazyArray<std::uint64_t>> wide_;  // instead of tags_
 };
 
 // Finds accesses that go on where an earlier one left off, line by line, up or down.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace kpksim::cpu {
 
@@ -13,22 +14,23 @@ std::uint64_t Ledger::millicycles(std::size_t in_windows, CauseId cause) const {
 }
 
 std::uint64_t Ledger::elapsed(std::size_t in_windows) const {
-  std::uint64_t sum = kept_[in_windows];
-  for (std::uint32_t causes = causes_; causes != 0; causes &= causes - 1) {
-    sum += accesses(in_windows, static_cast<CauseId>(std::countr_zero(causes)));
+  std::uint64_t sum = accesses_[in_windows] + kept_[in_windows];
+  for (std::uint32_t causes = since_; causes != 0; causes &= causes - 1) {
+    const auto cause = static_cast<CauseId>(std::countr_zero(causes));
+    sum += accesses(in_windows, cause) - accesses_of_cause_[in_windows][cause];
   }
   return sum;
 }
 
-std::uint64_t Ledger::now() {
+void Ledger::add_up_accesses() {
   for (std::uint32_t causes = since_; causes != 0; causes &= causes - 1) {
     const auto cause = static_cast<CauseId>(std::countr_zero(causes));
-    const std::uint64_t sum = accesses(0, cause) + accesses(1, cause);
-    accesses_ += sum - accesses_of_cause_[cause];
-    accesses_of_cause_[cause] = sum;
+    for (const std::size_t half : {0, 1}) {
+      const std::uint64_t sum = accesses(half, cause);
+      accesses_[half] += sum - std::exchange(accesses_of_cause_[half][cause], sum);
+    }
   }
   since_ = 1u << cause_;
-  return accesses_ + kept_[0] + kept_[1];
 }
 
 // How long it was is what all windows were now and before, for the causes that it had.

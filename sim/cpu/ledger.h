@@ -42,7 +42,6 @@ class Ledger {
   CauseId cause() const { return cause_; }
   void set_cause(CauseId cause) {
     cause_ = cause;
-    causes_ |= 1u << cause;
     since_ |= 1u << cause;
     window_.causes |= 1u << cause;
     row_ = &counts_[open_ ? 1 : 0][cause];
@@ -76,13 +75,17 @@ class Ledger {
   // Millicycles so far, outside windows and in them.
   std::uint64_t rest() const { return elapsed(0); }
   std::uint64_t in_windows() const { return elapsed(1); }
-  // All of them, added up from what has been counted since the last call: cheap if that is often.
-  std::uint64_t now();
+  // All of them; adds up the accesses since the last call, so that the next calls need not.
+  std::uint64_t now() {
+    add_up_accesses();
+    return accesses_[0] + accesses_[1] + kept_[0] + kept_[1];
+  }
   Windows windows() const;
   void forget_largest_window();
 
  private:
-  using Row = std::array<std::uint64_t, kEvents>;
+  // The accesses of a row lie in one line of the host's caches.
+  struct alignas(64) Row : std::array<std::uint64_t, kEvents> {};
   static constexpr std::uint32_t kNotPlain = 1u << 31;
   static_assert(kCauses < 31);
 
@@ -100,6 +103,7 @@ class Ledger {
     }
     return sum;
   }
+  void add_up_accesses();
   std::uint64_t elapsed(std::size_t in_windows) const;
   std::uint64_t millicycles(std::size_t in_windows, CauseId cause) const;
   void add_up(bool plain);
@@ -123,14 +127,14 @@ class Ledger {
   std::uint64_t one_store_ = 0;        // millicycles, once known
   std::uint64_t most_slow_ = 0;        // in one of them
   std::uint64_t plain_forgotten_ = 0;  // so many are older than the largest
-  // That there ever were. Not beside window_.causes: a compiler would make one access of both,
-  // which the host cannot forward from the store of one.
-  std::uint32_t causes_ = 1;
   // Millicycles of all but accesses, outside windows and in them.
   std::array<std::uint64_t, 2> kept_{};
-  std::uint32_t since_ = 1;     // causes that there were since the last now()
-  std::uint64_t accesses_ = 0;  // millicycles of all accesses at the last now()
-  std::array<std::uint64_t, kCauses> accesses_of_cause_{};  // and of which cause
+  // Millicycles of accesses, likewise, when they were last added up; of each cause; and the causes
+  // that there were since. Those are not beside window_.causes: a compiler would make one access of
+  // both, which the host cannot forward from the store of one.
+  std::array<std::uint64_t, 2> accesses_{};
+  std::array<std::array<std::uint64_t, kCauses>, 2> accesses_of_cause_{};
+  std::uint32_t since_ = 1;
   Windows others_;
   std::array<std::uint64_t, kCauses> others_length_{};  // millicycles, by cause
 };

@@ -1,7 +1,9 @@
 #include "sim/mmu/tlb.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <utility>
 
 namespace kpksim::mmu {
 
@@ -126,6 +128,14 @@ void Tlb::slow_down(std::uint64_t probe) {
   if (i == kMiss) return;
   forget_recent(i);
   fast_[i].rights = {};
+}
+
+void Tlb::forget_recent() {
+  for (std::size_t word = 0; word < recent_set_.size(); ++word) {
+    for (std::uint64_t bits = std::exchange(recent_set_[word], 0); bits != 0; bits &= bits - 1) {
+      recent_[word * 64 + static_cast<unsigned>(std::countr_zero(bits))] = {};
+    }
+  }
 }
 
 void Tlb::forget_recent(std::uint32_t i) {

@@ -108,10 +108,12 @@ class Tlb {
   }
   // Entry `i` maps `va`, which has no tag in VA[63:56].
   void set_recent(VirtAddr va, std::uint32_t i) {
-    recent_[page_of(va) % kRecent] = {page_of(va), fast_[i], i};
+    const std::size_t place = page_of(va) % kRecent;
+    recent_[place] = {page_of(va), fast_[i], i};
+    recent_set_[place / 64] |= 1ull << place % 64;
   }
   // The registers changed: another ASID, another half.
-  void forget_recent() { recent_.fill({}); }
+  void forget_recent();
 
   const TlbEntry& operator[](std::uint32_t i) const { return entries_[i]; }
   const FastLeaf& fast(std::uint32_t i) const { return fast_[i]; }
@@ -213,6 +215,7 @@ class Tlb {
   std::vector<FastLeaf> fast_;
   std::vector<TlbEntry> entries_;
   std::array<Recent, kRecent> recent_{};
+  std::array<std::uint64_t, kRecent / 64> recent_set_{};  // one bit each: it may hold a page
   // Of a TLB of one set with many ways: the least recently used ones at the last look at all, the
   // oldest first, which serve as many fills: who was used since has another time, and is younger
   // than all others.

@@ -20,6 +20,9 @@ namespace {
 // What mmap and its like may return.
 constexpr std::size_t kMaxFiles = 65536;  // of one recording
 constexpr std::size_t kLongestName = 40;  // of a call, in a message
+// What makes room for lines and steps at once. Of memory that is not used the host has none.
+constexpr std::size_t kTypicalLine = 64;  // bytes
+constexpr std::size_t kStepsOfLine = 2;
 
 bool returns_address(std::string_view call) {
   return call == "mmap" || call == "mremap" || call == "brk" || call == "shmat";
@@ -102,10 +105,10 @@ void StraceReader::begin(const StraceLine& line) {
 void StraceReader::call(const StraceLine& line) {
   if (line.name == "exit_group") return exit_group(line);
   if (line.name == "exit") return exit_thread(line);
-  if (!is_linux_call(line.name)) {
+  const Handler handler = handler_of(line.name);
+  if (handler == nullptr && !is_linux_call(line.name)) {
     unclear(fmt::format("call '{}', which is none of Linux's", line.name.substr(0, kLongestName)));
   }
-  const Handler handler = handler_of(line.name);
   if (line.failed && makes_task(line.name)) begun_.erase(pid_);
   if (line.failed || handler == nullptr) {
     if (line.failed) return syscall();
@@ -150,6 +153,7 @@ std::vector<StraceLine> StraceReader::read_file(std::size_t file, std::uint32_t 
   std::string own = read_text_file(path);
   check_head(path, own);
   std::vector<StraceLine> lines;
+  lines.reserve(own.size() / kTypicalLine);
   StraceParser parser(static_cast<std::uint16_t>(file), pid);
   bool checked = false;
   each_line(own, [&](std::string_view raw) {
@@ -203,6 +207,7 @@ void StraceReader::note_missing(std::uint64_t children) {
 
 Workload StraceReader::read() {
   std::vector<StraceLine> lines = read_lines();
+  workload_.phases[0].steps.reserve(lines.size() * kStepsOfLine);
   note_missing(name_tasks(lines));
   const StraceParents parents(lines);
   parents_ = &parents;

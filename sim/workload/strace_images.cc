@@ -29,6 +29,7 @@ struct StraceImages::Search {
     ProgramTraces* traces;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> mapped;
     std::uint64_t brk = 0;
+    std::uint64_t mapped_end = 0;  // the highest of `mapped`
   };
   std::map<std::uint32_t, Program> programs;
   std::size_t line = 0;
@@ -44,7 +45,7 @@ StraceImages::StraceImages(const std::vector<StraceLine>& lines) {
 
 void StraceImages::look(const StraceLine& line, Search& search) {
   if (line.name == "execve" || line.name == "execveat") {
-    if (!line.failed) search.programs[line.pid] = {&found_[search.line], {}, 0};
+    if (!line.failed) search.programs[line.pid] = {&found_[search.line], {}};
     return;
   }
   const auto it = search.programs.find(line.pid);
@@ -55,7 +56,9 @@ void StraceImages::look(const StraceLine& line, Search& search) {
     if (t.brk == 0) t.brk = line.value();
     p.brk = line.value();
   } else if (line.name == "mmap" && !line.failed) {
-    p.mapped.emplace_back(line.value(), line.value() + align_up(line.argument(1), kPageSize));
+    const std::uint64_t start = line.value();
+    p.mapped.emplace_back(start, start + align_up(line.argument(1), kPageSize));
+    p.mapped_end = std::max(p.mapped_end, p.mapped.back().second);
   } else if (line.name == "mprotect" && line.has(2, "PROT_READ") && !line.has(2, "PROT_WRITE") &&
              !line.has(2, "PROT_EXEC")) {
     const std::uint64_t start = line.argument(0);
@@ -73,11 +76,11 @@ void StraceImages::look(const StraceLine& line, Search& search) {
     }
   }
   // The stack lies above everything else.
-  std::uint64_t above = std::max(t.linker, t.relro);
-  for (const auto& m : p.mapped) above = std::max(above, m.second);
+  const std::uint64_t above = std::max({t.linker, t.relro, p.mapped_end});
+  if (above == 0) return;
   for (std::size_t i = 0; i < line.arguments.size(); ++i) {
-    const std::uint64_t n = line.is_number(i) ? line.argument(i) : 0;
-    if (n > above + kPmdSize && n < 1ull << 48 && above != 0) t.stack = std::max(t.stack, n);
+    const std::uint64_t n = line.argument(i);
+    if (n > above + kPmdSize && n < 1ull << 48) t.stack = std::max(t.stack, n);
   }
 }
 

@@ -10,6 +10,8 @@
 namespace kpksim::workload {
 namespace {
 
+constexpr std::size_t kUsualArguments = 4;
+
 bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 // Index behind a string; `at` is the index of its opening quote.
@@ -37,8 +39,15 @@ std::size_t behind_path(std::string_view s, std::size_t at) {
   return at + 1;
 }
 
+// The characters at which split() looks; all others are text.
+constexpr std::array<bool, 256> kMarks = [] {
+  std::array<bool, 256> marks{};
+  for (const char c : std::string_view("\"/<([{)]}, ")) marks[static_cast<unsigned char>(c)] = true;
+  return marks;
+}();
+
 // Splits at the separators up to the bracket that closes the one before `from`; its index. Quotes,
-// inner brackets, comments and -y's paths are stepped over.
+// inner brackets, comments and -y's paths are stepped over. `separator` is one of kMarks.
 std::size_t split(std::string_view s, std::size_t from, std::vector<std::string>& parts,
                   char separator = ',') {
   int depth = 0;
@@ -51,6 +60,7 @@ std::size_t split(std::string_view s, std::size_t from, std::vector<std::string>
     start = end + 1;
   };
   for (std::size_t i = from; i < s.size(); ++i) {
+    if (!kMarks[static_cast<unsigned char>(s[i])]) continue;
     switch (s[i]) {
       case '"':
         i = behind_string(s, i) - 1;
@@ -163,7 +173,7 @@ std::optional<std::uint64_t> strace_number(std::string_view text) {
 
 std::uint32_t strace_pid(std::string_view text) {
   const std::uint64_t own = strace_number(text).value_or(0);
-  text.remove_prefix(std::min(text.find_first_not_of("0123456789"), text.size()));
+  text.remove_prefix(digits_of(text));
   if (text.starts_with("<")) text.remove_prefix(behind_path(text, 0));
   skip_spaces(text);
   std::uint64_t pid = own;
@@ -253,6 +263,7 @@ void parse_call(std::string_view text, StraceLine& out) {
   const std::size_t bracket = text.find('(');
   out.name = text.substr(0, bracket);
   out.kind = StraceLine::Kind::kCut;
+  out.arguments.reserve(kUsualArguments);
   std::size_t close = split(text, bracket + 1, out.arguments);
   if (close == std::string_view::npos) close = last_close(text);
   strip_names(out);

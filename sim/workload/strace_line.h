@@ -66,6 +66,12 @@ std::optional<std::uint64_t> strace_number(std::string_view text);
 
 inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+// How many digits `text` begins with.
+inline std::size_t digits_of(std::string_view text) {
+  return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) -
+                                  text.begin());
+}
+
 inline void skip_spaces(std::string_view& text) {
   text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t")));
 }

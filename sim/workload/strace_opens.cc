@@ -39,6 +39,14 @@ std::optional<DescriptorUse> pair_of(std::string_view text) {
   return DescriptorUse{Kind::kOpenTwo, false, static_cast<int>(*first), static_cast<int>(*second)};
 }
 
+bool closes_on_exec(const StraceLine& line) {
+  constexpr std::string_view kFlags[] = {"O_CLOEXEC",     "SOCK_CLOEXEC", "EFD_CLOEXEC",
+                                         "EPOLL_CLOEXEC", "SFD_CLOEXEC",  "TFD_CLOEXEC",
+                                         "IN_CLOEXEC",    "MFD_CLOEXEC"};
+  return std::any_of(std::begin(kFlags), std::end(kFlags),
+                     [&](std::string_view flag) { return line.has(flag); });
+}
+
 int number(std::uint64_t value) {
   return static_cast<int>(std::min<std::uint64_t>(value, 1u << 30));
 }
@@ -48,20 +56,17 @@ int number(std::uint64_t value) {
 DescriptorUse descriptors_of(const StraceLine& line) {
   const std::string_view name = line.name;
   if (line.failed) return {is_one_of(kWalks, name) ? Kind::kFailedOpen : Kind::kNone};
-  const bool flag = line.has("O_CLOEXEC") || line.has("SOCK_CLOEXEC") || line.has("EFD_CLOEXEC") ||
-                    line.has("EPOLL_CLOEXEC") || line.has("SFD_CLOEXEC") ||
-                    line.has("TFD_CLOEXEC") || line.has("IN_CLOEXEC") || line.has("MFD_CLOEXEC");
   const int first = number(line.argument(0)), result = number(line.value());
   if (is_one_of(kOpens, name)) {
     // Of signalfd(), the descriptor may be there already.
     if (name.starts_with("signalfd") && line.is_number(0) && first == result) return {};
     const bool always = name == "pidfd_open" || name == "io_uring_setup";
-    return {Kind::kOpen, flag || always, result, result};
+    return {Kind::kOpen, closes_on_exec(line) || always, result, result};
   }
   if (name == "pipe" || name == "pipe2" || name == "socketpair") {
     const auto two = pair_of(line.text(name == "socketpair" ? 3 : 0));
     if (!two) return {};
-    return {Kind::kOpenTwo, flag, two->first, two->second};
+    return {Kind::kOpenTwo, closes_on_exec(line), two->first, two->second};
   }
   if (name == "close") return {Kind::kClose, false, first, first};
   if (name == "close_range") {
@@ -70,7 +75,7 @@ DescriptorUse descriptors_of(const StraceLine& line) {
     return {marks ? Kind::kMark : Kind::kClose, marks, first, last};
   }
   if (name == "dup" || name == "dup2" || name == "dup3") {
-    return {Kind::kDuplicate, flag, first, result};
+    return {Kind::kDuplicate, closes_on_exec(line), first, result};
   }
   if (!name.starts_with("fcntl")) return {};
   if (line.has(1, "F_DUPFD_CLOEXEC")) return {Kind::kDuplicate, true, first, result};

@@ -34,7 +34,7 @@ std::uint32_t take_pid(std::string_view& s) {
     rest.remove_prefix(5);
     skip_spaces(rest);
   }
-  std::size_t end = std::min(rest.find_first_not_of("0123456789"), rest.size());
+  std::size_t end = digits_of(rest);
   if (end == 0 || end == rest.size()) return 0;
   const std::uint64_t pid = number(rest.substr(0, end));
   const std::string_view behind = bracketed ? "] " : " ";
@@ -85,8 +85,10 @@ void take_columns(std::string_view& s, StraceLine& out) {
       s = rest;
       continue;
     }
-    const std::size_t end = s.find_first_not_of("0123456789.:");
-    if (end == std::string_view::npos || end == 0 || s[end] != ' ') return;
+    const auto of_time = [](char c) { return is_digit(c) || c == '.' || c == ':'; };
+    const auto end =
+        static_cast<std::size_t>(std::find_if_not(s.begin(), s.end(), of_time) - s.begin());
+    if (end == s.size() || end == 0 || s[end] != ' ') return;
     if (out.time == 0) out.time = time_of(s.substr(0, end));
     s.remove_prefix(end);
     skip_spaces(s);

@@ -47,7 +47,7 @@ Note note_in(std::string_view line) {
       return {with_program(line, at - 2), 0};
     }
     const std::uint32_t pid = strace_pid(rest);
-    rest.remove_prefix(std::min(rest.find_first_not_of("0123456789"), rest.size()));
+    rest.remove_prefix(digits_of(rest));
     for (const std::string_view word : {" attached", " detached", " suspended", " resumed"}) {
       if (pid == 0 || !rest.starts_with(word)) continue;
       const std::string_view more = rest.substr(word.size());
@@ -71,8 +71,9 @@ bool is_remark(std::string_view line) {
 // "execve(...  <pid changed to 500 ...>": the process that goes on with the call.
 std::uint32_t changed_pid(std::string_view& line) {
   constexpr std::string_view kChanged = "<pid changed to ";
+  if (!line.ends_with(" ...>")) return 0;
   const std::size_t at = line.rfind(kChanged);
-  if (at == std::string_view::npos || !line.ends_with(" ...>")) return 0;
+  if (at == std::string_view::npos) return 0;
   const std::uint32_t pid = strace_pid(line.substr(at + kChanged.size()));
   if (pid != 0) line = line.substr(0, at);
   return pid;
@@ -130,7 +131,7 @@ bool StraceParser::note(std::string_view line, StraceLine& next, std::vector<Str
     take_prefix(text, before);
     if (before.pid == 0) before.pid = own_pid_;
     if (starts_call(text)) {
-      begin(text, true, before, out);
+      begin(text, true, std::move(before), out);
     } else if (open_ && !sends_output(unfinished_[*open_].text)) {
       unfinished_[*open_].text += line.substr(0, found.at);  // cut once more
     }
@@ -243,7 +244,7 @@ void StraceParser::call(std::string_view line, StraceLine& next, std::vector<Str
   }
   for (const std::string_view mark : {kUnfinished, kDetached}) {
     if (!line.ends_with(mark)) continue;
-    return begin(line.substr(0, line.size() - mark.size()), false, next, out);
+    return begin(line.substr(0, line.size() - mark.size()), false, std::move(next), out);
   }
   std::string joined;
   if (const std::size_t mark = line.find(kUnfinished); mark != std::string_view::npos) {
@@ -253,12 +254,12 @@ void StraceParser::call(std::string_view line, StraceLine& next, std::vector<Str
   }
   StraceLine parsed = next;
   parse_call(line, parsed);
-  if (parsed.kind == StraceLine::Kind::kCut) return begin(line, true, next, out);
+  if (parsed.kind == StraceLine::Kind::kCut) return begin(line, true, std::move(next), out);
   drop(next.pid, out);
   out.push_back(std::move(parsed));
 }
 
-void StraceParser::begin(std::string_view text, bool cut, StraceLine& next,
+void StraceParser::begin(std::string_view text, bool cut, StraceLine next,
                          std::vector<StraceLine>& out) {
   drop(next.pid, out);
   parse_call(text, next);
@@ -266,7 +267,7 @@ void StraceParser::begin(std::string_view text, bool cut, StraceLine& next,
   unfinished_[next.pid] = {std::string(text), next.number, cut};
   open_.reset();
   if (cut) open_ = next.pid;
-  out.push_back(next);
+  out.push_back(std::move(next));
 }
 
 // Text that is no line of its own: the rest of the call that stands open on the terminal, or what

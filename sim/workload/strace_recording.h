@@ -40,7 +40,7 @@ class StraceParser {
   void ended(std::string_view line, StraceLine& next, std::vector<StraceLine>& out);
   void resumed(std::string_view line, StraceLine& next, std::vector<StraceLine>& out);
   void call(std::string_view line, StraceLine& next, std::vector<StraceLine>& out);
-  void begin(std::string_view text, bool cut, StraceLine& next, std::vector<StraceLine>& out);
+  void begin(std::string_view text, bool cut, StraceLine next, std::vector<StraceLine>& out);
   void rest(std::string_view text, StraceLine& next, std::vector<StraceLine>& out);
   Halves::iterator half_of(std::uint32_t pid, std::string_view name);
   void drop(std::uint32_t pid, std::vector<StraceLine>& out);
