@@ -86,7 +86,7 @@ TEST_F(Cost, IsTheSameByTheClockAndByTheCounters) {
     core_.load64(page);
     core_.store64(page, i);
     if (i % 7 == 0) core_.time();
-    core_.load64(page);
+    core_.user_access(page, poe::AccessKind::kRead);
     const auto [rest, open] = core_.elapsed();
     std::uint64_t millicycles = 0;
     const Counters counters = core_.counters();

@@ -4,7 +4,17 @@
 #include <bit>
 #include <utility>
 
+#include "sim/base/error.h"
+
 namespace kpksim::cpu {
+
+Ledger::Ledger(const std::array<std::uint64_t, kEvents>& millicycles) : cost_(millicycles) {
+  for (std::size_t e = 0; e < kEvents; ++e) {
+    if (is_free(static_cast<Event>(e)) && cost_[e] != 0) {
+      throw ModelError("a load or a store has a price: the clock would not have it");
+    }
+  }
+}
 
 std::uint64_t Ledger::millicycles(std::size_t in_windows, CauseId cause) const {
   const Row& row = counts_[in_windows][cause];

@@ -9,8 +9,8 @@
 // was slow in them, so that only the others are added up.
 //
 // Where cores are interleaved the clock is asked for all the time. So what all events have cost is
-// kept but for those of accesses, which are counted millions of times a second: only these have to
-// be added up, cause by cause.
+// kept, but for accesses, which are counted millions of times a second: loads and stores of the
+// kernel have no price of their own, and those of users are added up, cause by cause.
 
 #include <array>
 #include <cstdint>
@@ -21,14 +21,14 @@ namespace kpksim::cpu {
 
 class Ledger {
  public:
-  explicit Ledger(const std::array<std::uint64_t, kEvents>& millicycles) : cost_(millicycles) {}
+  explicit Ledger(const std::array<std::uint64_t, kEvents>& millicycles);
   Ledger(const Ledger&) = delete;  // row_ points into it
   Ledger& operator=(const Ledger&) = delete;
 
   void count(Event event, std::uint64_t n = 1) {
     const auto e = static_cast<std::size_t>(event);
     (*row_)[e] += n;
-    if (!is_access(event)) kept_[open_ ? 1 : 0] += n * cost_[e];
+    if (!is_free(event) && event != Event::kUserAccess) kept_[open_ ? 1 : 0] += n * cost_[e];
   }
   // What may happen in any window, and is dear.
   void count_slow(Event event, std::uint64_t n = 1) {
@@ -84,24 +84,16 @@ class Ledger {
   void forget_largest_window();
 
  private:
-  // The accesses of a row lie in one line of the host's caches.
-  struct alignas(64) Row : std::array<std::uint64_t, kEvents> {};
+  using Row = std::array<std::uint64_t, kEvents>;
   static constexpr std::uint32_t kNotPlain = 1u << 31;
   static_assert(kCauses < 31);
 
-  static constexpr std::array<Event, 3> kAccesses = {Event::kLoad, Event::kStore,
-                                                     Event::kUserAccess};
-  static constexpr bool is_access(Event event) {
-    return event == kAccesses[0] || event == kAccesses[1] || event == kAccesses[2];
+  static constexpr bool is_free(Event event) {
+    return event == Event::kLoad || event == Event::kStore;
   }
   std::uint64_t accesses(std::size_t in_windows, CauseId cause) const {
-    const Row& row = counts_[in_windows][cause];
-    std::uint64_t sum = 0;
-    for (const Event event : kAccesses) {
-      const auto e = static_cast<std::size_t>(event);
-      sum += row[e] * cost_[e];
-    }
-    return sum;
+    constexpr auto kUser = static_cast<std::size_t>(Event::kUserAccess);
+    return counts_[in_windows][cause][kUser] * cost_[kUser];
   }
   void add_up_accesses();
   std::uint64_t elapsed(std::size_t in_windows) const;
