@@ -28,7 +28,8 @@ std::uint64_t total(const Core& core, Event event) { return core.counters().tota
 RC_GTEST_PROP(Cache, KeepsTheLinesUsedLast, ()) {
   const auto sets = *rc::gen::inRange<std::uint32_t>(1, 5);
   const auto ways = *rc::gen::inRange<std::uint32_t>(1, 5);
-  Cache cache({sets, ways});
+  CacheTags room(16);
+  Cache cache({sets, ways}, room);
   std::vector<std::deque<std::uint64_t>> reference(sets);  // from least to most recently used
   // A few, and of 64 TB and more: their tags are wide, and agree with others' in 32 bits.
   const auto lines =
@@ -58,8 +59,9 @@ TEST(StreamPrefetcher, ForeseesTheThirdLineOfAStream) {
 }
 
 TEST(DataCaches, FindALineWhereItIs) {
-  Cache llc({64, 4});
-  DataCaches caches({2, 1}, {4, 2}, llc);
+  CacheTags room(1024);
+  Cache llc({64, 4}, room);
+  DataCaches caches({2, 1}, {4, 2}, llc, room);
   const auto line = [](std::uint64_t n) { return PhysAddr(n * 1024 << kLineShift); };  // one set
   EXPECT_EQ(caches.access(line(1)), MemoryLevel::kDram);
   EXPECT_EQ(caches.access(line(1)), MemoryLevel::kL1);

@@ -20,8 +20,9 @@ template bool Cache::move_to_front(Tag*, Tag) const;
 bool Cache::access_wide(std::size_t first, std::uint64_t tag) {
   if (!wide_) {
     largest_ = 0;
-    wide_.emplace(size(), Touched::kDense);
-    for (std::size_t i = 0; i < size(); ++i) {
+    const auto size = static_cast<std::size_t>(geometry_.lines());
+    wide_.emplace(size, Touched::kDense);
+    for (std::size_t i = 0; i < size; ++i) {
       if (tags_[i] != 0) (*wide_)[i] = tags_[i];
     }
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "sim/base/lazy_array.h"
 #include "sim/base/types.h"
@@ -23,16 +24,31 @@ struct CacheGeometry {
   std::uint64_t lines() const { return std::uint64_t{sets} * ways; }
 };
 
+// Room for the tags of all caches of a machine, side by side: so they share huge pages of the host,
+// whose TLB would not hold a page of each cache of each core.
+class CacheTags {
+ public:
+  using Tag = std::uint32_t;
+
+  explicit CacheTags(std::uint64_t lines)
+      : tags_(static_cast<std::size_t>(lines), Touched::kDense) {}
+  Tag* take(std::uint64_t lines) { return &tags_[std::exchange(taken_, taken_ + lines)]; }
+
+ private:
+  LazyArray<Tag> tags_;
+  std::size_t taken_ = 0;
+};
+
 // Set-associative with the least recently used line as victim. A tag is what is left of a line
 // without its set, plus 1; 0: empty. 32 bits hold those of any usual machine: the host's own caches
 // have to hold the tags of all cores. The first line that is beyond them makes all tags wide.
 class Cache {
  public:
-  explicit Cache(const CacheGeometry& geometry)
+  Cache(const CacheGeometry& geometry, CacheTags& room)
       : geometry_(geometry),
         mask_(std::has_single_bit(geometry.sets) ? geometry.sets - 1 : kNoMask),
         shift_(static_cast<unsigned>(std::countr_zero(geometry.sets))),
-        tags_(size(), touched()) {}
+        tags_(room.take(geometry.lines())) {}
 
   // Was `line` there? It is now, as the most recently used one of its set.
   bool access(std::uint64_t line) {
@@ -46,14 +62,9 @@ class Cache {
   }
 
  private:
-  using Tag = std::uint32_t;
+  using Tag = CacheTags::Tag;
   static constexpr std::uint32_t kNoMask = ~0u;
 
-  std::size_t size() const { return static_cast<std::size_t>(geometry_.lines()); }
-  // A huge page for each cache of each core would have to be zeroed and be looked up by the host.
-  Touched touched() const {
-    return size() * sizeof(Tag) < kPmdSize ? Touched::kSparse : Touched::kDense;
-  }
   template <class T>
   bool move_to_front(T* set, T tag) const;
   bool access_wide(std::size_t first, std::uint64_t tag);
@@ -62,7 +73,7 @@ class Cache {
   std::uint32_t mask_;  // of a line: its set; kNoMask if there are not 2^n sets
   unsigned shift_;
   std::uint64_t largest_ = std::numeric_limits<Tag>::max();  // tag; 0: they are wide
-  LazyArray<Tag> tags_;                           // each set from most to least recently used
+  Tag* tags_;                                     // each set from most to least recently used
   std::optional<LazyArray<std::uint64_t>> wide_;  // instead of tags_
 };
 
@@ -85,8 +96,8 @@ enum class MemoryLevel : std::uint8_t { kL1, kPrefetched, kL2, kLlc, kDram };
 
 class DataCaches {
  public:
-  DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc)
-      : l1d_(l1d), l2_(l2), llc_(llc) {}
+  DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc, CacheTags& room)
+      : l1d_(l1d, room), l2_(l2, room), llc_(llc) {}
 
   MemoryLevel access(PhysAddr pa) {
     const std::uint64_t line = pa.value >> kLineShift;

@@ -18,7 +18,7 @@ Core::Core(Machine& machine, unsigned id)
       id_(id),
       x86_(machine.profile().architecture == Architecture::kX86),
       mmu_(machine.profile().mmu, machine.memory()),
-      caches_(machine.profile().l1d, machine.profile().l2, machine.llc()),
+      caches_(machine.profile().l1d, machine.profile().l2, machine.llc(), machine.cache_tags_),
       ledger_(machine.profile().millicycles) {}
 
 mmu::Translation Core::translate(VirtAddr va, const poe::Access& access) {
@@ -416,7 +416,11 @@ void Core::hvc() {
 }
 
 Machine::Machine(const CoreProfile& profile, unsigned cores)
-    : profile_(profile), holders_(cores), llc_(profile.llc), last_broadcast_(cores) {
+    : profile_(profile),
+      holders_(cores),
+      cache_tags_((profile.l1d.lines() + profile.l2.lines()) * cores + profile.llc.lines()),
+      llc_(profile.llc, cache_tags_),
+      last_broadcast_(cores) {
   for (unsigned i = 0; i < cores; ++i) {
     cores_.push_back(std::make_unique<Core>(*this, i));
     cores_.back()->mmu_.report_to(holders_, i);

@@ -120,7 +120,10 @@ void StraceReader::wait(const StraceLine& line) {
     return syscall();
   }
   if (tasks_.alive(child)) {
-    for (const std::uint32_t member : tasks_.group(child)) end(member);
+    // Nobody waits for a thread of its own process: the number has been given to another task.
+    const std::vector<std::uint32_t> members = tasks_.group(child);
+    if (std::find(members.begin(), members.end(), pid_) != members.end()) return syscall();
+    for (const std::uint32_t member : members) end(member);
   }
   emit(OpKind::kWait, pid_).child = child;
   tasks_[child].reaped = true;

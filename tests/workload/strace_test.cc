@@ -213,6 +213,14 @@ TEST_F(Strace, WaitReapsTheDeadOnly) {
                    "wait 5 7"}));
 }
 
+// Linux lets nobody wait for a thread of its own process: the number means another task by now.
+TEST_F(Strace, WaitForAThreadOfTheOwnProcessEndsNobody) {
+  EXPECT_EQ(ops("5 clone(child_stack=0x7f0000002000, flags=CLONE_VM|CLONE_FILES|CLONE_THREAD) = 6\n"
+                "5 wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 6\n"
+                "5 fork() = 7\n"),
+            (Texts{"spawn 5", "thread 5 6", "fork 5 7"}));
+}
+
 // --- Memory and files ---
 
 TEST_F(Strace, MemoryCallsAreTakenWithTheirResults) {
