@@ -35,7 +35,7 @@ std::uint64_t Ledger::elapsed(std::size_t in_windows) const {
 void Ledger::add_up_accesses() {
   for (std::uint32_t causes = since_; causes != 0; causes &= causes - 1) {
     const auto cause = static_cast<CauseId>(std::countr_zero(causes));
-    for (const std::size_t half : {0, 1}) {
+    for (std::size_t half = 0; half < 2; ++half) {
       const std::uint64_t sum = accesses(half, cause);
       accesses_[half] += sum - std::exchange(accesses_of_cause_[half][cause], sum);
     }
