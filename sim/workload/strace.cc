@@ -17,7 +17,6 @@
 namespace kpksim::workload {
 namespace {
 
-// What mmap and its like may return.
 constexpr std::size_t kMaxFiles = 65536;  // of one recording
 constexpr std::size_t kLongestName = 40;  // of a call, in a message
 // What makes room for lines and steps at once. Of memory that is not used the host has none.
