@@ -80,6 +80,29 @@ TEST_F(CoreTest, PorWrite_IsSeenAfterIsbOnly) {
   EXPECT_TRUE(fault.overlay);
 }
 
+// What the hot path finds first is of the address space that was; all of it goes at a change.
+TEST_F(CoreTest, AnotherAsid_FindsNoEntryOfTheOneBefore) {
+  constexpr std::uint64_t kPages = 40;  // as many as the L1 TLB holds
+  const mmu::Registers regs = core_.mmu().registers();
+  const auto change_to = [&](std::uint64_t asid) {
+    core_.msr_ttbr(regs.ttbr0 | asid << 48, regs.ttbr1);
+    core_.isb();
+  };
+  for (std::uint64_t n = 0; n < kPages; ++n) {
+    change_leaf(3 * n, mmu::field::kNotGlobal, 1);
+    for (const char* const source : {"a walk", "the L1 TLB", "the hot path"}) {
+      ASSERT_FALSE(core_.load64(page(3 * n)).fault) << source;
+    }
+    change_leaf(3 * n, mmu::field::kValid, 0);
+  }
+  change_to(5);
+  for (std::uint64_t n = 0; n < kPages; ++n) {
+    EXPECT_EQ(core_.load64(page(3 * n)).fault.kind, mmu::FaultKind::kTranslation) << n;
+  }
+  change_to(0);
+  for (std::uint64_t n = 0; n < kPages; ++n) EXPECT_FALSE(core_.load64(page(3 * n)).fault) << n;
+}
+
 TEST_F(CoreTest, OuterShareableTlbi_IsNotCompletedByDsbIsh) {
   ASSERT_FALSE(core_.load64(page(0)).fault);
   change_leaf(0, mmu::field::kValid, 0);
