@@ -53,9 +53,9 @@ class Core {
   }
   std::uint64_t waited() const { return waited_; }
   // Cores whose clock is behind may act before this one does what comes next.
-  void turn() {
+  void turn(Seen by = Seen::kByAll) {
     if (turns_ != nullptr) [[unlikely]]
-      turns_->turn(*this);
+      turns_->turn(*this, by);
   }
   // Millicycles so far: with the key register as at rest, and in windows.
   struct Elapsed {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace kpksim::cpu {
@@ -23,6 +24,9 @@ class CoreSet {
     if (others.words_.size() > words_.size()) words_.resize(others.words_.size());
     for (std::size_t i = 0; i < others.words_.size(); ++i) words_[i] |= others.words_[i];
   }
+  void remove(unsigned core) {
+    if (core / kBits < words_.size()) words_[core / kBits] &= ~(std::uint64_t{1} << (core % kBits));
+  }
   void clear() { words_.clear(); }
   bool has(unsigned core) const {
     const std::size_t word = core / kBits;
@@ -32,6 +36,15 @@ class CoreSet {
     std::size_t n = 0;
     for (const std::uint64_t word : words_) n += static_cast<std::size_t>(std::popcount(word));
     return n;
+  }
+  // The one with the lowest number.
+  std::optional<unsigned> first() const {
+    for (std::size_t word = 0; word < words_.size(); ++word) {
+      if (words_[word] == 0) continue;
+      return static_cast<unsigned>(word * kBits) +
+             static_cast<unsigned>(std::countr_zero(words_[word]));
+    }
+    return std::nullopt;
   }
   // Calls `visit(core)` for each, in order.
   template <class Visit>

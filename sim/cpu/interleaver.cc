@@ -11,6 +11,7 @@ Interleaver::Strand::Strand(Interleaver& owner, std::unique_ptr<Kept> kept)
 
 Interleaver::Interleaver(Machine& machine) : machine_(machine), cores_(machine.core_count()) {
   machine.set_turns(this);
+  for (unsigned core = 0; core < cores_.size(); ++core) idle_.add(core);
 }
 
 Interleaver::~Interleaver() {
@@ -83,6 +84,7 @@ void Interleaver::queue(unsigned core) {
   CoreState& state = cores_[core];
   if (state.queued) return;
   state.queued = true;
+  idle_.remove(core);
   const Place place{machine_.core(core).time(), state.lets_pass, core};
   queue_.push_back(place);
   std::push_heap(queue_.begin(), queue_.end(), std::greater<>());
@@ -123,7 +125,10 @@ bool Interleaver::assign(unsigned core) {
 void Interleaver::go_on(unsigned core) {
   CoreState& state = cores_[core];
   state.lets_pass = false;
-  if (state.strand == nullptr && !assign(core)) return;
+  if (state.strand == nullptr && !assign(core)) {
+    if (!state.queued) idle_.add(core);
+    return;
+  }
   Strand& strand = *state.strand;
   current_ = &strand;
   horizon_ = queue_.empty() ? Place() : queue_.front();
@@ -160,16 +165,18 @@ void Interleaver::put_to_sleep(Strand& strand) {
   queue(strand.core_);
 }
 
-void Interleaver::turn(Core& core) {
+void Interleaver::turn(Core& core, Seen by) {
   if (current_ == nullptr || alone_ != 0 || current_->core_ != core.id()) return;
+  const std::uint64_t ahead = by == Seen::kByAddressSpace && current_->unseen_ ? kAhead : 0;
   const Place here{core.time(), cores_[core.id()].lets_pass, core.id()};
-  if (horizon_ != Place() && here > horizon_ && running()) leave();
+  const bool behind = horizon_ == Place() || here < horizon_;
+  if (!behind && here.time - horizon_.time >= ahead && running()) leave();
   if (source_->at_turn && running()) source_->at_turn(core);
 }
 
 void Interleaver::let_pass(Core& core) {
   cores_[core.id()].lets_pass = true;
-  turn(core);
+  turn(core, Seen::kByAll);
   cores_[core.id()].lets_pass = false;
 }
 
@@ -211,7 +218,10 @@ void Interleaver::abandon() {
   unused_.clear();
   busy_ = 0;
   queue_.clear();
-  for (CoreState& state : cores_) state = {};
+  for (unsigned core = 0; core < cores_.size(); ++core) {
+    cores_[core] = {};
+    idle_.add(core);
+  }
 }
 
 }  // namespace kpksim::cpu

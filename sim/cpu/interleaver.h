@@ -15,11 +15,13 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "sim/base/fiber.h"
 #include "sim/cpu/core.h"
+#include "sim/cpu/core_set.h"
 #include "sim/cpu/turns.h"
 
 namespace kpksim::cpu {
@@ -40,6 +42,9 @@ class Interleaver final : public Turns {
     unsigned core() const { return core_; }
     bool sleeps() const { return state_ == State::kSleeps; }
     bool spins() const { return state_ == State::kSpins; }
+    // No other core runs its address space, or looks into it: what such cores alone would see
+    // (Seen::kByAddressSpace) needs no order. Returns what was so before.
+    bool set_unseen(bool unseen) { return std::exchange(unseen_, unseen); }
 
    private:
     friend class Interleaver;
@@ -54,7 +59,8 @@ class Interleaver final : public Turns {
     unsigned level_ = 0;
     std::uint64_t woken_at_ = 0;
     bool slept_ = false;  // since it began to spin
-    bool ends_ = false;   // it is not needed any more
+    bool unseen_ = false;
+    bool ends_ = false;  // it is not needed any more
   };
 
   // Where work comes from.
@@ -79,7 +85,7 @@ class Interleaver final : public Turns {
   // False outside run(), and while an exception takes a strand apart: nobody waits then.
   bool running() const { return current_ != nullptr && std::uncaught_exceptions() == 0; }
 
-  void turn(Core& core) override;
+  void turn(Core& core, Seen by) override;
   // The same, but others whose clocks say the same act first, too.
   void let_pass(Core& core);
   // By a strand: it goes no further, and run() throws this.
@@ -88,7 +94,8 @@ class Interleaver final : public Turns {
   void call(unsigned core, std::uint64_t time);
 
   // This core has no strand and is not going to get one.
-  bool idles(unsigned core) const { return cores_[core].strand == nullptr && !cores_[core].queued; }
+  bool idles(unsigned core) const { return idle_.has(core); }
+  std::optional<unsigned> first_idle() const { return idle_.first(); }
   // All cores meet at the time of the last one.
   void meet();
 
@@ -130,6 +137,11 @@ class Interleaver final : public Turns {
     bool queued = false;
     bool lets_pass = false;
   };
+  // How far (millicycles) a core gets ahead of others while it does what nobody sees. Their order
+  // matters a little even then: of pages that come from one free list, of interrupts to it. Zeroing
+  // a huge page, which nothing divides, takes as long.
+  static constexpr std::uint64_t kAhead = 50'000'000;
+
   void queue(unsigned core);
   // The next strand of a core that has none; false: it idles.
   bool assign(unsigned core);
@@ -142,6 +154,7 @@ class Interleaver final : public Turns {
   Machine& machine_;
   const Source* source_ = nullptr;
   std::vector<CoreState> cores_;
+  CoreSet idle_;  // to find one without a look at all
   std::vector<Place> queue_;  // a heap, the earliest first
   Place horizon_;             // of the strand that runs
   Strand* current_ = nullptr;

@@ -15,6 +15,7 @@ void Files::unmap_everywhere(const FileRange& range, bool even_copies, cpu::Core
   // Those that do not map it may go meanwhile; the others have to unlink their mappings first.
   std::vector<Mm*> spaces = tasks_.spaces();
   std::erase_if(spaces, [&](const Mm* mm) { return !mm->maps(range.file_id); });
+  const Locks::Looking others(system_.locks());
   for (Mm* mm : spaces) mm->unmap_file(range, even_copies, core);
 }
 

@@ -78,7 +78,6 @@ void SpinLock::lock(Locks& locks, cpu::Core& core, LockKind kind) {
 }
 
 void SpinLock::unlock(Locks& locks, cpu::Core& core) {
-  core.turn();
   if (--depth_ != 0) return;
   owner_ = nullptr;
   if (waiting_.empty()) return;
@@ -98,7 +97,7 @@ void SleepingLock::take(Locks& locks, Locks::Strand& strand, bool exclusive) {
 }
 
 void SleepingLock::acquire(Locks& locks, cpu::Core& core, bool exclusive) {
-  core.turn();
+  core.turn(seen_by());
   Locks::Strand& strand = locks.interleaver().current();
   ++locks.of(kind_).taken;
   const bool free = owner_ == nullptr && waiting_.empty() && (!exclusive || readers_ == 0);
@@ -109,7 +108,7 @@ void SleepingLock::acquire(Locks& locks, cpu::Core& core, bool exclusive) {
 }
 
 void SleepingLock::release(Locks& locks, cpu::Core& core) {
-  core.turn();
+  core.turn(seen_by());
   std::vector<SleepingLock*>& held = locks.held_[&locks.interleaver().current()];
   held.erase(std::find(held.begin(), held.end(), this));
   if (owner_ != nullptr) {
@@ -128,14 +127,15 @@ void SleepingLock::release(Locks& locks, cpu::Core& core) {
   }
 }
 
-void PageTableLocks::lock(cpu::Core& core, Pfn page) {
+void PageTableLocks::lock(cpu::Core& core, Pfn page, cpu::Seen by) {
   if (!locks_.on()) return;
-  core.turn();  // before: who drops it last forgets it
+  core.turn(by);  // before: who drops it last forgets it
   held_[page].lock(locks_, core, LockKind::kPageTable);
 }
 
-void PageTableLocks::unlock(cpu::Core& core, Pfn page) {
+void PageTableLocks::unlock(cpu::Core& core, Pfn page, cpu::Seen by) {
   if (!locks_.on()) return;
+  core.turn(by);
   SpinLock& lock = held_.at(page);
   lock.unlock(locks_, core);
   if (lock.unused()) held_.erase(page);

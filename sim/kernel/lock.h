@@ -74,6 +74,24 @@ class Locks {
   void wait(cpu::Core& core, LockKind kind, bool spin);
   void count(LockKind kind) { ++of(kind).taken; }
 
+  // While it lives the strand that runs looks into other address spaces than its own. Null: nobody
+  // runs beside it.
+  class Looking {
+   public:
+    explicit Looking(Locks* locks) : locks_(locks != nullptr && locks->on() ? locks : nullptr) {
+      if (locks_ != nullptr) unseen_ = locks_->interleaver().current().set_unseen(false);
+    }
+    ~Looking() {
+      if (locks_ != nullptr && locks_->on()) locks_->interleaver().current().set_unseen(unseen_);
+    }
+    Looking(const Looking&) = delete;
+    Looking& operator=(const Looking&) = delete;
+
+   private:
+    Locks* const locks_;
+    bool unseen_ = false;
+  };
+
   const AllLockWaits& waits() const { return waits_; }
   void forget_longest() {
     for (LockWaits& w : waits_) w.longest = 0;
@@ -94,6 +112,7 @@ class Locks {
 
 class SpinLock {
  public:
+  // The core has its turn before either (Core::turn()).
   void lock(Locks& locks, cpu::Core& core, LockKind kind);
   void unlock(Locks& locks, cpu::Core& core);
   bool unused() const { return owner_ == nullptr && waiting_.empty(); }
@@ -129,6 +148,9 @@ class SleepingLock {
 
   void acquire(Locks& locks, cpu::Core& core, bool exclusive);
   void release(Locks& locks, cpu::Core& core);
+  cpu::Seen seen_by() const {
+    return kind_ == LockKind::kMmap ? cpu::Seen::kByAddressSpace : cpu::Seen::kByAll;
+  }
   void take(Locks& locks, Locks::Strand& strand, bool exclusive);
 
   const LockKind kind_;
@@ -173,7 +195,9 @@ class Spinning {
     lock_.lock(*locks_, core_, kind);
   }
   ~Spinning() {
-    if (locks_ != nullptr && locks_->on()) lock_.unlock(*locks_, core_);
+    if (locks_ == nullptr || !locks_->on()) return;
+    core_.turn();
+    lock_.unlock(*locks_, core_);
   }
   Spinning(const Spinning&) = delete;
   Spinning& operator=(const Spinning&) = delete;
@@ -188,8 +212,9 @@ class Spinning {
 class PageTableLocks {
  public:
   explicit PageTableLocks(Locks& locks) : locks_(locks) {}
-  void lock(cpu::Core& core, Pfn page);
-  void unlock(cpu::Core& core, Pfn page);
+  // `by`: whose page tables they are, all cores' or one address space's.
+  void lock(cpu::Core& core, Pfn page, cpu::Seen by);
+  void unlock(cpu::Core& core, Pfn page, cpu::Seen by);
 
  private:
   struct Hash {

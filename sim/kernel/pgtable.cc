@@ -106,7 +106,7 @@ void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value, Gua
   if (opens) {
     window.opened = !taps_.injector.skips(open_of(guard));
     if (window.opened) window.before = begin(core, window.target);
-    core.turn();
+    core.turn(cpu::Seen::kByAddressSpace);
   }
   store(core, entry, value, atomic);
   if (opens) close(core, window, false);

@@ -90,15 +90,16 @@ class PageTables {
   void leave_lazy(cpu::Core& core);
   // From taking the page-table lock of `page` to dropping it. It is a lock where cores are
   // interleaved; else nobody else runs meanwhile.
-  void lock(cpu::Core& core, const Target& target, Pfn page) {
+  // `by`: whose tables they are.
+  void lock(cpu::Core& core, const Target& target, Pfn page, cpu::Seen by) {
     if (locks_ != nullptr) [[unlikely]]
-      locks_->lock(core, page);
+      locks_->lock(core, page, by);
     if (window_ == WindowScope::kLock) open(core, target, GuardSite::kLock);
   }
-  void unlock(cpu::Core& core, Pfn page) {
+  void unlock(cpu::Core& core, Pfn page, cpu::Seen by) {
     if (window_ == WindowScope::kLock) close(core, false);
     if (locks_ != nullptr) [[unlikely]]
-      locks_->unlock(core, page);
+      locks_->unlock(core, page, by);
   }
   void set_locks(PageTableLocks& locks) { locks_ = &locks; }
 
@@ -107,7 +108,7 @@ class PageTables {
     const bool opens = !taps_.injector.skips(open_of(guard));
     now_.open.push_back({target, opens ? begin(core, target) : 0, guard, opens});
     now_.all_open = opens_all_;
-    core.turn();
+    core.turn(cpu::Seen::kByAddressSpace);
   }
   void close(cpu::Core& core, bool synchronised) {
     const Open window = now_.open.back();
@@ -243,11 +244,12 @@ class PageTableLock {
   // The lock is in the page of `target`, or in `page`.
   PageTableLock(PageTables& tables, cpu::Core& core, const Target& target)
       : PageTableLock(tables, core, target, *target.begin()) {}
-  PageTableLock(PageTables& tables, cpu::Core& core, const Target& target, Pfn page)
-      : tables_(tables), core_(core), page_(page) {
-    tables_.lock(core_, target, page_);
+  PageTableLock(PageTables& tables, cpu::Core& core, const Target& target, Pfn page,
+                cpu::Seen by = cpu::Seen::kByAddressSpace)
+      : tables_(tables), core_(core), page_(page), by_(by) {
+    tables_.lock(core_, target, page_, by_);
   }
-  ~PageTableLock() { tables_.unlock(core_, page_); }
+  ~PageTableLock() { tables_.unlock(core_, page_, by_); }
   PageTableLock(const PageTableLock&) = delete;
   PageTableLock& operator=(const PageTableLock&) = delete;
 
@@ -255,6 +257,7 @@ class PageTableLock {
   PageTables& tables_;
   cpu::Core& core_;
   const Pfn page_;
+  const cpu::Seen by_;
 };
 
 class LazySection {

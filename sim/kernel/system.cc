@@ -338,9 +338,11 @@ PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned lev
       core.execute(path().table);
       // pmd_install() and its like: of the last level the lock is in the table, else there is one
       // for all (page_table_lock).
-      const bool own = at == 2 && root != linear_map.root();
+      const bool kernel = root == linear_map.root();
+      const bool own = at == 2 && !kernel;
       std::optional<PageTableLock> lock;
-      lock.emplace(tables, core, Target(table), own ? table : root);
+      lock.emplace(tables, core, Target(table), own ? table : root,
+                   kernel ? cpu::Seen::kByAll : cpu::Seen::kByAddressSpace);
       d = table_descriptor(added);
       if (changes() != before) {
         const mmu::Descriptor now{tables.read(core, entry)};

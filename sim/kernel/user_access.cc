@@ -61,7 +61,7 @@ bool UserAccess::by_program(Task& t, std::uint64_t address, poe::AccessKind kind
   cpu::Core& core = scheduler_.run_on(t);
   begin(t, core);
   core.pass(kInstructions);
-  core.turn();
+  core.turn(cpu::Seen::kByAddressSpace);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (!core.user_access(VirtAddr(address), kind)) return true;
     const Span span(system_.taps, core, work_of(Trigger::kPageFault));

@@ -57,7 +57,13 @@ void InterleavedRun::finish() {
 unsigned InterleavedRun::core_of(const Operation& op) {
   if (OperationOrder::of_kernel(op)) return 0;
   if (op.kind == OpKind::kSpawn) return kernel_.reserve_cpu(op.task);
-  return kernel_.alive(op.task) ? kernel_.cpu_of(op.task) : 0;
+  const kernel::Task* task = alive(op.task);
+  return task != nullptr ? task->cpu : 0;
+}
+
+const kernel::Task* InterleavedRun::alive(TaskId id) const {
+  const kernel::Task* task = kernel_.tasks().find(id);
+  return task == nullptr || task->dead ? nullptr : task;
 }
 
 void InterleavedRun::make_ready(Number n, std::uint64_t time) {
@@ -66,9 +72,7 @@ void InterleavedRun::make_ready(Number n, std::uint64_t time) {
   ready_[core].insert(n);
   ready_at_[n] = std::max(ready_at_[n], time);
   if (idles) return interleaver_.call(core, ready_at_[n]);
-  for (unsigned other = 0; other < ready_.size(); ++other) {
-    if (interleaver_.idles(other)) return interleaver_.call(other, ready_at_[n]);
-  }
+  if (const auto other = interleaver_.first_idle()) interleaver_.call(*other, ready_at_[n]);
 }
 
 // What could begin now comes in the workload's order, else what can begin first.
@@ -123,8 +127,17 @@ std::function<void()> InterleavedRun::next(unsigned core) {
   return [this, n = *n, core] { run(n, core); };
 }
 
+// What happens beside the workload sees everything.
+bool InterleavedRun::unseen(const Operation& op) const {
+  if (beside_ != nullptr || OperationOrder::of_kernel(op)) return false;
+  const kernel::Task* task = alive(op.task);
+  return task == nullptr || task->mm->users == 1;
+}
+
 void InterleavedRun::run(Number n, unsigned core) {
-  execute_(order_.operation(n));
+  const Operation& op = order_.operation(n);
+  interleaver_.current().set_unseen(unseen(op));
+  execute_(op);
   cpu::Core& on = kernel_.system().machine.core(core);
   on.turn();
   const std::uint64_t time = on.time();

@@ -56,6 +56,9 @@ class InterleavedRun {
   std::optional<Number> pull(unsigned core);
   void make_ready(Number n, std::uint64_t time);
   void run(Number n, unsigned core);
+  // Does no other core run the address space of its task?
+  bool unseen(const Operation& op) const;
+  const kernel::Task* alive(TaskId id) const;
   unsigned core_of(const Operation& op);
 
   kernel::Kernel& kernel_;

@@ -78,9 +78,9 @@ TEST_P(EveryCredPolicy, AStrayStoreToALiveOneFaultsInEveryContextButItsOwn) {
   tables.enter_lazy(core_, Target(root()));
   EXPECT_TRUE(refused());
   tables.leave_lazy(core_);
-  tables.lock(core_, Target(root()), root());
+  tables.lock(core_, Target(root()), root(), cpu::Seen::kByAll);
   EXPECT_TRUE(refused());
-  tables.unlock(core_, root());
+  tables.unlock(core_, root(), cpu::Seen::kByAll);
   EXPECT_TRUE(refused());
 }
 
