@@ -2,6 +2,7 @@
 // kind it is.
 
 #include <fmt/core.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <boost/program_options/errors.hpp>
@@ -26,6 +27,16 @@ namespace app = kpksim::app;
 using Arguments = std::vector<std::string>;
 
 constexpr int kCheckFailed = 1, kBadInput = 2, kFailed = 3;
+
+// Memory that is freed stays in the heap: the next simulation needs as much, and each piece that goes
+// back to the host stops all threads for a moment (sim/base/host_region.h).
+void keep_heap() {
+#ifdef M_TRIM_THRESHOLD
+  constexpr int kMost = 1 << 30, kLargestInHeap = 32 << 20;
+  mallopt(M_TRIM_THRESHOLD, kMost);
+  mallopt(M_MMAP_THRESHOLD, kLargestInHeap);
+#endif
+}
 
 int dispatch(const Arguments& arguments) {
   if (arguments.empty()) {
@@ -94,6 +105,7 @@ int main(int argc, char** argv) {
   // Writes fail instead, and say why: a pipe without a reader, a file beyond ulimit -f.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
+  keep_heap();
   try {
     app::StandardOutput output;
     int status = kFailed;

@@ -31,7 +31,9 @@ class CacheTags {
   using Tag = std::uint32_t;
 
   explicit CacheTags(std::uint64_t lines)
-      : tags_(static_cast<std::size_t>(lines), Touched::kDense) {}
+      : tags_(static_cast<std::size_t>(lines), Touched::kDense) {
+    tags_.populate();
+  }
   Tag* take(std::uint64_t lines) { return &tags_[std::exchange(taken_, taken_ + lines)]; }
 
  private:
