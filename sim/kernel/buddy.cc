@@ -97,7 +97,7 @@ bool Buddy::steal(unsigned order, Mobility mobility) {
   return false;
 }
 
-std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
+std::uint64_t Buddy::take(unsigned order, Mobility mobility) {
   const auto find = [&] {
     unsigned from = order;
     while (from <= kMaxOrder && head(mobility, from) == kNone) ++from;
@@ -105,7 +105,7 @@ std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
   };
   unsigned from = find();
   if (from > kMaxOrder) {
-    if (mobility == Mobility::kPageTable || !steal(order, mobility)) return std::nullopt;
+    if (mobility == Mobility::kPageTable || !steal(order, mobility)) return kNone;
     from = find();
   }
   const std::uint64_t i = head(mobility, from);
@@ -115,7 +115,7 @@ std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
     push(i + (1ull << from), from);
   }
   if (mobility != Mobility::kPageTable) free_pages_ -= 1ull << order;
-  return first_ + i;
+  return i;
 }
 
 bool Buddy::is_free(Pfn pfn) const {

@@ -34,7 +34,11 @@ class Buddy {
   Buddy(Pfn first, std::uint64_t count, std::uint64_t taken = 0);
 
   // A naturally aligned run of 2^order frames, or nullopt.
-  std::optional<Pfn> allocate(unsigned order, Mobility mobility);
+  std::optional<Pfn> allocate(unsigned order, Mobility mobility) {
+    const std::uint64_t i = take(order, mobility);
+    if (i == kNone) return std::nullopt;
+    return first_ + i;
+  }
   void free(Pfn pfn, unsigned order);
   // Hears of each run before it is free.
   void set_observer(Observer* observer) { observer_ = observer; }
@@ -94,6 +98,8 @@ class Buddy {
   };
   using Heads = std::array<std::uint64_t, kMaxOrder + 1>;
 
+  // allocate(): the index of the first frame, or kNone.
+  std::uint64_t take(unsigned order, Mobility mobility);
   Heads& lists(Mobility mobility) { return heads_[static_cast<std::size_t>(mobility)]; }
   // The list that a free run is on: that of the type of its (first) block.
   Heads& lists_of(std::uint64_t i) { return lists(block_type_[i >> kBlockOrder]); }

@@ -255,24 +255,25 @@ void System::use_classes(cpu::Core& core, Trigger trigger) {
   core.continue_at(level);
 }
 
-std::optional<Pfn> System::try_allocate_folio(unsigned order) {
+bool System::get_folio(unsigned order, Pfn& head) {
   const auto pfn = buddy.allocate(order, Mobility::kMovable);
-  if (!pfn) return std::nullopt;
+  if (!pfn) return false;
+  head = *pfn;
   if (order == 0 || order == kPmdShift - kPageShift) {
     free_list_ -= std::min<std::uint64_t>(free_list_, 1ull << order);
   }
   for (std::uint32_t i = 0; i < 1u << order; ++i) {
-    page(*pfn + i) = {};
-    page(*pfn + i).order = static_cast<std::uint8_t>(order);
-    page(*pfn + i).offset = i;
+    page(head + i) = {};
+    page(head + i).order = static_cast<std::uint8_t>(order);
+    page(head + i).offset = i;
   }
-  return pfn;
+  return true;
 }
 
 Pfn System::allocate_page() {
-  const auto pfn = try_allocate_folio(0);
-  if (!pfn) throw InputError("out of memory: no free pages left (give the machine more --memory)");
-  return *pfn;
+  Pfn page;
+  if (get_folio(0, page)) return page;
+  throw InputError("out of memory: no free pages left (give the machine more --memory)");
 }
 
 std::optional<Pfn> System::huge_zero_folio(cpu::Core& core) {

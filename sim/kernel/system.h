@@ -138,7 +138,10 @@ class System {
     huge_pages_[static_cast<unsigned>(std::countr_zero(bytes)) - kPageShift] = enabled;
   }
   // A folio of 2^order frames for users: nullopt, or InputError when memory is exhausted.
-  std::optional<Pfn> try_allocate_folio(unsigned order);
+  std::optional<Pfn> try_allocate_folio(unsigned order) {
+    Pfn head;
+    return get_folio(order, head) ? std::optional(head) : std::nullopt;
+  }
   Pfn allocate_page();
   // Who watches from now on; null: nobody.
   void set_observer(Observer* observer) {
@@ -176,6 +179,8 @@ class System {
   void free_tables(cpu::Core& core, const std::vector<Pfn>& tables);
 
  private:
+  // try_allocate_folio(); false: no memory.
+  bool get_folio(unsigned order, Pfn& head);
   void make_creds();
   void use_classes(cpu::Core& core, Trigger trigger);
   // Of a table at `level` of the tree below `root`.

@@ -156,8 +156,10 @@ Fault Mmu::stage2_refusal(const Leaf& leaf, VirtAddr va, const poe::Access& acce
 Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1) {
   Translation result;
   result.source = Source::kWalk;
-  result.fault = start_fault(regime_, va, access);
-  if (result.fault) return result;
+  if (const Fault fault = start_fault(regime_, va, access)) {
+    result.fault = fault;
+    return result;
+  }
   const Half& half = regime_.half(va);
   const WalkState* cached = walk_cache_.find(probe_of(va), half);
   // Notes each descriptor's address, and fills the walk cache with each table found.
@@ -181,8 +183,8 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
       stage2_ == nullptr ? walk_from(memory_, regime_, va, start_state, hardware_af, see)
                          : walk_from(memory_, regime_, va, start_state, hardware_af, see, *stage2_);
   result.walk_reads = found.reads;
-  result.fault = found.fault;
-  if (result.fault) {  // never cached
+  if (found.fault) {  // never cached
+    result.fault = found.fault;
     if (result.fault.stage2) fault_ipa_ = found.ipa;
     return result;
   }
