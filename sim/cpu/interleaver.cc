@@ -113,6 +113,7 @@ bool Interleaver::assign(unsigned core) {
     if (!job) return false;
     state.strand = &unused_strand();
     state.strand->job_ = std::move(job);
+    state.strand->unseen_ = false;
     state.strand->core_ = core;
     ++busy_;
   }

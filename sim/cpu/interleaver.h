@@ -154,7 +154,7 @@ class Interleaver final : public Turns {
   Machine& machine_;
   const Source* source_ = nullptr;
   std::vector<CoreState> cores_;
-  CoreSet idle_;  // to find one without a look at all
+  CoreSet idle_;              // to find one without a look at all
   std::vector<Place> queue_;  // a heap, the earliest first
   Place horizon_;             // of the strand that runs
   Strand* current_ = nullptr;

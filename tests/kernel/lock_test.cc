@@ -160,6 +160,21 @@ TEST_F(InterleavedLocks, NobodySpinsOnTheCoreThatTheNextOwnerNeeds) {
   EXPECT_EQ(said_, "2woke 1woke 1first 1woke 1second ");
 }
 
+TEST_F(InterleavedLocks, WhoLooksIntoAnotherAddressSpaceIsSeen) {
+  job(0, [&](cpu::Core& core) {
+    locks_.interleaver().current().set_unseen(true);
+    {
+      const Locks::Looking others(&locks_);
+      EXPECT_FALSE(locks_.interleaver().current().set_unseen(false));
+    }
+    EXPECT_TRUE(locks_.interleaver().current().set_unseen(true)) << "as it was before";
+    note(core, "looked");
+  });
+  run();
+  EXPECT_EQ(said_, "0looked ");
+  const Locks::Looking nobody_runs(&locks_), no_locks(nullptr);
+}
+
 TEST_F(InterleavedLocks, CoresThatWaitForEachOtherAreADefect) {
   SleepingLock other(LockKind::kMmap);
   job(0, [&](cpu::Core& core) {

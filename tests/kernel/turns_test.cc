@@ -91,6 +91,43 @@ TEST_F(StrandsInTurn, AtTheTurnOfACoreNobodyIsBehindIt) {
   EXPECT_EQ(turns, 10u);
 }
 
+// Core 0 executes 2,000 instructions, of which core 1 sees the half, then as many as the bound on
+// how far it may get ahead has cycles: at the second point it is too far ahead.
+TEST_F(StrandsInTurn, WhatNobodySeesNeedsNoOrderAmongCores_ButForWhoIsFarAhead) {
+  for (const bool unseen : {false, true}) {
+    for (const bool by_all : {false, true}) {
+      order_.clear();
+      job(0, [&](cpu::Core& core) {
+        EXPECT_FALSE(interleaver_.current().set_unseen(unseen));
+        core.execute(2000);
+        core.turn(by_all ? cpu::Seen::kByAll : cpu::Seen::kByAddressSpace);
+        say(core, "near");
+        while (core.time() < machine_.core(1).time() + 50'000'000) core.execute(1000);
+        core.turn(cpu::Seen::kByAddressSpace);
+        say(core, "far");
+      });
+      job(1, [&](cpu::Core& core) {
+        core.execute(1000);
+        core.turn();
+        say(core, "early");
+        core.execute(100'000);
+        core.turn();
+        say(core, "late");
+      });
+      run();
+      const bool ahead = unseen && !by_all;
+      EXPECT_EQ(order_, ahead ? "0near 1early 1late 0far " : "1early 0near 1late 0far ");
+    }
+  }
+}
+
+TEST_F(StrandsInTurn, AJobIsSeenUntilItSaysThatItIsNot) {
+  for (int i = 0; i < 2; ++i) {
+    job(0, [&](cpu::Core&) { EXPECT_FALSE(interleaver_.current().set_unseen(true)); });
+  }
+  run();
+}
+
 TEST_F(StrandsInTurn, AStrandThatFailsGoesNoFurtherAndRunThrowsWhy) {
   job(0, [&](cpu::Core& core) {
     core.turn();

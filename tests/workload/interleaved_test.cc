@@ -156,6 +156,78 @@ TEST(Interleaved, AForkWaitsForFaultsInItsVmas_AndFaultsForTheFork) {
   EXPECT_EQ(out.stale, 0u);
 }
 
+// Two tasks touch as many pages, each its own. Their faults need an order if both are of one
+// process; of two processes none can see the other's.
+TEST(Interleaved, FaultsOfAnAddressSpaceThatOneTaskHasTakeNoTurns) {
+  std::array<std::uint64_t, 2> times_left{};
+  for (const bool threads : {false, true}) {
+    const std::string second =
+        threads ? R"({"op":"clone","task":"a","child":"b"},)" : R"({"op":"spawn","task":"b"},)";
+    const Workload w = of_text(R"({"name":"w","phases":[{"name":"p","ops":[
+      {"op":"spawn","task":"a"},)" +
+                               second + R"(
+      {"op":"mmap","task":"a","region":"x","size":"256K","prot":"rw"},
+      {"op":"mmap","task":"b","region":"y","size":"256K","prot":"rw"},
+      {"op":"touch","task":"a","region":"x","access":"write"},
+      {"op":"touch","task":"b","region":"y","access":"write"}]}]})");
+    kernel::Kernel k(kernel::core_profile(), kernel::kernel_profile(),
+                     interleaved("none", false, "buddy", Granularity::kPte, 2));
+    Driver(k).run(w);
+    times_left[threads ? 1 : 0] = k.system().interleaving->locks.interleaver().changes();
+  }
+  EXPECT_LT(times_left[0], 64u) << "fewer than pages that one task touches";
+  EXPECT_GT(times_left[1], 128u) << "at least once for each page of both";
+}
+
+// Notes whether the core was seen by all that emptied an entry.
+class CutsSeen final : public kernel::Observer {
+ public:
+  explicit CutsSeen(cpu::Interleaver& interleaver) : interleaver_(interleaver) {}
+  void writing(cpu::Core&, PhysAddr, std::uint64_t now) override {
+    if (now != 0) return;
+    const bool unseen = interleaver_.current().set_unseen(false);
+    interleaver_.current().set_unseen(unseen);
+    ++(unseen ? unseen_ : seen_);
+  }
+  void table_taken(cpu::Core&, Pfn, Pfn) override {}
+  void table_freed(cpu::Core&, Pfn) override {}
+  void frames_freed(Pfn, unsigned) override {}
+  void marked(cpu::Core&, Pfn, std::uint64_t) override {}
+  void unmarking(cpu::Core&, Pfn, std::uint64_t) override {}
+  void flushing(cpu::Core&, kernel::FlushSite) override {}
+  void handling(cpu::Core&) override {}
+  void switching(cpu::Core&) override {}
+  void generation_flushed(cpu::Core&) override {}
+
+  unsigned seen() const { return seen_; }
+  unsigned unseen() const { return unseen_; }
+
+ private:
+  cpu::Interleaver& interleaver_;
+  unsigned seen_ = 0, unseen_ = 0;
+};
+
+// Who unmaps its own pages is alone with them; who cuts a file takes its turns among those that map
+// it.
+TEST(Interleaved, WhoCutsAFileIsSeenByWhoMapsIt) {
+  const Workload w = of_text(R"({"name":"w","phases":[{"name":"p","ops":[
+    {"op":"spawn","task":"a"}, {"op":"spawn","task":"b"},
+    {"op":"mmap","task":"a","region":"x","size":"64K","prot":"rw","file":"f","shared":true},
+    {"op":"mmap","task":"b","region":"y","size":"64K","prot":"rw"},
+    {"op":"touch","task":"a","region":"x","access":"write"},
+    {"op":"touch","task":"b","region":"y","access":"write"},
+    {"op":"munmap","task":"b","region":"y"},
+    {"op":"truncate","task":"b","file":"f","size":"0"}]}]})");
+  kernel::Kernel k(kernel::core_profile(), kernel::kernel_profile(),
+                   interleaved("none", false, "buddy", Granularity::kPte, 2));
+  CutsSeen cuts(k.system().interleaving->locks.interleaver());
+  k.system().set_observer(&cuts);
+  Driver(k).run(w);
+  k.system().set_observer(nullptr);
+  EXPECT_EQ(cuts.unseen(), 16u) << "y's pages";
+  EXPECT_EQ(cuts.seen(), 16u) << "x's pages";
+}
+
 TEST(Interleaved, TheSameBytesAgain_WhateverOtherThreadsOfTheHostDo) {
   const Workload workload = threads(false);
   const kernel::Config config = interleaved("kpkeys-poe", false, "per-page", Granularity::kPte, 4);
