@@ -47,6 +47,14 @@ RC_GTEST_PROP(Cache, KeepsTheLinesUsedLast, ()) {
   }
 }
 
+TEST(CacheTags, AreNotGivenTwice) {
+  CacheTags room(24);
+  Cache one({4, 2}, room), other({4, 4}, room);
+  for (std::uint64_t line = 0; line < 16; ++line) EXPECT_FALSE(other.access(line));
+  for (std::uint64_t line = 0; line < 8; ++line) EXPECT_FALSE(one.access(line)) << "empty still";
+  EXPECT_THROW(Cache({1, 1}, room), ModelError);
+}
+
 TEST(StreamPrefetcher, ForeseesTheThirdLineOfAStream) {
   StreamPrefetcher prefetcher;
   EXPECT_FALSE(prefetcher.predicts(1000));

@@ -2,7 +2,14 @@
 
 #include <utility>
 
+#include "sim/base/error.h"
+
 namespace kpksim::cpu {
+
+CacheTags::Tag* CacheTags::take(std::uint64_t lines) {
+  if (lines > tags_.size() - taken_) throw ModelError("a cache has more lines than there are tags");
+  return &tags_[std::exchange(taken_, taken_ + lines)];
+}
 
 // The more recent ones move one place back.
 template <class T>

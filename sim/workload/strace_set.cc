@@ -56,7 +56,7 @@ std::optional<std::uint32_t> pid_of_file(const std::string& path) {
     return std::nullopt;
   }
   const std::string_view digits = std::string_view(plain).substr(dot + 1);
-  if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) {
+  if (digits.empty() || digits_of(digits) != digits.size()) {
     return std::nullopt;
   }
   const std::uint32_t pid = strace_pid(digits);
