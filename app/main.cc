@@ -29,7 +29,8 @@ using Arguments = std::vector<std::string>;
 constexpr int kCheckFailed = 1, kBadInput = 2, kFailed = 3;
 
 // Memory that is freed stays in the heap: the next simulation needs as much, and each piece that
-// goes back to the host stops all threads for a moment (sim/base/host_region.h).
+// goes back to the host stops all threads for a moment, as their processors' TLBs have to forget
+// it.
 void keep_heap() {
 #ifdef M_TRIM_THRESHOLD
   constexpr int kMost = 1 << 30, kLargestInHeap = 32 << 20;

@@ -139,7 +139,7 @@ class Interleaver final : public Turns {
   };
   // How far (millicycles) a core gets ahead of others while it does what nobody sees. Their order
   // matters a little even then: of pages that come from one free list, of interrupts to it. Zeroing
-  // a huge page, which nothing divides, takes as long.
+  // a huge page, which nothing divides, takes a core two thirds of that.
   static constexpr std::uint64_t kAhead = 50'000'000;
 
   void queue(unsigned core);
