@@ -175,6 +175,44 @@ TEST_F(InterleavedLocks, WhoLooksIntoAnotherAddressSpaceIsSeen) {
   const Locks::Looking nobody_runs(&locks_), no_locks(nullptr);
 }
 
+TEST_F(InterleavedLocks, LocksOfTheWholeKernelAreAPointForAll_EvenForWhoIsUnseen) {
+  for (const LockKind kind : {LockKind::kMmap, LockKind::kSplit, LockKind::kAllocator}) {
+    said_.clear();
+    SleepingLock lock(kind);
+    job(0, [&](cpu::Core& core) {
+      locks_.interleaver().current().set_unseen(true);
+      core.execute(2000);
+      const Holding held(&locks_, lock, core);
+      note(core, "holds");
+    });
+    job(1, [&](cpu::Core& core) {
+      work(core);
+      note(core, "is earlier");
+    });
+    run();
+    const bool by_all = kind != LockKind::kMmap;
+    EXPECT_EQ(said_, by_all ? "1is earlier 0holds " : "0holds 1is earlier ");
+  }
+  PageTableLocks tables(locks_);
+  for (const cpu::Seen by : {cpu::Seen::kByAll, cpu::Seen::kByAddressSpace}) {
+    said_.clear();
+    job(0, [&](cpu::Core& core) {
+      locks_.interleaver().current().set_unseen(true);
+      core.execute(2000);
+      tables.lock(core, Pfn(1), by);
+      note(core, "holds");
+      tables.unlock(core, Pfn(1), by);
+    });
+    job(1, [&](cpu::Core& core) {
+      work(core);
+      note(core, "is earlier");
+    });
+    run();
+    const bool by_all = by == cpu::Seen::kByAll;
+    EXPECT_EQ(said_, by_all ? "1is earlier 0holds " : "0holds 1is earlier ");
+  }
+}
+
 TEST_F(InterleavedLocks, CoresThatWaitForEachOtherAreADefect) {
   SleepingLock other(LockKind::kMmap);
   job(0, [&](cpu::Core& core) {
