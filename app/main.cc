@@ -33,7 +33,8 @@ constexpr int kCheckFailed = 1, kBadInput = 2, kFailed = 3;
 // it.
 void keep_heap() {
 #ifdef M_TRIM_THRESHOLD
-  constexpr int kMost = 1 << 30, kLargestInHeap = 32 << 20;
+  constexpr int kMost = 1 << 30;
+  constexpr int kLargestInHeap = 32 << 20;  // the most that mallopt(3) takes (HEAP_MAX_SIZE / 2)
   mallopt(M_TRIM_THRESHOLD, kMost);
   mallopt(M_MMAP_THRESHOLD, kLargestInHeap);
 #endif

@@ -24,19 +24,12 @@ class FreedTables final : public kernel::Observer {
     if (const auto found = freed_.find(page); found != freed_.end()) found->second = Where::kObject;
   }
 
-  void writing(cpu::Core&, PhysAddr, std::uint64_t) override {}
   void table_taken(cpu::Core&, Pfn table, Pfn) override { freed_.erase(table); }
   void table_freed(cpu::Core&, Pfn table) override { freed_[table] = Where::kHeld; }
   void frames_freed(Pfn first, unsigned order) override {
     const auto end = freed_.lower_bound(first + (1ull << order));
     for (auto i = freed_.lower_bound(first); i != end; ++i) i->second = Where::kGivenBack;
   }
-  void marked(cpu::Core&, Pfn, std::uint64_t) override {}
-  void unmarking(cpu::Core&, Pfn, std::uint64_t) override {}
-  void flushing(cpu::Core&, kernel::FlushSite) override {}
-  void handling(cpu::Core&) override {}
-  void switching(cpu::Core&) override {}
-  void generation_flushed(cpu::Core&) override {}
 
  private:
   enum class Where : std::uint8_t { kHeld, kGivenBack, kObject };

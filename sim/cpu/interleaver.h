@@ -45,6 +45,7 @@ class Interleaver final : public Turns {
     // No other core runs its address space, or looks into it: what such cores alone would see
     // (Seen::kByAddressSpace) needs no order. Returns what was so before.
     bool set_unseen(bool unseen) { return std::exchange(unseen_, unseen); }
+    bool unseen() const { return unseen_; }
 
    private:
     friend class Interleaver;

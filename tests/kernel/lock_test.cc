@@ -165,9 +165,9 @@ TEST_F(InterleavedLocks, WhoLooksIntoAnotherAddressSpaceIsSeen) {
     locks_.interleaver().current().set_unseen(true);
     {
       const Locks::Looking others(&locks_);
-      EXPECT_FALSE(locks_.interleaver().current().set_unseen(false));
+      EXPECT_FALSE(locks_.interleaver().current().unseen());
     }
-    EXPECT_TRUE(locks_.interleaver().current().set_unseen(true)) << "as it was before";
+    EXPECT_TRUE(locks_.interleaver().current().unseen()) << "as it was before";
     note(core, "looked");
   });
   run();

@@ -185,19 +185,8 @@ class CutsSeen final : public kernel::Observer {
   explicit CutsSeen(cpu::Interleaver& interleaver) : interleaver_(interleaver) {}
   void writing(cpu::Core&, PhysAddr, std::uint64_t now) override {
     if (now != 0) return;
-    const bool unseen = interleaver_.current().set_unseen(false);
-    interleaver_.current().set_unseen(unseen);
-    ++(unseen ? unseen_ : seen_);
+    ++(interleaver_.current().unseen() ? unseen_ : seen_);
   }
-  void table_taken(cpu::Core&, Pfn, Pfn) override {}
-  void table_freed(cpu::Core&, Pfn) override {}
-  void frames_freed(Pfn, unsigned) override {}
-  void marked(cpu::Core&, Pfn, std::uint64_t) override {}
-  void unmarking(cpu::Core&, Pfn, std::uint64_t) override {}
-  void flushing(cpu::Core&, kernel::FlushSite) override {}
-  void handling(cpu::Core&) override {}
-  void switching(cpu::Core&) override {}
-  void generation_flushed(cpu::Core&) override {}
 
   unsigned seen() const { return seen_; }
   unsigned unseen() const { return unseen_; }
