@@ -41,6 +41,7 @@ void Mmu::set_registers(const Registers& regs) {
   regime_ = decode_regime(regs);
   asid_ = regs.asid();
   controls_ = permission_controls(regs);
+  last_alike_.reset();
   probe_ = enabled() ? TlbTag::kAsid.set(0, asid_.value) : TlbTag::kNoProbe;
   overlays_ = {Overlays::of(regs.por_el1), Overlays::of(regs.por_el0)};
   if (hcr::kVm.get(regs.hcr) == 0) {

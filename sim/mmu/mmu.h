@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "sim/mmu/fast_leaf.h"
 #include "sim/mmu/fault.h"
@@ -160,8 +161,22 @@ class Mmu {
 
  private:
   std::uint64_t probe_of(VirtAddr va) const { return TlbTag::kVa.get(va.value >> 12) | probe_; }
-  FastLeaf fast_of(const Leaf& leaf, VirtAddr start) const {
-    return make_fast(leaf, start, controls_, regime_.half(start).e0pd);
+  // make_fast() of a leaf that the registers as they are have for `start`. Leaves of one mapping
+  // are alike but for their addresses: what the last one had is kept.
+  FastLeaf fast_of(const Leaf& leaf, VirtAddr start) {
+    const Alike alike{leaf.descriptor.raw & ~field::kOutputAddress.mask(),
+                      leaf.ap_table,
+                      leaf.stage2_rights,
+                      leaf.uxn_table,
+                      leaf.pxn_table,
+                      regime_.half(start).e0pd};
+    if (alike != last_alike_) {
+      last_fast_ = make_fast(leaf, start, controls_, alike.e0pd);
+      last_alike_ = alike;
+    }
+    FastLeaf fast = last_fast_;
+    fast.distance = leaf.base.value - start.value;
+    return fast;
   }
   // The answer of stage 1 while it is off, and with stage 2's.
   Translation flat(VirtAddr va, const poe::Access& access) const;
@@ -198,6 +213,15 @@ class Mmu {
   std::array<PhysAddr, kLongestWalk> walk_path_;
   std::unique_ptr<Stage2> stage2_;
   bool stage2_checked_ = true;
+  // All of a leaf that its fast rights depend on, beside registers.
+  struct Alike {
+    std::uint64_t descriptor;
+    std::uint8_t ap_table, stage2_rights;
+    bool uxn_table, pxn_table, e0pd;
+    bool operator==(const Alike&) const = default;
+  };
+  std::optional<Alike> last_alike_;
+  FastLeaf last_fast_;
   PhysAddr fault_ipa_;
 };
 
