@@ -160,7 +160,7 @@ def quotes(tables):
     saved = {row: [median(m, row, worse) - median(m, row, "pba, blocks") for m in MACHINES
                    for worse in ("per-page, blocks", "per-page, pages")]
              for row in BENCHMARKS.values() if not row.startswith(("fork", "compilation"))}
-    apart = [f"{row}, where pba costs {min(by):.1f} to {max(by):.1f} points less"
+    apart = [f"{row} ({min(by):.1f} to {max(by):.1f})"
              for row, by in saved.items() if max(map(abs, by)) >= SAME]
     unbatched = [median(m, row, "pba, blocks, no batching") for m in MACHINES
                  for row in ("fork h:0", "fork h:1")]
@@ -176,7 +176,7 @@ def quotes(tables):
         f"for a compilation {ahead('compilation', 1)} and {ahead('compilation', 64)} points",
         f"in {won.pop()} draws",
         f"Elsewhere they differ by less than {SAME} points, either way"
-        + "".join(f", but for {row}" for row in apart),
+        + f", but where pba costs less: {', '.join(apart)}",
         f"pba still costs {min(unbatched):.0f} to {max(unbatched):.0f} % for fork",
         f"{min(pages):.1f} % to an unprotected fork",
     ]

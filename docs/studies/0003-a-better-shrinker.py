@@ -206,8 +206,6 @@ def quotes(tables):
     life, generations = tables[WORKLOADS["life"]], tables[WORKLOADS["generations"]]
     left = "at the end"
     fronts = tables["On the front, of the policies searched"]
-    none = [n for n in ("life", "generations") if fronts["shrink v6"][n] == "0"]
-    assert none == ["life", "generations"]
     slow = [number(tables[WORKLOADS[w]]["small runs, lowest first"]["cycles, percent"])
             for w in WORKLOADS]
     pieces = every["pieces"]

@@ -45,7 +45,8 @@ mmu::Fault Strokes::store_tags(const Strike& strike, cpu::Core& core, Pfn first,
 
 void Strokes::take(const Strike& strike, cpu::Core& core, Blow& out) {
   const auto page = kernel_.system().buddy.allocate(
-      strike.order, strike.movable ? kernel::Mobility::kMovable : kernel::Mobility::kUnmovable);
+      core, strike.order,
+      strike.movable ? kernel::Mobility::kMovable : kernel::Mobility::kUnmovable);
   if (!page) throw InputError("out of memory (give the machine more --memory)");
   pages_.name(strike.page.name, *page);
   pages_.became_object(*page);
@@ -69,7 +70,7 @@ void Strokes::free(const Strike& strike, cpu::Core& core, Blow& out) {
     out.fault = store_tags(strike, core, first, *tag);
     if (out.fault) return;
   }
-  buddy.free(first, strike.order);
+  buddy.free(core, first, strike.order);
 }
 
 void Strokes::map_user(const Strike& strike, cpu::Core& core) {

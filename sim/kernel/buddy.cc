@@ -79,7 +79,7 @@ bool Buddy::steal(unsigned order, Mobility mobility) {
     if (from < kBlockOrder) {
       const std::uint64_t start = align_down(i, 1ull << kBlockOrder);
       for (std::uint64_t at = start; at < start + (1ull << kBlockOrder) && at < count_;) {
-        if (!nodes_[at].free()) {
+        if (!nodes_[at].in_zone()) {
           ++at;
           continue;
         }
@@ -97,25 +97,38 @@ bool Buddy::steal(unsigned order, Mobility mobility) {
   return false;
 }
 
-std::uint64_t Buddy::take(unsigned order, Mobility mobility) {
-  const auto find = [&] {
+unsigned Buddy::find(unsigned order, Mobility mobility) {
+  const auto smallest = [&] {
     unsigned from = order;
     while (from <= kMaxOrder && head(mobility, from) == kNone) ++from;
     return from;
   };
-  unsigned from = find();
-  if (from > kMaxOrder) {
-    if (mobility == Mobility::kPageTable || !steal(order, mobility)) return kNone;
-    from = find();
-  }
+  const unsigned from = smallest();
+  if (from <= kMaxOrder || mobility == Mobility::kPageTable) return from;
+  return steal(order, mobility) ? smallest() : from;
+}
+
+std::uint64_t Buddy::take(unsigned order, Mobility mobility) {
+  unsigned from = find(order, mobility);
+  if (from > kMaxOrder) return kNone;
   const std::uint64_t i = head(mobility, from);
   remove(i);
   while (from > order) {  // the upper halves go back
     --from;
     push(i + (1ull << from), from);
   }
-  if (mobility != Mobility::kPageTable) free_pages_ -= 1ull << order;
   return i;
+}
+
+std::optional<Pfn> Buddy::allocate(unsigned order, Mobility mobility) {
+  std::uint64_t i = take(order, mobility);
+  if (i == kNone && mobility != Mobility::kPageTable) {
+    drain();
+    i = take(order, mobility);
+  }
+  if (i == kNone) return std::nullopt;
+  if (mobility != Mobility::kPageTable) free_pages_ -= 1ull << order;
+  return first_ + i;
 }
 
 bool Buddy::is_free(Pfn pfn) const {
@@ -159,11 +172,12 @@ void Buddy::list_fresh(std::uint64_t end) {
 }
 
 std::optional<Pfn> Buddy::allocate_contiguous(unsigned order) {
+  drain();
   const std::uint64_t frames = 1ull << order;
   // The free run that starts at `at`, in frames; 0 if none does.
   const auto run_at = [&](std::uint64_t at) -> std::uint64_t {
     if (at >= fresh_ && at < fresh_end_) return kLargest;
-    if (!nodes_[at].free() || is_claimed(first_ + at)) return 0;
+    if (!nodes_[at].in_zone() || is_claimed(first_ + at)) return 0;
     return 1ull << nodes_[at].order();
   };
   for (std::uint64_t start = align_up(first_.value, frames) - first_.value;
@@ -184,18 +198,27 @@ std::optional<Pfn> Buddy::allocate_contiguous(unsigned order) {
   return std::nullopt;
 }
 
-void Buddy::free(Pfn pfn, unsigned order) {
+std::uint64_t Buddy::freed(Pfn pfn, unsigned order) const {
   if (observer_ != nullptr) observer_->frames_freed(pfn, order);
-  std::uint64_t i = pfn - first_;
+  const std::uint64_t i = pfn - first_;
   const bool fresh = i >= fresh_ && i < fresh_end_;
   if (i >= count_ || fresh || nodes_[i].free()) throw ModelError("a free page is freed again");
-  const bool claimed = is_claimed(pfn);
-  if (!claimed) free_pages_ += 1ull << order;
+  return i;
+}
+
+void Buddy::free(Pfn pfn, unsigned order) {
+  const std::uint64_t i = freed(pfn, order);
+  if (!is_claimed(pfn)) free_pages_ += 1ull << order;
+  merge(i, order);
+}
+
+void Buddy::merge(std::uint64_t i, unsigned order) {
+  const bool claimed = is_claimed(first_ + i);
   for (; order < kMaxOrder; ++order) {
     const std::uint64_t buddy = i ^ (1ull << order);
     // A claimed block never merges with another.
     if (order == kBlockOrder && (claimed || (buddy < count_ && is_claimed(first_ + buddy)))) break;
-    if (buddy >= count_ || !nodes_[buddy].free() || nodes_[buddy].order() != order) break;
+    if (buddy >= count_ || !nodes_[buddy].in_zone() || nodes_[buddy].order() != order) break;
     remove(buddy);
     i &= buddy;
   }

@@ -7,6 +7,9 @@
 // gets a page of them, and none of theirs comes from elsewhere. Its own data are host memory: no
 // count depends on them.
 //
+// Once boot is over, each core has lists of free pages of its own in front of the zone
+// (per_cpu_pages.h). What is on them is free.
+//
 // Boot costs nothing for each frame: runs of the largest order that nothing has touched yet are
 // kept as one range, the tail of their list. Such runs never merge, so that they leave the list at
 // its head alone, in the order of their addresses.
@@ -15,9 +18,15 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "sim/base/lazy_array.h"
 #include "sim/base/types.h"
+#include "sim/kernel/per_cpu_pages.h"
+
+namespace kpksim::cpu {
+class Core;
+}
 
 namespace kpksim::kernel {
 
@@ -33,12 +42,19 @@ class Buddy {
   // are allocated as single pages that cannot be moved, as boot takes them for its tables.
   Buddy(Pfn first, std::uint64_t count, std::uint64_t taken = 0);
 
-  // A naturally aligned run of 2^order frames, or nullopt.
-  std::optional<Pfn> allocate(unsigned order, Mobility mobility) {
-    const std::uint64_t i = take(order, mobility);
-    if (i == kNone) return std::nullopt;
-    return first_ + i;
+  // Each core gets lists within these limits.
+  void set_lists(unsigned cores, const PcpLimits& limits);
+
+  // alloc_pages(), __free_pages() on a core: a naturally aligned run of 2^order frames, or nullopt;
+  // and how many runs the core's lists give back to the zone for it, as they are too long.
+  std::optional<Pfn> allocate(const cpu::Core& core, unsigned order, Mobility mobility);
+  std::uint64_t free(const cpu::Core& core, Pfn pfn, unsigned order);
+  // Of a run that split_page() has made single pages of.
+  void free_split(const cpu::Core& core, Pfn first, unsigned order) {
+    for (std::uint64_t i = 0; i < 1ull << order; ++i) free(core, first + i, 0);
   }
+  // The same of the zone itself, as in boot.
+  std::optional<Pfn> allocate(unsigned order, Mobility mobility);
   void free(Pfn pfn, unsigned order);
   // Hears of each run before it is free.
   void set_observer(Observer* observer) { observer_ = observer; }
@@ -58,7 +74,7 @@ class Buddy {
   }
   bool is_free_block(Pfn block) const {
     const Node& node = nodes_[block - first_];
-    return node.free() && node.order() >= kBlockOrder;
+    return node.in_zone() && node.order() >= kBlockOrder;
   }
 
   // Is the frame in a free run?
@@ -79,14 +95,16 @@ class Buddy {
   class Node {
    public:
     Node() = default;
+    // On a list of the zone, or of a core.
     static Node run(unsigned order, std::uint64_t next, std::uint64_t previous) {
-      Node node;
-      node.word_ = next << 8 | (order + 1);
-      node.previous = previous;
-      return node;
+      return Node(next << 8 | (order + 1), previous);
+    }
+    static Node listed(unsigned order, std::uint64_t next, std::uint64_t previous) {
+      return Node(next << 8 | kListed | (order + 1), previous);
     }
     bool free() const { return (word_ & 0xff) != 0; }
-    unsigned order() const { return static_cast<unsigned>(word_ & 0xff) - 1; }
+    bool in_zone() const { return free() && (word_ & kListed) == 0; }
+    unsigned order() const { return static_cast<unsigned>(word_ & (kListed - 1)) - 1; }
     std::uint64_t next() const { return word_ >> 8; }
     void set_next(std::uint64_t next) { word_ = next << 8 | (word_ & 0xff); }
     void clear() { word_ = 0; }
@@ -94,12 +112,28 @@ class Buddy {
     std::uint64_t previous;
 
    private:
+    static constexpr std::uint64_t kListed = 0x80;
+    Node(std::uint64_t word, std::uint64_t before) : previous(before), word_(word) {}
+
     std::uint64_t word_;  // next in bits [63:8], order + 1 of the free run that starts here below
   };
   using Heads = std::array<std::uint64_t, kMaxOrder + 1>;
 
-  // allocate(): the index of the first frame, or kNone.
+  // The order of the smallest free run that has 2^order frames, or a larger one: there is none.
+  unsigned find(unsigned order, Mobility mobility);
+  // Of the zone: the index of the first frame, or kNone; and back.
   std::uint64_t take(unsigned order, Mobility mobility);
+  void merge(std::uint64_t i, unsigned order);
+  // A run that is in use is about to be free: the index of its first frame.
+  std::uint64_t freed(Pfn pfn, unsigned order) const;
+
+  // A core's list gets a batch: does it have something now? One run leaves it. `pages` of a core's
+  // lists, this one's first, go to the zone: returns how many runs. All of all cores do.
+  bool refill(PerCpuPages& own, std::size_t list, unsigned order, Mobility mobility);
+  void unlist(PerCpuPages& own, std::size_t list, std::uint64_t i);
+  std::uint64_t give_back(PerCpuPages& own, std::uint64_t pages, std::size_t list);
+  void drain();
+
   Heads& lists(Mobility mobility) { return heads_[static_cast<std::size_t>(mobility)]; }
   // The list that a free run is on: that of the type of its (first) block.
   Heads& lists_of(std::uint64_t i) { return lists(block_type_[i >> kBlockOrder]); }
@@ -118,8 +152,10 @@ class Buddy {
   LazyArray<Node> nodes_;
   LazyArray<Mobility> block_type_;
   std::array<Heads, 3> heads_;
-  std::uint64_t fresh_;      // untouched runs of the largest order, movable,
-  std::uint64_t fresh_end_;  // up to here
+  std::uint64_t fresh_;                // untouched runs of the largest order, movable,
+  std::uint64_t fresh_end_;            // up to here
+  std::vector<PerCpuPages> of_cores_;  // none in boot
+  PcpLimits limits_;
 };
 
 }  // namespace kpksim::kernel

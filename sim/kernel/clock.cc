@@ -50,16 +50,20 @@ void Clock::interrupt(cpu::Core& core) {
 }
 
 void Clock::softirq(cpu::Core& core) {
-  system_.free_tables(core, timer_ ? system_.rcu.take_ready() : system_.rcu.take_all(core));
+  if (!system_.rcu.has_callbacks(core)) return;  // as after most calls and faults
+  system_.free_tables(core, timer_ ? system_.rcu.take_ready(core) : system_.rcu.take_all(core));
 }
 
 void Clock::idle() {
-  cpu::Core& core = system_.machine.core(0);
-  system_.exposure.runs(0);
-  const unsigned level = core.level();
-  core.continue_at(1);
-  system_.free_tables(core, system_.rcu.take_all(core));
-  core.continue_at(level);
+  for (std::size_t c = 0; c < system_.machine.core_count(); ++c) {
+    cpu::Core& core = system_.machine.core(c);
+    if (!system_.rcu.has_callbacks(core)) continue;
+    system_.exposure.runs(core.id());
+    const unsigned level = core.level();
+    core.continue_at(1);
+    system_.free_tables(core, system_.rcu.take_all(core));
+    core.continue_at(level);
+  }
 }
 
 void Clock::wait_for_rcu() {

@@ -57,12 +57,9 @@ void Gather::flush(cpu::Core& core) {
     system_.atomic_page(core, f.head, 1);  // folio_put_testzero()
     system_.atomics(core, 1);              // css_put() of the memory cgroup
     for (unsigned i = 1; i < f.count; ++i) system_.touch_page(core, f.head + i);
-    switch (system_.put_folio(f.head, f.count)) {
+    switch (system_.put_folio(core, f.head, f.count)) {
       case System::Put::kKept:
         break;
-      case System::Put::kBulk:  // free_pcppages_bulk()
-        core.execute_lists(path.free_bulk);
-        [[fallthrough]];
       case System::Put::kPage:
         core.execute_lists(path.free_folio);
         break;

@@ -53,7 +53,7 @@ void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
                              [this](cpu::Core& on) { system_.protection->save(on); });
   }
   const std::uint64_t stack = memory_.allocate_stack(call.core());
-  std::vector<Pfn> slab = process_pages();
+  std::vector<Pfn> slab = process_pages(call.core());
   auto mm = std::make_shared<Mm>(system_, files_.cache(), call.core());
   {
     const MmLocks::Write lock(call.mm().locks, call.core());
@@ -65,10 +65,10 @@ void Kernel::fork(std::uint32_t parent, std::uint32_t child) {
   give_creds(c, call.task(), false, call.core());
 }
 
-std::vector<Pfn> Kernel::process_pages() {
+std::vector<Pfn> Kernel::process_pages(const cpu::Core& core) {
   std::vector<Pfn> pages;
   for (unsigned i = 0; i < system_.profile.process_pages; ++i) {
-    const auto pfn = system_.buddy.allocate(0, Mobility::kUnmovable);
+    const auto pfn = system_.buddy.allocate(core, 0, Mobility::kUnmovable);
     if (!pfn) throw InputError("out of memory: no pages for a process (give more --memory)");
     pages.push_back(*pfn);
   }
@@ -143,7 +143,7 @@ void Kernel::exit(std::uint32_t id) {
   drop_mm(t.mm, call.core());
   close_files(t, call.core());
   memory_.free_stack(t.stack, call.core());
-  for (const Pfn pfn : t.slab) system_.buddy.free(pfn, 0);
+  for (const Pfn pfn : t.slab) system_.buddy.free(call.core(), pfn, 0);
   t.slab.clear();
   t.dead = true;
   scheduler_.ended(t);

@@ -165,7 +165,7 @@ class Kernel {
   void close_program(Mm& mm, cpu::Core& core);
   void close_on_exec(Task& t, cpu::Core& core);
   void close_files(Task& t, cpu::Core& core);
-  std::vector<Pfn> process_pages();
+  std::vector<Pfn> process_pages(const cpu::Core& core);
 
   // In this order: each knows what stands above it.
   System system_;

@@ -116,16 +116,16 @@ void KernelData::copy(cpu::Core& core, const Call& call) {
   const std::uint64_t end = at + call.bytes;
   for (at = align_down(at, cpu::kLineBytes); at < end; at += cpu::kLineBytes) {
     const std::uint64_t index = at / kPageSize;
-    const Pfn page = cache_page(call.file, call.file == 0 ? index % cached : index);
+    const Pfn page = cache_page(core, call.file, call.file == 0 ? index % cached : index);
     ++statistics_.cache_lines;
     if (access(core, address_of(page) + at % kPageSize, kind)) ++statistics_.cache_walks;
   }
 }
 
-Pfn KernelData::cache_page(std::uint32_t file, std::uint64_t index) {
+Pfn KernelData::cache_page(const cpu::Core& core, std::uint32_t file, std::uint64_t index) {
   const auto [it, is_new] = page_cache_.try_emplace({file, index}, Pfn());
   if (is_new) {
-    const auto page = system_.buddy.allocate(0, Mobility::kMovable);
+    const auto page = system_.buddy.allocate(core, 0, Mobility::kMovable);
     if (!page) throw InputError("kernel_data: no free memory for the page cache");
     it->second = *page;
   }

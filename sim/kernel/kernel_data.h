@@ -69,7 +69,7 @@ class KernelData {
 
   void touch_object(cpu::Core& core, Kind kind);
   void copy(cpu::Core& core, const Call& call);
-  Pfn cache_page(std::uint32_t file, std::uint64_t index);
+  Pfn cache_page(const cpu::Core& core, std::uint32_t file, std::uint64_t index);
   // Returns whether it has walked.
   bool access(cpu::Core& core, PhysAddr pa, poe::AccessKind kind);
 

@@ -39,7 +39,7 @@ Share& KeyedPool::join(PoolClient& client, const Settings& settings) {
 
 // pba_init() fills the cache when nothing can be marked yet; pba_init_late() marks that run.
 void Share::fill(cpu::Core& core) {
-  const auto [run, order] = allocate_run();
+  const auto [run, order] = allocate_run(core);
   cache(run, order, false);
   client_.mark_run(core, run, 1ull << order);
 }
@@ -84,10 +84,10 @@ Pfn Share::pop() {
 }
 
 // The largest run that there is. Without one the reserve stays, and the allocation fails.
-std::pair<Pfn, unsigned> Share::allocate_run() {
+std::pair<Pfn, unsigned> Share::allocate_run(const cpu::Core& core) {
   for (std::size_t i = 0; i < pool_.orders_.size(); ++i) {
     const auto order = static_cast<unsigned>(pool_.orders_[i]);
-    const auto run = pool_.buddy_.allocate(order, Mobility::kUnmovable);
+    const auto run = pool_.buddy_.allocate(core, order, Mobility::kUnmovable);
     if (!run) continue;
     ++refills_[i];
     return {*run, order};
@@ -96,7 +96,7 @@ std::pair<Pfn, unsigned> Share::allocate_run() {
 }
 
 Pfn Share::refill(cpu::Core& core, bool hand_out) {
-  const auto [run, order] = allocate_run();
+  const auto [run, order] = allocate_run(core);
   {
     const Refill refill(pool_, core);
     client_.mark_run(core, run, 1ull << order);

@@ -139,7 +139,7 @@ class KeyedPool::Share {
  private:
   std::optional<Pfn> block_of(Pfn pfn) const;
   Pfn pop();
-  std::pair<Pfn, unsigned> allocate_run();
+  std::pair<Pfn, unsigned> allocate_run(const cpu::Core& core);
   // __refill_pages(). `hand_out`: the run's first page is not cached. Returns that page.
   Pfn refill(cpu::Core& core, bool hand_out);
   void cache(Pfn run, unsigned order, bool without_first);

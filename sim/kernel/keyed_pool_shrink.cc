@@ -70,7 +70,7 @@ std::uint64_t Share::release_run(cpu::Core& core, Pfn first) {
   const KeyedPages::Run run = cached_.run(first);
   cached_.remove_run(first);
   client_.unmark_run(core, first, run.pages());
-  pool_.buddy_.free(first, run.order);
+  pool_.buddy_.free_split(core, first, run.order);  // release_whole_block(): page by page
   ++(run.order == kBlockOrder ? shrunk_blocks_ : shrunk_runs_);
   return run.pages();
 }
@@ -127,7 +127,7 @@ std::uint64_t Share::release_pages(cpu::Core& core, std::optional<Pfn> block, st
   }
   for (const Pfn pfn : gone) {
     client_.unmark_run(core, pfn, 1);
-    pool_.buddy_.free(pfn, 0);
+    pool_.buddy_.free(core, pfn, 0);
   }
   shrunk_pages_ += gone.size();
   return gone.size();

@@ -26,7 +26,7 @@ std::optional<Pfn> PageCache::find(System& system, cpu::Core& core, const Vma& v
 Pfn PageCache::get(System& system, cpu::Core& core, const Vma& vma, std::uint64_t index) {
   const auto [it, fresh] = pages_.try_emplace(std::uint64_t{vma.file_id} << 40 | index);
   if (fresh) {
-    it->second = system.allocate_page();
+    it->second = system.allocate_page(core);
     system.page(it->second).file = true;
     system.page(it->second).refs = 1;
     // Files of a file system have been read before: what that costs is the disk's.
@@ -56,9 +56,7 @@ bool PageCache::drop(System& system, cpu::Core& core, const FileRange& range) {
   for (auto it = pages_.lower_bound(file + range.first); it != last;) {
     core.execute_lists(system.path().drop_page);
     mapped |= system.page(system.head_of(it->second)).mapcount != 0;
-    if (system.put_folio(it->second, 1) == System::Put::kBulk) {
-      core.execute_lists(system.path().free_bulk);
-    }
+    system.put_folio(core, it->second, 1);
     const std::uint64_t node = it->first / kNodePages;
     it = pages_.erase(it);
     const bool left = (it != pages_.end() && it->first / kNodePages == node) ||

@@ -284,8 +284,12 @@ class Mm {
   void write_fault(Vma& vma, PhysAddr entry, mmu::Descriptor old, std::uint64_t va,
                    cpu::Core& core);
   bool populate_pages(std::uint64_t start, std::uint64_t end, bool write, cpu::Core& core);
-  void file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
-  void anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core);
+  void file_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, bool write, cpu::Core& core);
+  void anonymous_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, bool write, cpu::Core& core);
+  // The entry for `va` in the table that `pmd` leads to; PhysAddr(0): it leads to a huge page.
+  PhysAddr pte_alloc(PhysAddr pmd, std::uint64_t va, cpu::Core& core) {
+    return system_.next_entry(core, root_, pmd, VirtAddr(va), 2, true);
+  }
 
   // Entries of user pages, through the contpte layer: set_ptes(), clear_full_ptes() and its like
   // (the first old entry), wrprotect_ptes(), ptep_set_access_flags().

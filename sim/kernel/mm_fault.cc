@@ -43,7 +43,7 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   // wp_page_copy()
   core.execute(folio.reserved ? system_.path().cow_zero : system_.path().cow_copy);
   prepare_anon_vma(vma);
-  const Pfn copy = system_.allocate_page();
+  const Pfn copy = system_.allocate_page(core);
   system_.page(copy).exclusive = true;
   if (folio.reserved) {
     core.count_page_zero();
@@ -52,7 +52,10 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   }
   {
     const PageTableLock lock = lock_of(entry, core);
-    if (overtaken(entry, old, before, core)) return system_.buddy.free(copy, 0);
+    if (overtaken(entry, old, before, core)) {
+      system_.buddy.free(core, copy, 0);
+      return;
+    }
     clear_ptes(entry, va, 1, core);  // ptep_clear_flush()
     system_.flush.page(core, FlushSite::kCowBreak, space, VirtAddr(va));
     system_.check_broken(space, VirtAddr(va), VirtAddr(va + kPageSize));
@@ -60,12 +63,12 @@ void Mm::write_fault(Vma& vma, PhysAddr entry, Descriptor old, std::uint64_t va,
   }
   if (folio.reserved) return;
   --folio.mapcount;
-  system_.put_folio(head, 1);
+  system_.put_folio(core, head, 1);
 }
 
-void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
+void Mm::anonymous_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, bool write, cpu::Core& core) {
   const std::uint64_t before = system_.changes();
-  const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
+  const PhysAddr entry = pte_alloc(pmd, va, core);
   if (entry.value == 0) return;  // another core has mapped a huge page there
   core.execute(write ? system_.path().anon_fault : system_.path().zero_fault);
   if (!write) {
@@ -76,13 +79,16 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   }
   prepare_anon_vma(vma);
   const unsigned order = folio_order(vma, entry, va, core);
-  const auto folio = order == 0 ? std::nullopt : system_.try_allocate_folio(order);
+  const auto folio = order == 0 ? std::nullopt : system_.try_allocate_folio(core, order);
   if (!folio) {
-    const Pfn pfn = system_.allocate_page();
+    const Pfn pfn = system_.allocate_page(core);
     system_.page(pfn).exclusive = true;
     core.count_page_zero();
     const PageTableLock lock = lock_of(entry, core);
-    if (overtaken(entry, Descriptor{0}, before, core)) return system_.buddy.free(pfn, 0);
+    if (overtaken(entry, Descriptor{0}, before, core)) {
+      system_.buddy.free(core, pfn, 0);
+      return;
+    }
     map_page(entry, va, pfn, vma, Rights::kDirty, core);
     return;
   }
@@ -98,7 +104,7 @@ void Mm::anonymous_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core
   const PageTableLock lock = lock_of(entry, core);
   if (system_.changes() != before && folio_order(vma, entry, va, core) < order) {
     head.mapcount = 0;
-    system_.put_folio(*folio, pages);
+    system_.put_folio(core, *folio, pages);
     return;
   }
   set_ptes(entry - ((va - base) >> kPageShift) * 8, base, d, pages, core);
@@ -118,7 +124,7 @@ bool Mm::grow_stack(std::uint64_t va, cpu::Core& core) {
   return true;
 }
 
-void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
+void Mm::file_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, bool write, cpu::Core& core) {
   core.execute(system_.path().file_fault);
   const std::uint64_t before = system_.changes();
   const std::uint64_t index = vma.page_index(va);
@@ -129,12 +135,15 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     core.execute(system_.path().cow_file);
     prepare_anon_vma(vma);
     cache_.get(system_, core, vma, index);
-    const Pfn copy = system_.allocate_page();
+    const Pfn copy = system_.allocate_page(core);
     system_.page(copy).exclusive = true;
     core.count_page_copy();
-    const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
+    const PhysAddr entry = pte_alloc(pmd, va, core);
     const PageTableLock lock = lock_of(entry, core);
-    if (overtaken(entry, Descriptor{0}, before, core)) return system_.buddy.free(copy, 0);
+    if (overtaken(entry, Descriptor{0}, before, core)) {
+      system_.buddy.free(core, copy, 0);
+      return;
+    }
     map_page(entry, va, copy, vma, Rights::kDirty, core);
     return;
   }
@@ -146,7 +155,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     const std::uint64_t to =
         std::min({vma.end, align_down(va, window) + window,
                   va + std::min<std::uint64_t>(in_file, kEntriesPerTable) * kPageSize});
-    const PhysAddr around = system_.find_entry(core, root_, VirtAddr(va), 3, true);
+    const PhysAddr around = pte_alloc(pmd, va, core);
     const PhysAddr table(align_down(around.value, kPageSize));
     bool mapped = false;
     const PageTableLock lock = lock_of(around, core);
@@ -163,7 +172,7 @@ void Mm::file_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   }
   // do_read_fault() of a page that was not there, do_shared_fault()
   const Pfn pfn = vma.special ? system_.zero_page : cache_.get(system_, core, vma, index);
-  const PhysAddr entry = system_.find_entry(core, root_, VirtAddr(va), 3, true);
+  const PhysAddr entry = pte_alloc(pmd, va, core);
   const PageTableLock lock = lock_of(entry, core);
   if (overtaken(entry, Descriptor{0}, before, core)) return;
   // The file has lost the page since (folio->mapping): the access faults once more.
@@ -259,9 +268,9 @@ FaultResult Mm::handle_fault(VirtAddr address, bool write, bool exec, cpu::Core&
   }
   if (behind_the_end(*vma, va)) return FaultResult::kSegv;
   if (vma->file || vma->special) {
-    file_fault(*vma, va, write, core);
+    file_fault(*vma, pmd, va, write, core);
   } else {
-    anonymous_fault(*vma, va, write, core);
+    anonymous_fault(*vma, pmd, va, write, core);
   }
   return FaultResult::kHandled;
 }

@@ -39,6 +39,7 @@ bool Mm::folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const {
 // alloc_anon_folio(): the largest size that is allowed, fits into the VMA and finds no entry in its
 // way; 0: a page.
 unsigned Mm::folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core) {
+  if (!system_.has_large_folios()) return 0;
   for (unsigned order = kPmdShift - kPageShift - 1; order >= 2; --order) {
     if (!folio_allowed(vma, va, order)) continue;
     const unsigned pages = 1u << order;
@@ -54,8 +55,8 @@ unsigned Mm::folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::
 bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
   const std::uint64_t base = align_down(va, kPmdSize);
   if (!folio_allowed(vma, va, kPmdShift - kPageShift)) return false;
-  const auto folio =
-      write ? system_.try_allocate_folio(kPmdShift - kPageShift) : system_.huge_zero_folio(core);
+  const auto folio = write ? system_.try_allocate_folio(core, kPmdShift - kPageShift)
+                           : system_.huge_zero_folio(core);
   if (!folio) return false;
   const std::uint64_t before = system_.changes();
   core.execute(system_.path().large_fault);
@@ -76,7 +77,7 @@ bool Mm::huge_fault(Vma& vma, std::uint64_t va, bool write, cpu::Core& core) {
     lock.reset();
     if (write) {
       system_.page(*folio).mapcount = 0;
-      system_.put_folio(*folio, kEntriesPerTable);
+      system_.put_folio(core, *folio, kEntriesPerTable);
     }
     system_.free_table(core, withdraw_table());
     return true;
@@ -136,7 +137,7 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
     writable |= d.valid() && is_writable(d);
   }
   if (!writable) return;
-  const auto folio = system_.try_allocate_folio(kPmdShift - kPageShift);
+  const auto folio = system_.try_allocate_folio(core, kPmdShift - kPageShift);
   if (!folio) return;
   core.execute(system_.path().large_fault);
   {
@@ -158,7 +159,7 @@ void Mm::collapse(const Vma& vma, std::uint64_t va, cpu::Core& core) {
     const Pfn head = system_.head_of(clear_ptes(entry, va + i * kPageSize, 1, core).pfn());
     if (system_.page(head).reserved) continue;
     --system_.page(head).mapcount;
-    system_.put_folio(head, 1);
+    system_.put_folio(core, head, 1);
   }
   Page& page = system_.page(*folio);
   page.mapcount = page.refs = kEntriesPerTable;
@@ -262,7 +263,7 @@ bool Mm::split_folio(Pfn head, std::uint64_t va, cpu::Core& core) {
     Page& page = system_.page(head + i);
     page = {};
     if (entries[i].value == 0) {
-      system_.buddy.free(head + i, 0);
+      system_.buddy.free(core, head + i, 0);
       continue;
     }
     page.mapcount = page.refs = 1;

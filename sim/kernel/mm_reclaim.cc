@@ -28,7 +28,7 @@ bool Mm::unmap_page(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
   flush_later(FlushSite::kUnmap, va, core);
   const Pfn head = system_.head_of(old.pfn());
   --system_.page(head).mapcount;
-  system_.put_folio(head, 1);
+  system_.put_folio(core, head, 1);
   return is_dirty(old);
 }
 
@@ -44,11 +44,7 @@ void Mm::flush_batched(FlushSite site, cpu::Core& core) {
 // try_to_unmap_flush(), then free_unref_folios() of what nothing can use any more.
 void Mm::free_reclaimed(std::vector<Pfn>& folios, bool& pending, cpu::Core& core) {
   if (std::exchange(pending, false)) system_.flush.pending_done(core, FlushSite::kUnmap);
-  for (const Pfn head : std::exchange(folios, {})) {
-    if (system_.put_folio(head, 1) == System::Put::kBulk) {
-      core.execute_lists(system_.path().free_bulk);
-    }
-  }
+  for (const Pfn head : std::exchange(folios, {})) system_.put_folio(core, head, 1);
 }
 
 // reclaim_pages() of one page table's part of a VMA.

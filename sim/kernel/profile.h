@@ -34,7 +34,7 @@ struct KernelProfile {
   unsigned background_ticks = 40;         // every so many a kernel thread runs that no call woke
   unsigned timer_instructions = 1000000;  // from one timer interrupt to the next
   unsigned process_pages = 24;  // unmovable pages that a process takes for task, mm, VMAs, files
-  unsigned free_list_pages = 24576;  // that a core's own lists of free pages hold
+  unsigned free_list_pages = 24576;  // that a core's own lists of free pages hold at most
   unsigned vmalloc_boot_pages = 0;   // of vmalloc's addresses, below the kernel threads' stacks
   unsigned kernel_threads = 0;       // that boot has started
   PathLengths path{};

@@ -21,7 +21,8 @@ void append(Container& to, Container& from) {
 }  // namespace
 
 void Rcu::call(cpu::Core& core, std::uint64_t callbacks) {
-  if (heads_ == nullptr) return next_.resize(next_.size() + callbacks);
+  Callbacks& next = of(core).next;
+  if (heads_ == nullptr) return next.resize(next.size() + callbacks);
   for (; callbacks != 0; --callbacks) add(core, {});
 }
 
@@ -32,14 +33,15 @@ void Rcu::call(cpu::Core& core, std::vector<Pfn> tables) {
 }
 
 void Rcu::add(cpu::Core& core, Callback callback) {
-  const PhysAddr last = last_head(), added = callback.head();
-  next_.push_back(std::move(callback));
+  OfCore& own = of(core);
+  const PhysAddr last = own.last_head(), added = callback.head();
+  own.next.push_back(std::move(callback));
   if (heads_ != nullptr) heads_->queued(core, last, added);
 }
 
 // The segments are one list.
-PhysAddr Rcu::last_head() const {
-  for (const Callbacks* list : {&next_, &waiting_, &done_}) {
+PhysAddr Rcu::OfCore::last_head() const {
+  for (const Callbacks* list : {&next, &waiting, &done}) {
     if (!list->empty()) return list->back().head();
   }
   return PhysAddr(0);
@@ -47,13 +49,14 @@ PhysAddr Rcu::last_head() const {
 
 // rcu_do_batch()
 void Rcu::do_batch(cpu::Core& core) {
-  if (done_.empty()) return;
-  if (heads_ != nullptr) heads_->spliced(core, done_.back().head(), PhysAddr(0));
-  for (std::size_t n = kCallbackLimit; n != 0 && !done_.empty(); --n) {
-    Callback callback = std::move(done_.front());
-    done_.pop_front();
+  OfCore& own = of(core);
+  if (own.done.empty()) return;
+  if (heads_ != nullptr) heads_->spliced(core, own.done.back().head(), PhysAddr(0));
+  for (std::size_t n = kCallbackLimit; n != 0 && !own.done.empty(); --n) {
+    Callback callback = std::move(own.done.front());
+    own.done.pop_front();
     if (heads_ != nullptr) heads_->called(core, callback.head());
-    ready_.insert(ready_.end(), callback.tables.begin(), callback.tables.end());
+    own.ready.insert(own.ready.end(), callback.tables.begin(), callback.tables.end());
     if (callback.kind == Kind::kCred) heads_->free(core, callback.cred);
     if (callback.kind != Kind::kTask) continue;
     if (callback.cred.value == 0) {
@@ -62,24 +65,27 @@ void Rcu::do_batch(cpu::Core& core) {
       heads_->free_task(core, callback.cred);
     }
   }
-  if (heads_ == nullptr || done_.empty()) return;
-  const Callbacks& rest = waiting_.empty() ? next_ : waiting_;
-  heads_->spliced(core, done_.back().head(), rest.empty() ? PhysAddr(0) : rest.front().head());
+  if (heads_ == nullptr || own.done.empty()) return;
+  const Callbacks& rest = own.waiting.empty() ? own.next : own.waiting;
+  heads_->spliced(core, own.done.back().head(), rest.empty() ? PhysAddr(0) : rest.front().head());
 }
 
 // rcu_core(): reports the core's quiescent state, which was the last switch away from RCU's
 // thread, or asks for a grace period. Either wakes the thread: true.
 bool Rcu::pass(cpu::Core& core) {
-  const bool wakes = running_ || !next_.empty();
+  const bool wakes = running_ || !of(core).next.empty();
   do_batch(core);
   return wakes;
 }
 
 // rcu_gp_kthread(): ends the grace period and starts the next one if there is a reason.
 void Rcu::run_thread() {
-  append(done_, waiting_);
-  append(waiting_, next_);
-  running_ = !waiting_.empty();
+  running_ = false;
+  for (OfCore& own : of_cores_) {
+    append(own.done, own.waiting);
+    append(own.waiting, own.next);
+    running_ |= !own.waiting.empty();
+  }
 }
 
 // rcu_sched_clock_irq() and the softirq that it raises. The softirq is raised again while callbacks
@@ -87,34 +93,37 @@ void Rcu::run_thread() {
 // RCU's thread; then its own thread does the rest, after that one.
 unsigned Rcu::tick(cpu::Core& core) {
   bool wakes = pass(core);
-  for (unsigned n = 1; !done_.empty() && !wakes && n < kSoftirqPasses; ++n) wakes = pass(core);
+  const Callbacks& done = of(core).done;
+  for (unsigned n = 1; !done.empty() && !wakes && n < kSoftirqPasses; ++n) wakes = pass(core);
   unsigned runs = 0;
-  for (bool softirqd = !done_.empty(); wakes || softirqd; softirqd = false) {
+  for (bool softirqd = !done.empty(); wakes || softirqd; softirqd = false) {
     if (std::exchange(wakes, false)) {
       run_thread();
       ++runs;
     }
     if (!softirqd) continue;
-    while (!done_.empty()) wakes |= pass(core);
+    while (!done.empty()) wakes |= pass(core);
     ++runs;
   }
   return runs;
 }
 
-std::vector<Pfn> Rcu::take_ready() {
-  pending_ -= ready_.size();
-  return std::exchange(ready_, {});
+std::vector<Pfn> Rcu::take_ready(const cpu::Core& core) {
+  std::vector<Pfn>& ready = of(core).ready;
+  pending_ -= ready.size();
+  return std::exchange(ready, {});
 }
 
 std::vector<Pfn> Rcu::take_all(cpu::Core& core) {
-  append(done_, waiting_);
-  append(done_, next_);
-  running_ = false;
-  while (!done_.empty()) {
+  OfCore& own = of(core);
+  append(own.done, own.waiting);
+  append(own.done, own.next);
+  running_ = std::ranges::any_of(of_cores_, [](const OfCore& c) { return !c.waiting.empty(); });
+  while (!own.done.empty()) {
     do_batch(core);
-    append(done_, next_);
+    append(own.done, own.next);
   }
-  return take_ready();
+  return take_ready(core);
 }
 
 }  // namespace kpksim::kernel

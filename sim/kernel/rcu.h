@@ -2,7 +2,9 @@
 // Read-copy-update (kernel/rcu/tree.c), as far as it puts work off: what call_rcu() is given is
 // done after a grace period, which timer interrupts carry forward. Here only page tables and
 // credentials are worth doing something with; other objects (VMAs, maple tree nodes, tasks) merely
-// keep grace periods going.
+// keep grace periods going. Each core has callbacks of its own (struct rcu_data) and calls them
+// itself, so that what it frees goes to its own lists of free pages; grace periods are for all. One
+// ends with the next timer interrupt of any core: the others' quiescent states are not waited for.
 //
 // Callbacks are lists through heads that lie in the objects (rcu_segcblist): who protects objects
 // hears of each write to a head.
@@ -47,9 +49,14 @@ class Rcu {
   void call_for_cred(cpu::Core& core, PhysAddr cred) { add(core, {{}, Kind::kCred, cred}); }
   // A timer interrupt: how often it lets kernel threads run, one after the other.
   unsigned tick(cpu::Core& core);
-  // The tables whose callbacks have been called; or all, as if grace periods had passed.
-  std::vector<Pfn> take_ready();
+  // The core's tables whose callbacks have been called; or all of its own, as if grace periods had
+  // passed.
+  std::vector<Pfn> take_ready(const cpu::Core& core);
   std::vector<Pfn> take_all(cpu::Core& core);
+  // Has the core something to call?
+  bool has_callbacks(const cpu::Core& core) const {
+    return core.id() < of_cores_.size() && !of_cores_[core.id()].empty();
+  }
 
   std::uint64_t tables() const { return tables_; }  // that were ever given
   std::size_t pending() const { return pending_; }  // tables whose free is still put off
@@ -64,18 +71,27 @@ class Rcu {
     PhysAddr head() const { return kind == Kind::kCred ? cred : PhysAddr(0); }
   };
   using Callbacks = std::deque<Callback>;
+  struct OfCore {
+    Callbacks next, waiting;  // since the grace period started, and for its end
+    Callbacks done;           // whose grace period is over
+    std::vector<Pfn> ready;
 
+    bool empty() const { return next.empty() && waiting.empty() && done.empty() && ready.empty(); }
+    PhysAddr last_head() const;
+  };
+
+  OfCore& of(const cpu::Core& core) {
+    if (core.id() >= of_cores_.size()) of_cores_.resize(core.id() + 1);
+    return of_cores_[core.id()];
+  }
   void add(cpu::Core& core, Callback callback);
-  PhysAddr last_head() const;
   bool pass(cpu::Core& core);
   void do_batch(cpu::Core& core);
   void run_thread();
 
   RcuHeads* heads_ = nullptr;
-  bool running_ = false;      // a grace period
-  Callbacks next_, waiting_;  // since it started, and for its end
-  Callbacks done_;            // whose grace period is over
-  std::vector<Pfn> ready_;
+  bool running_ = false;  // a grace period
+  std::vector<OfCore> of_cores_;
   std::uint64_t tables_ = 0;
   std::size_t pending_ = 0;
 };

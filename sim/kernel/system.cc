@@ -18,8 +18,6 @@
 namespace kpksim::kernel {
 namespace {
 
-constexpr unsigned kCostlyOrder = 3;  // PAGE_ALLOC_COSTLY_ORDER
-
 mmu::Registers boot_registers(const Protection& protection, Pfn swapper,
                               const cpu::CoreProfile& core) {
   mmu::Registers regs;
@@ -190,13 +188,14 @@ System::System(const cpu::CoreProfile& core, const KernelProfile& kernel, const 
     machine.core(i).set_window_bits(protection->window_bits());
   }
   const Because boot(machine.core(0), Cause::kBoot);
-  zero_page = allocate_page();
+  zero_page = allocate_page(machine.core(0));
   page(zero_page).reserved = true;
-  kernel_data = allocate_page();
+  kernel_data = allocate_page(machine.core(0));
   if (linear_map_of(cfg.policy).start == MapStart::kRepainted) {
     linear_map.repaint(machine.core(0), buddy);
   }
   allocator->boot(machine.core(0));
+  buddy.set_lists(cfg.cores, pcp_limits(buddy.size(), cfg.cores, profile.free_list_pages));
   if (config.classes) {
     classes = std::make_unique<KeyedClasses>(*config.classes, buddy, linear_map, tables,
                                              dynamic_cast<KeyContexts*>(protection.get()),
@@ -255,13 +254,10 @@ void System::use_classes(cpu::Core& core, Trigger trigger) {
   core.continue_at(level);
 }
 
-bool System::get_folio(unsigned order, Pfn& head) {
-  const auto pfn = buddy.allocate(order, Mobility::kMovable);
+bool System::get_folio(const cpu::Core& core, unsigned order, Pfn& head) {
+  const auto pfn = buddy.allocate(core, order, Mobility::kMovable);
   if (!pfn) return false;
   head = *pfn;
-  if (order == 0 || order == kPmdShift - kPageShift) {
-    free_list_ -= std::min<std::uint64_t>(free_list_, 1ull << order);
-  }
   for (std::uint32_t i = 0; i < 1u << order; ++i) {
     page(head + i) = {};
     page(head + i).order = static_cast<std::uint8_t>(order);
@@ -270,15 +266,21 @@ bool System::get_folio(unsigned order, Pfn& head) {
   return true;
 }
 
-Pfn System::allocate_page() {
+void System::set_huge_pages(std::uint64_t bytes, HugePages enabled) {
+  huge_pages_[static_cast<unsigned>(std::countr_zero(bytes)) - kPageShift] = enabled;
+  has_large_folios_ = std::any_of(huge_pages_.begin(), std::prev(huge_pages_.end()),
+                                  [](HugePages size) { return size != HugePages::kNever; });
+}
+
+Pfn System::allocate_page(const cpu::Core& core) {
   Pfn page;
-  if (get_folio(0, page)) return page;
+  if (get_folio(core, 0, page)) return page;
   throw InputError("out of memory: no free pages left (give the machine more --memory)");
 }
 
 std::optional<Pfn> System::huge_zero_folio(cpu::Core& core) {
   if (huge_zero_) return huge_zero_;
-  huge_zero_ = try_allocate_folio(kPmdShift - kPageShift);
+  huge_zero_ = try_allocate_folio(core, kPmdShift - kPageShift);
   if (!huge_zero_) return std::nullopt;
   for (unsigned i = 0; i < kEntriesPerTable; ++i) core.count_page_zero();
   core.execute_loop(path().clear_page * kEntriesPerTable);
@@ -286,20 +288,17 @@ std::optional<Pfn> System::huge_zero_folio(cpu::Core& core) {
   return huge_zero_;
 }
 
-System::Put System::put_folio(Pfn head, unsigned count) {
+System::Put System::put_folio(cpu::Core& core, Pfn head, unsigned count) {
   Page& p = page(head);
   if (p.reserved) return Put::kKept;
   if (p.refs < count) throw ModelError("a folio is put more often than it was taken");
   p.refs -= count;
   if (p.refs != 0) return Put::kKept;
-  buddy.free(head, p.order);
-  // Huge pages are kept in the lists of free pages too, orders between are not.
-  const bool huge = p.order == kPmdShift - kPageShift;
-  if (p.order != 0 && !huge) return p.order <= kCostlyOrder ? Put::kSmall : Put::kLarge;
-  const std::uint64_t room = profile.free_list_pages - free_list_;
-  free_list_ += std::min<std::uint64_t>(room, 1ull << p.order);
-  if (huge) return Put::kHuge;
-  return room == 0 ? Put::kBulk : Put::kPage;
+  // Where others free, what their pages push out of the lists is part of their path's length.
+  core.execute_lists(path().free_bulk * buddy.free(core, head, p.order));
+  if (p.order == 0) return Put::kPage;
+  if (p.order == kPmdShift - kPageShift) return Put::kHuge;
+  return p.order <= kCostlyOrder ? Put::kSmall : Put::kLarge;
 }
 
 void System::put_hugetlb(const HugetlbSize& size, Pfn head) {
@@ -327,40 +326,40 @@ PhysAddr System::existing_entry(Pfn root, VirtAddr va, unsigned level) const {
 }
 
 PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {
-  Pfn table = root;
-  for (unsigned at = 0;; ++at) {
-    const PhysAddr entry = entry_of(table, va, at);
-    if (at == level) return entry;
-    mmu::Descriptor d{tables.read(core, entry)};
-    if (!d.valid()) {
-      if (!allocate) return PhysAddr(0);
-      const std::uint64_t before = changes();
-      const Pfn added = allocate_table(core, root, kind_of(root, at + 1));
-      core.execute(path().table);
-      // pmd_install() and its like: of the last level the lock is in the table, else there is one
-      // for all (page_table_lock).
-      const bool kernel = root == linear_map.root();
-      const bool own = at == 2 && !kernel;
-      std::optional<PageTableLock> lock;
-      lock.emplace(tables, core, Target(table), own ? table : root,
-                   kernel ? cpu::Seen::kByAll : cpu::Seen::kByAddressSpace);
-      d = table_descriptor(added);
-      if (changes() != before) {
-        const mmu::Descriptor now{tables.read(core, entry)};
-        if (now.valid()) {  // another core was first
-          lock.reset();
-          free_table(core, added);
-          if (!now.table_or_page()) return PhysAddr(0);
-          table = now.pfn();
-          continue;
-        }
-      }
-      tables.set_table(core, entry, d, at);
-    } else if (!d.table_or_page()) {
-      return PhysAddr(0);  // a block where a table was looked for
-    }
-    table = d.pfn();
+  PhysAddr entry = entry_of(root, va, 0);
+  for (unsigned at = 0; at != level && entry.value != 0; ++at) {
+    entry = next_entry(core, root, entry, va, at, allocate);
   }
+  return entry;
+}
+
+PhysAddr System::next_entry(cpu::Core& core, Pfn root, PhysAddr entry, VirtAddr va, unsigned level,
+                            bool allocate) {
+  mmu::Descriptor d{tables.read(core, entry)};
+  if (!d.valid()) {
+    if (!allocate) return PhysAddr(0);
+    const std::uint64_t before = changes();
+    const Pfn added = allocate_table(core, root, kind_of(root, level + 1));
+    core.execute(path().table);
+    // pmd_install() and its like: of the last level the lock is in the table, else there is one
+    // for all (page_table_lock).
+    const Pfn table = frame_of(entry);
+    const bool kernel = root == linear_map.root();
+    const bool own = level == 2 && !kernel;
+    std::optional<PageTableLock> lock;
+    lock.emplace(tables, core, Target(table), own ? table : root,
+                 kernel ? cpu::Seen::kByAll : cpu::Seen::kByAddressSpace);
+    if (changes() != before) d = {tables.read(core, entry)};
+    if (d.valid()) {  // another core was first
+      lock.reset();
+      free_table(core, added);
+    } else {
+      d = table_descriptor(added);
+      tables.set_table(core, entry, d, level);
+    }
+  }
+  // A block where a table was looked for has none.
+  return d.table_or_page() ? entry_of(d.pfn(), va, level + 1) : PhysAddr(0);
 }
 
 void System::check_broken(const AddressSpace& space, VirtAddr start, VirtAddr end) {
@@ -373,7 +372,7 @@ void System::check_broken(const AddressSpace& space, VirtAddr start, VirtAddr en
 }
 
 void System::free_tables(cpu::Core& core, const std::vector<Pfn>& freed) {
-  if (freed.empty()) return;  // as after most calls and faults
+  if (freed.empty()) return;
   const Span span(taps, core, Work::kRcu);
   const InterruptContext softirq(tables);
   for (const Pfn table : freed) free_table(core, table);

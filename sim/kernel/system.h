@@ -134,15 +134,15 @@ class System {
   Pfn head_of(Pfn pfn) { return pfn - page(pfn).offset; }
   // /sys/kernel/mm/transparent_hugepage: which sizes of folios anonymous memory gets.
   HugePages huge_pages(unsigned order) const { return huge_pages_[order]; }
-  void set_huge_pages(std::uint64_t bytes, HugePages enabled) {
-    huge_pages_[static_cast<unsigned>(std::countr_zero(bytes)) - kPageShift] = enabled;
-  }
+  void set_huge_pages(std::uint64_t bytes, HugePages enabled);
+  // Is any size below a huge page's enabled?
+  bool has_large_folios() const { return has_large_folios_; }
   // A folio of 2^order frames for users: nullopt, or InputError when memory is exhausted.
-  std::optional<Pfn> try_allocate_folio(unsigned order) {
+  std::optional<Pfn> try_allocate_folio(const cpu::Core& core, unsigned order) {
     Pfn head;
-    return get_folio(order, head) ? std::optional(head) : std::nullopt;
+    return get_folio(core, order, head) ? std::optional(head) : std::nullopt;
   }
-  Pfn allocate_page();
+  Pfn allocate_page(const cpu::Core& core);
   // Who watches from now on; null: nobody.
   void set_observer(Observer* observer) {
     taps.observer = observer;
@@ -150,11 +150,11 @@ class System {
   }
   // The folio of 512 zeroed pages that read faults of huge pages map; nullopt: no memory for it.
   std::optional<Pfn> huge_zero_folio(cpu::Core& core);
+  // How a folio was given back: not at all, as others still use it; a page, a larger folio, a huge
+  // page.
+  enum class Put : std::uint8_t { kKept, kPage, kSmall, kLarge, kHuge };
   // `count` references less; the last one frees the folio.
-  // How a folio was given back: not at all, as others still use it; a page, to the core's own lists
-  // of free pages, or beyond what these hold; a larger folio; a huge page.
-  enum class Put : std::uint8_t { kKept, kPage, kBulk, kSmall, kLarge, kHuge };
-  Put put_folio(Pfn head, unsigned count);
+  Put put_folio(cpu::Core& core, Pfn head, unsigned count);
   // One reference to a reserved huge page less; the last one gives it back to its pool.
   void put_hugetlb(const HugetlbSize& size, Pfn head);
 
@@ -164,6 +164,9 @@ class System {
   // The address of the entry for `va` at `level` of the tree below `root`; a missing table on the
   // way is allocated if `allocate`, else the result is 0.
   PhysAddr find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate);
+  // The same one level below `entry`, which is of `level`.
+  PhysAddr next_entry(cpu::Core& core, Pfn root, PhysAddr entry, VirtAddr va, unsigned level,
+                      bool allocate);
 
   // The same of what is there, looked for by nobody: no core reads an entry for it.
   PhysAddr existing_entry(Pfn root, VirtAddr va, unsigned level) const;
@@ -180,7 +183,7 @@ class System {
 
  private:
   // try_allocate_folio(); false: no memory.
-  bool get_folio(unsigned order, Pfn& head);
+  bool get_folio(const cpu::Core& core, unsigned order, Pfn& head);
   void make_creds();
   void use_classes(cpu::Core& core, Trigger trigger);
   // Of a table at `level` of the tree below `root`.
@@ -192,9 +195,9 @@ class System {
   }
 
   std::uint64_t bbm_violations_ = 0;
-  std::uint64_t free_list_ = 0;  // pages of the per-CPU lists
   std::optional<Pfn> huge_zero_;
   std::array<HugePages, kPmdShift - kPageShift + 1> huge_pages_{};
+  bool has_large_folios_ = false;
 };
 
 }  // namespace kpksim::kernel

@@ -58,11 +58,11 @@ std::uint64_t Vmalloc::reserve(std::uint64_t bytes, std::uint64_t alignment) {
 }
 
 // `pages` pages in runs of `order`; a run that memory does not have makes all of them single.
-Vmalloc::Area Vmalloc::build(std::uint64_t pages, unsigned order) {
+Vmalloc::Area Vmalloc::build(const cpu::Core& core, std::uint64_t pages, unsigned order) {
   Area area;
   while (pages > 0) {
     if (const auto run = pages >= 1ull << order
-                             ? system_.buddy.allocate(order, Mobility::kUnmovable)
+                             ? system_.buddy.allocate(core, order, Mobility::kUnmovable)
                              : std::nullopt) {
       area.runs.push_back({*run, order});
       pages -= 1ull << order;
@@ -133,8 +133,8 @@ void Vmalloc::unmap(std::uint64_t va, std::uint64_t pages, bool contiguous, cpu:
   }
 }
 
-void Vmalloc::release(const Area& area) {
-  for (const Run& run : area.runs) system_.buddy.free(run.first, run.order);
+void Vmalloc::release(const cpu::Core& core, const Area& area) {
+  for (const Run& run : area.runs) system_.buddy.free_split(core, run.first, run.order);
 }
 
 bool Vmalloc::defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core) {
@@ -217,7 +217,7 @@ std::uint64_t Vmalloc::allocate(std::uint64_t pages, unsigned order, std::uint64
                                 cpu::Core& core) {
   const Span span(system_.taps, core, Work::kVmalloc);
   const Because because(core, Cause::kVmalloc);
-  Area area = build(pages, order);
+  Area area = build(core, pages, order);
   core.execute(system_.path().vmalloc / 2);
   work_on_pages(area, pages, core);
   // area, address range and page array from slab and pool, busy list, page lists, nr_vmalloc_pages
@@ -251,7 +251,7 @@ bool Vmalloc::free(std::uint64_t address, cpu::Core& core) {
   // busy and lazy list, vmap_lazy_nr, nr_vmalloc_pages, page array and area back to slab
   system_.atomics(core, 6);
   work_on_pages(area, (area.bytes >> kPageShift) - 1, core);
-  release(area);
+  release(core, area);
   return defer(address, area.bytes, core);
 }
 
@@ -269,7 +269,7 @@ std::uint64_t Vmalloc::map_ram(std::uint64_t pages, cpu::Core& core) {
   }
   const std::uint64_t va = block->first + (kRamBlockPages - block->second.free) * kPageSize;
   block->second.free -= rounded;
-  Area area = build(pages, 0);
+  Area area = build(core, pages, 0);
   area.bytes = pages * kPageSize;
   map(va, area, core);
   ram_[va] = std::move(area);
@@ -286,7 +286,7 @@ bool Vmalloc::unmap_ram(std::uint64_t address, cpu::Core& core) {
   core.execute(system_.path().vm_map_ram / 2);
   system_.atomics(core, 2);  // vb_free(): the block's lock, twice
   unmap(address, pages, false, core);
-  release(area);
+  release(core, area);
   const auto block = std::prev(blocks_.upper_bound(address));
   block->second.dirty += std::bit_ceil(pages);
   if (block->second.dirty != kRamBlockPages) return false;

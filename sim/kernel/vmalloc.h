@@ -51,11 +51,11 @@ class Vmalloc {
   std::uint64_t reserve(std::uint64_t bytes, std::uint64_t alignment);
   std::uint64_t allocate(std::uint64_t pages, unsigned order, std::uint64_t alignment,
                          cpu::Core& core);
-  Area build(std::uint64_t pages, unsigned order);
+  Area build(const cpu::Core& core, std::uint64_t pages, unsigned order);
   void map(std::uint64_t va, const Area& area, cpu::Core& core);
   void unmap(std::uint64_t va, std::uint64_t pages, bool contiguous, cpu::Core& core);
   std::optional<std::uint64_t> look(bool contiguous) const;
-  void release(const Area& area);
+  void release(const cpu::Core& core, const Area& area);
   void work_on_pages(const Area& area, std::uint64_t pages, cpu::Core& core) const;
   void purge(cpu::Core& core);
   bool defer(std::uint64_t va, std::uint64_t bytes, cpu::Core& core);

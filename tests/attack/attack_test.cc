@@ -362,6 +362,16 @@ TEST(AttackFile, ClassesAndContextsThatAreNotThereAreToldWithTheirPlace) {
             "/keys/classes: 'none.json' is no file; the path starts from the folder of this one");
 }
 
+// A core gets the pages that it has freed itself.
+TEST(Attack, APageThatAnotherCoreFreesDoesNotComeBack) {
+  const auto elsewhere = [](nlohmann::json& s) {
+    for (std::size_t i : {0, 1}) s["strikes"][i]["task"] = "victim";
+  };
+  const Verdict v = fight_bare(changed("dirty-pagetable", elsewhere));
+  EXPECT_EQ(v.outcome, Outcome::kStoppedByAllocator);
+  EXPECT_FALSE(v.blows.back().on_table);
+}
+
 // A kernel that forgets the flush of munmap(): the attacker's TLB still leads to the page, which
 // the victim has been given since.
 TEST(Attack, AScenarioSaysWhichFlushItsKernelForgets) {
@@ -380,8 +390,9 @@ TEST(Attack, AScenarioSaysWhichFlushItsKernelForgets) {
     ops[5]["access"] = "write";
     ops.push_back(op("munmap", "attacker"));
     ops[6].update({{"offset", "60K"}, {"size", "4K"}});
+    ops.push_back({{"op", "migrate"}, {"task", "victim"}, {"core", 1}});  // where the page is freed
     ops.push_back(op("touch", "victim"));
-    ops[7].update({{"access", "write"}, {"size", "4K"}});
+    ops[8].update({{"access", "write"}, {"size", "4K"}});
     s["phases"] = {{{"name", "all"}, {"ops", ops}}};
     const nlohmann::json secret = {{"frame_of", {{"task", "victim"}, {"region", "victim"}}}};
     s["strikes"] = {{{"after", "all"}, {"do", "read"}, {"page", secret}}};

@@ -174,7 +174,7 @@ TEST(Hypervisor, MarkingCostsEveryTlbEntry) {
   System& s = k.system();
   cpu::Core& core = s.machine.core(0);
   const auto tlbi = [&](mmu::TlbiKind kind) { return core.happened(cpu::tlbi_event(kind)); };
-  const Pfn frame = s.allocate_page();
+  const Pfn frame = s.allocate_page(s.machine.core(0));
   const auto expect = [&](std::uint64_t single, std::uint64_t whole) {
     EXPECT_EQ(tlbi(mmu::TlbiKind::kIpas2e1), single);
     EXPECT_EQ(tlbi(mmu::TlbiKind::kVmalle1), single);

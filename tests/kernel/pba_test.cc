@@ -61,6 +61,10 @@ TEST_F(PbaTest, ShrinkerReleasesEmptyBlocksWhole_AndLeavesTheLastForWantOfPages)
   EXPECT_EQ(statistics().cached, kPbaBlock + 4);
   EXPECT_EQ(k_.system().linear_map.statistics().set_memory_pkey, keyed + 1);
   EXPECT_EQ(k_.system().linear_map.statistics().split_pmd, 0u);
+  // Its pages are given back one by one: the core gets the last one next.
+  System& s = k_.system();
+  const auto page = s.buddy.allocate(s.machine.core(0), 0, Mobility::kUnmovable);
+  EXPECT_EQ(page->value % kPbaBlock, kPbaBlock - 1);
 }
 
 TEST_F(PbaTest, ShrinkerBreaksUpTheBlockWithMostFreePages_WhichIsNoneFromThenOn) {

@@ -439,7 +439,9 @@ TEST(Pba, ARefillWithLessThanTheReserveDoesNotReplenishItFirst) {
   split_elsewhere(t);
   ASSERT_EQ(t.cached(), 3u);
   // The refill's block is from a contiguous 32 MB run that is whole.
-  for (int i = 0; i < 32; ++i) (void)t.system().buddy.allocate(9, Mobility::kUnmovable);
+  for (int i = 0; i < 33; ++i) {
+    (void)t.system().buddy.allocate(t.system().machine.core(0), 9, Mobility::kUnmovable);
+  }
   const auto runs = [&] { return t.system().linear_map.statistics().split_contpmd; };
   const std::uint64_t before = runs();
   t.take();

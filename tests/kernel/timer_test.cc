@@ -24,12 +24,40 @@ TEST(Rcu, TablesComeBackAfterAGracePeriodOfThreeTicks) {
   EXPECT_EQ(rcu.tick(timer_core()), 1u);
   rcu.call(timer_core(), {Pfn(8)});       // waits for the next one
   EXPECT_EQ(rcu.tick(timer_core()), 1u);  // ends one and starts the next
-  EXPECT_TRUE(rcu.take_ready().empty());
+  EXPECT_TRUE(rcu.take_ready(timer_core()).empty());
   EXPECT_EQ(rcu.tick(timer_core()), 1u);  // ends the second
-  EXPECT_EQ(rcu.take_ready(), std::vector<Pfn>{Pfn(7)});
+  EXPECT_EQ(rcu.take_ready(timer_core()), std::vector<Pfn>{Pfn(7)});
   EXPECT_EQ(rcu.pending(), 1u);
   EXPECT_EQ(rcu.take_all(timer_core()), std::vector<Pfn>{Pfn(8)});
   EXPECT_EQ(rcu.tick(timer_core()), 0u);
+}
+
+// Grace periods are for all; who has put something off calls it.
+TEST(Rcu, EachCoreCallsItsOwnCallbacks) {
+  cpu::Machine machine(core_profile(), 2);
+  cpu::Core& here = machine.core(0);
+  cpu::Core& there = machine.core(1);
+  Rcu rcu;
+  rcu.call(here, {Pfn(7)});
+  EXPECT_TRUE(rcu.has_callbacks(here));
+  EXPECT_FALSE(rcu.has_callbacks(there));
+  rcu.call(there, {Pfn(8)});
+  EXPECT_EQ(rcu.tick(here), 1u);   // starts
+  EXPECT_EQ(rcu.tick(there), 1u);  // ends
+  EXPECT_EQ(rcu.tick(here), 0u);
+  EXPECT_EQ(rcu.take_ready(there), std::vector<Pfn>{});
+  EXPECT_EQ(rcu.take_ready(here), std::vector<Pfn>{Pfn(7)});
+  EXPECT_EQ(rcu.tick(there), 0u);
+  EXPECT_EQ(rcu.take_ready(there), std::vector<Pfn>{Pfn(8)});
+  rcu.call(here, {Pfn(9)});
+  rcu.call(there, {Pfn(10)});
+  EXPECT_EQ(rcu.take_all(there), std::vector<Pfn>{Pfn(10)});
+  EXPECT_EQ(rcu.pending(), 1u);
+  EXPECT_EQ(rcu.take_all(here), std::vector<Pfn>{Pfn(9)});
+  EXPECT_FALSE(rcu.has_callbacks(here));
+  rcu.call(here, {Pfn(11)});
+  EXPECT_EQ(rcu.tick(here), 1u);
+  EXPECT_EQ(rcu.tick(there), 1u) << "it runs, though this core waits for nothing";
 }
 
 TEST(Rcu, ManyCallbacksWakeTheThreadOfTheSoftirq) {

@@ -38,6 +38,15 @@ TEST_F(VmallocTest, AddressesComeBackWithThePurge_NotBefore) {
   EXPECT_EQ(k.memory().vmalloc(100, false), first);
 }
 
+// split_page(), also of what was allocated as one run.
+TEST_F(VmallocTest, PagesGoBackOneByOne) {
+  constexpr std::uint64_t kBlockPages = kPmdSize / kPageSize;
+  k.memory().vfree(k.memory().vmalloc(kBlockPages, true));
+  System& s = k.system();
+  const auto page = s.buddy.allocate(s.machine.core(0), 0, Mobility::kUnmovable);
+  EXPECT_EQ(page->value % kBlockPages, kBlockPages - 1);
+}
+
 TEST_F(VmallocTest, NothingIsGivenWhereDevicesAre) {
   // The GIC's redistributors lie at the first multiple of 16 MB behind what boot has taken.
   const std::uint64_t devices = align_up(kernel_profile().vmalloc_boot_pages, 4096);

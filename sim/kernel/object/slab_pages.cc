@@ -19,13 +19,13 @@ void SlabKey::unmark(cpu::Core& core, Pfn first, std::uint64_t count) {
   });
 }
 
-Pfn OrdinaryPages::take(cpu::Core&) {
-  const auto pfn = buddy_.allocate(0, Mobility::kUnmovable);
+Pfn OrdinaryPages::take(cpu::Core& core) {
+  const auto pfn = buddy_.allocate(core, 0, Mobility::kUnmovable);
   if (!pfn) throw InputError("out of memory: no page for a slab (give the machine more --memory)");
   return *pfn;
 }
 
-void OrdinaryPages::give_back(cpu::Core&, Pfn pfn) { buddy_.free(pfn, 0); }
+void OrdinaryPages::give_back(cpu::Core& core, Pfn pfn) { buddy_.free(core, pfn, 0); }
 
 Pfn SinglePages::take(cpu::Core& core) {
   const Pfn pfn = ordinary_.take(core);

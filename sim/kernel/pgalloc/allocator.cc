@@ -53,8 +53,8 @@ std::uint64_t PageTableAllocator::shrink(cpu::Core& core) {
   return shrinker_.shrink(shrinkable(), [&](std::uint64_t count) { return scan(core, count); });
 }
 
-Pfn PageTableAllocator::page(unsigned order) {
-  const auto pfn = context_.buddy.allocate(order, Mobility::kUnmovable);
+Pfn PageTableAllocator::page(const cpu::Core& core, unsigned order) {
+  const auto pfn = context_.buddy.allocate(core, order, Mobility::kUnmovable);
   if (!pfn)
     throw InputError("out of memory: no page for a page table (give the machine more --memory)");
   return *pfn;
@@ -112,7 +112,7 @@ std::uint64_t PageTableAllocator::mark_boot_ranges(cpu::Core& core) {
 }
 
 Pfn PageTableAllocator::take_single(cpu::Core& core, TableKind kind) {
-  const Pfn pfn = page();
+  const Pfn pfn = page(core);
   zero(core, pfn);
   const Because keying(core, Cause::kKeying);
   context_.protection.mark(core, pfn, 1, kind);
@@ -122,11 +122,11 @@ Pfn PageTableAllocator::take_single(cpu::Core& core, TableKind kind) {
 void PageTableAllocator::give_back_single(cpu::Core& core, Pfn pfn) {
   const Because keying(core, Cause::kKeying);
   context_.protection.unmark(core, pfn, 1);
-  context_.buddy.free(pfn, 0);
+  context_.buddy.free(core, pfn, 0);
 }
 
-Pfn PageTableAllocator::late_page() {
-  late_.push_back(page());
+Pfn PageTableAllocator::late_page(const cpu::Core& core) {
+  late_.push_back(page(core));
   return late_.back();
 }
 

@@ -91,7 +91,7 @@ class PageTableAllocator : public SplitTables {
   // pages and returns how many; 0: SHRINK_STOP.
   virtual std::uint64_t shrinkable() const { return 0; }
   virtual std::uint64_t scan(cpu::Core&, std::uint64_t) { return 0; }
-  Pfn page(unsigned order = 0);  // from the buddy allocator, or InputError
+  Pfn page(const cpu::Core& core, unsigned order = 0);  // from the buddy allocator, or InputError
   // clear_page() through the linear map, refused where the page is not writable now; and of a page
   // that is marked already, in a window of its own.
   void zero(cpu::Core& core, Pfn pfn);
@@ -105,7 +105,7 @@ class PageTableAllocator : public SplitTables {
   void give_back_single(cpu::Core& core, Pfn pfn);
   // An unmarked page for a split, which cannot be marked now, as the split may be part of a mark:
   // it is as soon as that is done, which may split once more.
-  Pfn late_page();
+  Pfn late_page(const cpu::Core& core);
   OwnStatistic late_statistic() const;
 
   AllocatorContext context_;

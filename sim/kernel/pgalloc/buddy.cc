@@ -8,16 +8,16 @@ namespace {
 class BuddyTables final : public PageTableAllocator {
  public:
   using PageTableAllocator::PageTableAllocator;
-  Pfn allocate_for_split(cpu::Core&) override { return page(); }
-  void take_back(cpu::Core&, Pfn table) override { context_.buddy.free(table, 0); }
+  Pfn allocate_for_split(cpu::Core& core) override { return page(core); }
+  void take_back(cpu::Core& core, Pfn table) override { context_.buddy.free(core, table, 0); }
 
  private:
   Pfn take(cpu::Core& core, TableKind) override {
-    const Pfn pfn = page();
+    const Pfn pfn = page(core);
     zero(core, pfn);
     return pfn;
   }
-  void give_back(cpu::Core&, Pfn pfn) override { context_.buddy.free(pfn, 0); }
+  void give_back(cpu::Core& core, Pfn pfn) override { context_.buddy.free(core, pfn, 0); }
 };
 
 const Allocators::Entry buddy_entry{{

@@ -17,7 +17,9 @@ class Cached final : public PageTableAllocator {
       : PageTableAllocator(context), bound_(p.number("bound")), keep_(p.number("keep")) {}
 
   void boot(cpu::Core& core) override { mark_boot_tables(core); }
-  Pfn allocate_for_split(cpu::Core&) override { return pool_.empty() ? late_page() : pop(); }
+  Pfn allocate_for_split(cpu::Core& core) override {
+    return pool_.empty() ? late_page(core) : pop();
+  }
 
  private:
   Pfn take(cpu::Core& core, TableKind) override {
@@ -52,7 +54,7 @@ class Cached final : public PageTableAllocator {
       pool_.pop_front();
       const Because shrinking(core, Cause::kShrink);
       context_.protection.unmark(core, pfn, 1);
-      context_.buddy.free(pfn, 0);
+      context_.buddy.free(core, pfn, 0);
     }
     shrunk_ += freed;
     return freed;

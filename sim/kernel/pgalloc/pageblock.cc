@@ -24,9 +24,9 @@ class PageBlock final : public PageTableAllocator {
   }
 
   // A block that is being claimed serves the splits of its own marking, and is marked with them.
-  Pfn allocate_for_split(cpu::Core&) override {
+  Pfn allocate_for_split(cpu::Core& core) override {
     const auto pfn = pop();
-    return pfn ? *pfn : late_page();
+    return pfn ? *pfn : late_page(core);
   }
 
  private:

@@ -10,8 +10,10 @@ class PerPage final : public PageTableAllocator {
  public:
   using PageTableAllocator::PageTableAllocator;
   void boot(cpu::Core& core) override { mark_boot_tables(core); }
-  Pfn allocate_for_split(cpu::Core&) override { return page(); }  // such tables stay unmarked
-  void take_back(cpu::Core&, Pfn table) override { context_.buddy.free(table, 0); }
+  Pfn allocate_for_split(cpu::Core& core) override {
+    return page(core);
+  }  // such tables stay unmarked
+  void take_back(cpu::Core& core, Pfn table) override { context_.buddy.free(core, table, 0); }
 
  private:
   Pfn take(cpu::Core& core, TableKind kind) override { return take_single(core, kind); }

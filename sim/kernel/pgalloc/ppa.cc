@@ -25,7 +25,7 @@ class Ppa final : public PageTableAllocator {
     early_marked_ = early_.size();
     early_.clear();
   }
-  Pfn allocate_for_split(cpu::Core&) override { return late_page(); }
+  Pfn allocate_for_split(cpu::Core& core) override { return late_page(core); }
 
  private:
   struct Early {
@@ -35,14 +35,14 @@ class Ppa final : public PageTableAllocator {
 
   Pfn take(cpu::Core& core, TableKind kind) override {
     if (can_mark_) return take_single(core, kind);
-    early_.push_back({page(), kind});
+    early_.push_back({page(core), kind});
     zero(core, early_.back().pfn);
     return early_.back().pfn;
   }
   void give_back(cpu::Core& core, Pfn pfn) override {
     if (can_mark_) return give_back_single(core, pfn);
     std::erase_if(early_, [&](const Early& table) { return table.pfn == pfn; });
-    context_.buddy.free(pfn, 0);
+    context_.buddy.free(core, pfn, 0);
   }
   std::vector<OwnStatistic> own() const override {
     return {{"ranges", "ranges", "ranges of boot's tables, marked with one call each", ranges_},

@@ -38,7 +38,9 @@ class Reserve final : public PageTableAllocator {
     context_.protection.mark(core, first_, size_, TableKind::kPool);
     mark_boot_tables(core);
   }
-  Pfn allocate_for_split(cpu::Core&) override { return free_.empty() ? late_page() : pop(); }
+  Pfn allocate_for_split(cpu::Core& core) override {
+    return free_.empty() ? late_page(core) : pop();
+  }
 
  private:
   Pfn take(cpu::Core& core, TableKind kind) override {

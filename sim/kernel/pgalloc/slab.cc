@@ -28,7 +28,7 @@ class SlabTables final : public PageTableAllocator {
 
   // A slab that is being made serves the splits of its own marking, and is marked with them.
   Pfn allocate_for_split(cpu::Core& core) override {
-    return find_current(core) ? pop(core) : late_page();
+    return find_current(core) ? pop(core) : late_page(core);
   }
 
  private:
@@ -69,9 +69,9 @@ class SlabTables final : public PageTableAllocator {
   }
 
   void make_slab(cpu::Core& core) {
-    auto run = context_.buddy.allocate(order_, Mobility::kUnmovable);
+    auto run = context_.buddy.allocate(core, order_, Mobility::kUnmovable);
     Slab slab{run ? order_ : 0, {}, Slab::State::kCurrent};
-    if (!run) run = page();
+    if (!run) run = page(core);
     if (slab.order < order_) ++small_;
     for (std::uint64_t i = slab.pages(); i-- > 0;) slab.free.push_back(*run + i);
     free_ += slab.pages();
@@ -89,7 +89,7 @@ class SlabTables final : public PageTableAllocator {
     free_ -= gone.pages();
     ++destroyed_;
     context_.protection.unmark(core, first, gone.pages());
-    context_.buddy.free(first, gone.order);
+    context_.buddy.free(core, first, gone.order);
   }
 
   Pfn take(cpu::Core& core, TableKind) override {
