@@ -14,7 +14,7 @@ class Keep final : public PageTableAllocator {
  public:
   using PageTableAllocator::PageTableAllocator;
   void boot(cpu::Core& core) override { mark_boot_tables(core); }
-  Pfn allocate_for_split(cpu::Core&) override { return late_page(); }
+  Pfn allocate_for_split(cpu::Core& core) override { return late_page(core); }
 
  private:
   Pfn take(cpu::Core& core, TableKind) override {
