@@ -104,7 +104,7 @@ std::uint64_t KernelMemory::pressure() {
   const Because because(core, Cause::kShrink);
   // The page cache is dropped first, which takes longer than a grace period.
   clock_.idle();
-  system_.exposure.runs(0);
+  system_.exposure.runs(core.id());  // idle() has been at each core
   // drop_slab() calls all shrinkers until together they free almost nothing. Only these are
   // modelled: until it has nothing more. What is too little for a batch it puts off, at most twice
   // over; that three calls in vain are the end is ours, not the kernel's.

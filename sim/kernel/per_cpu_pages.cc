@@ -21,8 +21,8 @@ PcpLimits pcp_limits(std::uint64_t pages, unsigned cores, std::uint64_t most) {
   // (set_recommended_min_free_kbytes()): eleven blocks, but at most a twentieth.
   constexpr std::uint64_t kBlock = 1ull << (kPmdShift - kPageShift), kBlocksFree = 2 + 3 * 3;
   const std::uint64_t min = std::min(kBlocksFree * kBlock, pages / 20);
-  const std::uint64_t low = min + std::max(min / 4, pages / 1000);
-  constexpr std::uint64_t kHighFraction = 8;
+  const std::uint64_t low = min + std::max(min / 4, pages / 1000);  // watermark_scale_factor: 0.1 %
+  constexpr std::uint64_t kHighFraction = 8;  // MIN_PERCPU_PAGELIST_HIGH_FRACTION
   const std::uint64_t least = batch * 4;
   const std::uint64_t high_max = std::max(std::min(pages / kHighFraction / cores, most), least);
   return {static_cast<unsigned>(batch), std::clamp(low / cores, least, high_max), high_max};

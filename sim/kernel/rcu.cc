@@ -116,9 +116,11 @@ std::vector<Pfn> Rcu::take_ready(const cpu::Core& core) {
 
 std::vector<Pfn> Rcu::take_all(cpu::Core& core) {
   OfCore& own = of(core);
-  append(own.done, own.waiting);
+  if (!own.waiting.empty()) {
+    append(own.done, own.waiting);
+    running_ = std::ranges::any_of(of_cores_, [](const OfCore& c) { return !c.waiting.empty(); });
+  }
   append(own.done, own.next);
-  running_ = std::ranges::any_of(of_cores_, [](const OfCore& c) { return !c.waiting.empty(); });
   while (!own.done.empty()) {
     do_batch(core);
     append(own.done, own.next);

@@ -295,7 +295,8 @@ System::Put System::put_folio(cpu::Core& core, Pfn head, unsigned count) {
   p.refs -= count;
   if (p.refs != 0) return Put::kKept;
   // Where others free, what their pages push out of the lists is part of their path's length.
-  core.execute_lists(path().free_bulk * buddy.free(core, head, p.order));
+  const std::uint64_t pushed_out = buddy.free(core, head, p.order);
+  if (pushed_out != 0) core.execute_lists(path().free_bulk * pushed_out);
   if (p.order == 0) return Put::kPage;
   if (p.order == kPmdShift - kPageShift) return Put::kHuge;
   return p.order <= kCostlyOrder ? Put::kSmall : Put::kLarge;
