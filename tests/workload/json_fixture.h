@@ -9,9 +9,9 @@
 #include <regex>
 #include <string>
 
-#include "sim/base/error.h"
 #include "sim/workload/json.h"
 #include "tests/scratch.h"
+#include "tests/workload/refusal.h"
 
 namespace kpksim::workload {
 
@@ -30,14 +30,7 @@ class JsonWorkload : public testing::Test {
   }
   // The message that refuses the text, without the name of the file.
   std::string error_of_text(const std::string& text) const {
-    try {
-      read_text(text);
-    } catch (const InputError& error) {
-      const std::string what = error.what();
-      EXPECT_TRUE(what.starts_with(path_.string() + ":")) << what;
-      return what.substr(std::min(what.size(), path_.string().size()));
-    }
-    return "accepted";
+    return refusal(path_, [&] { read_text(text); });
   }
   // Without line and column, which an error in an operation must have.
   std::string error_of(const std::string& ops) const {

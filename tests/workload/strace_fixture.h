@@ -9,9 +9,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "sim/base/error.h"
 #include "sim/workload/strace.h"
 #include "tests/scratch.h"
+#include "tests/workload/refusal.h"
 
 namespace kpksim::workload {
 
@@ -113,14 +113,7 @@ class Strace : public testing::Test {
   }
   // The message that refuses the text, without the name of the file.
   std::string error_of(const std::string& text) const {
-    try {
-      read(text);
-    } catch (const InputError& error) {
-      const std::string what = error.what();
-      EXPECT_TRUE(what.starts_with(path_.string() + ":")) << what;
-      return what.substr(std::min(what.size(), path_.string().size()));
-    }
-    return "accepted";
+    return refusal(path_, [&] { read(text); });
   }
 
   std::filesystem::path path_;
