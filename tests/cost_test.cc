@@ -28,7 +28,7 @@ std::uint64_t total(const Core& core, Event event) { return core.counters().tota
 RC_GTEST_PROP(Cache, KeepsTheLinesUsedLast, ()) {
   const auto sets = *rc::gen::inRange<std::uint32_t>(1, 5);
   const auto ways = *rc::gen::inRange<std::uint32_t>(1, 5);
-  CacheTags room(16);
+  CacheRoom room(16);
   Cache cache({sets, ways}, room);
   std::vector<std::deque<std::uint64_t>> reference(sets);  // from least to most recently used
   // A few, and of 64 TB and more: their tags are wide, and agree with others' in 32 bits.
@@ -47,8 +47,8 @@ RC_GTEST_PROP(Cache, KeepsTheLinesUsedLast, ()) {
   }
 }
 
-TEST(CacheTags, AreNotGivenTwice) {
-  CacheTags room(24);
+TEST(CacheRoom, AreNotGivenTwice) {
+  CacheRoom room(24);
   Cache one({4, 2}, room), other({4, 4}, room);
   for (std::uint64_t line = 0; line < 16; ++line) EXPECT_FALSE(other.access(line));
   for (std::uint64_t line = 0; line < 8; ++line) EXPECT_FALSE(one.access(line)) << "empty still";
@@ -67,7 +67,7 @@ TEST(StreamPrefetcher, ForeseesTheThirdLineOfAStream) {
 }
 
 TEST(DataCaches, FindALineWhereItIs) {
-  CacheTags room(1024);
+  CacheRoom room(1024);
   Cache llc({64, 4}, room);
   DataCaches caches({2, 1}, {4, 2}, llc, room);
   const auto line = [](std::uint64_t n) { return PhysAddr(n * 1024 << kLineShift); };  // one set

@@ -1,53 +1,135 @@
 #include "sim/cpu/caches.h"
 
+#include <cstring>
+#include <limits>
 #include <utility>
 
 #include "sim/base/error.h"
 
 namespace kpksim::cpu {
+namespace {
 
-CacheTags::Tag* CacheTags::take(std::uint64_t lines) {
-  if (lines > tags_.size() - taken_) throw ModelError("a cache has more lines than there are tags");
-  return &tags_[std::exchange(taken_, taken_ + lines)];
+// Four at once: compilers have this type for every host, and make no good code of a plain loop.
+constexpr std::uint32_t kLanes = 4;
+using Lanes = std::uint32_t __attribute__((vector_size(4 * kLanes)));
+
+// Bit i: `values[i]` is one of two.
+template <std::uint32_t kCount>
+std::uint32_t which_are(const std::uint32_t* values, std::uint32_t one, std::uint32_t other) {
+  Lanes found{}, bits{1, 2, 4, 8};
+  for (std::uint32_t i = 0; i < kCount; i += kLanes, bits <<= kLanes) {
+    Lanes here;
+    std::memcpy(&here, values + i, sizeof here);
+    found |= (Lanes(here == one) | Lanes(here == other)) & bits;
+  }
+  std::uint64_t halves[2];
+  std::memcpy(halves, &found, sizeof found);
+  halves[0] |= halves[1];
+  return static_cast<std::uint32_t>(halves[0] | halves[0] >> 32);
 }
 
-// The more recent ones move one place back.
-template <class T>
-bool Cache::move_to_front(T* set, T tag) const {
-  T moving = tag;
-  for (unsigned way = 0; way < geometry_.ways; ++way) {
-    moving = std::exchange(set[way], moving);
+}  // namespace
+
+std::byte* CacheRoom::take_bytes(std::size_t n) {
+  if (n > room_.size() - taken_) throw ModelError("a cache has more lines than there are tags");
+  return &room_[std::exchange(taken_, taken_ + n)];
+}
+
+Cache::Cache(const CacheGeometry& geometry, CacheRoom& room)
+    : geometry_(geometry),
+      mask_(std::has_single_bit(geometry.sets) ? geometry.sets - 1 : kNoMask),
+      shift_(static_cast<unsigned>(std::countr_zero(geometry.sets))),
+      room_(room_of(geometry)),
+      largest_(geometry.ways > kMostWays ? 0 : std::numeric_limits<Tag>::max()),
+      orders_(room.take<std::uint64_t>(geometry.sets)),
+      tags_(room.take<Tag>(std::size_t{geometry.sets} * room_)) {}
+
+std::uint64_t Cache::bytes(const CacheGeometry& geometry) {
+  return geometry.sets * (sizeof(std::uint64_t) + room_of(geometry) * sizeof(Tag));
+}
+
+// Of a set: bit i is way i.
+inline std::uint32_t Cache::ways_with(Tag tag, const Tag* set) const {
+  switch (room_) {
+    case 4:
+      return which_are<4>(set, tag, tag);
+    case 8:
+      return which_are<8>(set, tag, tag);
+    case 12:
+      return which_are<12>(set, tag, tag);
+    default:
+      return which_are<16>(set, tag, tag);
+  }
+}
+
+inline bool Cache::access(std::uint64_t line) {
+  const std::uint64_t tag = tag_of(line), set = set_of(line);
+  if (tag > largest_) [[unlikely]]
+    return access_plain(set, tag);
+  Tag* const tags = &tags_[set * room_];
+  const std::uint32_t found = ways_with(static_cast<Tag>(tag), tags);
+  std::uint64_t order = orders_[set] ^ kFresh;
+  std::uint64_t way, top;  // `top`: the highest bit of its place in the order
+  if (found != 0) {
+    constexpr std::uint64_t kOnes = ~0ull / kWayMask;
+    way = static_cast<std::uint64_t>(std::countr_zero(found));
+    const std::uint64_t others = order ^ way * kOnes;  // 0 at its place alone
+    top = (others - kOnes) & ~others & kOnes << (kWayBits - 1);
+    top &= -top;
+  } else {
+    const unsigned last = (geometry_.ways - 1) * kWayBits;
+    way = order >> last & kWayMask;
+    top = 1ull << (kWayBits - 1) << last;
+    tags[way] = static_cast<Tag>(tag);
+  }
+  const std::uint64_t moved = (top << 1) - 1;
+  order = (order & ~moved) | ((order << kWayBits | way) & moved);
+  orders_[set] = order ^ kFresh;
+  return found != 0;
+}
+
+bool Cache::access_plain(std::uint64_t set, std::uint64_t tag) {
+  const std::size_t ways = geometry_.ways;
+  if (!plain_) {
+    largest_ = 0;
+    plain_.emplace(static_cast<std::size_t>(geometry_.lines()), Touched::kDense);
+    for (std::size_t s = 0; ways <= kMostWays && s < geometry_.sets; ++s) {
+      const std::uint64_t order = orders_[s] ^ kFresh;
+      for (std::size_t i = 0; i < ways; ++i) {
+        const Tag moving = tags_[s * room_ + (order >> i * kWayBits & kWayMask)];
+        if (moving != 0) (*plain_)[s * ways + i] = moving;
+      }
+    }
+  }
+  // The more recent ones move one place back.
+  std::uint64_t* const first = &(*plain_)[static_cast<std::size_t>(set) * ways];
+  std::uint64_t moving = tag;
+  for (std::size_t way = 0; way < ways; ++way) {
+    moving = std::exchange(first[way], moving);
     if (moving == tag) return true;
   }
   return false;
 }
 
-template bool Cache::move_to_front(Tag*, Tag) const;
-
-bool Cache::access_wide(std::size_t first, std::uint64_t tag) {
-  if (!wide_) {
-    largest_ = 0;
-    const auto size = static_cast<std::size_t>(geometry_.lines());
-    wide_.emplace(size, Touched::kDense);
-    for (std::size_t i = 0; i < size; ++i) {
-      if (tags_[i] != 0) (*wide_)[i] = tags_[i];
-    }
-  }
-  return move_to_front(&(*wide_)[first], tag);
-}
-
 bool StreamPrefetcher::predicts(std::uint64_t line) {
-  for (Stream& stream : streams_) {
-    if (line != stream.last + 1 && line + 1 != stream.last) continue;
-    stream.last = line;
-    return std::exchange(stream.established, true);
+  const auto low = static_cast<std::uint32_t>(line);
+  std::uint32_t near = which_are<kStreams>(low_.data(), low - 1, low + 1);
+  for (; near != 0; near &= near - 1) {
+    const auto i = static_cast<std::size_t>(std::countr_zero(near));
+    if (line != last_[i] + 1 && line + 1 != last_[i]) continue;
+    last_[i] = line;
+    low_[i] = low;
+    return std::exchange(established_[i], true);
   }
-  streams_[next_] = {line, false};
-  next_ = (next_ + 1) % streams_.size();
+  last_[next_] = line;
+  low_[next_] = low;
+  established_[next_] = false;
+  next_ = (next_ + 1) % kStreams;
   return false;
 }
 
-MemoryLevel DataCaches::miss(std::uint64_t line) {
+MemoryLevel DataCaches::find(std::uint64_t line) {
+  if (l1d_.access(line)) return MemoryLevel::kL1;
   const bool prefetched = prefetcher_.predicts(line);
   const bool in_l2 = l2_.access(line);
   const bool in_llc = in_l2 || llc_.access(line);

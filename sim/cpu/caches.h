@@ -5,8 +5,8 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 
 #include "sim/base/lazy_array.h"
@@ -23,60 +23,77 @@ struct CacheGeometry {
   std::uint64_t lines() const { return std::uint64_t{sets} * ways; }
 };
 
-// Room for the tags of all caches of a machine, side by side: so they share huge pages of the host,
-// whose TLB would not hold a page of each cache of each core.
-class CacheTags {
+// Room for the tags and orders of all caches of a machine, side by side: so they share huge pages
+// of the host, whose TLB would not hold a page of each cache of each core.
+class CacheRoom {
  public:
-  using Tag = std::uint32_t;
-
-  explicit CacheTags(std::uint64_t lines)
-      : tags_(static_cast<std::size_t>(lines), Touched::kDense) {
-    tags_.populate();
+  explicit CacheRoom(std::uint64_t bytes)
+      : room_(static_cast<std::size_t>(bytes), Touched::kDense) {
+    room_.populate();
   }
-  // ModelError: there is not so much left.
-  Tag* take(std::uint64_t lines);
+  // Zeros. ModelError: there is not so much left.
+  template <class T>
+  T* take(std::size_t n) {
+    return reinterpret_cast<T*>(take_bytes(n * sizeof(T)));
+  }
 
  private:
-  LazyArray<Tag> tags_;
+  std::byte* take_bytes(std::size_t n);
+
+  LazyArray<std::byte> room_;
   std::size_t taken_ = 0;
 };
 
 // Set-associative with the least recently used line as victim. A tag is what is left of a line
 // without its set, plus 1; 0: empty. 32 bits hold those of any usual machine: the host's own caches
-// have to hold the tags of all cores. The first line that is beyond them makes all tags wide.
+// have to hold the tags of all cores. A line stays in its way; the order in which the ways of a set
+// were used is a word of its own, of four bits a way. The first line whose tag is longer, or more
+// than 16 ways, makes the cache a plain one, whose sets lie in the order of use.
 class Cache {
  public:
-  Cache(const CacheGeometry& geometry, CacheTags& room)
-      : geometry_(geometry),
-        mask_(std::has_single_bit(geometry.sets) ? geometry.sets - 1 : kNoMask),
-        shift_(static_cast<unsigned>(std::countr_zero(geometry.sets))),
-        tags_(room.take(geometry.lines())) {}
+  Cache(const CacheGeometry& geometry, CacheRoom& room);
+  // What it takes of a CacheRoom.
+  static std::uint64_t bytes(const CacheGeometry& geometry);
 
   // Was `line` there? It is now, as the most recently used one of its set.
-  bool access(std::uint64_t line) {
-    const bool power = mask_ != kNoMask;
-    const std::uint64_t tag = (power ? line >> shift_ : line / geometry_.sets) + 1;
-    const std::size_t first = (power ? line & mask_ : line % geometry_.sets) * geometry_.ways;
-    if (tag > largest_) [[unlikely]]
-      return access_wide(first, tag);
-    Tag* const set = &tags_[first];
-    return set[0] == tag || move_to_front(set, static_cast<Tag>(tag));
+  bool access(std::uint64_t line);
+  // Is it that already? False is not certain.
+  bool is_newest(std::uint64_t line) const {
+    const std::uint64_t set = set_of(line);
+    return tags_[set * room_ + (orders_[set] & kWayMask)] == tag_of(line);
   }
 
  private:
-  using Tag = CacheTags::Tag;
+  using Tag = std::uint32_t;
   static constexpr std::uint32_t kNoMask = ~0u;
+  static constexpr std::uint32_t kLanes = 4;  // tags that are compared at once
+  // An order has the most recently used way in its lowest bits. That of a fresh set is kept as 0:
+  // way 0 first.
+  static constexpr unsigned kWayBits = 4;
+  static constexpr std::uint64_t kWayMask = (1u << kWayBits) - 1;
+  static constexpr std::uint32_t kMostWays = 64 / kWayBits;
+  static constexpr std::uint64_t kFresh = 0xfedcba9876543210;
 
-  template <class T>
-  bool move_to_front(T* set, T tag) const;
-  bool access_wide(std::size_t first, std::uint64_t tag);
+  static std::uint32_t room_of(const CacheGeometry& geometry) {
+    return (geometry.ways + kLanes - 1) / kLanes * kLanes;
+  }
+  std::uint64_t set_of(std::uint64_t line) const {
+    return mask_ != kNoMask ? line & mask_ : line % geometry_.sets;
+  }
+  std::uint64_t tag_of(std::uint64_t line) const {
+    return (mask_ != kNoMask ? line >> shift_ : line / geometry_.sets) + 1;
+  }
+  std::uint32_t ways_with(Tag tag, const Tag* set) const;
+  bool access_plain(std::uint64_t set, std::uint64_t tag);
 
   CacheGeometry geometry_;
   std::uint32_t mask_;  // of a line: its set; kNoMask if there are not 2^n sets
   unsigned shift_;
-  std::uint64_t largest_ = std::numeric_limits<Tag>::max();  // tag; 0: they are wide
-  Tag* tags_;                                     // each set from most to least recently used
-  std::optional<LazyArray<std::uint64_t>> wide_;  // instead of tags_
+  std::uint32_t room_;     // tags of a set, with those that are none of a way
+  std::uint64_t largest_;  // tag; 0: it is a plain one
+  std::uint64_t* orders_;  // by set, each xor kFresh
+  Tag* tags_;              // by set and way
+  std::optional<LazyArray<std::uint64_t>> plain_;  // each set from most to least recently used
 };
 
 // Finds accesses that go on where an earlier one left off, line by line, up or down.
@@ -86,11 +103,11 @@ class StreamPrefetcher {
   bool predicts(std::uint64_t line);
 
  private:
-  struct Stream {
-    std::uint64_t last = 0;
-    bool established = false;  // a second line in a row has been seen
-  };
-  std::array<Stream, 16> streams_{};
+  static constexpr std::size_t kStreams = 16;
+
+  std::array<std::uint64_t, kStreams> last_{};     // line of each
+  std::array<std::uint32_t, kStreams> low_{};      // its lower half: most do not go on there
+  std::array<bool, kStreams> established_{};       // a second line in a row has been seen
   std::size_t next_ = 0;  // which stream the next unknown line replaces
 };
 
@@ -98,14 +115,14 @@ enum class MemoryLevel : std::uint8_t { kL1, kPrefetched, kL2, kLlc, kDram };
 
 class DataCaches {
  public:
-  DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc, CacheTags& room)
+  DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc, CacheRoom& room)
       : l1d_(l1d, room), l2_(l2, room), llc_(llc) {}
 
   MemoryLevel access(PhysAddr pa) {
     const std::uint64_t line = pa.value >> kLineShift;
     if (line == last_) return MemoryLevel::kL1;
     last_ = line;
-    return l1d_.access(line) ? MemoryLevel::kL1 : miss(line);
+    return l1d_.is_newest(line) ? MemoryLevel::kL1 : find(line);
   }
   // Every line of a page, in order.
   void access_page(Pfn page) {
@@ -115,7 +132,7 @@ class DataCaches {
   }
 
  private:
-  MemoryLevel miss(std::uint64_t line);
+  MemoryLevel find(std::uint64_t line);
 
   std::uint64_t last_ = ~0ull;
   Cache l1d_, l2_;

@@ -18,7 +18,7 @@ Core::Core(Machine& machine, unsigned id)
       id_(id),
       x86_(machine.profile().architecture == Architecture::kX86),
       mmu_(machine.profile().mmu, machine.memory()),
-      caches_(machine.profile().l1d, machine.profile().l2, machine.llc(), machine.cache_tags_),
+      caches_(machine.profile().l1d, machine.profile().l2, machine.llc(), machine.cache_room_),
       ledger_(machine.profile().millicycles) {}
 
 mmu::Translation Core::translate(VirtAddr va, const poe::Access& access) {
@@ -418,8 +418,9 @@ void Core::hvc() {
 Machine::Machine(const CoreProfile& profile, unsigned cores)
     : profile_(profile),
       holders_(cores),
-      cache_tags_((profile.l1d.lines() + profile.l2.lines()) * cores + profile.llc.lines()),
-      llc_(profile.llc, cache_tags_),
+      cache_room_((Cache::bytes(profile.l1d) + Cache::bytes(profile.l2)) * cores +
+                  Cache::bytes(profile.llc)),
+      llc_(profile.llc, cache_room_),
       last_broadcast_(cores) {
   for (unsigned i = 0; i < cores; ++i) {
     cores_.push_back(std::make_unique<Core>(*this, i));

@@ -359,7 +359,7 @@ class Machine {
   Turns* turns_ = nullptr;
   mmu::PhysicalMemory memory_;
   mmu::Holders holders_;
-  CacheTags cache_tags_;
+  CacheRoom cache_room_;
   Cache llc_;
   friend class Core;
   // By core; 0: none yet. Where cores are interleaved: when its wait ends, else its number.
