@@ -1,5 +1,6 @@
 #include "sim/cpu/caches.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -42,7 +43,9 @@ Cache::Cache(const CacheGeometry& geometry, CacheRoom& room)
       room_(room_of(geometry)),
       largest_(geometry.ways > kMostWays ? 0 : std::numeric_limits<Tag>::max()),
       orders_(room.take<std::uint64_t>(geometry.sets)),
-      tags_(room.take<Tag>(std::size_t{geometry.sets} * room_)) {}
+      tags_(room.take<Tag>(std::size_t{geometry.sets} * room_)) {
+  std::fill_n(orders_, geometry.sets, kFresh);
+}
 
 std::uint64_t Cache::bytes(const CacheGeometry& geometry) {
   return geometry.sets * (sizeof(std::uint64_t) + room_of(geometry) * sizeof(Tag));
@@ -68,7 +71,7 @@ inline bool Cache::access(std::uint64_t line) {
     return access_plain(set, tag);
   Tag* const tags = &tags_[set * room_];
   const std::uint32_t found = ways_with(static_cast<Tag>(tag), tags);
-  std::uint64_t order = orders_[set] ^ kFresh;
+  const std::uint64_t order = orders_[set];
   std::uint64_t way, top;  // `top`: the highest bit of its place in the order
   if (found != 0) {
     constexpr std::uint64_t kOnes = ~0ull / kWayMask;
@@ -83,9 +86,17 @@ inline bool Cache::access(std::uint64_t line) {
     tags[way] = static_cast<Tag>(tag);
   }
   const std::uint64_t moved = (top << 1) - 1;
-  order = (order & ~moved) | ((order << kWayBits | way) & moved);
-  orders_[set] = order ^ kFresh;
+  orders_[set] = (order & ~moved) | ((order << kWayBits | way) & moved);
   return found != 0;
+}
+
+inline bool Cache::access_second(std::uint64_t line) {
+  const std::uint64_t set = set_of(line), order = orders_[set];
+  const std::uint64_t way = order >> kWayBits & kWayMask;
+  if (tags_[set * room_ + way] != tag_of(line)) return false;
+  constexpr std::uint64_t kTwo = (1u << 2 * kWayBits) - 1;
+  orders_[set] = (order & ~kTwo) | (order & kWayMask) << kWayBits | way;
+  return true;
 }
 
 bool Cache::access_plain(std::uint64_t set, std::uint64_t tag) {
@@ -94,7 +105,7 @@ bool Cache::access_plain(std::uint64_t set, std::uint64_t tag) {
     largest_ = 0;
     plain_.emplace(static_cast<std::size_t>(geometry_.lines()), Touched::kDense);
     for (std::size_t s = 0; ways <= kMostWays && s < geometry_.sets; ++s) {
-      const std::uint64_t order = orders_[s] ^ kFresh;
+      const std::uint64_t order = orders_[s];
       for (std::size_t i = 0; i < ways; ++i) {
         const Tag moving = tags_[s * room_ + (order >> i * kWayBits & kWayMask)];
         if (moving != 0) (*plain_)[s * ways + i] = moving;
@@ -128,8 +139,11 @@ bool StreamPrefetcher::predicts(std::uint64_t line) {
   return false;
 }
 
-MemoryLevel DataCaches::find(std::uint64_t line) {
-  if (l1d_.access(line)) return MemoryLevel::kL1;
+MemoryLevel DataCaches::find(PhysAddr pa) {
+  const std::uint64_t line = pa.value >> kLineShift;
+  last_ = line;
+  // Tables have their entries for an address in the same few sets.
+  if (l1d_.access_second(line) || l1d_.access(line)) return MemoryLevel::kL1;
   const bool prefetched = prefetcher_.predicts(line);
   const bool in_l2 = l2_.access(line);
   const bool in_llc = in_l2 || llc_.access(line);

@@ -57,7 +57,9 @@ class Cache {
 
   // Was `line` there? It is now, as the most recently used one of its set.
   bool access(std::uint64_t line);
-  // Is it that already? False is not certain.
+  // Was it the one used before the most recently used? Else nothing has changed.
+  bool access_second(std::uint64_t line);
+  // Is it the most recently used one of its set? False is not certain.
   bool is_newest(std::uint64_t line) const {
     const std::uint64_t set = set_of(line);
     return tags_[set * room_ + (orders_[set] & kWayMask)] == tag_of(line);
@@ -67,12 +69,11 @@ class Cache {
   using Tag = std::uint32_t;
   static constexpr std::uint32_t kNoMask = ~0u;
   static constexpr std::uint32_t kLanes = 4;  // tags that are compared at once
-  // An order has the most recently used way in its lowest bits. That of a fresh set is kept as 0:
-  // way 0 first.
+  // An order has the most recently used way in its lowest bits.
   static constexpr unsigned kWayBits = 4;
   static constexpr std::uint64_t kWayMask = (1u << kWayBits) - 1;
   static constexpr std::uint32_t kMostWays = 64 / kWayBits;
-  static constexpr std::uint64_t kFresh = 0xfedcba9876543210;
+  static constexpr std::uint64_t kFresh = 0xfedcba9876543210;  // way 0 first
 
   static std::uint32_t room_of(const CacheGeometry& geometry) {
     return (geometry.ways + kLanes - 1) / kLanes * kLanes;
@@ -91,7 +92,7 @@ class Cache {
   unsigned shift_;
   std::uint32_t room_;     // tags of a set, with those that are none of a way
   std::uint64_t largest_;  // tag; 0: it is a plain one
-  std::uint64_t* orders_;  // by set, each xor kFresh
+  std::uint64_t* orders_;  // by set
   Tag* tags_;              // by set and way
   std::optional<LazyArray<std::uint64_t>> plain_;  // each set from most to least recently used
 };
@@ -118,12 +119,17 @@ class DataCaches {
   DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc, CacheRoom& room)
       : l1d_(l1d, room), l2_(l2, room), llc_(llc) {}
 
-  MemoryLevel access(PhysAddr pa) {
+  MemoryLevel access(PhysAddr pa) { return is_newest(pa) ? MemoryLevel::kL1 : find(pa); }
+  // access(), if the line is the most recently used one of its set in the L1D, which it then stays;
+  // false: find() must say.
+  bool is_newest(PhysAddr pa) {
     const std::uint64_t line = pa.value >> kLineShift;
-    if (line == last_) return MemoryLevel::kL1;
+    if (line == last_) return true;
+    if (!l1d_.is_newest(line)) return false;
     last_ = line;
-    return l1d_.is_newest(line) ? MemoryLevel::kL1 : find(line);
+    return true;
   }
+  MemoryLevel find(PhysAddr pa);
   // Every line of a page, in order.
   void access_page(Pfn page) {
     for (std::uint64_t at = 0; at < kPageSize; at += 1u << kLineShift) {
@@ -132,8 +138,6 @@ class DataCaches {
   }
 
  private:
-  MemoryLevel find(std::uint64_t line);
-
   std::uint64_t last_ = ~0ull;
   Cache l1d_, l2_;
   Cache& llc_;

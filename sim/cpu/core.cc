@@ -98,7 +98,7 @@ Core::Elapsed Core::elapsed() const {
 }
 
 inline void Core::apply_por() {
-  mmu_.set_por_el1(por_el1_written_);
+  if (por_el1_written_ != mmu_.registers().por_el1) mmu_.set_por_el1(por_el1_written_);
   const bool opens = ((por_el1_written_ ^ por_at_rest_) & window_bits_) != 0;
   if ((opens || wp_changed_) == ledger_.open()) {
     ledger_.not_plain();  // one within another, or an exception
@@ -131,6 +131,13 @@ void Core::fetch_code(std::uint64_t instructions) {
   fetch_rest_ %= whole;
   count(Event::kCodeLine, lines);
   displaced_ -= lines;
+}
+
+// touch_line() of a line that is to be looked for, and the value that was there.
+std::uint64_t Core::find_line(PhysAddr pa, std::uint64_t value) {
+  const MemoryLevel level = caches_.find(pa);
+  if (level != MemoryLevel::kL1) count_miss(level);
+  return value;
 }
 
 LoadResult Core::load_slow(VirtAddr va) {

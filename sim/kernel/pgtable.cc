@@ -11,6 +11,11 @@
 namespace kpksim::kernel {
 
 std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) {
+  const auto slow = [&] { return read_slow(core, entry); };
+  return hides_ || own_pointers_ ? slow() : core.load_word(linear_va(entry), slow);
+}
+
+std::uint64_t PageTables::read_slow(cpu::Core& core, PhysAddr entry) {
   if (hides_ && !is_open(frame_of(entry))) [[unlikely]]
     return read_hidden(core, entry);
   const cpu::LoadResult result = core.load64(pointer_to(core, entry));

@@ -183,6 +183,7 @@ class PageTables {
     return own_pointers_ ? watched_pointer(core, entry) : linear_va(entry);
   }
   VirtAddr watched_pointer(cpu::Core& core, PhysAddr entry) const;
+  std::uint64_t read_slow(cpu::Core& core, PhysAddr entry);
   std::uint64_t read_hidden(cpu::Core& core, PhysAddr entry);
   void close(cpu::Core& core, const Open& window, bool synchronised) {
     if (taps_.injector.active()) [[unlikely]] {

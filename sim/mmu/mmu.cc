@@ -157,11 +157,11 @@ Fault Mmu::stage2_refusal(const Leaf& leaf, VirtAddr va, const poe::Access& acce
 Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1) {
   Translation result;
   result.source = Source::kWalk;
-  if (const Fault fault = start_fault(regime_, va, access)) {
-    result.fault = fault;
-    return result;
-  }
   const Half& half = regime_.half(va);
+  if (!half.is_walked(regime_.pa_bits) || !in_range(half, va, is_fetch(access))) [[unlikely]] {
+    result.fault = start_fault(regime_, va, access);
+    if (result.fault) return result;
+  }
   const WalkState* cached = walk_cache_.find(probe_of(va), half);
   // Notes each descriptor's address, and fills the walk cache with each table found.
   struct {
@@ -180,7 +180,7 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   } see{*this, va, half};
   const WalkState start_state = cached != nullptr ? *cached : walk_start(half);
   const bool hardware_af = controls_.hw_access_flag;
-  const WalkResult found =
+  WalkResult found =
       stage2_ == nullptr ? walk_from(memory_, regime_, va, start_state, hardware_af, see)
                          : walk_from(memory_, regime_, va, start_state, hardware_af, see, *stage2_);
   result.walk_reads = found.reads;
@@ -189,7 +189,8 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
     if (result.fault.stage2) fault_ipa_ = found.ipa;
     return result;
   }
-  Leaf leaf = found;
+  Leaf& leaf = found;
+  const Descriptor as_found = found.descriptor;
   Fault unmapped;  // at stage 2; stage 1's permission comes first
   if (stage2_ != nullptr) {
     const Stage2Result second = (*stage2_)(ipa_of(leaf, va), see);
@@ -212,7 +213,7 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
       if (!result.fault) result.fault = update_descriptor(found, verdict, va, leaf);
     }
     if (unmapped) return result;
-    result.updated = leaf.descriptor != found.descriptor;
+    result.updated = leaf.descriptor != as_found;
     // Without the access flag (hardware sets it on an access that is allowed) there is no entry.
     if (!leaf.descriptor.access_flag()) return result;
     if (result.updated) fast = fast_of(leaf, start);

@@ -45,6 +45,13 @@ class PhysicalMemory {
     return has_first_contents(frame_of(pa)) ? first_word(pa) : 0;
   }
 
+  // The word at `pa`, if that takes one look; else null: read64() must say.
+  const std::uint64_t* written64(PhysAddr pa) const {
+    if (frame_of(pa).value >= kLowFrames) return nullptr;
+    const Frame* const frame = low_[frame_of(pa).value];
+    return frame == nullptr ? nullptr : &(*frame)[word_of(pa)];
+  }
+
   void write64(PhysAddr pa, std::uint64_t value) {
     Frame* frame = find(frame_of(pa));
     if (frame == nullptr) [[unlikely]]

@@ -45,6 +45,8 @@ struct Half {
   bool match_all = false;  // TCMAn: a logical tag that sign-extends VA[55] passes tag checks
   PhysAddr table;          // aligned to the size of the start level's table
 
+  // Does each access to an address in range begin a walk? False: start_fault() must say.
+  bool is_walked(unsigned pa_bits) const { return !epd && !e0pd && table.value >> pa_bits == 0; }
   bool operator==(const Half&) const = default;
 };
 

@@ -50,7 +50,8 @@ Tlb::Tlb(TlbGeometry geometry, Presence* presence)
       spaces_(tags_.size()),
       used_(tags_.size()),
       fast_(tags_.size()),
-      entries_(tags_.size()) {}
+      entries_(tags_.size()),
+      invalid_(geometry.sets * geometry.ways) {}
 
 std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf& fast) {
   const TlbTag tag = TlbTag::of(va, asid, leaf.page_bits, leaf.global);
@@ -60,6 +61,8 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   if (entries_[way].valid) {
     forget_recent(way);
     count_out(entries_[way]);
+  } else {
+    --invalid_;
   }
   const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[way] = tag;
@@ -76,32 +79,33 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   fast_[way] = fast;
   newest_ = kMiss;
   touch(way);
-  sizes_ |= 1ull << leaf.page_bits;
+  sizes_[upper_half(va) ? 1 : 0] |= 1ull << leaf.page_bits;
   parts_ |= leaf.split_bits != 0;
   return way;
 }
 
 std::uint32_t Tlb::victim(std::uint32_t first) {
-  if (geometry_.sets > 1 || geometry_.ways <= kOldest) {
+  if (geometry_.sets > 1 || geometry_.ways <= kFewWays) {
     return least_recent(used_.data() + first, geometry_.ways) + first;
   }
-  for (;;) {
-    while (next_old_ < kOldest) {
-      const Old& old = oldest_[next_old_++];
-      if (used_[old.way] == old.used) return old.way;
+  if (invalid_ != 0) {  // the first
+    return static_cast<std::uint32_t>(std::find(used_.begin(), used_.end(), 0) - used_.begin());
+  }
+  for (;; sort_by_use()) {
+    while (next_old_ < oldest_.size()) {
+      const std::uint64_t old = oldest_[next_old_++];
+      const auto way = static_cast<std::uint32_t>(old & ((1u << kWayBits) - 1));
+      if (used_[way] == old >> kWayBits) return way;
     }
-    find_oldest();
   }
 }
 
-void Tlb::find_oldest() {
-  std::size_t n = 0;
+void Tlb::sort_by_use() {
+  oldest_.resize(geometry_.ways);
   for (std::uint32_t way = 0; way < geometry_.ways; ++way) {
-    if (n == kOldest && used_[way] >= oldest_[n - 1].used) continue;
-    std::size_t at = n < kOldest ? n++ : n - 1;
-    for (; at > 0 && oldest_[at - 1].used > used_[way]; --at) oldest_[at] = oldest_[at - 1];
-    oldest_[at] = {way, used_[way]};
+    oldest_[way] = used_[way] << kWayBits | way;
   }
+  std::sort(oldest_.begin(), oldest_.end());
   next_old_ = 0;
 }
 
@@ -111,7 +115,7 @@ void Tlb::remove(std::uint32_t i) {
   tags_[i] = {};
   spaces_[i] = 0;
   used_[i] = 0;  // older than all
-  next_old_ = kOldest;
+  ++invalid_;
   entries_[i].valid = false;
   count_out(entries_[i]);
 }
@@ -139,6 +143,10 @@ void Tlb::forget_recent() {
 }
 
 void Tlb::forget_recent(std::uint32_t i) {
+  // None of its pages is recent, as in all but the first level for data. (Compilers make a call of
+  // a comparison of arrays.)
+  static_assert(kRecent / 64 == 2);
+  if ((recent_set_[0] | recent_set_[1]) == 0) return;
   const std::uint64_t first = page_of(entries_[i].start);
   const std::uint64_t pages = 1ull << (entries_[i].leaf.page_bits - kPageShift);
   for (std::uint64_t n = 0; n < std::min<std::uint64_t>(pages, kRecent); ++n) {
@@ -172,7 +180,7 @@ void Tlb::invalidate(const TlbiEffect& effect) {
   if (parts_ || effect.all_addresses) return invalidate_every_set(effect);
   const bool one_page = effect.start >> kPageShift == (effect.end - 1) >> kPageShift;
   // By address: visit the sets that can hold the range, for each page size that was ever filled.
-  for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
+  for (std::uint64_t sizes = sizes_[0] | sizes_[1]; sizes != 0; sizes &= sizes - 1) {
     const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
     const std::uint64_t first = effect.start >> bits;
     const std::uint64_t last = (effect.end - 1) >> bits;
@@ -213,7 +221,7 @@ void Tlb::invalidate_every_set(const TlbiEffect& effect) {
 
 unsigned Tlb::count(Asid asid, VirtAddr start, VirtAddr end) const {
   unsigned found = 0;
-  for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
+  for (std::uint64_t sizes = sizes_[0] | sizes_[1]; sizes != 0; sizes &= sizes - 1) {
     const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
     const std::uint64_t first = start.value >> bits, last = (end.value - 1) >> bits;
     const std::uint64_t pages = std::min<std::uint64_t>(last - first + 1, geometry_.sets);
@@ -238,8 +246,8 @@ void Tlb::clear() {
     entry.valid = false;
   }
   forget_recent();
-  next_old_ = kOldest;
-  sizes_ = 0;
+  invalid_ = geometry_.sets * geometry_.ways;
+  sizes_ = {};
   parts_ = false;
   newest_ = kMiss;
 }

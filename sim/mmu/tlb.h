@@ -27,6 +27,7 @@ struct TlbGeometry {
 // VA[55:12] in bits [43:0], the ASID in [59:44]; bit 63 is set in no probe.
 struct TlbTag {
   static constexpr Field kVa{43, 0};
+  static constexpr unsigned kHalfBit = 43;  // VA[55]
   static constexpr Field kAsid{59, 44};
   static constexpr std::uint64_t kNoProbe = 1ull << 62;  // of a regime that is off: matches nothing
   static constexpr std::uint64_t kInvalid = 1ull << 63;
@@ -34,6 +35,7 @@ struct TlbTag {
   std::uint64_t key = kInvalid;
   std::uint64_t mask = kInvalid;
 
+  bool operator==(const TlbTag&) const = default;
   static constexpr std::uint64_t probe(VirtAddr va, Asid asid) {
     return kVa.get(va.value >> kPageShift) | kAsid.set(0, asid.value);
   }
@@ -90,7 +92,7 @@ class Tlb {
   // The same for an onlooker: nothing changes.
   std::uint32_t locate(std::uint64_t probe) const {
     if (geometry_.sets == 1) return may_match(probe) ? search(0, probe) : kMiss;
-    for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
+    for (std::uint64_t sizes = sizes_of(probe); sizes != 0; sizes &= sizes - 1) {
       const auto bits = static_cast<unsigned>(__builtin_ctzll(sizes));
       const std::uint32_t i = search(set_of(probe, bits), probe);
       if (i != kMiss) return i;
@@ -184,10 +186,14 @@ class Tlb {
     return signature(TlbTag::probe(entry.start, entry.asid), entry.leaf.page_bits);
   }
   bool may_match(std::uint64_t probe) const {
-    for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
+    for (std::uint64_t sizes = sizes_of(probe); sizes != 0; sizes &= sizes - 1) {
       if (held_[signature(probe, static_cast<unsigned>(__builtin_ctzll(sizes)))] != 0) return true;
     }
     return false;
+  }
+  // Of the probe's half.
+  std::uint64_t sizes_of(std::uint64_t probe) const {
+    return sizes_[bit(probe, TlbTag::kHalfBit) ? 1 : 0];
   }
   // ASIDs share them.
   static std::uint8_t space_of(Asid asid) {
@@ -196,7 +202,7 @@ class Tlb {
   // The way that a fill of the set from `first` on replaces: an invalid one, or the least recently
   // used.
   std::uint32_t victim(std::uint32_t first);
-  void find_oldest();
+  void sort_by_use();
   void remove(std::uint32_t i);
   void forget_recent(std::uint32_t i);
   void invalidate_page(std::uint32_t first, const TlbiEffect& effect);
@@ -216,17 +222,15 @@ class Tlb {
   std::vector<TlbEntry> entries_;
   std::array<Recent, kRecent> recent_{};
   std::array<std::uint64_t, kRecent / 64> recent_set_{};  // one bit each: it may hold a page
-  // Of a TLB of one set with many ways: the least recently used ones at the last look at all, the
-  // oldest first, which serve as many fills: who was used since has another time, and is younger
-  // than all others.
-  struct Old {
-    std::uint32_t way = 0;
-    std::uint64_t used = 0;
-  };
-  static constexpr std::size_t kOldest = 8;
-  std::array<Old, kOldest> oldest_{};
-  std::size_t next_old_ = kOldest;
-  std::uint64_t sizes_ = 0;  // bit n: an entry of 2^n bytes may be present
+  // Of a TLB of one set with many ways: how many are invalid; and if none is, all of them as they
+  // were used at the last look, the oldest first, which serve as many fills: who was used since has
+  // another time, and is younger than all others.
+  static constexpr std::uint32_t kFewWays = 8;
+  static constexpr unsigned kWayBits = 20;
+  std::uint32_t invalid_;
+  std::vector<std::uint64_t> oldest_;  // time of use, and in the lowest bits the way
+  std::size_t next_old_ = 0;
+  std::array<std::uint64_t, 2> sizes_{};  // by half, bit n: entries of 2^n bytes may be present
   bool parts_ = false;       // an entry may be present that maps less than stage 1 does
   std::uint64_t time_ = 0;
   std::uint32_t newest_ = kMiss;  // the entry that was touched last, if it is still there

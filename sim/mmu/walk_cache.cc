@@ -21,7 +21,7 @@ std::uint32_t& WalkCache::bucket(const TlbTag& tag) {
 
 std::uint32_t WalkCache::find_tag(const TlbTag& tag) {
   for (std::uint32_t i = bucket(tag); i != kNone; i = links_[i].chain) {
-    if (tags_[i].key == tag.key && tags_[i].mask == tag.mask) return i;
+    if (tags_[i] == tag) return i;
   }
   return kNone;
 }
@@ -47,6 +47,11 @@ void WalkCache::make_oldest(std::uint32_t i) {
 }
 
 const WalkState* WalkCache::find(std::uint64_t probe, const Half& half) {
+  // Most walks go on from where the one before did.
+  if (newest_ != kNone && entries_[newest_].valid && half.start_level < kLastLevel) {
+    const TlbTag deepest = tag_of(probe, half.granule->level_shift(kLastLevel - 1));
+    if (tags_[newest_] == deepest) return &entries_[newest_].next;
+  }
   for (unsigned level = kLastLevel; level > half.start_level; --level) {
     const std::uint32_t i = find_tag(tag_of(probe, half.granule->level_shift(level - 1)));
     if (i == kNone) continue;
