@@ -4,8 +4,8 @@
 //
 // kSparse: few elements far apart are touched, each costs a small page of the host.
 // kDense: once in use, nearly all of it is; huge pages save the host its page faults.
-// kUpward: touched from the front on. The first 2 MB are small pages, as most runs touch no more;
-// who gets beyond them will touch all of the next 2 MB too, which are huge pages.
+// kUpward: touched from the front on. The first 256 KB are small pages, as most runs touch no more;
+// what follows are huge pages, each of which costs about as much as 100 small ones.
 
 #include <sys/mman.h>
 
@@ -28,17 +28,18 @@ class LazyArray {
  public:
   explicit LazyArray(std::size_t size, Touched touched = Touched::kSparse) : size_(size) {
     // The host has huge pages at multiples of their size alone.
-    const std::size_t spare = touched == Touched::kSparse ? 0 : kHugePage;
+    const std::size_t spare = touched == Touched::kSparse ? 0 : 2 * kHugePage;
     mapped_ = size * kElement + spare;
     map_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map_ == MAP_FAILED) throw std::bad_alloc();
-    char* const start = static_cast<char*>(map_);
-    const std::size_t skipped = -reinterpret_cast<std::uintptr_t>(map_) & (kHugePage - 1);
-    char* const data = start + std::min(skipped, spare);
+    char* data = static_cast<char*>(map_);
     std::size_t small = size * kElement;
-    if (touched == Touched::kDense) small = 0;
-    if (touched == Touched::kUpward) small = std::min(small, kHugePage);
+    if (touched != Touched::kSparse) {
+      const std::size_t front = touched == Touched::kUpward ? kSmallFront : 0;
+      data += (-reinterpret_cast<std::uintptr_t>(map_) & (kHugePage - 1)) + kHugePage - front;
+      small = std::min(small, front);
+    }
     madvise(data, small, MADV_NOHUGEPAGE);
     if (small < size * kElement) madvise(data + small, size * kElement - small, MADV_HUGEPAGE);
     data_ = reinterpret_cast<T*>(data);
@@ -70,6 +71,7 @@ class LazyArray {
   static constexpr std::size_t kElement = sizeof(T);  // NOLINT(bugprone-sizeof-expression)
 
   static constexpr std::size_t kHugePage = std::size_t{1} << 21;
+  static constexpr std::size_t kSmallFront = std::size_t{1} << 18;
 
   void* map_ = nullptr;
   std::size_t mapped_ = 0;

@@ -2,8 +2,7 @@
 
 namespace kpksim::mmu {
 
-FastLeaf make_fast(const Leaf& leaf, VirtAddr start, const poe::PermissionControls& controls,
-                   bool e0pd) {
+FastAccess make_fast(const Leaf& leaf, const poe::PermissionControls& controls, bool e0pd) {
   const poe::FastRights rights = poe::fast_rights(leaf.permission(), controls);
   const unsigned index = leaf.descriptor.po_index(controls.index_bits).value;
   // Overlays has the architected keys. An access by another one asks poe::check(), each time.
@@ -16,8 +15,7 @@ FastLeaf make_fast(const Leaf& leaf, VirtAddr start, const poe::PermissionContro
   const auto both = [&](std::uint8_t first) {
     return static_cast<std::uint8_t>(beyond ? 0 : first & leaf.stage2_rights);
   };
-  return {leaf.base.value - start.value,
-          {both(rights.privileged), both(rights.privileged_pan),
+  return {{both(rights.privileged), both(rights.privileged_pan),
            e0pd ? std::uint8_t{0} : both(rights.unprivileged)},
           {privileged, privileged, unprivileged}};
 }

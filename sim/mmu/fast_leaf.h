@@ -42,8 +42,8 @@ struct Overlays {
   }
 };
 
-struct FastLeaf {
-  std::uint64_t distance = 0;            // physical minus virtual address
+// The same for all leaves that differ in their addresses alone.
+struct FastAccess {
   std::array<std::uint8_t, 3> rights{};  // by Side, bits as in a POR field
   std::array<std::uint8_t, 3> shift{};   // by Side: where its field lies in Overlays
   std::uint16_t unused = 0;              // no gap: see below
@@ -57,12 +57,14 @@ struct FastLeaf {
   }
 };
 
+struct FastLeaf : FastAccess {
+  std::uint64_t distance = 0;  // physical minus virtual address
+};
+
 // Copied as two whole words, a leaf can be read right after from the host's store buffer.
 static_assert(std::has_unique_object_representations_v<FastLeaf>);
 
-// `start`: the first address that the leaf maps. `e0pd`: TCR_EL1.E0PDn of its half, whose
-// unprivileged accesses fault before any look-up.
-FastLeaf make_fast(const Leaf& leaf, VirtAddr start, const poe::PermissionControls& controls,
-                   bool e0pd);
+// `e0pd`: TCR_EL1.E0PDn of the leaf's half, whose unprivileged accesses fault before any look-up.
+FastAccess make_fast(const Leaf& leaf, const poe::PermissionControls& controls, bool e0pd);
 
 }  // namespace kpksim::mmu

@@ -171,12 +171,10 @@ class Mmu {
                       leaf.pxn_table,
                       regime_.half(start).e0pd};
     if (alike != last_alike_) {
-      last_fast_ = make_fast(leaf, start, controls_, alike.e0pd);
+      last_access_ = make_fast(leaf, controls_, alike.e0pd);
       last_alike_ = alike;
     }
-    FastLeaf fast = last_fast_;
-    fast.distance = leaf.base.value - start.value;
-    return fast;
+    return {last_access_, leaf.base.value - start.value};
   }
   // The answer of stage 1 while it is off, and with stage 2's.
   Translation flat(VirtAddr va, const poe::Access& access) const;
@@ -221,7 +219,7 @@ class Mmu {
     bool operator==(const Alike&) const = default;
   };
   std::optional<Alike> last_alike_;
-  FastLeaf last_fast_;
+  FastAccess last_access_;
   PhysAddr fault_ipa_;
 };
 

@@ -80,8 +80,8 @@ class PhysicalMemory {
  private:
   static constexpr std::size_t kLowFrames = std::size_t{1} << 26;
   using Frame = std::array<std::uint64_t, kPageSize / 8>;
-  // Host memory for frames, of zeros and not touched yet: 4 MB, of which the second half are huge
-  // pages in the first one, all in those after it.
+  // Host memory for frames, of zeros and not touched yet: 4 MB, huge pages but for the front of the
+  // first one.
   static constexpr std::size_t kFramesPerSlab = 1024;
 
   static std::size_t word_of(PhysAddr pa) { return (pa.value & (kPageSize - 1)) / 8; }
