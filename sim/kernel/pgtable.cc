@@ -57,7 +57,7 @@ VirtAddr PageTables::watched_pointer(cpu::Core& core, PhysAddr entry) const {
   return protection_.pointer_to(core, linear_va(entry));
 }
 
-inline void PageTables::store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
+void PageTables::store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
   if (taps_.observer != nullptr) [[unlikely]]
     taps_.observer->writing(core, entry, value);
   const mmu::Fault fault = core.store64(store_pointer(core, entry), value);
@@ -107,14 +107,12 @@ void PageTables::write(cpu::Core& core, PhysAddr entry, std::uint64_t value, Gua
                        bool atomic) {
   const bool opens = window_ && !is_open(frame_of(entry));
   if (window_) execute_guard(core, opens);
-  Open window{Target(frame_of(entry)), 0, guard, false};
-  if (opens) {
-    window.opened = !taps_.injector.skips(open_of(guard));
-    if (window.opened) window.before = begin(core, window.target);
-    core.turn(cpu::Seen::kByAddressSpace);
-  }
+  if (!opens) return store(core, entry, value, atomic);
+  Open window{Target(frame_of(entry)), 0, guard, !taps_.injector.skips(open_of(guard))};
+  if (window.opened) window.before = begin(core, window.target);
+  core.turn(cpu::Seen::kByAddressSpace);
   store(core, entry, value, atomic);
-  if (opens) close(core, window, false);
+  close(core, window, false);
 }
 
 // What was never opened has nothing to put back.

@@ -32,6 +32,10 @@ class Presence {
     change<-1>(va, asid, global);
     if (Place::half_of(va.value) == Place::kUpper) change_page<-1>(va, page_bits);
   }
+  // Are leaves at these addresses, of one ASID and not global, one and the same to it?
+  static bool is_one_to_it(VirtAddr a, VirtAddr b) {
+    return Place::half_of(a.value | b.value) == Place::kLower;
+  }
   void add_table(VirtAddr va, Asid asid) { change<1>(va, asid, false); }
   void remove_table(VirtAddr va, Asid asid) { change<-1>(va, asid, false); }
 

@@ -58,24 +58,27 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   const std::uint64_t probe = TlbTag::probe(va, asid);
   const std::uint32_t first = set_of(probe, leaf.page_bits);
   const std::uint32_t way = victim(first);
-  if (entries_[way].valid) {
+  const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
+  const VirtAddr start(without_tag(va).value & ~inside);
+  TlbEntry& entry = entries_[way];
+  bool counted = presence_ == nullptr;
+  if (entry.valid) {
     forget_recent(way);
-    count_out(entries_[way]);
+    if (geometry_.sets == 1) --held_[signature(entry)];
+    counted = counted || (Presence::is_one_to_it(entry.start, start) && entry.asid == asid &&
+                          !entry.leaf.global && !leaf.global);
+    if (!counted) count_out_of_presence(entry);
   } else {
     --invalid_;
   }
-  const std::uint64_t inside = (1ull << leaf.page_bits) - 1;
   tags_[way] = tag;
   if (geometry_.sets == 1) ++held_[signature(probe, leaf.page_bits)];
   spaces_[way] = leaf.global ? 0 : space_of(asid);
-  TlbEntry& entry = entries_[way];
-  entry.start = VirtAddr(without_tag(va).value & ~inside);
+  entry.start = start;
   entry.leaf = leaf;
   entry.asid = asid;
   entry.valid = true;
-  if (presence_ != nullptr) {
-    presence_->add_leaf(entry.start, asid, leaf.global, leaf.stage1_bits());
-  }
+  if (!counted) presence_->add_leaf(start, asid, leaf.global, leaf.stage1_bits());
   fast_[way] = fast;
   newest_ = kMiss;
   touch(way);
@@ -123,7 +126,10 @@ void Tlb::remove(std::uint32_t i) {
 // One that is dropped or replaced.
 void Tlb::count_out(const TlbEntry& entry) {
   if (geometry_.sets == 1) --held_[signature(entry)];
-  if (presence_ == nullptr) return;
+  if (presence_ != nullptr) count_out_of_presence(entry);
+}
+
+void Tlb::count_out_of_presence(const TlbEntry& entry) {
   presence_->remove_leaf(entry.start, entry.asid, entry.leaf.global, entry.leaf.stage1_bits());
 }
 

@@ -210,6 +210,7 @@ class Tlb {
   void invalidate_every_set(const TlbiEffect& effect);
   void invalidate_asid(const TlbiEffect& effect);
   void count_out(const TlbEntry& entry);
+  void count_out_of_presence(const TlbEntry& entry);
 
   TlbGeometry geometry_;
   Presence* presence_;
