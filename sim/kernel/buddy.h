@@ -47,7 +47,12 @@ class Buddy {
 
   // alloc_pages(), __free_pages() on a core: a naturally aligned run of 2^order frames, or nullopt;
   // and how many runs the core's lists give back to the zone for it, as they are too long.
-  std::optional<Pfn> allocate(const cpu::Core& core, unsigned order, Mobility mobility);
+  std::optional<Pfn> allocate(const cpu::Core& core, unsigned order, Mobility mobility) {
+    Pfn page;
+    return take(core, order, mobility, page) ? std::optional(page) : std::nullopt;
+  }
+  // The same; false: there is none.
+  bool take(const cpu::Core& core, unsigned order, Mobility mobility, Pfn& page);
   std::uint64_t free(const cpu::Core& core, Pfn pfn, unsigned order);
   // Of a run that split_page() has made single pages of.
   void free_split(const cpu::Core& core, Pfn first, unsigned order) {

@@ -15,20 +15,25 @@ void Buddy::set_lists(unsigned cores, const PcpLimits& limits) {
 
 // rmqueue_pcplist(). What other cores hold is the last resort of __alloc_pages_slowpath(), which a
 // larger folio does not get to: a smaller one will do (GFP_TRANSHUGE_LIGHT).
-std::optional<Pfn> Buddy::allocate(const cpu::Core& core, unsigned order, Mobility mobility) {
-  if (of_cores_.empty() || !PerCpuPages::holds(order)) return allocate(order, mobility);
+bool Buddy::take(const cpu::Core& core, unsigned order, Mobility mobility, Pfn& page) {
+  if (of_cores_.empty() || !PerCpuPages::holds(order)) {
+    const auto found = allocate(order, mobility);
+    page = found.value_or(Pfn());
+    return found.has_value();
+  }
   PerCpuPages& own = of_cores_[core.id()];
   const std::size_t list = PerCpuPages::index(order, mobility == Mobility::kMovable);
   own.allocating();
   if (own.lists[list].first == kNone && !refill(own, list, order, mobility)) {
-    if (order != 0 && mobility == Mobility::kMovable) return std::nullopt;
+    if (order != 0 && mobility == Mobility::kMovable) return false;
     drain();
-    if (!refill(own, list, order, mobility)) return std::nullopt;
+    if (!refill(own, list, order, mobility)) return false;
   }
   const std::uint64_t i = own.lists[list].first;
   unlist(own, list, i);
   free_pages_ -= 1ull << order;
-  return first_ + i;
+  page = first_ + i;
+  return true;
 }
 
 // free_unref_page(): the list is that of the block's type now.

@@ -180,12 +180,12 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   } see{*this, va, half};
   const WalkState start_state = cached != nullptr ? *cached : walk_start(half);
   const bool hardware_af = controls_.hw_access_flag;
-  WalkResult found =
-      stage2_ == nullptr ? walk_from(memory_, regime_, va, start_state, hardware_af, see)
-                         : walk_from(memory_, regime_, va, start_state, hardware_af, see, *stage2_);
+  WalkFound found = stage2_ == nullptr
+                        ? walk_from(memory_, regime_, va, start_state, hardware_af, result.fault, see)
+                        : walk_from(memory_, regime_, va, start_state, hardware_af, result.fault,
+                                    see, *stage2_);
   result.walk_reads = found.reads;
-  if (found.fault) {  // never cached
-    result.fault = found.fault;
+  if (result.fault) {  // never cached
     if (result.fault.stage2) fault_ipa_ = found.ipa;
     return result;
   }
@@ -197,11 +197,10 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
     result.walk_reads = static_cast<std::uint8_t>(result.walk_reads + second.reads);
     unmapped = combine(second, va, access, leaf);
   }
-  const VirtAddr start(align_down(without_tag(va).value, 1ull << leaf.page_bits));
-  FastLeaf fast = fast_of(leaf, start);
+  const FastAccess* fast = &fast_of(leaf, va);
   result.pa = output_of(leaf, va);
   if (unmapped || !leaf.descriptor.access_flag() ||
-      !fast.grants(Need::of(access, pan), overlays_)) {
+      !fast->grants(Need::of(access, pan), overlays_)) {
     const poe::Verdict verdict = check(leaf, access, pan);
     if (!verdict.allowed) {
       result.fault = permission_fault(leaf, verdict, va);
@@ -216,10 +215,10 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
     result.updated = leaf.descriptor != as_found;
     // Without the access flag (hardware sets it on an access that is allowed) there is no entry.
     if (!leaf.descriptor.access_flag()) return result;
-    if (result.updated) fast = fast_of(leaf, start);
+    if (result.updated) fast = &fast_of(leaf, va);
   }
-  l1.fill(va, asid_, leaf, fast);
-  l2_.fill(va, asid_, leaf, fast);
+  l1.fill(va, asid_, leaf, *fast);
+  l2_.fill(va, asid_, leaf, *fast);
   l1_filled_ = true;
   if (observer_ != nullptr) [[unlikely]]
     observer_->leaf_cached(found.address, va, asid_, leaf);
@@ -230,7 +229,7 @@ void Mmu::watch(VirtAddr va, Asid asid) {
   for (Tlb* tlb : {&l1d_, &l2_, &l1i_}) tlb->slow_down(TlbTag::probe(va, asid));
 }
 
-Fault Mmu::update_descriptor(const WalkResult& found, const poe::Verdict& verdict, VirtAddr va,
+Fault Mmu::update_descriptor(const WalkFound& found, const poe::Verdict& verdict, VirtAddr va,
                              Leaf& leaf) {
   std::uint64_t raw = verdict.update_descriptor ? verdict.updated_descriptor : leaf.descriptor.raw;
   raw |= field::kAccessFlag.mask();
@@ -269,7 +268,7 @@ Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* le
   const bool both = stage2_ != nullptr && stages == Stages::kBoth;
   const bool reuse = stage2_ == nullptr || both;
   const Leaf* entry = reuse ? cached(va, is_fetch(access)) : nullptr;
-  WalkResult found;
+  WalkFound found;
   Fault unmapped;
   if (entry == nullptr) {
     result.source = Source::kWalk;
@@ -277,15 +276,16 @@ Translation Mmu::peek(VirtAddr va, const poe::Access& access, bool pan, Leaf* le
     if (result.fault) return result;
     const WalkState start = walk_start(regime_.half(va));
     if (stage2_ == nullptr) {
-      found = walk_from(memory_, regime_, va, start, controls_.hw_access_flag, ignore);
+      found =
+          walk_from(memory_, regime_, va, start, controls_.hw_access_flag, result.fault, ignore);
     } else {
       const FreshStage2 second(memory_, stage2_->regime());
-      found = walk_from(memory_, regime_, va, start, controls_.hw_access_flag, ignore, second);
-      if (both && !found.fault) {
+      found = walk_from(memory_, regime_, va, start, controls_.hw_access_flag, result.fault, ignore,
+                        second);
+      if (both && !result.fault) {
         unmapped = combine(second(ipa_of(found, va), ignore), va, access, found);
       }
     }
-    result.fault = found.fault;
     if (result.fault) return result;
     entry = &found;
   }

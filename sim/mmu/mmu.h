@@ -161,20 +161,20 @@ class Mmu {
 
  private:
   std::uint64_t probe_of(VirtAddr va) const { return TlbTag::kVa.get(va.value >> 12) | probe_; }
-  // make_fast() of a leaf that the registers as they are have for `start`. Leaves of one mapping
-  // are alike but for their addresses: what the last one had is kept.
-  FastLeaf fast_of(const Leaf& leaf, VirtAddr start) {
+  // make_fast() of a leaf that the registers as they are have for `va`, until the next call. Leaves
+  // of one mapping are alike but for their addresses: what the last one had is kept.
+  const FastAccess& fast_of(const Leaf& leaf, VirtAddr va) {
     const Alike alike{leaf.descriptor.raw & ~field::kOutputAddress.mask(),
                       leaf.ap_table,
                       leaf.stage2_rights,
                       leaf.uxn_table,
                       leaf.pxn_table,
-                      regime_.half(start).e0pd};
+                      regime_.half(va).e0pd};
     if (alike != last_alike_) {
       last_access_ = make_fast(leaf, controls_, alike.e0pd);
       last_alike_ = alike;
     }
-    return {last_access_, leaf.base.value - start.value};
+    return last_access_;
   }
   // The answer of stage 1 while it is off, and with stage 2's.
   Translation flat(VirtAddr va, const poe::Access& access) const;
@@ -186,7 +186,7 @@ class Mmu {
   void drop(const TlbiEffect& effect);
   // Sets the access flag and, if the verdict says so, the dirty state, in memory and in `leaf`.
   // Or the stage 2 fault, if that may not write the descriptor.
-  Fault update_descriptor(const WalkResult& found, const poe::Verdict& verdict, VirtAddr va,
+  Fault update_descriptor(const WalkFound& found, const poe::Verdict& verdict, VirtAddr va,
                           Leaf& leaf);
   // The fault of an access that stage 1 allows.
   Fault stage2_refusal(const Leaf& leaf, VirtAddr va, const poe::Access& access);

@@ -21,7 +21,7 @@ void Stage2::fill(PhysAddr ipa, const Stage2Result& found) {
   leaf.page_bits = found.page_bits;
   leaf.stage2_rights = found.rights;
   leaf.global = true;
-  cache_.fill(VirtAddr(ipa.value), Asid(0), leaf, {});
+  cache_.fill(VirtAddr(ipa.value), Asid(0), leaf, FastAccess{});
 }
 
 }  // namespace kpksim::mmu

@@ -53,7 +53,7 @@ Tlb::Tlb(TlbGeometry geometry, Presence* presence)
       entries_(tags_.size()),
       invalid_(geometry.sets * geometry.ways) {}
 
-std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf& fast) {
+std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastAccess& fast) {
   const TlbTag tag = TlbTag::of(va, asid, leaf.page_bits, leaf.global);
   const std::uint64_t probe = TlbTag::probe(va, asid);
   const std::uint32_t first = set_of(probe, leaf.page_bits);
@@ -79,7 +79,7 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf
   entry.asid = asid;
   entry.valid = true;
   if (!counted) presence_->add_leaf(start, asid, leaf.global, leaf.stage1_bits());
-  fast_[way] = fast;
+  fast_[way] = {fast, leaf.base.value - start.value};
   newest_ = kMiss;
   touch(way);
   sizes_[upper_half(va) ? 1 : 0] |= 1ull << leaf.page_bits;

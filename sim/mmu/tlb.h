@@ -120,12 +120,13 @@ class Tlb {
   const TlbEntry& operator[](std::uint32_t i) const { return entries_[i]; }
   const FastLeaf& fast(std::uint32_t i) const { return fast_[i]; }
   // For an address that find() does not find: a TLB holds one entry for it. Returns its place.
-  std::uint32_t fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastLeaf& fast);
+  std::uint32_t fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastAccess& fast);
   // After a change of the registers that fast leaves are made from: `make(entry)` for each.
   template <class Make>
   void renew_fast(Make&& make) {
     for (std::uint32_t i = 0; i < entries_.size(); ++i) {
-      if (entries_[i].valid) fast_[i] = make(entries_[i]);
+      if (!entries_[i].valid) continue;
+      static_cast<FastAccess&>(fast_[i]) = make(entries_[i]);
     }
   }
   // Takes its fast rights from what maps the probe's address: each access needs thought from now

@@ -41,15 +41,17 @@ struct Leaf {
   }
 };
 
-// What a walk found: a leaf, or a fault. After walk_from() the leaf is stage 1's, its base an IPA
-// where stage 2 is on.
-struct WalkResult : Leaf {
-  Fault fault;
+// What a walk found, if not a fault. After walk_from() the leaf is stage 1's, its base an IPA where
+// stage 2 is on.
+struct WalkFound : Leaf {
   PhysAddr address;                          // of the last descriptor that was read
   PhysAddr ipa;                              // the same before stage 2
   std::uint8_t address_rights = kAllRights;  // stage 2's of its frame
   std::uint8_t address_level = 0;            // and the level that gives them
   std::uint8_t reads = 0;                    // descriptors read, of both stages
+};
+struct WalkResult : WalkFound {
+  Fault fault;
 };
 
 // Where there is no stage 2.
@@ -103,11 +105,12 @@ void make_leaf(const Half& half, unsigned pa_bits, VirtAddr va, const WalkState&
 // Walks from `state` to the leaf. `see` is called with each WalkStep (descriptor read) or with each
 // WalkState (table found, for a walk cache), whichever it takes. An access flag of 0 is a fault
 // only if `hardware_af` is false; else it is the caller's to set. `stage2(ipa, see)` translates the
-// address of each descriptor, whose read it may refuse.
+// address of each descriptor, whose read it may refuse. `fault`, none before, is the caller's own,
+// as a copy of one that was just written in parts waits for the host's store buffer.
 template <class See, class Stage2 = NoStage2>
-WalkResult walk_from(const PhysicalMemory& memory, const Regime& regime, VirtAddr va,
-                     WalkState state, bool hardware_af, See&& see, Stage2&& stage2 = {}) {
-  WalkResult result;
+WalkFound walk_from(const PhysicalMemory& memory, const Regime& regime, VirtAddr va,
+                     WalkState state, bool hardware_af, Fault& fault, See&& see, Stage2&& stage2 = {}) {
+  WalkFound result;
   const Half& half = regime.half(va);
   const Granule& granule = *half.granule;
   const std::uint64_t beyond_pa = ~0ull << regime.pa_bits;
@@ -126,7 +129,7 @@ WalkResult walk_from(const PhysicalMemory& memory, const Regime& regime, VirtAdd
       if (second.fault != FaultKind::kNone || !readable) {
         const FaultKind kind =
             second.fault != FaultKind::kNone ? second.fault : FaultKind::kPermission;
-        result.fault = {kind, second.level, false, false, va, false, true, true};
+        fault = {kind, second.level, false, false, va, false, true, true};
         return result;
       }
       result.address = second.output(result.ipa);
@@ -144,19 +147,19 @@ WalkResult walk_from(const PhysicalMemory& memory, const Regime& regime, VirtAdd
     if (leaf) {
       make_leaf(half, regime.pa_bits, va, state, d, result);
       if ((result.base.value & beyond_pa) != 0) [[unlikely]] {
-        result.fault = fault_at(FaultKind::kAddressSize, state.level, va);
+        fault = fault_at(FaultKind::kAddressSize, state.level, va);
       } else if (!d.access_flag() && !hardware_af) [[unlikely]] {
-        result.fault = fault_at(FaultKind::kAccessFlag, state.level, va);
+        fault = fault_at(FaultKind::kAccessFlag, state.level, va);
       }
       return result;
     }
     if (state.level == kLastLevel || !d.table_or_page()) {
-      result.fault = fault_at(FaultKind::kTranslation, state.level, va);
+      fault = fault_at(FaultKind::kTranslation, state.level, va);
       return result;
     }
     state.table = d.output(granule.shift);
     if ((state.table.value & beyond_pa) != 0) [[unlikely]] {
-      result.fault = fault_at(FaultKind::kAddressSize, state.level, va);
+      fault = fault_at(FaultKind::kAddressSize, state.level, va);
       return result;
     }
     if (!half.hpd) {
@@ -196,9 +199,13 @@ WalkResult walk(const PhysicalMemory& memory, const Registers& regs, VirtAddr va
   const WalkState start = walk_start(regime.half(va));
   const bool hardware_af = tcr::kHa.get(regs.tcr) != 0;
   const Stage2Regime second = decode_stage2(regs);
-  if (!second.on) return walk_from(memory, regime, va, start, hardware_af, see);
+  WalkFound& found = result;
+  if (!second.on) {
+    found = walk_from(memory, regime, va, start, hardware_af, result.fault, see);
+    return result;
+  }
   const FreshStage2 stage2(memory, second);
-  result = walk_from(memory, regime, va, start, hardware_af, see, stage2);
+  found = walk_from(memory, regime, va, start, hardware_af, result.fault, see, stage2);
   if (!result.fault) result.fault = combine(stage2(ipa_of(result, va), see), va, access, result);
   return result;
 }

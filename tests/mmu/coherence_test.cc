@@ -208,7 +208,7 @@ TEST(FastRightsProperty, NeverGrantWhatTheFullCheckRefusesOrChanges) {
       leaf.ap_table = static_cast<std::uint8_t>(some_bits() & 3);
       leaf.uxn_table = some_bits() & 1;
       leaf.pxn_table = some_bits() & 1;
-      const FastLeaf fast = make_fast(leaf, VirtAddr(0), controls, false);
+      const FastAccess fast = make_fast(leaf, controls, false);
       const Overlays overlays{Overlays::of(regs.por_el1), Overlays::of(regs.por_el0)};
       const poe::Access access{static_cast<poe::AccessKind>(some_bits() % 4),
                                static_cast<std::uint8_t>(some_bits() % 2), some_bits() % 2 == 0};
