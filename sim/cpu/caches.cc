@@ -139,9 +139,17 @@ bool StreamPrefetcher::predicts(std::uint64_t line) {
   return false;
 }
 
+DataCaches::DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc,
+                       CacheRoom& room)
+    : newest_(std::has_single_bit(l1d.sets) ? l1d.sets : 1, ~0ull),
+      newest_mask_(newest_.size() - 1),
+      l1d_(l1d, room),
+      l2_(l2, room),
+      llc_(llc) {}
+
 MemoryLevel DataCaches::find(PhysAddr pa) {
   const std::uint64_t line = pa.value >> kLineShift;
-  last_ = line;
+  newest_[line & newest_mask_] = line;
   // Tables have their entries for an address in the same few sets.
   if (l1d_.access_second(line) || l1d_.access(line)) return MemoryLevel::kL1;
   const bool prefetched = prefetcher_.predicts(line);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "sim/base/lazy_array.h"
 #include "sim/base/types.h"
@@ -59,11 +60,7 @@ class Cache {
   bool access(std::uint64_t line);
   // Was it the one used before the most recently used? Else nothing has changed.
   bool access_second(std::uint64_t line);
-  // Is it the most recently used one of its set? False is not certain.
-  bool is_newest(std::uint64_t line) const {
-    const std::uint64_t set = set_of(line);
-    return tags_[set * room_ + (orders_[set] & kWayMask)] == tag_of(line);
-  }
+  std::uint64_t sets() const { return geometry_.sets; }
 
  private:
   using Tag = std::uint32_t;
@@ -116,18 +113,14 @@ enum class MemoryLevel : std::uint8_t { kL1, kPrefetched, kL2, kLlc, kDram };
 
 class DataCaches {
  public:
-  DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc, CacheRoom& room)
-      : l1d_(l1d, room), l2_(l2, room), llc_(llc) {}
+  DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc, CacheRoom& room);
 
   MemoryLevel access(PhysAddr pa) { return is_newest(pa) ? MemoryLevel::kL1 : find(pa); }
-  // access(), if the line is the most recently used one of its set in the L1D, which it then stays;
-  // false: find() must say.
-  bool is_newest(PhysAddr pa) {
+  // Is its line the most recently used one of its set in the L1D, so that an access changes nothing?
+  // False: find() must say.
+  bool is_newest(PhysAddr pa) const {
     const std::uint64_t line = pa.value >> kLineShift;
-    if (line == last_) return true;
-    if (!l1d_.is_newest(line)) return false;
-    last_ = line;
-    return true;
+    return newest_[line & newest_mask_] == line;
   }
   MemoryLevel find(PhysAddr pa);
   // Every line of a page, in order.
@@ -138,7 +131,9 @@ class DataCaches {
   }
 
  private:
-  std::uint64_t last_ = ~0ull;
+  // The line of the L1D that was used last in each set; of all, if there are not 2^n sets.
+  std::vector<std::uint64_t> newest_;
+  std::uint64_t newest_mask_;
   Cache l1d_, l2_;
   Cache& llc_;
   StreamPrefetcher prefetcher_;

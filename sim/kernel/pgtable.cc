@@ -12,7 +12,7 @@ namespace kpksim::kernel {
 
 std::uint64_t PageTables::read(cpu::Core& core, PhysAddr entry) {
   const auto slow = [&] { return read_slow(core, entry); };
-  return hides_ || own_pointers_ ? slow() : core.load_word(linear_va(entry), slow);
+  return reads_apart_ ? slow() : core.load_word(linear_va(entry), slow);
 }
 
 std::uint64_t PageTables::read_slow(cpu::Core& core, PhysAddr entry) {

@@ -56,7 +56,8 @@ class PageTables {
         window_(window),
         opens_all_(info.opens_all),
         hides_(info.hides),
-        own_pointers_(info.own_pointers) {}
+        own_pointers_(info.own_pointers),
+        reads_apart_(info.hides || info.own_pointers) {}
 
   // The pointer by which an access to a page table is the kernel's own.
   VirtAddr pointer_to(cpu::Core& core, PhysAddr pa) const {
@@ -66,7 +67,7 @@ class PageTables {
   // Who is called before each store of a helper, in its window (sim/attack).
   void watch_stores(std::function<void(cpu::Core&, PhysAddr)> watcher) {
     store_watcher_ = std::move(watcher);
-    own_pointers_ = true;
+    own_pointers_ = reads_apart_ = true;
   }
 
   // set_pte: a valid kernel entry needs DSB ISHST + ISB.
@@ -217,6 +218,7 @@ class PageTables {
   const std::optional<WindowScope> window_;
   const bool opens_all_, hides_;
   bool own_pointers_;
+  bool reads_apart_;  // are tables hidden, or is their pointer not that of the linear map?
   std::function<void(cpu::Core&, PhysAddr)> store_watcher_;
   SoftMode* soft_ = nullptr;
   PageTableLocks* locks_ = nullptr;
