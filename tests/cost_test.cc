@@ -27,13 +27,13 @@ std::uint64_t total(const Core& core, Event event) { return core.counters().tota
 
 RC_GTEST_PROP(Cache, KeepsTheLinesUsedLast, ()) {
   const auto sets = *rc::gen::inRange<std::uint32_t>(1, 5);
-  const auto ways = *rc::gen::inRange<std::uint32_t>(1, 5);
-  CacheRoom room(16);
+  const auto ways = *rc::gen::inRange<std::uint32_t>(1, 19);  // some are more than an order holds
+  CacheRoom room(Cache::bytes({sets, ways}));
   Cache cache({sets, ways}, room);
   std::vector<std::deque<std::uint64_t>> reference(sets);  // from least to most recently used
   // A few, and of 64 TB and more: their tags are wide, and agree with others' in 32 bits.
-  const auto lines =
-      *rc::gen::container<std::vector<std::uint64_t>>(rc::gen::inRange<std::uint64_t>(0, 40));
+  const auto lines = *rc::gen::container<std::vector<std::uint64_t>>(
+      200, rc::gen::inRange<std::uint64_t>(0, 2 * std::uint64_t{sets} * ways));
   const auto far = *rc::gen::inRange<std::size_t>(0, lines.size() + 1);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::uint64_t line =
@@ -48,7 +48,7 @@ RC_GTEST_PROP(Cache, KeepsTheLinesUsedLast, ()) {
 }
 
 TEST(CacheRoom, AreNotGivenTwice) {
-  CacheRoom room(24);
+  CacheRoom room(Cache::bytes({4, 2}) + Cache::bytes({4, 4}));
   Cache one({4, 2}, room), other({4, 4}, room);
   for (std::uint64_t line = 0; line < 16; ++line) EXPECT_FALSE(other.access(line));
   for (std::uint64_t line = 0; line < 8; ++line) EXPECT_FALSE(one.access(line)) << "empty still";
@@ -67,7 +67,7 @@ TEST(StreamPrefetcher, ForeseesTheThirdLineOfAStream) {
 }
 
 TEST(DataCaches, FindALineWhereItIs) {
-  CacheRoom room(1024);
+  CacheRoom room(4096);
   Cache llc({64, 4}, room);
   DataCaches caches({2, 1}, {4, 2}, llc, room);
   const auto line = [](std::uint64_t n) { return PhysAddr(n * 1024 << kLineShift); };  // one set
@@ -78,6 +78,32 @@ TEST(DataCaches, FindALineWhereItIs) {
   EXPECT_EQ(caches.access(line(5)), MemoryLevel::kDram);
   EXPECT_EQ(caches.access(line(7)), MemoryLevel::kDram);
   EXPECT_EQ(caches.access(line(1)), MemoryLevel::kLlc);
+}
+
+// A cache of few lines that a plain list models, and lines whose tags are long: whatever way finds
+// them, all look at the same.
+RC_GTEST_PROP(DataCaches, FindWhatPlainListsFind, ()) {
+  const auto sets = *rc::gen::element<std::uint32_t>(1, 2, 3);
+  const auto ways = *rc::gen::element<std::uint32_t>(1, 2, 4, 6);
+  const CacheGeometry l1d{sets, ways}, others{4, 2};
+  CacheRoom room(Cache::bytes(l1d) + 2 * Cache::bytes(others));
+  Cache llc(others, room);
+  DataCaches caches(l1d, others, llc, room);
+  std::vector<std::deque<std::uint64_t>> reference(sets);  // from least to most recently used
+  const auto lines = *rc::gen::container<std::vector<std::uint64_t>>(
+      100, rc::gen::inRange<std::uint64_t>(0, 2 * std::uint64_t{sets} * ways));
+  const auto far = *rc::gen::inRange<std::size_t>(0, lines.size() + 1);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::uint64_t line =
+        i < far || i % 2 == 0 ? lines[i] : lines[i] + (std::uint64_t{sets} << 32);
+    auto& set = reference[line % sets];
+    const auto at = std::find(set.begin(), set.end(), line);
+    RC_ASSERT((caches.access(PhysAddr(line << kLineShift)) == MemoryLevel::kL1) ==
+              (at != set.end()));
+    if (at != set.end()) set.erase(at);
+    set.push_back(line);
+    if (set.size() > ways) set.pop_front();
+  }
 }
 
 class Cost : public testing::Test {

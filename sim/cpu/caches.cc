@@ -29,6 +29,10 @@ std::uint32_t which_are(const std::uint32_t* values, std::uint32_t one, std::uin
   return static_cast<std::uint32_t>(halves[0] | halves[0] >> 32);
 }
 
+std::uint32_t room_of(const CacheGeometry& geometry) {
+  return (geometry.ways + kLanes - 1) / kLanes * kLanes;
+}
+
 }  // namespace
 
 std::byte* CacheRoom::take_bytes(std::size_t n) {
@@ -65,7 +69,8 @@ inline std::uint32_t Cache::ways_with(Tag tag, const Tag* set) const {
   }
 }
 
-inline bool Cache::access(std::uint64_t line) {
+// access(), in the one place that is hot: three times in DataCaches::find().
+inline bool Cache::use(std::uint64_t line) {
   const std::uint64_t tag = tag_of(line), set = set_of(line);
   if (tag > largest_) [[unlikely]]
     return access_plain(set, tag);
@@ -90,10 +95,13 @@ inline bool Cache::access(std::uint64_t line) {
   return found != 0;
 }
 
-inline bool Cache::access_second(std::uint64_t line) {
-  const std::uint64_t set = set_of(line), order = orders_[set];
+bool Cache::access(std::uint64_t line) { return use(line); }
+
+// access() of the line that was used before the most recently used one; false: it is another.
+inline bool Cache::use_second(std::uint64_t line) {
+  const std::uint64_t tag = tag_of(line), set = set_of(line), order = orders_[set];
   const std::uint64_t way = order >> kWayBits & kWayMask;
-  if (tags_[set * room_ + way] != tag_of(line)) return false;
+  if (tags_[set * room_ + way] != tag || tag > largest_) return false;
   constexpr std::uint64_t kTwo = (1u << 2 * kWayBits) - 1;
   orders_[set] = (order & ~kTwo) | (order & kWayMask) << kWayBits | way;
   return true;
@@ -151,10 +159,10 @@ MemoryLevel DataCaches::find(PhysAddr pa) {
   const std::uint64_t line = pa.value >> kLineShift;
   newest_[line & newest_mask_] = line;
   // Tables have their entries for an address in the same few sets.
-  if (l1d_.access_second(line) || l1d_.access(line)) return MemoryLevel::kL1;
+  if (l1d_.use_second(line) || l1d_.use(line)) return MemoryLevel::kL1;
   const bool prefetched = prefetcher_.predicts(line);
-  const bool in_l2 = l2_.access(line);
-  const bool in_llc = in_l2 || llc_.access(line);
+  const bool in_l2 = l2_.use(line);
+  const bool in_llc = in_l2 || llc_.use(line);
   if (prefetched) return MemoryLevel::kPrefetched;
   return in_l2 ? MemoryLevel::kL2 : in_llc ? MemoryLevel::kLlc : MemoryLevel::kDram;
 }

@@ -58,36 +58,32 @@ class Cache {
 
   // Was `line` there? It is now, as the most recently used one of its set.
   bool access(std::uint64_t line);
-  // Was it the one used before the most recently used? Else nothing has changed.
-  bool access_second(std::uint64_t line);
-  std::uint64_t sets() const { return geometry_.sets; }
 
  private:
+  friend class DataCaches;
   using Tag = std::uint32_t;
   static constexpr std::uint32_t kNoMask = ~0u;
-  static constexpr std::uint32_t kLanes = 4;  // tags that are compared at once
   // An order has the most recently used way in its lowest bits.
   static constexpr unsigned kWayBits = 4;
   static constexpr std::uint64_t kWayMask = (1u << kWayBits) - 1;
   static constexpr std::uint32_t kMostWays = 64 / kWayBits;
   static constexpr std::uint64_t kFresh = 0xfedcba9876543210;  // way 0 first
 
-  static std::uint32_t room_of(const CacheGeometry& geometry) {
-    return (geometry.ways + kLanes - 1) / kLanes * kLanes;
-  }
   std::uint64_t set_of(std::uint64_t line) const {
     return mask_ != kNoMask ? line & mask_ : line % geometry_.sets;
   }
   std::uint64_t tag_of(std::uint64_t line) const {
     return (mask_ != kNoMask ? line >> shift_ : line / geometry_.sets) + 1;
   }
+  bool use(std::uint64_t line);
+  bool use_second(std::uint64_t line);
   std::uint32_t ways_with(Tag tag, const Tag* set) const;
   bool access_plain(std::uint64_t set, std::uint64_t tag);
 
   CacheGeometry geometry_;
   std::uint32_t mask_;  // of a line: its set; kNoMask if there are not 2^n sets
   unsigned shift_;
-  std::uint32_t room_;     // tags of a set, with those that are none of a way
+  std::uint32_t room_;     // tags of a set, a multiple of those that are compared at once
   std::uint64_t largest_;  // tag; 0: it is a plain one
   std::uint64_t* orders_;  // by set
   Tag* tags_;              // by set and way
@@ -103,10 +99,10 @@ class StreamPrefetcher {
  private:
   static constexpr std::size_t kStreams = 16;
 
-  std::array<std::uint64_t, kStreams> last_{};     // line of each
-  std::array<std::uint32_t, kStreams> low_{};      // its lower half: most do not go on there
-  std::array<bool, kStreams> established_{};       // a second line in a row has been seen
-  std::size_t next_ = 0;  // which stream the next unknown line replaces
+  std::array<std::uint64_t, kStreams> last_{};  // line of each
+  std::array<std::uint32_t, kStreams> low_{};   // its lower half: most do not go on there
+  std::array<bool, kStreams> established_{};    // a second line in a row has been seen
+  std::size_t next_ = 0;                        // which stream the next unknown line replaces
 };
 
 enum class MemoryLevel : std::uint8_t { kL1, kPrefetched, kL2, kLlc, kDram };
@@ -116,8 +112,8 @@ class DataCaches {
   DataCaches(const CacheGeometry& l1d, const CacheGeometry& l2, Cache& llc, CacheRoom& room);
 
   MemoryLevel access(PhysAddr pa) { return is_newest(pa) ? MemoryLevel::kL1 : find(pa); }
-  // Is its line the most recently used one of its set in the L1D, so that an access changes nothing?
-  // False: find() must say.
+  // Is its line the most recently used one of its set in the L1D, so that an access changes
+  // nothing? False: find() must say.
   bool is_newest(PhysAddr pa) const {
     const std::uint64_t line = pa.value >> kLineShift;
     return newest_[line & newest_mask_] == line;

@@ -24,20 +24,20 @@ std::uint64_t Ledger::millicycles(std::size_t in_windows, CauseId cause) const {
 }
 
 std::uint64_t Ledger::elapsed(std::size_t in_windows) const {
-  std::uint64_t sum = accesses_[in_windows] + kept_[in_windows];
+  std::uint64_t sum = added_[in_windows];
   for (std::uint32_t causes = since_; causes != 0; causes &= causes - 1) {
     const auto cause = static_cast<CauseId>(std::countr_zero(causes));
-    sum += accesses(in_windows, cause) - accesses_of_cause_[in_windows][cause];
+    sum += kept(in_windows, cause) - added_of_cause_[in_windows][cause];
   }
   return sum;
 }
 
-void Ledger::add_up_accesses() {
+void Ledger::add_up() {
   for (std::uint32_t causes = since_; causes != 0; causes &= causes - 1) {
     const auto cause = static_cast<CauseId>(std::countr_zero(causes));
     for (std::size_t half = 0; half < 2; ++half) {
-      const std::uint64_t sum = accesses(half, cause);
-      accesses_[half] += sum - std::exchange(accesses_of_cause_[half][cause], sum);
+      const std::uint64_t sum = kept(half, cause);
+      added_[half] += sum - std::exchange(added_of_cause_[half][cause], sum);
     }
   }
   since_ = 1u << cause_;
@@ -56,7 +56,7 @@ std::uint64_t Ledger::length_of_window() {
   return length;
 }
 
-void Ledger::add_up(bool plain) {
+void Ledger::add_up_window(bool plain) {
   const std::uint64_t length = length_of_window();
   if (plain) {  // the first one tells how long they are
     one_store_ = length - window_.slow;

@@ -9,8 +9,9 @@
 // was slow in them, so that only the others are added up.
 //
 // Where cores are interleaved the clock is asked for all the time. So what all events have cost is
-// kept, but for accesses, which are counted millions of times a second: loads and stores of the
-// kernel have no price of their own, and those of users are added up, cause by cause.
+// kept beside the counts of their cause, but for accesses, which are counted millions of times a
+// second: loads and stores of the kernel have no price of their own, and those of users are
+// multiplied when the causes that there were since are added up.
 
 #include <array>
 #include <cstdint>
@@ -28,7 +29,7 @@ class Ledger {
   void count(Event event, std::uint64_t n = 1) {
     const auto e = static_cast<std::size_t>(event);
     (*row_)[e] += n;
-    if (!is_free(event) && event != Event::kUserAccess) kept_[open_ ? 1 : 0] += n * cost_[e];
+    if (!is_free(event) && event != Event::kUserAccess) (*row_)[kKept] += n * cost_[e];
   }
   // What may happen in any window, and is dear.
   void count_slow(Event event, std::uint64_t n = 1) {
@@ -61,7 +62,7 @@ class Ledger {
     row_ = &counts_[0][cause_];
     const bool plain = window_.causes == 1u << cause_ && window_.stores == 1 && !executed;
     if (!plain || one_store_ == 0) [[unlikely]]
-      return add_up(plain);
+      return add_up_window(plain);
     Plain& windows = plain_[cause_];
     ++windows.count;
     windows.slow += window_.slow;
@@ -75,33 +76,36 @@ class Ledger {
   // Millicycles so far, outside windows and in them.
   std::uint64_t rest() const { return elapsed(0); }
   std::uint64_t in_windows() const { return elapsed(1); }
-  // All of them; adds up the accesses since the last call, so that the next calls need not.
+  // All of them; adds up what there was since the last call, so that the next calls need not.
   std::uint64_t now() {
-    add_up_accesses();
-    return accesses_[0] + accesses_[1] + kept_[0] + kept_[1];
+    add_up();
+    return added_[0] + added_[1];
   }
   Windows windows() const;
   void forget_largest_window();
 
  private:
-  using Row = std::array<std::uint64_t, kEvents>;
+  // Of a cause: its events, and millicycles of all but accesses.
+  static constexpr std::size_t kKept = kEvents;
+  using Row = std::array<std::uint64_t, kEvents + 1>;
   static constexpr std::uint32_t kNotPlain = 1u << 31;
   static_assert(kCauses < 31);
 
   static constexpr bool is_free(Event event) {
     return event == Event::kLoad || event == Event::kStore;
   }
-  std::uint64_t accesses(std::size_t in_windows, CauseId cause) const {
+  std::uint64_t kept(std::size_t in_windows, CauseId cause) const {
     constexpr auto kUser = static_cast<std::size_t>(Event::kUserAccess);
-    return counts_[in_windows][cause][kUser] * cost_[kUser];
+    const Row& row = counts_[in_windows][cause];
+    return row[kKept] + row[kUser] * cost_[kUser];
   }
-  void add_up_accesses();
+  void add_up();
   std::uint64_t elapsed(std::size_t in_windows) const;
   std::uint64_t millicycles(std::size_t in_windows, CauseId cause) const;
-  void add_up(bool plain);
+  void add_up_window(bool plain);
   std::uint64_t length_of_window();
 
-  const std::array<std::uint64_t, kEvents>& cost_;
+  const std::array<std::uint64_t, kEvents> cost_;
   std::array<std::array<Row, kCauses>, 2> counts_{};  // outside windows, in them
   Row* row_ = &counts_[0][0];                         // what is counted in now
   CauseId cause_ = 0;
@@ -119,13 +123,11 @@ class Ledger {
   std::uint64_t one_store_ = 0;        // millicycles, once known
   std::uint64_t most_slow_ = 0;        // in one of them
   std::uint64_t plain_forgotten_ = 0;  // so many are older than the largest
-  // Millicycles of all but accesses, outside windows and in them.
-  std::array<std::uint64_t, 2> kept_{};
-  // Millicycles of accesses, likewise, when they were last added up; of each cause; and the causes
-  // that there were since. Those are not beside window_.causes: a compiler would make one access of
-  // both, which the host cannot forward from the store of one.
-  std::array<std::uint64_t, 2> accesses_{};
-  std::array<std::array<std::uint64_t, kCauses>, 2> accesses_of_cause_{};
+  // Millicycles outside windows and in them when they were last added up; of each cause; and the
+  // causes that there were since. Those are not beside window_.causes: a compiler would make one
+  // access of both, which the host cannot forward from the store of one.
+  std::array<std::uint64_t, 2> added_{};
+  std::array<std::array<std::uint64_t, kCauses>, 2> added_of_cause_{};
   std::uint32_t since_ = 1;
   Windows others_;
   std::array<std::uint64_t, kCauses> others_length_{};  // millicycles, by cause

@@ -180,10 +180,10 @@ Translation Mmu::walk(VirtAddr va, const poe::Access& access, bool pan, Tlb& l1)
   } see{*this, va, half};
   const WalkState start_state = cached != nullptr ? *cached : walk_start(half);
   const bool hardware_af = controls_.hw_access_flag;
-  WalkFound found = stage2_ == nullptr
-                        ? walk_from(memory_, regime_, va, start_state, hardware_af, result.fault, see)
-                        : walk_from(memory_, regime_, va, start_state, hardware_af, result.fault,
-                                    see, *stage2_);
+  WalkFound found =
+      stage2_ == nullptr
+          ? walk_from(memory_, regime_, va, start_state, hardware_af, result.fault, see)
+          : walk_from(memory_, regime_, va, start_state, hardware_af, result.fault, see, *stage2_);
   result.walk_reads = found.reads;
   if (result.fault) {  // never cached
     if (result.fault.stage2) fault_ipa_ = found.ipa;

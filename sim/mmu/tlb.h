@@ -228,12 +228,12 @@ class Tlb {
   // were used at the last look, the oldest first, which serve as many fills: who was used since has
   // another time, and is younger than all others.
   static constexpr std::uint32_t kFewWays = 8;
-  static constexpr unsigned kWayBits = 20;
+  static constexpr unsigned kWayBits = 20;  // a profile has up to 10^6 ways
   std::uint32_t invalid_;
   std::vector<std::uint64_t> oldest_;  // time of use, and in the lowest bits the way
   std::size_t next_old_ = 0;
   std::array<std::uint64_t, 2> sizes_{};  // by half, bit n: entries of 2^n bytes may be present
-  bool parts_ = false;       // an entry may be present that maps less than stage 1 does
+  bool parts_ = false;  // an entry may be present that maps less than stage 1 does
   std::uint64_t time_ = 0;
   std::uint32_t newest_ = kMiss;  // the entry that was touched last, if it is still there
 };

@@ -105,11 +105,12 @@ void make_leaf(const Half& half, unsigned pa_bits, VirtAddr va, const WalkState&
 // Walks from `state` to the leaf. `see` is called with each WalkStep (descriptor read) or with each
 // WalkState (table found, for a walk cache), whichever it takes. An access flag of 0 is a fault
 // only if `hardware_af` is false; else it is the caller's to set. `stage2(ipa, see)` translates the
-// address of each descriptor, whose read it may refuse. `fault`, none before, is the caller's own,
-// as a copy of one that was just written in parts waits for the host's store buffer.
+// address of each descriptor, whose read it may refuse. `fault`: none before. (It is not part of
+// the result, as copying what was just written in parts waits for the host's store buffer.)
 template <class See, class Stage2 = NoStage2>
 WalkFound walk_from(const PhysicalMemory& memory, const Regime& regime, VirtAddr va,
-                     WalkState state, bool hardware_af, Fault& fault, See&& see, Stage2&& stage2 = {}) {
+                    WalkState state, bool hardware_af, Fault& fault, See&& see,
+                    Stage2&& stage2 = {}) {
   WalkFound result;
   const Half& half = regime.half(va);
   const Granule& granule = *half.granule;
