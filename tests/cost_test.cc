@@ -64,6 +64,8 @@ TEST(StreamPrefetcher, ForeseesTheThirdLineOfAStream) {
   EXPECT_FALSE(prefetcher.predicts(4999));  // downwards
   EXPECT_TRUE(prefetcher.predicts(4998));
   EXPECT_FALSE(prefetcher.predicts(1004));  // a line left out
+  EXPECT_FALSE(prefetcher.predicts(1003 + (1ull << 32))) << "goes on in the lower half alone";
+  EXPECT_TRUE(prefetcher.predicts(1003)) << "of the stream that was at 1002";
 }
 
 TEST(DataCaches, FindALineWhereItIs) {

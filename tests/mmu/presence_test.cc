@@ -205,6 +205,23 @@ TEST(Presence, ATlbiOfAnotherAddressSpacePassesByAndOneOfItsOwnDoesNot) {
   EXPECT_TRUE(presence.may_hold(decode(TlbiKind::kVaae1, encode_va(VirtAddr(kUpper), Asid(0), 0))));
 }
 
+TEST(Presence, AFillCountsTheAddressSpaceThatAGlobalLeafDidNotHave) {
+  Presence presence;
+  Tlb tlb({1, 1}, &presence);
+  Leaf leaf;
+  leaf.level = kLastLevel;
+  leaf.page_bits = kPageShift;
+  leaf.global = true;
+  tlb.fill(VirtAddr(0x1000), Asid(1), leaf, FastAccess{});
+  EXPECT_FALSE(presence.may_hold(Asid(1)));
+  leaf.global = false;
+  tlb.fill(VirtAddr(0x2000), Asid(1), leaf, FastAccess{});
+  EXPECT_TRUE(presence.may_hold(Asid(1)));
+  leaf.global = true;
+  tlb.fill(VirtAddr(0x3000), Asid(1), leaf, FastAccess{});
+  EXPECT_FALSE(presence.may_hold(Asid(1)));
+}
+
 TEST(Presence, ATlbiOfAKernelPagePassesByWhoHoldsOtherKernelPages) {
   Presence presence;
   const auto last_level = [](std::uint64_t va) {

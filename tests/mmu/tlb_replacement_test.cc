@@ -62,7 +62,7 @@ void compare(TlbGeometry geometry) {
         tlb.drop(probe(n));
         lists.drop(n);
       } else if (!there) {
-        tlb.fill(tlb_replacement_page(n), kAsid, leaf(), FastLeaf{});
+        tlb.fill(tlb_replacement_page(n), kAsid, leaf(), FastAccess{});
         lists.fill(n);
       }
     }
