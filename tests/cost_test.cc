@@ -25,25 +25,44 @@ const std::string kProfile = kpksim::test::source_path("profiles/cores/neoverse-
 
 std::uint64_t total(const Core& core, Event event) { return core.counters().total(event); }
 
+// A cache as a list of each set, from least to most recently used.
+class Lists {
+ public:
+  Lists(std::uint32_t sets, std::uint32_t ways) : ways_(ways), sets_(sets) {}
+  bool access(std::uint64_t line) {
+    auto& set = sets_[line % sets_.size()];
+    const auto at = std::find(set.begin(), set.end(), line);
+    const bool there = at != set.end();
+    if (there) set.erase(at);
+    set.push_back(line);
+    if (set.size() > ways_) set.pop_front();
+    return there;
+  }
+
+ private:
+  std::uint32_t ways_;
+  std::vector<std::deque<std::uint64_t>> sets_;
+};
+
+// A few, and of 64 TB and more: their tags are long, and agree with others' in 32 bits.
+std::vector<std::uint64_t> some_lines(std::uint32_t sets, std::uint32_t ways) {
+  auto lines = *rc::gen::container<std::vector<std::uint64_t>>(
+      200, rc::gen::inRange<std::uint64_t>(0, 2 * std::uint64_t{sets} * ways));
+  const auto far = *rc::gen::inRange<std::size_t>(0, lines.size() + 1);
+  for (std::size_t i = far; i < lines.size(); ++i) {
+    if (i % 2 != 0) lines[i] += std::uint64_t{sets} << 32;
+  }
+  return lines;
+}
+
 RC_GTEST_PROP(Cache, KeepsTheLinesUsedLast, ()) {
   const auto sets = *rc::gen::inRange<std::uint32_t>(1, 5);
   const auto ways = *rc::gen::inRange<std::uint32_t>(1, 19);  // some are more than an order holds
   CacheRoom room(Cache::bytes({sets, ways}));
   Cache cache({sets, ways}, room);
-  std::vector<std::deque<std::uint64_t>> reference(sets);  // from least to most recently used
-  // A few, and of 64 TB and more: their tags are wide, and agree with others' in 32 bits.
-  const auto lines = *rc::gen::container<std::vector<std::uint64_t>>(
-      200, rc::gen::inRange<std::uint64_t>(0, 2 * std::uint64_t{sets} * ways));
-  const auto far = *rc::gen::inRange<std::size_t>(0, lines.size() + 1);
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const std::uint64_t line =
-        i < far || i % 2 == 0 ? lines[i] : lines[i] + (std::uint64_t{sets} << 32);
-    auto& set = reference[line % sets];
-    const auto at = std::find(set.begin(), set.end(), line);
-    RC_ASSERT(cache.access(line) == (at != set.end()));
-    if (at != set.end()) set.erase(at);
-    set.push_back(line);
-    if (set.size() > ways) set.pop_front();
+  Lists reference(sets, ways);
+  for (const std::uint64_t line : some_lines(sets, ways)) {
+    RC_ASSERT(cache.access(line) == reference.access(line));
   }
 }
 
@@ -82,8 +101,7 @@ TEST(DataCaches, FindALineWhereItIs) {
   EXPECT_EQ(caches.access(line(1)), MemoryLevel::kLlc);
 }
 
-// A cache of few lines that a plain list models, and lines whose tags are long: whatever way finds
-// them, all look at the same.
+// Whatever way finds a line in the first level, all look at the same.
 RC_GTEST_PROP(DataCaches, FindWhatPlainListsFind, ()) {
   const auto sets = *rc::gen::element<std::uint32_t>(1, 2, 3);
   const auto ways = *rc::gen::element<std::uint32_t>(1, 2, 4, 6);
@@ -91,20 +109,10 @@ RC_GTEST_PROP(DataCaches, FindWhatPlainListsFind, ()) {
   CacheRoom room(Cache::bytes(l1d) + 2 * Cache::bytes(others));
   Cache llc(others, room);
   DataCaches caches(l1d, others, llc, room);
-  std::vector<std::deque<std::uint64_t>> reference(sets);  // from least to most recently used
-  const auto lines = *rc::gen::container<std::vector<std::uint64_t>>(
-      100, rc::gen::inRange<std::uint64_t>(0, 2 * std::uint64_t{sets} * ways));
-  const auto far = *rc::gen::inRange<std::size_t>(0, lines.size() + 1);
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const std::uint64_t line =
-        i < far || i % 2 == 0 ? lines[i] : lines[i] + (std::uint64_t{sets} << 32);
-    auto& set = reference[line % sets];
-    const auto at = std::find(set.begin(), set.end(), line);
-    RC_ASSERT((caches.access(PhysAddr(line << kLineShift)) == MemoryLevel::kL1) ==
-              (at != set.end()));
-    if (at != set.end()) set.erase(at);
-    set.push_back(line);
-    if (set.size() > ways) set.pop_front();
+  Lists reference(sets, ways);
+  for (const std::uint64_t line : some_lines(sets, ways)) {
+    const bool first = caches.access(PhysAddr(line << kLineShift)) == MemoryLevel::kL1;
+    RC_ASSERT(first == reference.access(line));
   }
 }
 
