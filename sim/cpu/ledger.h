@@ -36,16 +36,15 @@ class Ledger {
     count(event, n);
     window_.slow += n * cost_[static_cast<std::size_t>(event)];
   }
-  void count_store() {
-    ++(*row_)[static_cast<std::size_t>(Event::kStore)];
-    ++window_.stores;
-  }
+  void count_store() { ++stores_of_row(); }
   CauseId cause() const { return cause_; }
   void set_cause(CauseId cause) {
     cause_ = cause;
     since_ |= 1u << cause;
     window_.causes |= 1u << cause;
+    window_.stores += stores_of_row();
     row_ = &counts_[open_ ? 1 : 0][cause];
+    window_.stores -= stores_of_row();
   }
 
   // An open window is none that holds one store and nothing else.
@@ -54,11 +53,12 @@ class Ledger {
   void open_window() {
     open_ = true;
     row_ = &counts_[1][cause_];
-    window_ = {1u << cause_, 0, 0};
+    window_ = {1u << cause_, 0 - stores_of_row(), 0};
   }
   // `executed`: instructions were, in the window.
   void close_window(bool executed) {
     open_ = false;
+    window_.stores += stores_of_row();
     row_ = &counts_[0][cause_];
     const bool plain = window_.causes == 1u << cause_ && window_.stores == 1 && !executed;
     if (!plain || one_store_ == 0) [[unlikely]]
@@ -94,6 +94,7 @@ class Ledger {
   static constexpr bool is_free(Event event) {
     return event == Event::kLoad || event == Event::kStore;
   }
+  std::uint64_t& stores_of_row() { return (*row_)[static_cast<std::size_t>(Event::kStore)]; }
   std::uint64_t kept(std::size_t in_windows, CauseId cause) const {
     constexpr auto kUser = static_cast<std::size_t>(Event::kUserAccess);
     const Row& row = counts_[in_windows][cause];
@@ -112,9 +113,9 @@ class Ledger {
   bool open_ = false;
   struct {
     std::uint32_t causes = 0;  // that it has had, and kNotPlain
-    std::uint64_t stores = 0;
-    std::uint64_t slow = 0;  // millicycles
-  } window_;                 // the one that is open
+    std::uint64_t stores = 0;  // without what the row in use has had since it came into use
+    std::uint64_t slow = 0;    // millicycles
+  } window_;                   // the one that is open
   // Windows with one store, by cause: their length is one_store_, and what was slow in them.
   struct Plain {
     std::uint64_t count = 0, slow = 0;
