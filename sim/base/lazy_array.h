@@ -5,7 +5,7 @@
 // kSparse: few elements far apart are touched, each costs a small page of the host.
 // kDense: once in use, nearly all of it is; huge pages save the host its page faults.
 // kUpward: touched from the front on. The first 256 KB are small pages, as most runs touch no more;
-// what follows are huge pages, each of which costs about as much as 100 small ones.
+// what follows are huge pages, as who gets there goes on.
 
 #include <sys/mman.h>
 

@@ -42,7 +42,7 @@ class Ledger {
     cause_ = cause;
     since_ |= 1u << cause;
     window_.causes |= 1u << cause;
-    window_.stores += stores_of_row();
+    window_.stores += stores_of_row();  // what this row had since it came into use
     row_ = &counts_[open_ ? 1 : 0][cause];
     window_.stores -= stores_of_row();
   }
