@@ -1,7 +1,11 @@
 #include "sim/cpu/caches.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
-#include <cstring>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -10,27 +14,33 @@
 namespace kpksim::cpu {
 namespace {
 
-// Four at once: compilers have this type for every host, and make no good code of a plain loop.
-constexpr std::uint32_t kLanes = 4;
-using Lanes = std::uint32_t __attribute__((vector_size(4 * kLanes)));
+constexpr std::uint32_t kAtOnce = 4;
 
-// Bit i: `values[i]` is one of two.
+// Bit i: `values[i]` is `wanted`. In x86-64's instructions, as compilers make no good code of the
+// loop that says the same.
 template <std::uint32_t kCount>
-std::uint32_t which_are(const std::uint32_t* values, std::uint32_t one, std::uint32_t other) {
-  Lanes found{}, bits{1, 2, 4, 8};
-  for (std::uint32_t i = 0; i < kCount; i += kLanes, bits <<= kLanes) {
-    Lanes here;
-    std::memcpy(&here, values + i, sizeof here);
-    found |= (Lanes(here == one) | Lanes(here == other)) & bits;
-  }
-  std::uint64_t halves[2];
-  std::memcpy(halves, &found, sizeof found);
-  halves[0] |= halves[1];
-  return static_cast<std::uint32_t>(halves[0] | halves[0] >> 32);
+[[gnu::always_inline]] inline std::uint32_t which_are(const std::uint32_t* values,
+                                                      std::uint32_t wanted) {
+#ifdef __SSE2__
+  const __m128i all = _mm_set1_epi32(static_cast<int>(wanted)), none = _mm_setzero_si128();
+  const auto four = [&](std::uint32_t i) {
+    return i < kCount
+               ? _mm_cmpeq_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values + i)), all)
+               : none;
+  };
+  const auto eight = [&](std::uint32_t i) {
+    return i < kCount ? _mm_packs_epi32(four(i), four(i + 4)) : none;
+  };
+  return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(eight(0), eight(8))));
+#else
+  std::uint32_t found = 0;
+  for (std::uint32_t i = 0; i < kCount; ++i) found |= (values[i] == wanted ? 1u : 0u) << i;
+  return found;
+#endif
 }
 
 std::uint32_t room_of(const CacheGeometry& geometry) {
-  return (geometry.ways + kLanes - 1) / kLanes * kLanes;
+  return (geometry.ways + kAtOnce - 1) / kAtOnce * kAtOnce;
 }
 
 }  // namespace
@@ -44,6 +54,7 @@ Cache::Cache(const CacheGeometry& geometry, CacheRoom& room)
     : geometry_(geometry),
       mask_(std::has_single_bit(geometry.sets) ? geometry.sets - 1 : kNoMask),
       shift_(static_cast<unsigned>(std::countr_zero(geometry.sets))),
+      last_((geometry.ways - 1) * kWayBits),
       room_(room_of(geometry)),
       largest_(geometry.ways > kMostWays ? 0 : std::numeric_limits<Tag>::max()),
       orders_(room.take<std::uint64_t>(geometry.sets)),
@@ -56,43 +67,41 @@ std::uint64_t Cache::bytes(const CacheGeometry& geometry) {
 }
 
 // Of a set: bit i is way i.
-inline std::uint32_t Cache::ways_with(Tag tag, const Tag* set) const {
+[[gnu::always_inline]] inline std::uint32_t Cache::ways_with(Tag tag, const Tag* set) const {
   switch (room_) {
     case 4:
-      return which_are<4>(set, tag, tag);
+      return which_are<4>(set, tag);
     case 8:
-      return which_are<8>(set, tag, tag);
+      return which_are<8>(set, tag);
     case 12:
-      return which_are<12>(set, tag, tag);
+      return which_are<12>(set, tag);
     default:
-      return which_are<16>(set, tag, tag);
+      return which_are<16>(set, tag);
   }
 }
 
 // access(), in the one place that is hot: three times in DataCaches::find().
-inline bool Cache::use(std::uint64_t line) {
+[[gnu::always_inline]] inline bool Cache::use(std::uint64_t line) {
   const std::uint64_t tag = tag_of(line), set = set_of(line);
   if (tag > largest_) [[unlikely]]
     return access_plain(set, tag);
   Tag* const tags = &tags_[set * room_];
   const std::uint32_t found = ways_with(static_cast<Tag>(tag), tags);
-  const std::uint64_t order = orders_[set];
-  std::uint64_t way, top;  // `top`: the highest bit of its place in the order
-  if (found != 0) {
-    constexpr std::uint64_t kOnes = ~0ull / kWayMask;
-    way = static_cast<std::uint64_t>(std::countr_zero(found));
-    const std::uint64_t others = order ^ way * kOnes;  // 0 at its place alone
-    top = (others - kOnes) & ~others & kOnes << (kWayBits - 1);
-    top &= -top;
-  } else {
-    const unsigned last = (geometry_.ways - 1) * kWayBits;
-    way = order >> last & kWayMask;
-    top = 1ull << (kWayBits - 1) << last;
+  std::uint64_t& order = orders_[set];
+  if (found == 0) {
+    const std::uint64_t way = order >> last_ & kWayMask;
     tags[way] = static_cast<Tag>(tag);
+    order = order << kWayBits | way;
+    return false;
   }
+  constexpr std::uint64_t kOnes = ~0ull / kWayMask;
+  const auto way = static_cast<std::uint64_t>(std::countr_zero(found));
+  const std::uint64_t others = order ^ way * kOnes;  // 0 at its place, for the first time
+  std::uint64_t top = (others - kOnes) & ~others & kOnes << (kWayBits - 1);
+  top &= -top;  // the highest bit of its place
   const std::uint64_t moved = (top << 1) - 1;
-  orders_[set] = (order & ~moved) | ((order << kWayBits | way) & moved);
-  return found != 0;
+  order = (order & ~moved) | ((order << kWayBits | way) & moved);
+  return true;
 }
 
 bool Cache::access(std::uint64_t line) { return use(line); }
@@ -132,7 +141,8 @@ bool Cache::access_plain(std::uint64_t set, std::uint64_t tag) {
 
 bool StreamPrefetcher::predicts(std::uint64_t line) {
   const auto low = static_cast<std::uint32_t>(line);
-  std::uint32_t near = which_are<kStreams>(low_.data(), low - 1, low + 1);
+  std::uint32_t near =
+      which_are<kStreams>(low_.data(), low - 1) | which_are<kStreams>(low_.data(), low + 1);
   for (; near != 0; near &= near - 1) {
     const auto i = static_cast<std::size_t>(std::countr_zero(near));
     if (line != last_[i] + 1 && line + 1 != last_[i]) continue;

@@ -63,7 +63,8 @@ class Cache {
   friend class DataCaches;
   using Tag = std::uint32_t;
   static constexpr std::uint32_t kNoMask = ~0u;
-  // An order has the most recently used way in its lowest bits.
+  // An order has the most recently used way in its lowest bits; what is above the last way means
+  // nothing.
   static constexpr unsigned kWayBits = 4;
   static constexpr std::uint64_t kWayMask = (1u << kWayBits) - 1;
   static constexpr std::uint32_t kMostWays = 64 / kWayBits;
@@ -83,6 +84,7 @@ class Cache {
   CacheGeometry geometry_;
   std::uint32_t mask_;  // of a line: its set; kNoMask if there are not 2^n sets
   unsigned shift_;
+  unsigned last_;          // of an order: the place of the least recently used way
   std::uint32_t room_;     // tags of a set, a multiple of those that are compared at once
   std::uint64_t largest_;  // tag; 0: it is a plain one
   std::uint64_t* orders_;  // by set
