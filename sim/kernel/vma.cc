@@ -27,11 +27,12 @@ bool mergeable(const Vma& low, const Vma& high) {
 
 }  // namespace
 
-Vma* VmaTree::find(std::uint64_t va) {
+Vma* VmaTree::look_for(std::uint64_t va) {
   auto it = map_.upper_bound(va);
   if (it == map_.begin()) return nullptr;
   --it;
-  return va < it->second.end ? &it->second : nullptr;
+  if (va >= it->second.end) return nullptr;
+  return found_ = &it->second;
 }
 
 VmaTree::Map::iterator VmaTree::first_above(std::uint64_t va) {
@@ -64,6 +65,7 @@ void VmaTree::merge(std::uint64_t start) {
       low->second.anon_vma = high->second.anon_vma;
       low->second.anon_vma_chained = high->second.anon_vma_chained;
     }
+    found_ = nullptr;
     map_.erase(high);
   };
   auto it = map_.find(start);

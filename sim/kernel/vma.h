@@ -52,6 +52,10 @@ class VmaTree {
  public:
   using Map = std::map<std::uint64_t, Vma>;  // by start
 
+  VmaTree() = default;
+  VmaTree(const VmaTree&) = delete;  // found_ points into it
+  VmaTree& operator=(const VmaTree&) = delete;
+
   // TASK_SIZE less the gap for the stack: 8 MB of RLIMIT_STACK, at least 128 MB (mmap_base()).
   static constexpr std::uint64_t kMmapBase = (1ull << 48) - (128ull << 20);
   // With address randomisation the gap has the guard and the stack's randomisation as well.
@@ -62,7 +66,10 @@ class VmaTree {
   bool empty() const { return map_.empty(); }
 
   // The VMA that contains `va`, or nullptr.
-  Vma* find(std::uint64_t va);
+  Vma* find(std::uint64_t va) {
+    const bool again = found_ != nullptr && va >= found_->start && va < found_->end;
+    return again ? found_ : look_for(va);
+  }
   // The first VMA that ends above `va`.
   Map::iterator first_above(std::uint64_t va);
   Map::iterator end() { return map_.end(); }
@@ -75,10 +82,16 @@ class VmaTree {
   void split(std::uint64_t at);
   // Merges the VMA that starts at `start` with neighbours that became alike.
   void merge(std::uint64_t start);
-  void erase(std::uint64_t start) { map_.erase(start); }
+  void erase(std::uint64_t start) {
+    found_ = nullptr;
+    map_.erase(start);
+  }
   // The one VMA [start, end) becomes [start, new_end).
   void resize(std::uint64_t start, std::uint64_t new_end) { map_.at(start).end = new_end; }
-  void clear() { map_.clear(); }
+  void clear() {
+    found_ = nullptr;
+    map_.clear();
+  }
 
   // End of the VMA before `va` (0: none) and start of the one from `va` on (nullopt: none).
   std::uint64_t end_below(std::uint64_t va) const;
@@ -91,9 +104,11 @@ class VmaTree {
   std::optional<std::uint64_t> find_hugetlb_gap(std::uint64_t length, std::uint64_t page) const;
 
  private:
+  Vma* look_for(std::uint64_t va);
   std::optional<std::uint64_t> highest_gap(std::uint64_t length) const;
 
   Map map_;
+  Vma* found_ = nullptr;  // by the last find(), until one goes
   std::uint64_t mmap_base_ = kMmapBase;
 };
 
