@@ -104,6 +104,18 @@ class Core {
     count(Event::kLoad);
     return caches_.is_newest(pa) ? *word : find_line(pa, *word);
   }
+  // store64() in the same way; false: nothing was done.
+  bool store_word(VirtAddr va, std::uint64_t value) {
+    PhysAddr pa;
+    if (!mmu_.try_fast(va, {privileged(), poe::kMayWrite}, pa)) [[unlikely]]
+      return false;
+    std::uint64_t* const word = memory_.written64(pa);
+    if (word == nullptr) [[unlikely]]
+      return false;
+    ledger_.count_store();
+    *word = value;
+    return true;
+  }
   mmu::Fault store64(VirtAddr va, std::uint64_t value) {
     ledger_.count_store();
     PhysAddr pa;
@@ -232,8 +244,7 @@ class Core {
   // The line of `pa` goes through the data caches. For what is not loaded by load64: data whose
   // contents are not modelled, and page-table words, whose callers choose to pay for the look-up.
   void touch_line(PhysAddr pa) {
-    const MemoryLevel level = caches_.access(pa);
-    if (level != MemoryLevel::kL1) count_miss(level);
+    if (!caches_.is_newest(pa)) find_line(pa, 0);
   }
   // An atomic read-modify-write of the word at `pa`, of which the line matters alone.
   void atomic(PhysAddr pa) {

@@ -58,6 +58,15 @@ VirtAddr PageTables::watched_pointer(cpu::Core& core, PhysAddr entry) const {
 }
 
 void PageTables::store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
+  const bool quick = taps_.observer == nullptr && !own_pointers_;
+  if (!quick || !core.store_word(linear_va(entry), value)) [[unlikely]]
+    return store_slow(core, entry, value, atomic);
+  ++writes_;
+  if (atomic) return core.atomic(entry);
+  core.touch_line(entry);
+}
+
+void PageTables::store_slow(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
   if (taps_.observer != nullptr) [[unlikely]]
     taps_.observer->writing(core, entry, value);
   const mmu::Fault fault = core.store64(store_pointer(core, entry), value);

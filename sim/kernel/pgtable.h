@@ -200,6 +200,7 @@ class PageTables {
   void write(cpu::Core& core, PhysAddr entry, std::uint64_t value, GuardSite guard,
              bool atomic = false);
   void store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic);
+  void store_slow(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic);
   void refused(cpu::Core& core, PhysAddr entry, std::uint64_t value, const mmu::Fault& fault);
   void execute_guard(cpu::Core& core, bool opens) const;
   void barriers(cpu::Core& core, FaultSite dsb, FaultSite isb);

@@ -45,10 +45,10 @@ class PhysicalMemory {
     return has_first_contents(frame_of(pa)) ? first_word(pa) : 0;
   }
 
-  // The word at `pa`, if that takes one look; else null: read64() must say.
-  const std::uint64_t* written64(PhysAddr pa) const {
+  // The word at `pa`, if that takes one look; else null, which is for read64() and write64().
+  std::uint64_t* written64(PhysAddr pa) {
     if (frame_of(pa).value >= kLowFrames) return nullptr;
-    const Frame* const frame = low_[frame_of(pa).value];
+    Frame* const frame = low_[frame_of(pa).value];
     return frame == nullptr ? nullptr : &(*frame)[word_of(pa)];
   }
 

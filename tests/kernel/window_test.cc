@@ -43,6 +43,17 @@ TEST_P(KeyWindow, OfAnEntryEndsWithItsStore) {
   EXPECT_TRUE(refused());
 }
 
+TEST_P(KeyWindow, IsOpenWhenAWatcherHearsOfAStore) {
+  unsigned heard = 0;
+  s_.tables.watch_stores([&](cpu::Core&, PhysAddr entry) {
+    EXPECT_EQ(entry, entry_);
+    EXPECT_FALSE(refused());
+    ++heard;
+  });
+  update();
+  EXPECT_EQ(heard, 1u);
+}
+
 TEST_P(KeyWindow, OfALockEndsWhereItIsDropped) {
   {
     const PageTableLock lock(s_.tables, core(), table());
