@@ -40,7 +40,8 @@ mmu::Translation Core::translate_checked(VirtAddr va, const poe::Access& access,
 
 // Misses of the L1 TLB alone come here. They are counted by who makes them and for which half, so
 // that the price of the linear map can be told from that of user memory.
-void Core::count_translation(const mmu::Translation& t, VirtAddr va, const poe::Access& access) {
+inline void Core::count_translation(const mmu::Translation& t, VirtAddr va,
+                                    const poe::Access& access) {
   const bool kernel_half = mmu::upper_half(va);
   if (t.source == mmu::Source::kL2) {
     count_slow(Event::kL2TlbHit);
@@ -63,7 +64,7 @@ void Core::count_translation(const mmu::Translation& t, VirtAddr va, const poe::
   }
 }
 
-void Core::count_fault(const mmu::Fault& fault) {
+inline void Core::count_fault(const mmu::Fault& fault) {
   if (fault && observer_ != nullptr) [[unlikely]]
     observer_->faulted(fault);
   switch (fault.kind) {

@@ -39,6 +39,7 @@ class Ledger {
   void count_store() { ++stores_of_row(); }
   CauseId cause() const { return cause_; }
   void set_cause(CauseId cause) {
+    if (cause == cause_) return;
     cause_ = cause;
     since_ |= 1u << cause;
     window_.causes |= 1u << cause;

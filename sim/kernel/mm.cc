@@ -76,9 +76,7 @@ Mm::Mm(System& system, PageCache& cache, cpu::Core& core)
   system_.hugetlb.spaces.push_back(this);
 }
 
-unsigned Mm::folio_batch(cpu::Core& core, PhysAddr entry, Descriptor first, unsigned most) {
-  const Page& page = system_.page(first.pfn());
-  most = std::min(most, (1u << page.order) - page.offset);
+unsigned Mm::count_batch(cpu::Core& core, PhysAddr entry, Descriptor first, unsigned most) {
   unsigned n = 1;
   while (n < most) {
     const Descriptor next = read(core, entry + n * 8);

@@ -160,7 +160,12 @@ class Mm {
     return {system_.tables.read(core, entry)};
   }
   // How many entries from `entry` on (at most `most`) map consecutive pages of one large folio.
-  unsigned folio_batch(cpu::Core& core, PhysAddr entry, mmu::Descriptor first, unsigned most);
+  unsigned folio_batch(cpu::Core& core, PhysAddr entry, mmu::Descriptor first, unsigned most) {
+    const Page& page = system_.page(first.pfn());
+    const unsigned rest = (1u << page.order) - page.offset;
+    return rest == 1 ? 1 : count_batch(core, entry, first, std::min(most, rest));
+  }
+  unsigned count_batch(cpu::Core& core, PhysAddr entry, mmu::Descriptor first, unsigned most);
   // Splits VMAs and huge pages so that [start, end) has boundaries of its own.
   void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);
   // Where another core has acted since `before` (System::changes()): is the entry no longer `old`?
@@ -293,7 +298,13 @@ class Mm {
 
   // Entries of user pages, through the contpte layer: set_ptes(), clear_full_ptes() and its like
   // (the first old entry), wrprotect_ptes(), ptep_set_access_flags().
-  void set_ptes(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, unsigned n, cpu::Core& core);
+  void set_ptes(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, unsigned n, cpu::Core& core) {
+    if (n == 1) return set_one_pte(entry, va, d, core);
+    set_many_ptes(entry, va, d, n, core);
+  }
+  void set_one_pte(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, cpu::Core& core);
+  void set_many_ptes(PhysAddr entry, std::uint64_t va, mmu::Descriptor d, unsigned n,
+                     cpu::Core& core);
   mmu::Descriptor clear_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void wrprotect_ptes(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core);
   void set_writable(PhysAddr entry, std::uint64_t va, cpu::Core& core);

@@ -41,20 +41,20 @@ void Mm::convert_run(PhysAddr entry, std::uint64_t va, Descriptor d, cpu::Core& 
 }
 
 // contpte_try_unfold()
-void Mm::unfold(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
+inline void Mm::unfold(PhysAddr entry, std::uint64_t va, cpu::Core& core) {
   const Descriptor d = read(core, entry);
   if (in_run(d)) convert_run(entry, va, without_bit(d), core);
 }
 
 // contpte_try_unfold_partial(): runs that [va, va + n pages) begins or ends within.
-void Mm::unfold_edges(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core) {
+inline void Mm::unfold_edges(PhysAddr entry, std::uint64_t va, unsigned n, cpu::Core& core) {
   if (va % kRunBytes != 0 || n < kContiguousEntries) unfold(entry, va, core);
   const std::uint64_t last = va + (n - 1) * kPageSize;
   if ((last + kPageSize) % kRunBytes != 0) unfold(entry + (n - 1) * 8, last, core);
 }
 
 // contpte_try_fold(): after the last entry of a run was written
-void Mm::fold(PhysAddr entry, std::uint64_t va, Descriptor d, cpu::Core& core) {
+inline void Mm::fold(PhysAddr entry, std::uint64_t va, Descriptor d, cpu::Core& core) {
   if ((va + kPageSize) % kRunBytes != 0 || !d.valid() || d.contiguous()) return;
   if ((d.pfn().value + 1) % kContiguousEntries != 0) return;
   const Page& page = system_.page(d.pfn());
@@ -70,13 +70,14 @@ void Mm::fold(PhysAddr entry, std::uint64_t va, Descriptor d, cpu::Core& core) {
   convert_run(entry, va, d.with(field::kContiguous, 1), core);
 }
 
-void Mm::set_ptes(PhysAddr entry, std::uint64_t va, Descriptor d, unsigned n, cpu::Core& core) {
-  if (n == 1) {
-    unfold(entry, va, core);
-    system_.tables.set_pte(core, entry, without_bit(d), false);
-    fold(entry, va, without_bit(d), core);
-    return;
-  }
+void Mm::set_one_pte(PhysAddr entry, std::uint64_t va, Descriptor d, cpu::Core& core) {
+  unfold(entry, va, core);
+  system_.tables.set_pte(core, entry, without_bit(d), false);
+  fold(entry, va, without_bit(d), core);
+}
+
+void Mm::set_many_ptes(PhysAddr entry, std::uint64_t va, Descriptor d, unsigned n,
+                       cpu::Core& core) {
   unfold_edges(entry, va, n, core);
   for (unsigned i = 0; i < n; ++i) {
     const std::uint64_t at = va + i * kPageSize;

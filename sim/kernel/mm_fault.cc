@@ -78,7 +78,7 @@ void Mm::anonymous_fault(Vma& vma, PhysAddr pmd, std::uint64_t va, bool write, c
     return;
   }
   prepare_anon_vma(vma);
-  const unsigned order = folio_order(vma, entry, va, core);
+  const unsigned order = system_.has_large_folios() ? folio_order(vma, entry, va, core) : 0;
   const auto folio = order == 0 ? std::nullopt : system_.try_allocate_folio(core, order);
   if (!folio) {
     const Pfn pfn = system_.allocate_page(core);

@@ -39,7 +39,6 @@ bool Mm::folio_allowed(const Vma& vma, std::uint64_t va, unsigned order) const {
 // alloc_anon_folio(): the largest size that is allowed, fits into the VMA and finds no entry in its
 // way; 0: a page.
 unsigned Mm::folio_order(const Vma& vma, PhysAddr entry, std::uint64_t va, cpu::Core& core) {
-  if (!system_.has_large_folios()) return 0;
   for (unsigned order = kPmdShift - kPageShift - 1; order >= 2; --order) {
     if (!folio_allowed(vma, va, order)) continue;
     const unsigned pages = 1u << order;

@@ -255,9 +255,7 @@ void System::use_classes(cpu::Core& core, Trigger trigger) {
 }
 
 bool System::get_folio(const cpu::Core& core, unsigned order, Pfn& head) {
-  const auto pfn = buddy.allocate(core, order, Mobility::kMovable);
-  if (!pfn) return false;
-  head = *pfn;
+  if (!buddy.take(core, order, Mobility::kMovable, head)) return false;
   for (std::uint32_t i = 0; i < 1u << order; ++i) {
     page(head + i) = {};
     page(head + i).order = static_cast<std::uint8_t>(order);
@@ -326,12 +324,29 @@ PhysAddr System::existing_entry(Pfn root, VirtAddr va, unsigned level) const {
   }
 }
 
-PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {
-  PhysAddr entry = entry_of(root, va, 0);
-  for (unsigned at = 0; at != level && entry.value != 0; ++at) {
-    entry = next_entry(core, root, entry, va, at, allocate);
+// pmd_alloc() and its like, where an entry was empty; another core may have been first.
+mmu::Descriptor System::add_table(cpu::Core& core, Pfn root, PhysAddr entry, unsigned level) {
+  const std::uint64_t before = changes();
+  const Pfn added = allocate_table(core, root, kind_of(root, level + 1));
+  core.execute(path().table);
+  // pmd_install() and its like: of the last level the lock is in the table, else there is one
+  // for all (page_table_lock).
+  const Pfn table = frame_of(entry);
+  const bool kernel = root == linear_map.root();
+  const bool own = level == 2 && !kernel;
+  std::optional<PageTableLock> lock;
+  lock.emplace(tables, core, Target(table), own ? table : root,
+               kernel ? cpu::Seen::kByAll : cpu::Seen::kByAddressSpace);
+  mmu::Descriptor d;
+  if (changes() != before) d = {tables.read(core, entry)};
+  if (d.valid()) {  // another core was first
+    lock.reset();
+    free_table(core, added);
+  } else {
+    d = table_descriptor(added);
+    tables.set_table(core, entry, d, level);
   }
-  return entry;
+  return d;
 }
 
 PhysAddr System::next_entry(cpu::Core& core, Pfn root, PhysAddr entry, VirtAddr va, unsigned level,
@@ -339,28 +354,18 @@ PhysAddr System::next_entry(cpu::Core& core, Pfn root, PhysAddr entry, VirtAddr 
   mmu::Descriptor d{tables.read(core, entry)};
   if (!d.valid()) {
     if (!allocate) return PhysAddr(0);
-    const std::uint64_t before = changes();
-    const Pfn added = allocate_table(core, root, kind_of(root, level + 1));
-    core.execute(path().table);
-    // pmd_install() and its like: of the last level the lock is in the table, else there is one
-    // for all (page_table_lock).
-    const Pfn table = frame_of(entry);
-    const bool kernel = root == linear_map.root();
-    const bool own = level == 2 && !kernel;
-    std::optional<PageTableLock> lock;
-    lock.emplace(tables, core, Target(table), own ? table : root,
-                 kernel ? cpu::Seen::kByAll : cpu::Seen::kByAddressSpace);
-    if (changes() != before) d = {tables.read(core, entry)};
-    if (d.valid()) {  // another core was first
-      lock.reset();
-      free_table(core, added);
-    } else {
-      d = table_descriptor(added);
-      tables.set_table(core, entry, d, level);
-    }
+    d = add_table(core, root, entry, level);
   }
   // A block where a table was looked for has none.
   return d.table_or_page() ? entry_of(d.pfn(), va, level + 1) : PhysAddr(0);
+}
+
+PhysAddr System::find_entry(cpu::Core& core, Pfn root, VirtAddr va, unsigned level, bool allocate) {
+  PhysAddr entry = entry_of(root, va, 0);
+  for (unsigned at = 0; at != level && entry.value != 0; ++at) {
+    entry = next_entry(core, root, entry, va, at, allocate);
+  }
+  return entry;
 }
 
 void System::check_broken(const AddressSpace& space, VirtAddr start, VirtAddr end) {

@@ -167,6 +167,7 @@ class System {
   // The same one level below `entry`, which is of `level`.
   PhysAddr next_entry(cpu::Core& core, Pfn root, PhysAddr entry, VirtAddr va, unsigned level,
                       bool allocate);
+  mmu::Descriptor add_table(cpu::Core& core, Pfn root, PhysAddr entry, unsigned level);
 
   // The same of what is there, looked for by nobody: no core reads an entry for it.
   PhysAddr existing_entry(Pfn root, VirtAddr va, unsigned level) const;

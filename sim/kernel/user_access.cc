@@ -15,7 +15,7 @@ constexpr int kAttempts = 4;  // of one access: a fault that was handled may lea
 
 }  // namespace
 
-void UserAccess::begin(Task& t, cpu::Core& core) {
+void UserAccess::arrive(Task& t, cpu::Core& core) {
   if (t.fresh) {
     t.fresh = false;
     const Because because(core, Cause::kFork);
@@ -31,8 +31,8 @@ void UserAccess::begin(Task& t, cpu::Core& core) {
   }
 }
 
-FaultResult UserAccess::fault(Task& t, std::uint64_t address, poe::AccessKind kind, From from,
-                              cpu::Core& core) {
+inline FaultResult UserAccess::fault(Task& t, std::uint64_t address, poe::AccessKind kind,
+                                     From from, cpu::Core& core) {
   system_.used(core, Trigger::kPageFault);
   const FaultResult result = locked_fault(*t.mm, address, kind, from, core);
   clock_.softirq(core);
@@ -41,8 +41,8 @@ FaultResult UserAccess::fault(Task& t, std::uint64_t address, poe::AccessKind ki
 
 // do_page_fault(): a program's fault tries the VMA's lock, one of the kernel takes mmap_lock. Where
 // the stack has to grow, mmap_lock is taken to write (lock_mm_and_find_vma()).
-FaultResult UserAccess::locked_fault(Mm& mm, std::uint64_t address, poe::AccessKind kind, From from,
-                                     cpu::Core& core) {
+inline FaultResult UserAccess::locked_fault(Mm& mm, std::uint64_t address, poe::AccessKind kind,
+                                            From from, cpu::Core& core) {
   const auto handle = [&] {
     return mm.handle_fault(VirtAddr(address), kind == poe::AccessKind::kWrite,
                            kind == poe::AccessKind::kExecute, core);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "sim/kernel/clock.h"
+#include "sim/kernel/task.h"
 
 namespace kpksim::kernel {
 
@@ -18,7 +19,10 @@ class UserAccess {
       : system_(system), scheduler_(scheduler), clock_(clock) {}
 
   // What a task's first instructions bring.
-  void begin(Task& t, cpu::Core& core);
+  void begin(Task& t, cpu::Core& core) {
+    if (t.fresh || t.sve_trap) [[unlikely]]
+      arrive(t, core);
+  }
 
   // One access; false: the program would be killed (SIGSEGV), or the call fails (EFAULT).
   bool by_program(Task& t, std::uint64_t address, poe::AccessKind kind);
@@ -34,6 +38,7 @@ class UserAccess {
 
  private:
   enum class From : std::uint8_t { kProgram, kCall };
+  void arrive(Task& t, cpu::Core& core);
   FaultResult fault(Task& t, std::uint64_t address, poe::AccessKind kind, From from,
                     cpu::Core& core);
   FaultResult locked_fault(Mm& mm, std::uint64_t address, poe::AccessKind kind, From from,

@@ -53,6 +53,22 @@ Tlb::Tlb(TlbGeometry geometry, Presence* presence)
       entries_(tags_.size()),
       invalid_(geometry.sets * geometry.ways) {}
 
+inline std::uint32_t Tlb::victim(std::uint32_t first) {
+  if (geometry_.sets > 1 || geometry_.ways <= kFewWays) {
+    return least_recent(used_.data() + first, geometry_.ways) + first;
+  }
+  if (invalid_ != 0) {  // the first
+    return static_cast<std::uint32_t>(std::find(used_.begin(), used_.end(), 0) - used_.begin());
+  }
+  for (;; sort_by_use()) {
+    while (next_old_ < oldest_.size()) {
+      const std::uint64_t old = oldest_[next_old_++];
+      const auto way = static_cast<std::uint32_t>(old & ((1u << kWayBits) - 1));
+      if (used_[way] == old >> kWayBits) return way;
+    }
+  }
+}
+
 std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastAccess& fast) {
   const TlbTag tag = TlbTag::of(va, asid, leaf.page_bits, leaf.global);
   const std::uint64_t probe = TlbTag::probe(va, asid);
@@ -85,22 +101,6 @@ std::uint32_t Tlb::fill(VirtAddr va, Asid asid, const Leaf& leaf, const FastAcce
   sizes_[upper_half(va) ? 1 : 0] |= 1ull << leaf.page_bits;
   parts_ |= leaf.split_bits != 0;
   return way;
-}
-
-std::uint32_t Tlb::victim(std::uint32_t first) {
-  if (geometry_.sets > 1 || geometry_.ways <= kFewWays) {
-    return least_recent(used_.data() + first, geometry_.ways) + first;
-  }
-  if (invalid_ != 0) {  // the first
-    return static_cast<std::uint32_t>(std::find(used_.begin(), used_.end(), 0) - used_.begin());
-  }
-  for (;; sort_by_use()) {
-    while (next_old_ < oldest_.size()) {
-      const std::uint64_t old = oldest_[next_old_++];
-      const auto way = static_cast<std::uint32_t>(old & ((1u << kWayBits) - 1));
-      if (used_[way] == old >> kWayBits) return way;
-    }
-  }
 }
 
 void Tlb::sort_by_use() {

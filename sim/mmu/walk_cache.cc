@@ -46,12 +46,7 @@ void WalkCache::make_oldest(std::uint32_t i) {
   oldest_ = i;
 }
 
-const WalkState* WalkCache::find(std::uint64_t probe, const Half& half) {
-  // Most walks go on from where the one before did.
-  if (newest_ != kNone && entries_[newest_].valid && half.start_level < kLastLevel) {
-    const TlbTag deepest = tag_of(probe, half.granule->level_shift(kLastLevel - 1));
-    if (tags_[newest_] == deepest) return &entries_[newest_].next;
-  }
+const WalkState* WalkCache::find_older(std::uint64_t probe, const Half& half) {
   for (unsigned level = kLastLevel; level > half.start_level; --level) {
     const std::uint32_t i = find_tag(tag_of(probe, half.granule->level_shift(level - 1)));
     if (i == kNone) continue;

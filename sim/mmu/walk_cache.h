@@ -33,7 +33,14 @@ class WalkCache {
   explicit WalkCache(unsigned entries, Presence* presence = nullptr);
 
   // The deepest cached state for the probe's address in a half of this geometry, or nullptr.
-  const WalkState* find(std::uint64_t probe, const Half& half);
+  const WalkState* find(std::uint64_t probe, const Half& half) {
+    // Most walks go on from where the one before did.
+    if (newest_ != kNone && entries_[newest_].valid && half.start_level < kLastLevel) {
+      const TlbTag deepest = tag_of(probe, half.granule->level_shift(kLastLevel - 1));
+      if (tags_[newest_] == deepest) return &entries_[newest_].next;
+    }
+    return find_older(probe, half);
+  }
   void fill(VirtAddr va, Asid asid, const Granule& granule, const WalkState& next);
   void invalidate(const TlbiEffect& effect);
   void clear();
@@ -51,6 +58,7 @@ class WalkCache {
     const std::uint64_t mask = ~0ull << (bits - kPageShift);
     return {probe & mask, mask};
   }
+  const WalkState* find_older(std::uint64_t probe, const Half& half);
   std::uint32_t& bucket(const TlbTag& tag);
   std::uint32_t find_tag(const TlbTag& tag);
   void make_newest(std::uint32_t i);
