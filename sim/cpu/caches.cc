@@ -14,10 +14,10 @@
 namespace kpksim::cpu {
 namespace {
 
-constexpr std::uint32_t kAtOnce = 4;
+constexpr std::uint32_t kAtOnce = 4;  // tags that one instruction compares
 
-// Bit i: `values[i]` is `wanted`. In x86-64's instructions, as compilers make no good code of the
-// loop that says the same.
+// Bit i: `values[i]` is `wanted`. `kCount` is a multiple of kAtOnce, 16 at most. In x86-64's
+// instructions, as compilers make no good code of the loop that says the same.
 template <std::uint32_t kCount>
 [[gnu::always_inline]] inline std::uint32_t which_are(const std::uint32_t* values,
                                                       std::uint32_t wanted) {

@@ -165,6 +165,7 @@ class Mm {
     const unsigned rest = (1u << page.order) - page.offset;
     return rest == 1 ? 1 : count_batch(core, entry, first, std::min(most, rest));
   }
+  // The same of a folio that has more pages behind `first`.
   unsigned count_batch(cpu::Core& core, PhysAddr entry, mmu::Descriptor first, unsigned most);
   // Splits VMAs and huge pages so that [start, end) has boundaries of its own.
   void isolate(std::uint64_t start, std::uint64_t end, cpu::Core& core);

@@ -57,6 +57,7 @@ VirtAddr PageTables::watched_pointer(cpu::Core& core, PhysAddr entry) const {
   return protection_.pointer_to(core, linear_va(entry));
 }
 
+// Quick where nobody looks on and the pointer is that of the linear map.
 void PageTables::store(cpu::Core& core, PhysAddr entry, std::uint64_t value, bool atomic) {
   const bool quick = taps_.observer == nullptr && !own_pointers_;
   if (!quick || !core.store_word(linear_va(entry), value)) [[unlikely]]

@@ -167,7 +167,6 @@ class System {
   // The same one level below `entry`, which is of `level`.
   PhysAddr next_entry(cpu::Core& core, Pfn root, PhysAddr entry, VirtAddr va, unsigned level,
                       bool allocate);
-  mmu::Descriptor add_table(cpu::Core& core, Pfn root, PhysAddr entry, unsigned level);
 
   // The same of what is there, looked for by nobody: no core reads an entry for it.
   PhysAddr existing_entry(Pfn root, VirtAddr va, unsigned level) const;
@@ -183,6 +182,8 @@ class System {
   void free_tables(cpu::Core& core, const std::vector<Pfn>& tables);
 
  private:
+  // Of next_entry(): what `entry` holds once there is a table.
+  mmu::Descriptor add_table(cpu::Core& core, Pfn root, PhysAddr entry, unsigned level);
   // try_allocate_folio(); false: no memory.
   bool get_folio(const cpu::Core& core, unsigned order, Pfn& head);
   void make_creds();
